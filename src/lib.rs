@@ -1,0 +1,11 @@
+//! ringfort: a cache proxy for bare-metal Linux.
+//!
+//! The flow:
+//!
+//! ```text
+//! bytes in -> parse -> route -> store hit ------------------------------> encode -> bytes out
+//!                            \-> backend (miss, write) ----------------/
+//!                            \-> owner shard's mailbox (mutation, fill) /
+//! ```
+//!
+//! The floors of the house, bottom-up; a module uses only what stands below it.
