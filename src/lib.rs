@@ -9,3 +9,6 @@
 //! ```
 //!
 //! The floors of the house, bottom-up; a module uses only what stands below it.
+
+pub mod store;
+mod sync;

@@ -1,0 +1,152 @@
+//! Numbers kept as decimal text: what `incr` and `INCRBY` read and write.
+
+use super::operation::Outcome;
+
+/// Longest text that memcached takes for a number: 2^64 - 1 has 20 digits.
+const UNSIGNED_TEXT_BYTES_MAX: usize = 20;
+
+/// A new value in decimal, in place.
+pub(super) struct Decimal {
+    text: [u8; UNSIGNED_TEXT_BYTES_MAX],
+    len: usize,
+}
+
+impl Decimal {
+    fn new(digits: &str, len_min: usize) -> Self {
+        let mut text = [b' '; UNSIGNED_TEXT_BYTES_MAX];
+        text[..digits.len()].copy_from_slice(digits.as_bytes());
+        Self {
+            text,
+            len: digits.len().max(len_min),
+        }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.text[..self.len]
+    }
+}
+
+/// memcached's arithmetic (`do_add_delta`): up wraps at 2^64, down stops at 0, and a result that
+/// is shorter than the text there is padded with spaces to its length.
+pub(super) fn unsigned(text: &[u8], delta: u64, down: bool) -> Result<(u64, Decimal), Outcome> {
+    let number = parse_unsigned(text).ok_or(Outcome::NotANumber)?;
+    let result = if down {
+        number.saturating_sub(delta)
+    } else {
+        number.wrapping_add(delta)
+    };
+    Ok((
+        result,
+        Decimal::new(itoa::Buffer::new().format(result), text.len()),
+    ))
+}
+
+/// Redis' arithmetic (`incrDecrCommand`): strict 64-bit signed, an overflow is refused.
+pub(super) fn signed(text: Option<&[u8]>, delta: i64) -> Result<(i64, Decimal), Outcome> {
+    let number = match text {
+        None => 0,
+        Some(text) => parse_signed(text).ok_or(Outcome::NotANumber)?,
+    };
+    let result = number.checked_add(delta).ok_or(Outcome::Overflow)?;
+    Ok((result, Decimal::new(itoa::Buffer::new().format(result), 0)))
+}
+
+/// As C's `strtoull` under memcached's `safe_strtoull`: blanks may lead, a blank may end it.
+fn parse_unsigned(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > UNSIGNED_TEXT_BYTES_MAX {
+        return None;
+    }
+    let text = text.trim_ascii_start();
+    let text = text.strip_prefix(b"+").unwrap_or(text);
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let ends_well = text.get(digits).is_none_or(u8::is_ascii_whitespace);
+    if digits == 0 || !ends_well {
+        return None;
+    }
+    text[..digits].iter().try_fold(0_u64, |number, digit| {
+        number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    })
+}
+
+/// As Redis' `string2ll`: the one canonical form of a 64-bit signed number, nothing else.
+fn parse_signed(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix(b"-") {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    match digits {
+        [b'0'] if !negative => return Some(0),
+        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
+        _ => return None,
+    }
+    digits.iter().try_fold(0_i64, |number, digit| {
+        let digit = i64::from(digit.checked_sub(b'0').filter(|digit| *digit <= 9)?);
+        let shifted = number.checked_mul(10)?;
+        if negative {
+            shifted.checked_sub(digit)
+        } else {
+            shifted.checked_add(digit)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsigned_wraps_stops_and_pads_as_memcached() {
+        let run = |text: &[u8], delta, down| {
+            unsigned(text, delta, down).map(|(n, text)| (n, text.as_bytes().to_vec()))
+        };
+        assert_eq!(run(b"5", 6, false), Ok((11, b"11".to_vec())));
+        assert_eq!(run(b"10", 1, true), Ok((9, b"9 ".to_vec())));
+        assert_eq!(run(b"9 ", 1, false), Ok((10, b"10".to_vec())));
+        assert_eq!(run(b"3", 9, true), Ok((0, b"0".to_vec())));
+        let wrapped = Ok((0, b"0                   ".to_vec()));
+        assert_eq!(run(b"18446744073709551615", 1, false), wrapped);
+        for bad in [
+            &b""[..],
+            b"x",
+            b"5x",
+            b"-5",
+            b"18446744073709551616",
+            b"111111111111111111111",
+        ] {
+            assert_eq!(
+                run(bad, 1, false),
+                Err(Outcome::NotANumber),
+                "{}",
+                bad.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn signed_is_strict_and_checked() {
+        let run = |text: &[u8], delta| signed(Some(text), delta).map(|(number, _)| number);
+        assert_eq!(run(b"-5", 6), Ok(1));
+        assert_eq!(signed(None, -3).map(|(number, _)| number), Ok(-3));
+        assert_eq!(run(b"9223372036854775807", 1), Err(Outcome::Overflow));
+        assert_eq!(run(b"-9223372036854775808", -1), Err(Outcome::Overflow));
+        assert_eq!(run(b"-9223372036854775808", 0), Ok(i64::MIN));
+        for bad in [
+            &b""[..],
+            b"-",
+            b"-0",
+            b"00",
+            b"01",
+            b"+1",
+            b" 1",
+            b"1 ",
+            b"9223372036854775808",
+        ] {
+            assert_eq!(
+                run(bad, 1),
+                Err(Outcome::NotANumber),
+                "{}",
+                bad.escape_ascii()
+            );
+        }
+    }
+}

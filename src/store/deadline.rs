@@ -1,0 +1,71 @@
+//! Instants and deadlines: milliseconds of unix time, passed in, never read here.
+
+/// A point in time, in milliseconds since the unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct UnixMs(pub u64);
+
+impl UnixMs {
+    /// This instant in whole seconds.
+    pub fn seconds(self) -> u64 {
+        self.0 / 1000
+    }
+}
+
+/// When an entry stops existing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(u64);
+
+impl Deadline {
+    /// No expiry.
+    pub const NEVER: Self = Self(u64::MAX);
+    /// Expired from the start.
+    pub const PAST: Self = Self(0);
+
+    /// Expires at `instant`: from that millisecond on the entry is gone.
+    pub fn at(instant: UnixMs) -> Self {
+        Self(instant.0.min(u64::MAX - 1))
+    }
+
+    /// Expires `ms` milliseconds after `now`.
+    pub fn after(now: UnixMs, ms: u64) -> Self {
+        Self(now.0.saturating_add(ms).min(u64::MAX - 1))
+    }
+
+    /// Whether the entry is gone at `now`.
+    pub fn is_past(self, now: UnixMs) -> bool {
+        self.0 <= now.0
+    }
+
+    /// When it expires, unless never.
+    pub fn instant(self) -> Option<UnixMs> {
+        (self != Self::NEVER).then_some(UnixMs(self.0))
+    }
+
+    pub(super) fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_end_on_their_millisecond() {
+        let now = UnixMs(1_000);
+        let deadline = Deadline::after(now, 5);
+        assert!(!deadline.is_past(UnixMs(1_004)));
+        assert!(deadline.is_past(UnixMs(1_005)));
+        assert!(!Deadline::NEVER.is_past(UnixMs(u64::MAX - 1)));
+        assert!(Deadline::PAST.is_past(UnixMs(0)));
+        assert_eq!(Deadline::NEVER.instant(), None);
+        assert_eq!(
+            Deadline::after(now, u64::MAX).instant(),
+            Some(UnixMs(u64::MAX - 1))
+        );
+    }
+}

@@ -1,0 +1,284 @@
+//! The store: one writer and any number of readers per partition, no locks.
+//!
+//! Keys are hashed once. Some bits pick the **owner**, the one shard whose [`ShardStore`] may
+//! change the key; every shard may read it directly. Memory is fixed at start.
+//!
+//! * `epoch`: when freed memory may be reused (QSBR)
+//! * `arena`, `entry`: the memory, and an entry in it (unsafe lives here and in `index`)
+//! * `index`: hash to entry, growing a bucket at a time
+//! * `segments`, `clean`: appending, compaction, eviction, expiry
+//! * `partition`, `operation`: what can be done to a key
+
+mod arena;
+mod clean;
+mod count;
+mod deadline;
+mod entry;
+mod epoch;
+mod index;
+mod operation;
+mod partition;
+mod segments;
+#[cfg(test)]
+mod tests;
+
+use std::{io, sync::Arc};
+
+pub use self::{
+    deadline::{Deadline, UnixMs},
+    entry::EntryRef,
+    epoch::{Epoch, Epochs},
+    operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side},
+    partition::PartitionStats,
+};
+pub(crate) use self::{entry::footprint_bytes_max, segments::SEGMENT_COUNT_MIN};
+use self::{
+    index::ARENA_BYTES_MAX,
+    partition::{Partition, PartitionParams, PartitionWriter},
+};
+
+/// The 64-bit hash of a key, the same on every shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyHash(pub u64);
+
+impl KeyHash {
+    /// The shard that may change the key: the hash's upper half, scaled (Lemire's reduction).
+    /// The index uses the lower bits.
+    pub fn owner(self, shard_count: usize) -> usize {
+        (((self.0 >> 32) * shard_count as u64) >> 32) as usize
+    }
+}
+
+/// XXH3 with a seed of this process, so that nobody outside can aim keys at one bucket.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyHasher {
+    seed: u64,
+}
+
+impl KeyHasher {
+    /// A hasher; a fixed seed makes runs repeatable.
+    pub fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    /// Hashes a key's bytes.
+    #[inline]
+    pub fn hash(self, key: &[u8]) -> KeyHash {
+        KeyHash(xxhash_rust::xxh3::xxh3_64_with_seed(key, self.seed))
+    }
+
+    /// A key with its hash.
+    #[inline]
+    pub fn key(self, bytes: &[u8]) -> Key<'_> {
+        Key {
+            bytes,
+            hash: self.hash(bytes),
+        }
+    }
+}
+
+/// A key and its hash.
+#[derive(Debug, Clone, Copy)]
+pub struct Key<'k> {
+    /// The key's bytes, shorter than 64 KiB.
+    pub bytes: &'k [u8],
+    /// Their hash.
+    pub hash: KeyHash,
+}
+
+/// How much memory the store takes and how it is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreParams {
+    /// Partitions, one a shard.
+    pub shard_count: usize,
+    /// Bytes of each partition, index and headers included; rounded down to whole segments.
+    pub partition_bytes: usize,
+    /// Largest key, value and memcached's item header together, in bytes.
+    pub item_bytes_max: usize,
+    /// Largest key, in bytes, below 64 KiB.
+    pub key_bytes_max: usize,
+}
+
+impl StoreParams {
+    /// Bytes of a segment: a 128th of the partition, so that the spare ones cost little, but
+    /// room for the largest entry and at most 64 MiB, so that one is cleaned in reasonable time.
+    pub fn segment_bytes(&self) -> usize {
+        let entry_bytes = footprint_bytes_max(self.key_bytes_max, self.item_bytes_max);
+        let wanted = (self.partition_bytes / 128).clamp(1 << 16, 64 << 20);
+        (1 << wanted.ilog2()).max(entry_bytes.next_power_of_two())
+    }
+
+    /// Fewest bytes a partition works with under this item limit.
+    pub fn partition_bytes_min(&self) -> usize {
+        SEGMENT_COUNT_MIN
+            * Self {
+                partition_bytes: 0,
+                ..*self
+            }
+            .segment_bytes()
+    }
+}
+
+/// Makes the store: one [`ShardStore`] for each shard, to be moved to its thread.
+///
+/// # Errors
+/// The address space is not to be had, or a partition is smaller than
+/// [`StoreParams::partition_bytes_min`] or larger than 1 TiB.
+pub fn build(params: &StoreParams, hasher: KeyHasher) -> io::Result<Vec<ShardStore>> {
+    let segment_bytes = params.segment_bytes();
+    let segment_count = params.partition_bytes / segment_bytes;
+    if segment_count < SEGMENT_COUNT_MIN
+        || (segment_count * segment_bytes) as u64 > ARENA_BYTES_MAX
+        || params.key_bytes_max > usize::from(u16::MAX)
+    {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let epochs = Arc::new(Epochs::new(params.shard_count));
+    let writers = (0..params.shard_count)
+        .map(|shard| {
+            let params = PartitionParams {
+                segment_bytes,
+                segment_count,
+                item_bytes_max: params.item_bytes_max,
+                shard,
+                shard_count: params.shard_count,
+            };
+            PartitionWriter::new(&params, Arc::clone(&epochs), hasher)
+        })
+        .collect::<io::Result<Vec<_>>>()?;
+    let partitions: Arc<[_]> = writers.iter().map(|w| Arc::clone(&w.partition)).collect();
+    Ok(writers
+        .into_iter()
+        .enumerate()
+        .map(|(shard, writer)| ShardStore {
+            shard,
+            partitions: Arc::clone(&partitions),
+            epochs: Arc::clone(&epochs),
+            hasher,
+            writer,
+        })
+        .collect())
+}
+
+/// A shard's view of the store: it reads every partition and writes its own.
+///
+/// A shard starts offline and must be [online](Self::online) to read. References it reads borrow
+/// the store, and every call that could let their memory be reused takes it mutably.
+#[derive(Debug)]
+pub struct ShardStore {
+    shard: usize,
+    partitions: Arc<[Arc<Partition>]>,
+    epochs: Arc<Epochs>,
+    hasher: KeyHasher,
+    writer: PartitionWriter,
+}
+
+impl ShardStore {
+    /// Faults the memory of this shard's partition in; call it on the shard's own thread.
+    ///
+    /// # Errors
+    /// What the kernel says, usually that there is not enough memory.
+    pub fn populate(&self) -> io::Result<()> {
+        self.writer.partition.arena.populate()
+    }
+
+    /// The hasher that all keys go through.
+    pub fn hasher(&self) -> KeyHasher {
+        self.hasher
+    }
+
+    /// The shard that may change a key.
+    #[inline]
+    pub fn owner(&self, hash: KeyHash) -> usize {
+        hash.owner(self.partitions.len())
+    }
+
+    /// Whether this shard may change a key.
+    #[inline]
+    pub fn owns(&self, hash: KeyHash) -> bool {
+        self.owner(hash) == self.shard
+    }
+
+    /// The entry of a key, wherever it lives, marked as used.
+    #[inline]
+    pub fn get(&self, key: Key<'_>, now: UnixMs) -> Option<EntryRef<'_>> {
+        let partition = &self.partitions[self.owner(key.hash)];
+        #[expect(unsafe_code, reason = "the borrow of self is the proof")]
+        // SAFETY: the shard is online while it runs a turn, and `online`, `quiescent` and
+        // `offline` take `&mut self`, so none of them runs while the result is borrowed.
+        let entry = unsafe { partition.get(key, now)? };
+        entry.mark_referenced();
+        Some(entry)
+    }
+
+    /// Asks for the cache line that [`Self::get`] will read first.
+    #[inline]
+    pub fn prefetch(&self, hash: KeyHash) {
+        let partition = &self.partitions[self.owner(hash)];
+        partition.index.prefetch(&partition.arena, hash);
+    }
+
+    /// Asks for the cache lines of the entry; best some time after [`Self::prefetch`].
+    #[inline]
+    pub fn prefetch_entry(&self, hash: KeyHash) {
+        let partition = &self.partitions[self.owner(hash)];
+        partition.index.prefetch_entry(&partition.arena, hash);
+    }
+
+    /// Changes a key that this shard owns. The old value, if the operation wants it, is appended
+    /// to `old`.
+    pub fn apply(
+        &mut self,
+        now: UnixMs,
+        key: Key<'_>,
+        operation: Operation,
+        value: &[u8],
+        old: &mut Vec<u8>,
+    ) -> Applied {
+        debug_assert!(self.owns(key.hash));
+        self.writer.apply(now, key, operation, value, old)
+    }
+
+    /// Makes everything in this shard's partition disappear, at once or at `at`.
+    pub fn flush(&mut self, now: UnixMs, at: UnixMs) {
+        self.writer.flush(now, at);
+    }
+
+    /// When [`Self::tick`] wants to be called next, if at all.
+    pub fn next_tick(&self, now: UnixMs) -> Option<UnixMs> {
+        self.writer.next_tick(now)
+    }
+
+    /// Does what is due: delayed flushes, a bounded sweep of expired entries.
+    pub fn tick(&mut self, now: UnixMs) {
+        self.writer.tick(now);
+    }
+
+    /// The shard starts to read.
+    pub fn online(&mut self) {
+        self.epochs.online(self.shard);
+    }
+
+    /// The shard holds no reference at this point.
+    pub fn quiescent(&mut self) {
+        self.epochs.quiescent(self.shard);
+    }
+
+    /// The shard reads nothing until [`Self::online`].
+    pub fn offline(&mut self) {
+        self.epochs.offline(self.shard);
+    }
+
+    /// The sum over all partitions.
+    pub fn stats(&self) -> PartitionStats {
+        self.partitions
+            .iter()
+            .map(|partition| partition.stats())
+            .fold(PartitionStats::default(), |sum, one| PartitionStats {
+                entry_count: sum.entry_count + one.entry_count,
+                live_bytes: sum.live_bytes + one.live_bytes,
+                evicted_count: sum.evicted_count + one.evicted_count,
+                expired_count: sum.expired_count + one.expired_count,
+            })
+    }
+}

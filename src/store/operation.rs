@@ -1,0 +1,149 @@
+//! What can be done to one key, and what came of it: the words that both protocols share.
+
+use super::deadline::Deadline;
+
+/// One change of one key. Plain data, so that it can travel to the owner shard; key and value
+/// travel beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Stores the value.
+    Set {
+        /// The client's opaque bits.
+        flags: u32,
+        /// When the value expires.
+        expiry: Expiry,
+        /// What must hold for it to be stored.
+        condition: Condition,
+        /// Copies the value that was there before, stored or not.
+        wants_old: bool,
+    },
+    /// Joins the value to the one that is there; flags and deadline stay.
+    Concat {
+        /// Where the new bytes go.
+        side: Side,
+        /// Stores the value alone where none is (RESP does, memcache does not).
+        creates: bool,
+    },
+    /// Removes the key.
+    Delete {
+        /// Copies the value that was there.
+        wants_old: bool,
+    },
+    /// memcache's `incr` (wraps at 2^64) and `decr` (stops at 0) on an existing decimal.
+    CountUnsigned {
+        /// How far.
+        delta: u64,
+        /// Down instead of up.
+        down: bool,
+    },
+    /// RESP's `INCRBY` on a signed decimal; a missing key counts as 0.
+    CountSigned {
+        /// How far; negative goes down.
+        delta: i64,
+    },
+    /// Changes the deadline; one in the past removes the key.
+    Expire {
+        /// The new deadline.
+        deadline: Deadline,
+        /// What must hold for it to be changed.
+        condition: ExpireCondition,
+    },
+}
+
+/// The deadline that a `Set` gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// The one the key has; never, if it has none.
+    Keep,
+    /// This one.
+    Until(Deadline),
+}
+
+/// What must hold for a `Set` to store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing.
+    Always,
+    /// No value is there (`add`, NX).
+    Absent,
+    /// A value is there (`replace`, XX).
+    Present,
+    /// The value there has this version (`cas`).
+    Version(u64),
+}
+
+/// What must hold for an `Expire` to act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpireCondition {
+    /// Nothing.
+    Always,
+    /// The key has no deadline (NX).
+    IfNone,
+    /// The key has a deadline (XX).
+    IfSome,
+    /// The new deadline is later (GT).
+    IfLater,
+    /// The new deadline is earlier (LT).
+    IfEarlier,
+}
+
+/// Which end of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// `append`.
+    Back,
+    /// `prepend`.
+    Front,
+}
+
+/// What came of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The value is stored; so many bytes long now.
+    Stored {
+        /// The value's length in bytes.
+        value_bytes: u64,
+    },
+    /// The condition did not hold.
+    NotStored,
+    /// The version is another one.
+    Exists,
+    /// No such key.
+    NotFound,
+    /// The key is gone.
+    Deleted,
+    /// The deadline is changed.
+    Touched,
+    /// The deadline is as it was: the condition did not hold, or there was none to remove.
+    Untouched,
+    /// The new number.
+    Unsigned(u64),
+    /// The new number.
+    Signed(i64),
+    /// The value there is not a number.
+    NotANumber,
+    /// The number would not fit 64 bits with sign.
+    Overflow,
+    /// Key and value exceed the item limit; a value that was there is gone, as memcached has it.
+    TooLarge,
+    /// No memory could be freed in this turn.
+    OutOfMemory,
+}
+
+/// An outcome, and whether the old value was copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// A value was there and its bytes were appended to the caller's buffer.
+    pub has_old: bool,
+}
+
+impl From<Outcome> for Applied {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            has_old: false,
+        }
+    }
+}

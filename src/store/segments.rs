@@ -1,0 +1,303 @@
+//! The bookkeeping of a partition's segments: which are free, which are written to, which are
+//! sealed, and how much of each is still alive. It touches no memory of the arena.
+//!
+//! ```text
+//! free -> open -> sealed -> cleaning -> retired -> (grace period) -> free
+//! free -> index (for good)
+//! ```
+//!
+//! Entries are appended to one of two open segments: what clients write and what was used since
+//! goes to [`Stream::Fresh`]; what compaction only moves goes to [`Stream::Aged`], whose segments
+//! inherit the age of where the entries came from, so that moving is not mistaken for use.
+
+use std::collections::VecDeque;
+
+use super::{
+    arena::{Arena, Offset},
+    epoch::{Epoch, Epochs},
+};
+
+/// Segments that are kept free (or on their way to it): one to write to, one to move survivors
+/// to, one that may still wait for its grace period.
+pub(super) const SPARE_SEGMENTS_MIN: usize = 3;
+
+/// Fewest segments a partition works with: the spare ones, two open, two for the index, one to
+/// clean.
+pub(crate) const SEGMENT_COUNT_MIN: usize = SPARE_SEGMENTS_MIN + 5;
+
+/// Where an entry is appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    Fresh,
+    Aged,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Free,
+    Open,
+    Sealed,
+    Cleaning,
+    Retired,
+    Index,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    role: Role,
+    used_bytes: u32,
+    /// Bytes of entries that the index still names.
+    live_bytes: u32,
+    /// Age: smaller is older.
+    sequence: u64,
+}
+
+/// Invariant: every segment is in exactly one role; `live_bytes <= used_bytes <= segment_bytes`;
+/// `free` and `retired` hold the segments of those roles.
+#[derive(Debug)]
+pub(super) struct Segments {
+    table: Box<[Segment]>,
+    free: Vec<u32>,
+    retired: VecDeque<(u32, Epoch)>,
+    open: [Option<u32>; 2],
+    segment_bytes: u32,
+    next_sequence: u64,
+    live_bytes: u64,
+    index_count: usize,
+}
+
+impl Segments {
+    pub(super) fn new(arena: &Arena) -> Self {
+        let count = arena.segment_count();
+        let blank = Segment {
+            role: Role::Free,
+            used_bytes: 0,
+            live_bytes: 0,
+            sequence: 0,
+        };
+        Self {
+            table: vec![blank; count].into_boxed_slice(),
+            free: (0..count as u32).rev().collect(),
+            retired: VecDeque::with_capacity(count),
+            open: [None; 2],
+            segment_bytes: arena.segment_bytes() as u32,
+            next_sequence: 0,
+            live_bytes: 0,
+            index_count: 0,
+        }
+    }
+
+    /// Appends `bytes` to a stream. `None` if that needs a segment and none is free.
+    pub(super) fn append(&mut self, stream: Stream, bytes: usize) -> Option<(u32, u32)> {
+        debug_assert!(bytes <= self.segment_bytes as usize);
+        let bytes = bytes as u32;
+        let fits = |segments: &Self, open: u32| {
+            segments.table[open as usize].used_bytes + bytes <= segments.segment_bytes
+        };
+        let segment = match self.open[stream as usize] {
+            Some(open) if fits(self, open) => open,
+            _ => self.open_next(stream)?,
+        };
+        let entry = &mut self.table[segment as usize];
+        let start = entry.used_bytes;
+        entry.used_bytes += bytes;
+        entry.live_bytes += bytes;
+        self.live_bytes += u64::from(bytes);
+        self.check();
+        Some((segment, start))
+    }
+
+    fn open_next(&mut self, stream: Stream) -> Option<u32> {
+        let next = self.free.pop()?;
+        if let Some(full) = self.open[stream as usize].replace(next) {
+            self.table[full as usize].role = Role::Sealed;
+        }
+        self.next_sequence += 1;
+        let sequence = self.next_sequence;
+        self.table[next as usize] = Segment {
+            role: Role::Open,
+            used_bytes: 0,
+            live_bytes: 0,
+            sequence,
+        };
+        Some(next)
+    }
+
+    /// What is appended to the aged stream is at least as old as this.
+    pub(super) fn age_like(&mut self, victim: u32) {
+        let sequence = self.table[victim as usize].sequence;
+        if let Some(open) = self.open[Stream::Aged as usize] {
+            let aged = &mut self.table[open as usize];
+            aged.sequence = aged.sequence.min(sequence);
+        }
+    }
+
+    /// An entry of `bytes` in `segment` is no longer named by the index.
+    pub(super) fn release(&mut self, segment: u32, bytes: usize) {
+        let entry = &mut self.table[segment as usize];
+        entry.live_bytes -= bytes as u32;
+        self.live_bytes -= bytes as u64;
+        self.check();
+    }
+
+    /// Nothing written so far counts as alive any more.
+    pub(super) fn release_all(&mut self) {
+        for segment in &mut self.table {
+            segment.live_bytes = 0;
+        }
+        self.live_bytes = 0;
+    }
+
+    /// Takes a free segment for the index, for good. Leaves one to write to.
+    pub(super) fn take_for_index(&mut self) -> Option<u32> {
+        if self.free.len() < 2 {
+            return None;
+        }
+        let segment = self.free.pop()?;
+        self.table[segment as usize].role = Role::Index;
+        self.index_count += 1;
+        Some(segment)
+    }
+
+    /// The sealed segment that was written first.
+    pub(super) fn oldest(&self) -> Option<u32> {
+        self.sealed()
+            .min_by_key(|(_, segment)| segment.sequence)
+            .map(|(number, _)| number)
+    }
+
+    /// The sealed segment with the least alive in it, and how many bytes that is.
+    pub(super) fn emptiest(&self) -> Option<(u32, u32)> {
+        self.sealed()
+            .min_by_key(|(_, segment)| segment.live_bytes)
+            .map(|(number, segment)| (number, segment.live_bytes))
+    }
+
+    fn sealed(&self) -> impl Iterator<Item = (u32, &Segment)> {
+        (0..)
+            .zip(&self.table)
+            .filter(|(_, segment)| segment.role == Role::Sealed)
+    }
+
+    pub(super) fn start_cleaning(&mut self, segment: u32) {
+        debug_assert_eq!(self.table[segment as usize].role, Role::Sealed);
+        self.table[segment as usize].role = Role::Cleaning;
+    }
+
+    /// A cleaned segment is free once the grace period that starts now is over.
+    pub(super) fn retire(&mut self, segment: u32, epoch: Epoch) {
+        debug_assert_eq!(self.table[segment as usize].role, Role::Cleaning);
+        self.table[segment as usize].role = Role::Retired;
+        self.retired.push_back((segment, epoch));
+    }
+
+    /// Frees the retired segments whose grace period is over.
+    pub(super) fn reclaim(&mut self, epochs: &Epochs) {
+        while let Some(&(segment, epoch)) = self.retired.front() {
+            if !epochs.is_past(epoch) {
+                return;
+            }
+            self.retired.pop_front();
+            self.table[segment as usize].role = Role::Free;
+            self.free.push(segment);
+        }
+    }
+
+    /// Segments short of [`SPARE_SEGMENTS_MIN`].
+    pub(super) fn deficit(&self) -> usize {
+        SPARE_SEGMENTS_MIN.saturating_sub(self.free.len() + self.retired.len())
+    }
+
+    pub(super) fn has_retired(&self) -> bool {
+        !self.retired.is_empty()
+    }
+
+    pub(super) fn used_bytes(&self, segment: u32) -> u32 {
+        self.table[segment as usize].used_bytes
+    }
+
+    /// Bytes in segments that entries can fill.
+    pub(super) fn capacity_bytes(&self) -> u64 {
+        let count = self.table.len() - self.index_count - SPARE_SEGMENTS_MIN;
+        count as u64 * u64::from(self.segment_bytes)
+    }
+
+    /// Bytes of entries that the index names.
+    pub(super) fn live_bytes(&self) -> u64 {
+        self.live_bytes
+    }
+
+    /// Whether entries lie in this segment, for a sweep over them.
+    pub(super) fn holds_entries(&self, segment: u32) -> bool {
+        matches!(self.table[segment as usize].role, Role::Open | Role::Sealed)
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        self.table.len() as u32
+    }
+
+    pub(super) fn offset(arena: &Arena, (segment, start): (u32, u32)) -> Offset {
+        Offset(arena.segment_start(segment).0 + u64::from(start))
+    }
+
+    fn check(&self) {
+        debug_assert!(self.table.iter().all(|segment| {
+            segment.live_bytes <= segment.used_bytes && segment.used_bytes <= self.segment_bytes
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segments() -> Segments {
+        Segments::new(&Arena::map(4096, 10).unwrap())
+    }
+
+    #[test]
+    fn a_segment_passes_through_its_roles() {
+        let epochs = Epochs::new(1);
+        epochs.online(0);
+        let mut segments = segments();
+        let (first, _) = segments.append(Stream::Fresh, 4096).unwrap();
+        let (second, _) = segments.append(Stream::Fresh, 4096).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(segments.oldest(), Some(first));
+        segments.release(first, 4096);
+        assert_eq!(segments.emptiest(), Some((first, 0)));
+        segments.start_cleaning(first);
+        assert_eq!(segments.oldest(), None);
+        segments.retire(first, epochs.retire());
+        segments.reclaim(&epochs);
+        assert!(segments.has_retired(), "the shard has not been quiescent");
+        epochs.quiescent(0);
+        segments.reclaim(&epochs);
+        assert!(!segments.has_retired());
+        assert_eq!(segments.live_bytes(), 4096);
+    }
+
+    #[test]
+    fn runs_out_and_says_so() {
+        let mut segments = segments();
+        for _ in 0..10 {
+            assert!(segments.append(Stream::Fresh, 4000).is_some());
+        }
+        assert_eq!(segments.append(Stream::Fresh, 4000), None);
+        assert_eq!(segments.deficit(), SPARE_SEGMENTS_MIN);
+        assert_eq!(segments.take_for_index(), None);
+    }
+
+    #[test]
+    fn moved_entries_keep_their_age() {
+        let mut segments = segments();
+        let (old, _) = segments.append(Stream::Fresh, 4000).unwrap();
+        segments.append(Stream::Fresh, 4000).unwrap();
+        segments.append(Stream::Fresh, 4000).unwrap();
+        let (aged, _) = segments.append(Stream::Aged, 4000).unwrap();
+        segments.age_like(old);
+        segments.append(Stream::Aged, 4000).unwrap();
+        segments.start_cleaning(old);
+        assert_eq!(segments.oldest(), Some(aged));
+    }
+}

@@ -1,0 +1,56 @@
+//! Atomics for the lock-free protocols: the standard ones, or loom's where loom explores them.
+//!
+//! Only protocols that loom can drive use these (epochs, the SPSC queue, sleep and wake). The
+//! store's index lives in raw memory, where loom's instrumented types cannot be laid; its
+//! publish-read-retire protocol is checked through a model over the same [`crate::store::Epochs`].
+
+#[cfg(not(ringfort_loom))]
+pub(crate) use core::{
+    cell::UnsafeCell as StdUnsafeCell,
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
+};
+
+#[cfg(ringfort_loom)]
+pub(crate) use loom::{
+    cell::UnsafeCell,
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
+};
+
+/// The standard cell behind loom's closure interface, so that one text serves both.
+#[cfg(not(ringfort_loom))]
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(StdUnsafeCell<T>);
+
+#[cfg(not(ringfort_loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(StdUnsafeCell::new(value))
+    }
+
+    /// Runs `read` on a pointer to the value; what it may do with it is the caller's proof.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the model tests read through it")
+    )]
+    pub(crate) fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+        read(self.0.get())
+    }
+
+    /// Runs `write` on a pointer to the value; what it may do with it is the caller's proof.
+    pub(crate) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
+        write(self.0.get())
+    }
+}
+
+/// A value alone on its pair of cache lines (two: the adjacent-line prefetcher couples them), so
+/// that what one core writes does not slow what another reads.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct CachePadded<T>(pub(crate) T);
+
+impl<T> core::ops::Deref for CachePadded<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
