@@ -10,5 +10,7 @@
 //!
 //! The floors of the house, bottom-up; a module uses only what stands below it.
 
+pub mod io;
+pub mod mesh;
 pub mod store;
 mod sync;

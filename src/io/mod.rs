@@ -1,0 +1,149 @@
+//! What a shard asks of the world outside: sockets, and to be woken.
+//!
+//! [`Io`] is completion-style, shaped like the ring it was made for: the shard says what it wants
+//! (`recv` once, `send` a buffer), gets [`Completion`]s once a turn, and never blocks elsewhere.
+//! [`uring`] is the kernel; [`sim`] is a seeded fake of it for tests, in one thread, that cuts,
+//! delays, reorders and fails. Everything above is generic over the trait and runs on both.
+
+mod buffers;
+mod token;
+pub mod uring;
+
+use core::time::Duration;
+use std::{io, net::SocketAddr};
+
+pub use self::token::Token;
+
+/// The listeners of a shard, by front end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListenerId {
+    /// Clients that speak memcache.
+    Memcache,
+    /// Clients that speak RESP.
+    Resp,
+}
+
+/// An operating system's error number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+impl From<Errno> for io::Error {
+    fn from(errno: Errno) -> Self {
+        Self::from_raw_os_error(errno.0)
+    }
+}
+
+/// How long a turn may wait for completions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// There is work: only collect what is there.
+    Poll,
+    /// Until something happens.
+    Forever,
+    /// Until something happens, at most this long.
+    AtMost(Duration),
+}
+
+/// Received bytes, still in a buffer of the I/O's: read them with [`Io::bytes`] and give them
+/// back with [`Io::release`] in the same turn.
+#[derive(Debug)]
+#[must_use = "a buffer that is not released is never received into again"]
+pub struct RecvBuffer {
+    id: u16,
+    len: u32,
+}
+
+/// Something happened.
+#[derive(Debug)]
+pub enum Completion {
+    /// A connection came in. Nothing is received before [`Io::recv`].
+    Accepted {
+        /// Which front end it asked for.
+        listener: ListenerId,
+        /// The new socket.
+        token: Token,
+    },
+    /// Accepting failed; the listener is idle until [`Io::accept`].
+    AcceptFailed {
+        /// The listener.
+        listener: ListenerId,
+        /// Why, usually too many open files.
+        errno: Errno,
+    },
+    /// A connect ended.
+    Connected {
+        /// The socket given by [`Io::connect`].
+        token: Token,
+        /// Whether it stands.
+        result: Result<(), Errno>,
+    },
+    /// Bytes came in.
+    Received {
+        /// The socket.
+        token: Token,
+        /// The bytes.
+        buffer: RecvBuffer,
+    },
+    /// Nothing more comes in.
+    Ended {
+        /// The socket.
+        token: Token,
+        /// Why, or `None` if the peer just finished sending.
+        errno: Option<Errno>,
+    },
+    /// A send ended, whole or failed.
+    Sent {
+        /// The socket.
+        token: Token,
+        /// The buffer that was sent, for reuse.
+        buffer: Vec<u8>,
+        /// Whether all of it went out.
+        result: Result<(), Errno>,
+    },
+    /// Another thread wants attention.
+    Woken,
+}
+
+/// The I/O of one shard.
+///
+/// After [`Io::close`] no completion names the token any more.
+pub trait Io {
+    /// Starts to accept; every connection is an [`Completion::Accepted`].
+    fn accept(&mut self, listener: ListenerId);
+
+    /// Accepts nothing more and closes the listener.
+    fn accept_stop(&mut self, listener: ListenerId);
+
+    /// Starts a connection; [`Completion::Connected`] tells how it went.
+    ///
+    /// # Errors
+    /// No socket is to be had.
+    fn connect(&mut self, address: SocketAddr) -> io::Result<Token>;
+
+    /// Starts, or resumes, to receive. Idempotent.
+    fn recv(&mut self, token: Token);
+
+    /// Stops to receive. What the kernel has handed over already still arrives.
+    fn recv_pause(&mut self, token: Token);
+
+    /// Sends all of a buffer; [`Completion::Sent`] gives it back. One at a time for each socket.
+    fn send(&mut self, token: Token, buffer: Vec<u8>);
+
+    /// Closes the socket, whatever is in flight on it.
+    fn close(&mut self, token: Token);
+
+    /// Wakes another shard with the next submission.
+    fn wake(&mut self, shard: usize);
+
+    /// Submits everything asked for and waits for completions, appended in order of arrival.
+    ///
+    /// # Errors
+    /// The kernel refuses the ring as a whole; the shard cannot go on.
+    fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()>;
+
+    /// The bytes of a buffer.
+    fn bytes(&self, buffer: &RecvBuffer) -> &[u8];
+
+    /// Gives a buffer back.
+    fn release(&mut self, buffer: RecvBuffer);
+}

@@ -1,0 +1,620 @@
+//! The kernel's side of [`Io`]: one io_uring, which the shard's thread owns and blocks in.
+//!
+//! Rules that hold here:
+//!
+//! * An operation's user data is its kind and the token of its socket. Completions for a token
+//!   that is gone are dropped; their buffers go back.
+//! * Submissions are not ordered among each other, so a socket has one send in flight.
+//! * A receive or accept that ends without the kernel's promise of more is armed again. One that
+//!   ended for lack of buffers waits until some are released.
+//! * A socket is closed in three steps: cancel what is in flight, wait for the ends, close. No
+//!   buffer is freed while the kernel may still use it.
+
+#![expect(unsafe_code, reason = "submits pointers to the kernel")]
+
+use core::sync::atomic::{AtomicI32, Ordering};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd},
+    sync::Arc,
+};
+
+use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
+use socket2::SockAddr;
+
+use super::{
+    Completion, Errno, Io, ListenerId, RecvBuffer, Token, Wait,
+    buffers::{GROUP, ProvidedBuffers},
+    token::SocketTable,
+};
+
+/// Submissions held before an early submit; more than most turns make.
+const SUBMISSION_QUEUE_ENTRIES: u32 = 1024;
+
+/// Completions held; the kernel keeps what does not fit and is slower then.
+const COMPLETION_QUEUE_ENTRIES: u32 = 8192;
+
+/// What an operation was; the top byte of its user data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Op {
+    AcceptMemcache = 1,
+    AcceptResp,
+    Recv,
+    Send,
+    Connect,
+    Wake,
+    Control,
+    /// Cancels, closes and wake messages: nobody waits for their end.
+    Silent,
+}
+
+impl Op {
+    fn from_user_data(user_data: u64) -> Self {
+        match user_data >> 56 {
+            1 => Self::AcceptMemcache,
+            2 => Self::AcceptResp,
+            3 => Self::Recv,
+            4 => Self::Send,
+            5 => Self::Connect,
+            6 => Self::Wake,
+            7 => Self::Control,
+            _ => Self::Silent,
+        }
+    }
+
+    fn with(self, token: Token) -> u64 {
+        self.alone() | token.to_bits()
+    }
+
+    fn alone(self) -> u64 {
+        (self as u64) << 56
+    }
+
+    fn accept(listener: ListenerId) -> Self {
+        match listener {
+            ListenerId::Memcache => Self::AcceptMemcache,
+            ListenerId::Resp => Self::AcceptResp,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Socket {
+    fd: OwnedFd,
+    /// Where a connect goes; the kernel reads it when the operation is submitted.
+    address: Option<Box<SockAddr>>,
+    receiving: Receiving,
+    /// The buffer in flight and how much of it is gone out.
+    sending: Option<(Vec<u8>, usize)>,
+    connecting: bool,
+    closing: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Receiving {
+    /// Not asked for.
+    Off,
+    /// The kernel has the operation.
+    Armed,
+    /// Cancelled, the end is still to come.
+    Stopping,
+    /// Cancelled, but asked for again before the end came.
+    Restarting,
+    /// Wanted, but the kernel ran out of buffers.
+    Starved,
+    /// The peer has finished, or the connection broke.
+    Ended,
+}
+
+impl Socket {
+    fn new(fd: OwnedFd) -> Self {
+        Self {
+            fd,
+            address: None,
+            receiving: Receiving::Off,
+            sending: None,
+            connecting: false,
+            closing: false,
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        let receives = matches!(
+            self.receiving,
+            Receiving::Armed | Receiving::Stopping | Receiving::Restarting
+        );
+        receives || self.sending.is_some() || self.connecting
+    }
+}
+
+/// The ring descriptors of all shards, by number; how [`Uring::wake`] finds the others.
+#[derive(Debug, Clone)]
+pub struct RingDirectory(Arc<[AtomicI32]>);
+
+impl RingDirectory {
+    /// A directory for so many shards.
+    pub fn new(shard_count: usize) -> Self {
+        Self((0..shard_count).map(|_| AtomicI32::new(-1)).collect())
+    }
+}
+
+/// Wakes a shard from any thread that is not one.
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<OwnedFd>);
+
+impl Waker {
+    /// The shard gets a [`Completion::Woken`] soon.
+    pub fn wake(&self) {
+        let one = 1_u64.to_ne_bytes();
+        // SAFETY: writes eight bytes of this function's own to an eventfd that is open.
+        unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+}
+
+/// One shard's io_uring.
+///
+/// Fields drop in order: the ring ends before the memory it may write to.
+pub struct Uring {
+    ring: IoUring,
+    sockets: SocketTable<Socket>,
+    buffers: ProvidedBuffers,
+    starved: Vec<Token>,
+    listeners: [Option<TcpListener>; 2],
+    directory: RingDirectory,
+    control: Waker,
+}
+
+impl core::fmt::Debug for Uring {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Uring")
+            .field("fd", &self.ring.as_raw_fd())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes a ring as shards use it.
+///
+/// # Errors
+/// What the kernel says; the pre-flight check explains it to the operator.
+pub fn new_ring() -> io::Result<IoUring> {
+    IoUring::builder()
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_coop_taskrun()
+        .setup_submit_all()
+        .setup_cqsize(COMPLETION_QUEUE_ENTRIES)
+        .build(SUBMISSION_QUEUE_ENTRIES)
+}
+
+impl Uring {
+    /// A ring for shard `shard`, made on its own thread. Listening sockets must be bound and
+    /// listening, with `TCP_NODELAY` set, which accepted sockets inherit.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn new(
+        shard: usize,
+        directory: RingDirectory,
+        memcache: Option<TcpListener>,
+        resp: Option<TcpListener>,
+    ) -> io::Result<Self> {
+        let ring = new_ring()?;
+        let buffers = ProvidedBuffers::register(&ring)?;
+        // SAFETY: eventfd has no memory arguments; the descriptor is new and ours.
+        let control = unsafe {
+            let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            OwnedFd::from_raw_fd(fd)
+        };
+        directory.0[shard].store(ring.as_raw_fd(), Ordering::Release);
+        let mut uring = Self {
+            ring,
+            sockets: SocketTable::new(),
+            buffers,
+            starved: Vec::new(),
+            listeners: [memcache, resp],
+            directory,
+            control: Waker(Arc::new(control)),
+        };
+        uring.poll_control();
+        Ok(uring)
+    }
+
+    /// How other threads wake this shard.
+    pub fn waker(&self) -> Waker {
+        self.control.clone()
+    }
+
+    fn poll_control(&mut self) {
+        let fd = types::Fd(self.control.0.as_raw_fd());
+        let poll = opcode::PollAdd::new(fd, libc::POLLIN as u32).build();
+        self.push(poll.user_data(Op::Control.alone()));
+    }
+
+    /// Queues an operation; submits early if the queue is full.
+    fn push(&mut self, entry: squeue::Entry) {
+        // SAFETY: what an entry points to outlives the operation: a socket's send buffer and
+        // address stay in its table slot until the completion, the control descriptor and the
+        // provided buffers as long as the ring.
+        while unsafe { self.ring.submission().push(&entry) }.is_err() {
+            if self.ring.submit().is_err() {
+                // The completion queue is over-full; the kernel takes more once it is drained,
+                // which happens at the latest in the next turn. An entry is never dropped.
+                std::hint::spin_loop();
+            }
+        }
+    }
+
+    fn arm_recv(&mut self, token: Token) {
+        let Some(socket) = self.sockets.get_mut(token) else {
+            return;
+        };
+        socket.receiving = Receiving::Armed;
+        let recv = opcode::RecvMulti::new(types::Fd(socket.fd.as_raw_fd()), GROUP).build();
+        self.push(recv.user_data(Op::Recv.with(token)));
+    }
+
+    fn arm_send(&mut self, token: Token) {
+        let Some(socket) = self.sockets.get_mut(token) else {
+            return;
+        };
+        let Some((buffer, sent)) = &socket.sending else {
+            return;
+        };
+        let rest = &buffer[*sent..];
+        let send = opcode::Send::new(
+            types::Fd(socket.fd.as_raw_fd()),
+            rest.as_ptr(),
+            rest.len() as u32,
+        )
+        .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+        .build();
+        self.push(send.user_data(Op::Send.with(token)));
+    }
+
+    fn cancel(&mut self, user_data: u64) {
+        let cancel = opcode::AsyncCancel::new(user_data).build();
+        self.push(cancel.user_data(Op::Silent.alone()));
+    }
+
+    /// Ends a socket on which nothing is in flight any more.
+    fn finish_close(&mut self, token: Token) {
+        if let Some(socket) = self.sockets.remove(token) {
+            let close = opcode::Close::new(types::Fd(socket.fd.into_raw_fd())).build();
+            let close = close.flags(squeue::Flags::SKIP_SUCCESS);
+            self.push(close.user_data(Op::Silent.alone()));
+        }
+    }
+
+    fn submit_and_wait(&mut self, wait: Wait) -> io::Result<()> {
+        self.buffers.publish();
+        let submitter = self.ring.submitter();
+        let result = match wait {
+            Wait::Forever => submitter.submit_and_wait(1),
+            Wait::AtMost(limit) => {
+                let limit = types::Timespec::from(limit);
+                submitter.submit_with_args(1, &types::SubmitArgs::new().timespec(&limit))
+            }
+            Wait::Poll => {
+                let queued = self.ring.submission().len() as u32;
+                let submitter = self.ring.submitter();
+                // SAFETY: no argument is passed; GETEVENTS makes the kernel run deferred work.
+                unsafe {
+                    submitter.enter::<libc::sigset_t>(queued, 0, EnterFlags::GETEVENTS.bits(), None)
+                }
+            }
+        };
+        match result {
+            Ok(_) => Ok(()),
+            // A signal, the timeout, or completions to drain first: all normal.
+            Err(error)
+                if matches!(
+                    error.raw_os_error(),
+                    Some(libc::EINTR | libc::ETIME | libc::EBUSY | libc::EAGAIN)
+                ) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn complete(&mut self, entry: &cqueue::Entry, completions: &mut Vec<Completion>) {
+        let token = Token::from_bits(entry.user_data());
+        match Op::from_user_data(entry.user_data()) {
+            Op::Recv => self.complete_recv(token, entry, completions),
+            Op::Send => self.complete_send(token, entry.result(), completions),
+            Op::AcceptMemcache => self.complete_accept(ListenerId::Memcache, entry, completions),
+            Op::AcceptResp => self.complete_accept(ListenerId::Resp, entry, completions),
+            Op::Connect => self.complete_connect(token, entry.result(), completions),
+            Op::Wake => completions.push(Completion::Woken),
+            Op::Control => {
+                let mut count = [0_u8; 8];
+                let fd = self.control.0.as_raw_fd();
+                // SAFETY: reads at most eight bytes into this function's own array.
+                unsafe { libc::read(fd, count.as_mut_ptr().cast(), count.len()) };
+                self.poll_control();
+                completions.push(Completion::Woken);
+            }
+            Op::Silent => {}
+        }
+    }
+
+    fn complete_recv(
+        &mut self,
+        token: Token,
+        entry: &cqueue::Entry,
+        completions: &mut Vec<Completion>,
+    ) {
+        let result = entry.result();
+        let buffer = cqueue::buffer_select(entry.flags()).map(|id| RecvBuffer {
+            id,
+            len: result.max(0) as u32,
+        });
+        let Some(socket) = self.sockets.get_mut(token) else {
+            return self.release_some(buffer);
+        };
+        let has_ended = !cqueue::more(entry.flags());
+        let before = socket.receiving;
+        if has_ended {
+            socket.receiving = receiving_after(before, result);
+        }
+        if socket.closing {
+            socket.receiving = if has_ended { Receiving::Off } else { before };
+            let is_over = !socket.is_busy();
+            self.release_some(buffer);
+            if is_over {
+                self.finish_close(token);
+            }
+            return;
+        }
+        let now = socket.receiving;
+        if result > 0
+            && let Some(buffer) = buffer
+        {
+            completions.push(Completion::Received { token, buffer });
+        }
+        match now {
+            Receiving::Ended if has_ended => {
+                let errno = (result < 0).then_some(Errno(-result));
+                completions.push(Completion::Ended { token, errno });
+            }
+            Receiving::Restarting if has_ended => self.arm_recv(token),
+            Receiving::Starved if has_ended => self.starved.push(token),
+            _ => {}
+        }
+    }
+
+    fn release_some(&mut self, buffer: Option<RecvBuffer>) {
+        if let Some(buffer) = buffer {
+            self.buffers.release(&buffer);
+        }
+    }
+
+    fn complete_send(&mut self, token: Token, result: i32, completions: &mut Vec<Completion>) {
+        let Some(socket) = self.sockets.get_mut(token) else {
+            return;
+        };
+        let Some((buffer, sent)) = &mut socket.sending else {
+            return;
+        };
+        *sent += result.max(0) as usize;
+        if result > 0 && *sent < buffer.len() && !socket.closing {
+            return self.arm_send(token);
+        }
+        let Some((buffer, _)) = socket.sending.take() else {
+            return;
+        };
+        if socket.closing {
+            if !socket.is_busy() {
+                self.finish_close(token);
+            }
+            return;
+        }
+        let result = if result < 0 {
+            Err(Errno(-result))
+        } else {
+            Ok(())
+        };
+        completions.push(Completion::Sent {
+            token,
+            buffer,
+            result,
+        });
+    }
+
+    fn complete_connect(&mut self, token: Token, result: i32, completions: &mut Vec<Completion>) {
+        let Some(socket) = self.sockets.get_mut(token) else {
+            return;
+        };
+        socket.connecting = false;
+        socket.address = None;
+        if socket.closing {
+            return self.finish_close(token);
+        }
+        let result = if result < 0 {
+            Err(Errno(-result))
+        } else {
+            Ok(())
+        };
+        completions.push(Completion::Connected { token, result });
+    }
+
+    fn complete_accept(
+        &mut self,
+        listener: ListenerId,
+        entry: &cqueue::Entry,
+        completions: &mut Vec<Completion>,
+    ) {
+        let result = entry.result();
+        if result >= 0 {
+            // SAFETY: a successful accept gives a new descriptor that nobody else owns.
+            let fd = unsafe { OwnedFd::from_raw_fd(result) };
+            let token = self.sockets.insert(Socket::new(fd));
+            completions.push(Completion::Accepted { listener, token });
+            if !cqueue::more(entry.flags()) {
+                self.accept(listener);
+            }
+            return;
+        }
+        if self.listeners[listener as usize].is_some() {
+            completions.push(Completion::AcceptFailed {
+                listener,
+                errno: Errno(-result),
+            });
+        }
+    }
+}
+
+/// What becomes of receiving when the kernel ended the operation with `result`.
+fn receiving_after(before: Receiving, result: i32) -> Receiving {
+    let is_cancelled = result == -libc::ECANCELED;
+    let is_starved = result == -libc::ENOBUFS;
+    match before {
+        _ if result <= 0 && !is_cancelled && !is_starved => Receiving::Ended,
+        Receiving::Stopping => Receiving::Off,
+        Receiving::Armed if is_starved => Receiving::Starved,
+        _ => Receiving::Restarting,
+    }
+}
+
+impl Io for Uring {
+    fn accept(&mut self, listener: ListenerId) {
+        let Some(socket) = &self.listeners[listener as usize] else {
+            return;
+        };
+        let accept = opcode::AcceptMulti::new(types::Fd(socket.as_raw_fd()))
+            .flags(libc::SOCK_CLOEXEC)
+            .build();
+        self.push(accept.user_data(Op::accept(listener).alone()));
+    }
+
+    fn accept_stop(&mut self, listener: ListenerId) {
+        if let Some(socket) = self.listeners[listener as usize].take() {
+            self.cancel(Op::accept(listener).alone());
+            let close = opcode::Close::new(types::Fd(socket.into_raw_fd())).build();
+            self.push(close.user_data(Op::Silent.alone()));
+        }
+    }
+
+    fn connect(&mut self, address: SocketAddr) -> io::Result<Token> {
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(address),
+            socket2::Type::STREAM,
+            Some(socket2::Protocol::TCP),
+        )?;
+        socket.set_tcp_nodelay(true)?;
+        socket.set_keepalive(true)?;
+        let mut entry = Socket::new(socket.into());
+        let address = Box::new(SockAddr::from(address));
+        let connect = opcode::Connect::new(
+            types::Fd(entry.fd.as_raw_fd()),
+            address.as_ptr().cast(),
+            address.len(),
+        )
+        .build();
+        entry.address = Some(address);
+        entry.connecting = true;
+        let token = self.sockets.insert(entry);
+        self.push(connect.user_data(Op::Connect.with(token)));
+        Ok(token)
+    }
+
+    fn recv(&mut self, token: Token) {
+        let Some(socket) = self.sockets.get_mut(token) else {
+            return;
+        };
+        match socket.receiving {
+            Receiving::Off if !socket.closing => self.arm_recv(token),
+            Receiving::Stopping => socket.receiving = Receiving::Restarting,
+            _ => {}
+        }
+    }
+
+    fn recv_pause(&mut self, token: Token) {
+        let Some(socket) = self.sockets.get_mut(token) else {
+            return;
+        };
+        match socket.receiving {
+            Receiving::Armed => {
+                socket.receiving = Receiving::Stopping;
+                self.cancel(Op::Recv.with(token));
+            }
+            Receiving::Restarting => socket.receiving = Receiving::Stopping,
+            Receiving::Starved => socket.receiving = Receiving::Off,
+            _ => {}
+        }
+    }
+
+    fn send(&mut self, token: Token, buffer: Vec<u8>) {
+        let Some(socket) = self.sockets.get_mut(token) else {
+            return;
+        };
+        debug_assert!(socket.sending.is_none(), "one send in flight");
+        socket.sending = Some((buffer, 0));
+        self.arm_send(token);
+    }
+
+    fn close(&mut self, token: Token) {
+        let Some(socket) = self.sockets.get_mut(token) else {
+            return;
+        };
+        if socket.closing {
+            return;
+        }
+        socket.closing = true;
+        if !socket.is_busy() {
+            return self.finish_close(token);
+        }
+        let receives = matches!(socket.receiving, Receiving::Armed | Receiving::Restarting);
+        let (sends, connects) = (socket.sending.is_some(), socket.connecting);
+        for (is_in_flight, op) in [
+            (receives, Op::Recv),
+            (sends, Op::Send),
+            (connects, Op::Connect),
+        ] {
+            if is_in_flight {
+                self.cancel(op.with(token));
+            }
+        }
+    }
+
+    fn wake(&mut self, shard: usize) {
+        let fd = self.directory.0[shard].load(Ordering::Acquire);
+        let message = opcode::MsgRingData::new(types::Fd(fd), 0, Op::Wake.alone(), None).build();
+        let message = message.flags(squeue::Flags::SKIP_SUCCESS);
+        self.push(message.user_data(Op::Silent.alone()));
+    }
+
+    fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
+        for token in std::mem::take(&mut self.starved) {
+            let is_starved = self
+                .sockets
+                .get_mut(token)
+                .is_some_and(|socket| socket.receiving == Receiving::Starved && !socket.closing);
+            if is_starved {
+                self.arm_recv(token);
+            }
+        }
+        self.submit_and_wait(wait)?;
+        // The queue is drained entry by entry, as completing one may queue operations.
+        loop {
+            let Some(entry) = self.ring.completion().next() else {
+                return Ok(());
+            };
+            self.complete(&entry, completions);
+        }
+    }
+
+    fn bytes(&self, buffer: &RecvBuffer) -> &[u8] {
+        self.buffers.bytes(buffer)
+    }
+
+    fn release(&mut self, buffer: RecvBuffer) {
+        self.buffers.release(&buffer);
+    }
+}
