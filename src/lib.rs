@@ -10,7 +10,11 @@
 //!
 //! The floors of the house, bottom-up; a module uses only what stands below it.
 
+pub mod backend;
+pub mod fill;
 pub mod io;
 pub mod mesh;
+pub mod protocol;
+pub mod shard;
 pub mod store;
 mod sync;

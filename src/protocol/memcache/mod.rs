@@ -1,0 +1,10 @@
+//! memcached's classic text protocol, as memcached 1.6.18 speaks it (`doc/protocol.txt` and its behaviour).
+
+mod parse;
+pub mod reply;
+mod request;
+
+pub use parse::parse;
+pub use request::{
+    Deadline, Direction, Exptime, KEY_BYTES_MAX, Keys, Limits, Refusal, Request, StoreVerb,
+};

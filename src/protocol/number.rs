@@ -1,0 +1,190 @@
+//! Decimal numbers: strict ones for RESP, C's forgiving ones for memcache, and writing them.
+
+/// Most digits of which every value fits `u64`: 10^19 - 1 < 2^64.
+const DIGITS_SAFE: usize = 19;
+
+/// The digits of an unsigned number and nothing else; `None` for an empty slice, any other byte, or overflow.
+/// Leading zeros are digits.
+#[inline]
+pub fn unsigned(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    if digits.len() > DIGITS_SAFE {
+        return unsigned_long(digits);
+    }
+    let mut value = 0u64;
+    for &byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + u64::from(digit);
+    }
+    Some(value)
+}
+
+/// As [`unsigned`], for numbers that may overflow.
+#[cold]
+fn unsigned_long(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0u64, |value, &byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+/// A signed number the way Redis reads one (`string2ll`): an optional `-`, then digits without leading zeros; no
+/// `+`, no space, no `-0`. So a value has exactly one spelling.
+#[inline]
+pub fn signed(text: &[u8]) -> Option<i64> {
+    match text {
+        [b'0'] => Some(0),
+        [b'1'..=b'9', ..] => i64::try_from(unsigned(text)?).ok(),
+        [b'-', b'1'..=b'9', ..] => 0i64.checked_sub_unsigned(unsigned(&text[1..])?),
+        _ => None,
+    }
+}
+
+/// A signed number the way memcached reads one (`strtoll` between blanks): leading blanks, a sign and leading zeros
+/// are fine, and what follows a blank after the digits is not looked at.
+#[inline]
+pub fn c_signed(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = c_parts(text);
+    let magnitude = unsigned(digits)?;
+    if negative {
+        0i64.checked_sub_unsigned(magnitude)
+    } else {
+        i64::try_from(magnitude).ok()
+    }
+}
+
+/// An unsigned number the way memcached reads one (`strtoull` between blanks). A negative number is refused, except
+/// that `-0` is 0; memcached also takes those below -2^63, which wrap round to small positive ones.
+#[inline]
+pub fn c_unsigned(text: &[u8]) -> Option<u64> {
+    let (negative, digits) = c_parts(text);
+    unsigned(digits).filter(|&value| !negative || value == 0)
+}
+
+/// The sign and the digits of a number that C would read, without the blanks around it.
+#[inline]
+fn c_parts(text: &[u8]) -> (bool, &[u8]) {
+    if text.iter().all(u8::is_ascii_digit) {
+        return (false, text);
+    }
+    let blanks = text.iter().take_while(|&&byte| c_isspace(byte)).count();
+    let (negative, rest) = match &text[blanks..] {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] | rest => (false, rest),
+    };
+    let length = rest
+        .iter()
+        .position(|&byte| c_isspace(byte))
+        .unwrap_or(rest.len());
+    (negative, &rest[..length])
+}
+
+/// C's `isspace` in the "C" locale, which unlike Rust's counts the vertical tab.
+const fn c_isspace(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+/// Appends a number in decimal.
+#[inline]
+pub fn write(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn unsigned_takes_digits_only() {
+        let table: &[(&[u8], Option<u64>)] = &[
+            (b"0", Some(0)),
+            (b"007", Some(7)),
+            (b"9999999999999999999", Some(9_999_999_999_999_999_999)),
+            (b"18446744073709551615", Some(u64::MAX)),
+            (b"18446744073709551616", None),
+            (b"000000000000000000000000000001", Some(1)),
+            (b"", None),
+            (b"-1", None),
+            (b"+1", None),
+            (b"1 ", None),
+            (b"12345678901234567890x", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(unsigned(text), *expected, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn signed_has_one_spelling_per_value() {
+        let table: &[(&[u8], Option<i64>)] = &[
+            (b"0", Some(0)),
+            (b"-1", Some(-1)),
+            (b"9223372036854775807", Some(i64::MAX)),
+            (b"9223372036854775808", None),
+            (b"-9223372036854775808", Some(i64::MIN)),
+            (b"-9223372036854775809", None),
+            (b"-0", None),
+            (b"00", None),
+            (b"01", None),
+            (b"+1", None),
+            (b" 1", None),
+            (b"-", None),
+            (b"", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(signed(text), *expected, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn c_numbers_forgive_what_strtol_forgives() {
+        let table: &[(&[u8], Option<i64>, Option<u64>)] = &[
+            (b"+5", Some(5), Some(5)),
+            (b"\t\x0b7", Some(7), Some(7)),
+            (b"1\t9", Some(1), Some(1)),
+            (b"1\rx", Some(1), Some(1)),
+            (b"-0", Some(0), Some(0)),
+            (b"-3", Some(-3), None),
+            (b"007", Some(7), Some(7)),
+            (b"18446744073709551615", None, Some(u64::MAX)),
+            (b"-9223372036854775808", Some(i64::MIN), None),
+            (b"5x", None, None),
+            (b"+-5", None, None),
+            (b"- 5", None, None),
+            (b"", None, None),
+            (b"\t", None, None),
+        ];
+        for (text, signed, unsigned) in table {
+            assert_eq!(c_signed(text), *signed, "{}", text.escape_ascii());
+            assert_eq!(c_unsigned(text), *unsigned, "{}", text.escape_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn written_numbers_are_read_back(value: i64) {
+            let mut text = Vec::new();
+            write(&mut text, value);
+            prop_assert_eq!(signed(&text), Some(value));
+            prop_assert_eq!(c_signed(&text), Some(value));
+            prop_assert_eq!(unsigned(&text), u64::try_from(value).ok());
+        }
+
+        #[test]
+        fn numbers_agree_with_the_standard_library(text in "[-+ 0-9]{0,22}") {
+            let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+            prop_assert_eq!(unsigned(text.as_bytes()), text.parse().ok().filter(|_| plain));
+            let canonical = text.parse::<i64>().ok().filter(|value| value.to_string() == text);
+            prop_assert_eq!(signed(text.as_bytes()), canonical);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! How a result becomes a reply: decided when the request is read, applied when the result is
+//! there, which may be later and on behalf of another shard's answer.
+
+use crate::{
+    protocol::{
+        memcache::reply as memcache,
+        resp::{Version, reply as resp},
+    },
+    store::{Applied, Outcome},
+};
+
+/// The shape of one reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// No reply (`noreply`, or already given).
+    Silent,
+    /// The bytes as they are.
+    Verbatim,
+    /// One key of a memcache retrieval that goes to several places.
+    Part,
+    /// A [`Self::Part`] whose bytes are an error line: the group ends with it.
+    FailedPart,
+    /// The end of such a retrieval.
+    GroupEnd,
+    /// memcache's `OK`, once all parts are done.
+    MemcacheOk,
+    /// memcache's storage commands.
+    MemcacheStore,
+    /// memcache's `delete`.
+    MemcacheDelete,
+    /// memcache's `incr` and `decr`.
+    MemcacheCount,
+    /// memcache's `touch`.
+    MemcacheTouch,
+    /// memcache's `gat` and `gats`: the entry, looked up once its deadline is changed.
+    MemcacheTouched {
+        /// Whether the CAS id is shown.
+        cas: bool,
+    },
+    /// RESP's `OK`, once all parts are done.
+    RespOk,
+    /// RESP's sum over the parts.
+    RespSum,
+    /// `OK` if stored, else null.
+    RespStored(Version),
+    /// The value that was there, else null.
+    RespOld(Version),
+    /// 1 if something changed, else 0.
+    RespChanged,
+    /// A number: the new value, or the new length.
+    RespNumber,
+}
+
+impl Form {
+    /// The form of a slot that got a failure.
+    pub(super) fn failed(self) -> Self {
+        match self {
+            Self::Silent => Self::Silent,
+            Self::Part | Self::MemcacheTouched { .. } => Self::FailedPart,
+            _ => Self::Verbatim,
+        }
+    }
+
+    /// Whether the reply is left out after a failure in its group.
+    pub(super) fn is_grouped(self) -> bool {
+        matches!(
+            self,
+            Self::Part | Self::FailedPart | Self::GroupEnd | Self::MemcacheTouched { .. }
+        )
+    }
+
+    /// Whether a group ends here.
+    pub(super) fn ends_group(self) -> bool {
+        self == Self::GroupEnd
+    }
+
+    /// Appends a reply that is encoded already.
+    pub(super) fn emit(self, bytes: &[u8], out: &mut Vec<u8>) {
+        if self != Self::Silent {
+            out.extend_from_slice(bytes);
+        }
+    }
+
+    /// Appends the reply of a form that adds up its parts.
+    pub(super) fn emit_total(self, total: i64, out: &mut Vec<u8>) {
+        match self {
+            Self::MemcacheOk => out.extend_from_slice(memcache::OK),
+            Self::RespOk => resp::simple(out, b"OK"),
+            Self::RespSum => resp::integer(out, total),
+            _ => {}
+        }
+    }
+
+    /// Appends the reply for what came of an operation; `old` is the value that was there.
+    /// Forms that add up have none: their parts are [counted](Self::count).
+    pub(super) fn encode(self, applied: Applied, old: &[u8], out: &mut Vec<u8>) {
+        let outcome = applied.outcome;
+        match self {
+            Self::MemcacheStore
+            | Self::MemcacheDelete
+            | Self::MemcacheCount
+            | Self::MemcacheTouch => match outcome {
+                Outcome::Unsigned(number) => memcache::number(out, number),
+                _ => out.extend_from_slice(memcache_line(outcome)),
+            },
+            Self::RespOld(version) if resp_error(outcome).is_none() => {
+                if applied.has_old { resp::bulk(out, old) } else { resp::null(out, version) }
+            }
+            Self::RespStored(_)
+            | Self::RespOld(_)
+            | Self::RespChanged
+            | Self::RespNumber => self.encode_resp(outcome, out),
+            _ => {}
+        }
+    }
+
+    fn encode_resp(self, outcome: Outcome, out: &mut Vec<u8>) {
+        if let Some(line) = resp_error(outcome) {
+            return out.extend_from_slice(line);
+        }
+        match (self, outcome) {
+            (Self::RespStored(_), Outcome::Stored { .. }) => resp::simple(out, b"OK"),
+            (Self::RespStored(version), _) => resp::null(out, version),
+            (_, Outcome::Signed(number)) => resp::integer(out, number),
+            (Self::RespNumber, Outcome::Stored { value_bytes }) => {
+                resp::integer(out, value_bytes as i64);
+            }
+            _ => resp::integer(out, i64::from(changed(outcome))),
+        }
+    }
+}
+
+/// What one key adds to a sum, or the error line that spoils it.
+pub(super) fn count(outcome: Outcome) -> Result<i64, &'static [u8]> {
+    match resp_error(outcome) {
+        Some(line) => Err(line),
+        None => Ok(i64::from(changed(outcome))),
+    }
+}
+
+fn changed(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Stored { .. } | Outcome::Deleted | Outcome::Touched)
+}
+
+/// memcached's line for an outcome.
+pub(super) fn memcache_line(outcome: Outcome) -> &'static [u8] {
+    match outcome {
+        Outcome::Stored { .. } => memcache::STORED,
+        Outcome::NotStored => memcache::NOT_STORED,
+        Outcome::Exists => memcache::EXISTS,
+        Outcome::NotFound => memcache::NOT_FOUND,
+        Outcome::Deleted => memcache::DELETED,
+        Outcome::Touched | Outcome::Untouched => memcache::TOUCHED,
+        Outcome::NotANumber | Outcome::Overflow => memcache::NON_NUMERIC,
+        Outcome::TooLarge => memcache::TOO_LARGE,
+        Outcome::OutOfMemory => memcache::OUT_OF_MEMORY_STORING,
+        Outcome::Unsigned(_) | Outcome::Signed(_) => memcache::OK,
+    }
+}
+
+/// Redis' error line for an outcome that is one.
+fn resp_error(outcome: Outcome) -> Option<&'static [u8]> {
+    match outcome {
+        Outcome::NotANumber => Some(b"-ERR value is not an integer or out of range\r\n"),
+        Outcome::Overflow => Some(b"-ERR increment or decrement would overflow\r\n"),
+        Outcome::TooLarge => {
+            Some(b"-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n")
+        }
+        Outcome::OutOfMemory => {
+            Some(b"-OOM command not allowed when used memory > 'maxmemory'.\r\n")
+        }
+        _ => None,
+    }
+}

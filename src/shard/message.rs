@@ -1,0 +1,81 @@
+//! What shards say to each other.
+
+use super::replies::Seq;
+use crate::{
+    io::Token,
+    store::{Applied, KeyHash, Operation, UnixMs},
+};
+
+/// Where an answer goes: a slot of a connection on the asking shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) token: Token,
+    pub(super) seq: Seq,
+}
+
+/// A request to the owner of a key.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) origin: Origin,
+    pub(super) body: AskBody,
+}
+
+/// A key and what goes with it, in one buffer that the answer brings back.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) hash: KeyHash,
+    pub(super) key_bytes: usize,
+    /// The key, then a value or a request.
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Parcel {
+    pub(super) fn key(&self) -> &[u8] {
+        &self.bytes[..self.key_bytes]
+    }
+
+    pub(super) fn content(&self) -> &[u8] {
+        &self.bytes[self.key_bytes..]
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum AskBody {
+    /// Apply this operation.
+    Mutate { operation: Operation, parcel: Parcel },
+    /// Flush the partition.
+    Flush { at: UnixMs },
+    /// Ask the key's backend, under the rules of the L1.
+    Backend { errand: Errand, parcel: Parcel },
+}
+
+/// What a request in pool mode means for the L1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// Read a whole value: may be shared by who asks at the same time, and kept.
+    Fetch,
+    /// Read something else.
+    Read,
+    /// Change the key on the backend; the answer is the backend's.
+    Write,
+    /// Drop the key here at once and on the backend soon.
+    Invalidate,
+}
+
+/// The answer to an [`Ask`].
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) origin: Origin,
+    pub(super) body: AnswerBody,
+}
+
+#[derive(Debug)]
+pub(super) enum AnswerBody {
+    /// What came of the operation. `bytes` is the old value if there was one to give, else the
+    /// key that was asked with.
+    Applied { applied: Applied, bytes: Vec<u8> },
+    /// The partition is flushed.
+    Flushed,
+    /// The backend's reply, as the client is to see it.
+    Replied { failed: bool, bytes: Vec<u8> },
+}

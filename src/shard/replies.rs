@@ -1,0 +1,279 @@
+//! The replies of one connection, in the order of its requests.
+//!
+//! Most replies are ready at once and are appended to `out`. One that must wait (for another
+//! shard, for a backend) takes a slot; whatever is ready behind it is held until the slot is
+//! resolved. Slots may be resolved in any order.
+//!
+//! ```text
+//! out:   | ready, in order ->
+//! slots: [waiting 7] [waiting 8] [done 9] ...
+//! held:  | ready behind 7 | ready behind 8 | ready behind 9 ...
+//! ```
+
+use std::collections::VecDeque;
+
+use super::{buffers::BufferPool, form::Form};
+use crate::store::KeyHash;
+
+/// Names a slot of one connection: counts up with each, wraps at 2^32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seq(u32);
+
+/// A reply that is not ready, or ready but behind one that is not.
+#[derive(Debug)]
+struct Slot {
+    form: Form,
+    /// The key that a pending change is about; a read of the same key waits for it.
+    hash: Option<KeyHash>,
+    /// Results still to come.
+    parts_left: u32,
+    /// Sum of the results so far, for forms that add up.
+    total: i64,
+    /// Length of `held` when the slot was taken.
+    held_start: usize,
+    /// The encoded reply; for forms that add up, an error that spoils the sum.
+    encoded: Option<Vec<u8>>,
+}
+
+/// One result for a slot.
+pub(super) enum Part<'a> {
+    /// Counts so much towards the sum.
+    Add(i64),
+    /// The reply's bytes.
+    Bytes(&'a [u8]),
+    /// The reply is this error; the rest of its group says nothing.
+    Failure(&'a [u8]),
+}
+
+/// Invariant: `slots` is empty or its first slot is waiting; `held` is empty if `slots` is.
+#[derive(Debug, Default)]
+pub(super) struct Replies {
+    out: Vec<u8>,
+    held: Vec<u8>,
+    slots: VecDeque<Slot>,
+    first_seq: u32,
+    /// A part of the current group failed; the rest of the group is not sent.
+    group_failed: bool,
+}
+
+impl Replies {
+    /// Where a reply that is ready goes.
+    pub(super) fn ready(&mut self, buffers: &mut BufferPool) -> &mut Vec<u8> {
+        let buffer = if self.slots.is_empty() { &mut self.out } else { &mut self.held };
+        if buffer.capacity() == 0 {
+            *buffer = buffers.take();
+        }
+        buffer
+    }
+
+    /// Takes a slot for a reply that comes in `parts` results.
+    pub(super) fn defer(&mut self, form: Form, hash: Option<KeyHash>, parts: u32) -> Seq {
+        let seq = self.next_seq();
+        self.slots.push_back(Slot {
+            form,
+            hash,
+            parts_left: parts,
+            total: 0,
+            held_start: self.held.len(),
+            encoded: None,
+        });
+        seq
+    }
+
+    /// The name that the next slot will have.
+    pub(super) fn next_seq(&self) -> Seq {
+        Seq(self.first_seq.wrapping_add(self.slots.len() as u32))
+    }
+
+    /// The form of a slot.
+    pub(super) fn form(&self, seq: Seq) -> Option<Form> {
+        self.slots.get(self.position(seq)).map(|slot| slot.form)
+    }
+
+    /// Gives a slot one of its results. What becomes ready moves to `out`.
+    pub(super) fn resolve(&mut self, seq: Seq, part: Part<'_>, buffers: &mut BufferPool) {
+        let position = self.position(seq);
+        let Some(slot) = self.slots.get_mut(position) else { return };
+        slot.parts_left = slot.parts_left.saturating_sub(1);
+        match part {
+            Part::Add(count) => slot.total += count,
+            Part::Bytes(bytes) if position == 0 && slot.parts_left == 0 => {
+                // The usual case: nothing waits before it, so no copy in between.
+                if slot.encoded.is_none() && !(self.group_failed && slot.form.is_grouped()) {
+                    if self.out.capacity() == 0 {
+                        self.out = buffers.take();
+                    }
+                    slot.form.emit(bytes, &mut self.out);
+                }
+                self.group_failed &= !slot.form.ends_group();
+                slot.form = Form::Silent;
+            }
+            Part::Bytes(bytes) => {
+                if slot.encoded.is_none() {
+                    slot.encoded = Some(buffers.copy(&[bytes]));
+                }
+            }
+            Part::Failure(line) => {
+                slot.form = slot.form.failed();
+                if let Some(encoded) = slot.encoded.replace(buffers.copy(&[line])) {
+                    buffers.put(encoded);
+                }
+            }
+        }
+        self.advance(buffers);
+    }
+
+    /// Moves what is ready at the front to `out`.
+    fn advance(&mut self, buffers: &mut BufferPool) {
+        while self.slots.front().is_some_and(|slot| slot.parts_left == 0) {
+            let Some(mut slot) = self.slots.pop_front() else { return };
+            self.first_seq = self.first_seq.wrapping_add(1);
+            if self.out.capacity() == 0 {
+                self.out = buffers.take();
+            }
+            self.emit(&mut slot, buffers);
+            let held_end = self.slots.front().map_or(self.held.len(), |next| next.held_start);
+            self.out.extend_from_slice(&self.held[slot.held_start..held_end]);
+        }
+        if self.slots.is_empty() && self.held.capacity() > 0 {
+            buffers.put(core::mem::take(&mut self.held));
+        }
+    }
+
+    fn emit(&mut self, slot: &mut Slot, buffers: &mut BufferPool) {
+        let encoded = slot.encoded.take();
+        let is_suppressed = self.group_failed && slot.form.is_grouped();
+        if !is_suppressed {
+            match &encoded {
+                Some(bytes) => slot.form.emit(bytes, &mut self.out),
+                None => slot.form.emit_total(slot.total, &mut self.out),
+            }
+            self.group_failed |= slot.form == Form::FailedPart;
+        }
+        self.group_failed &= !slot.form.ends_group();
+        if let Some(bytes) = encoded {
+            buffers.put(bytes);
+        }
+    }
+
+    /// Whether a change of this key is still waiting.
+    pub(super) fn is_pending(&self, hash: KeyHash) -> bool {
+        self.slots.iter().any(|slot| slot.hash == Some(hash) && slot.parts_left > 0)
+    }
+
+    /// Replies that wait, or are behind one that does.
+    pub(super) fn pending_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Bytes that wait to be sent, ready or held.
+    pub(super) fn bytes(&self) -> usize {
+        self.out.len() + self.held.len()
+    }
+
+    /// Whether something can be sent.
+    pub(super) fn has_output(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// Takes what can be sent.
+    pub(super) fn take_output(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.out)
+    }
+
+    /// Frees what is left, for a connection that goes.
+    pub(super) fn recycle(&mut self, buffers: &mut BufferPool) {
+        buffers.put(core::mem::take(&mut self.out));
+        buffers.put(core::mem::take(&mut self.held));
+        for slot in self.slots.drain(..) {
+            slot.encoded.into_iter().for_each(|bytes| buffers.put(bytes));
+        }
+    }
+
+    fn position(&self, seq: Seq) -> usize {
+        seq.0.wrapping_sub(self.first_seq) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(replies: &mut Replies) -> String {
+        String::from_utf8(replies.take_output()).unwrap()
+    }
+
+    #[test]
+    fn replies_leave_in_the_order_of_requests() {
+        let mut buffers = BufferPool::new();
+        let mut replies = Replies::default();
+        replies.ready(&mut buffers).extend_from_slice(b"1 ");
+        let second = replies.defer(Form::Verbatim, None, 1);
+        replies.ready(&mut buffers).extend_from_slice(b"3 ");
+        let fourth = replies.defer(Form::Verbatim, None, 1);
+        replies.ready(&mut buffers).extend_from_slice(b"5 ");
+        assert_eq!(output(&mut replies), "1 ");
+        replies.resolve(fourth, Part::Bytes(b"4 "), &mut buffers);
+        assert!(!replies.has_output());
+        replies.resolve(second, Part::Bytes(b"2 "), &mut buffers);
+        assert_eq!(output(&mut replies), "2 3 4 5 ");
+        assert_eq!(replies.pending_count(), 0);
+        replies.ready(&mut buffers).extend_from_slice(b"6");
+        assert_eq!(output(&mut replies), "6");
+    }
+
+    #[test]
+    fn a_sum_waits_for_all_its_parts() {
+        let mut buffers = BufferPool::new();
+        let mut replies = Replies::default();
+        let sum = replies.defer(Form::RespSum, None, 3);
+        for count in [1, 0, 1] {
+            assert!(!replies.has_output());
+            replies.resolve(sum, Part::Add(count), &mut buffers);
+        }
+        assert_eq!(output(&mut replies), ":2\r\n");
+    }
+
+    #[test]
+    fn a_failed_part_silences_the_rest_of_its_group() {
+        let mut buffers = BufferPool::new();
+        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+            let mut replies = Replies::default();
+            let parts = [0; 3].map(|_| replies.defer(Form::Part, None, 1));
+            let end = replies.defer(Form::GroupEnd, None, 1);
+            replies.resolve(end, Part::Bytes(b"END"), &mut buffers);
+            let next = replies.defer(Form::Verbatim, None, 1);
+            replies.resolve(next, Part::Bytes(b"|next"), &mut buffers);
+            for number in order {
+                let part = match number {
+                    1 => Part::Failure(b"ERROR"),
+                    _ => Part::Bytes(b"value "),
+                };
+                replies.resolve(parts[number], part, &mut buffers);
+            }
+            assert_eq!(output(&mut replies), "value ERROR|next", "{order:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_spoils_a_sum() {
+        let mut buffers = BufferPool::new();
+        let mut replies = Replies::default();
+        let sum = replies.defer(Form::RespSum, None, 2);
+        replies.resolve(sum, Part::Failure(b"-ERR gone\r\n"), &mut buffers);
+        replies.resolve(sum, Part::Add(1), &mut buffers);
+        assert_eq!(output(&mut replies), "-ERR gone\r\n");
+    }
+
+    #[test]
+    fn pending_keys_are_known_until_resolved() {
+        let mut buffers = BufferPool::new();
+        let mut replies = Replies::default();
+        let seq = replies.defer(Form::Silent, Some(KeyHash(7)), 1);
+        assert!(replies.is_pending(KeyHash(7)));
+        assert!(!replies.is_pending(KeyHash(8)));
+        replies.resolve(seq, Part::Add(0), &mut buffers);
+        assert!(!replies.is_pending(KeyHash(7)));
+        assert!(!replies.has_output(), "silent");
+    }
+}
