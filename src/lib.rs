@@ -9,3 +9,5 @@
 //! ```
 //!
 //! The floors of the house, bottom-up; a module uses only what stands below it.
+
+pub mod route;
