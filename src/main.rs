@@ -1,1 +1,3 @@
+//! ringfort's process.
+
 fn main() {}
