@@ -11,3 +11,5 @@
 //! The floors of the house, bottom-up; a module uses only what stands below it.
 
 pub mod route;
+
+pub mod config;
