@@ -13,3 +13,5 @@
 pub mod route;
 
 pub mod config;
+
+pub mod cli;

@@ -294,7 +294,8 @@ impl fmt::Display for HashRingError {
             ),
             Self::LabelTooLong { text } => write!(
                 f,
-                "twemproxy cuts labels at {TWEMPROXY_LABEL_BYTES_MAX} bytes; give '{text}' a short name"
+                "twemproxy cuts labels at {TWEMPROXY_LABEL_BYTES_MAX} bytes; give '{text}' a short \
+                 name"
             ),
         }
     }
