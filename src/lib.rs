@@ -11,10 +11,13 @@
 //! The floors of the house, bottom-up; a module uses only what stands below it.
 
 pub mod backend;
+pub mod cli;
+pub mod config;
 pub mod fill;
 pub mod io;
 pub mod mesh;
 pub mod protocol;
+pub mod route;
 pub mod shard;
 pub mod store;
 mod sync;

@@ -1,1 +1,25 @@
-fn main() {}
+//! ringfort's process: the command line, and what it asks for.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use ringfort::cli::{CliError, Command};
+
+fn main() -> ExitCode {
+    match Command::parse_from(std::env::args_os()) {
+        Ok(Command::Serve(_)) => ExitCode::SUCCESS,
+        Ok(Command::Explain(explain)) => print(explain),
+        Ok(Command::Print(text)) => print(text),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(CliError::EXIT_CODE)
+        }
+    }
+}
+
+/// Prints to stdout. A reader that has gone away (`ringfort --help | head -1`) has seen enough.
+fn print(text: impl Display) -> ExitCode {
+    let _ = write!(std::io::stdout(), "{text}");
+    ExitCode::SUCCESS
+}

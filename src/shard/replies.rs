@@ -23,8 +23,8 @@ pub(super) struct Seq(u32);
 #[derive(Debug)]
 struct Slot {
     form: Form,
-    /// The key that a pending change is about; a read of the same key waits for it.
-    hash: Option<KeyHash>,
+    /// What a pending change is about; a read of it waits.
+    covers: Covers,
     /// Results still to come.
     parts_left: u32,
     /// Sum of the results so far, for forms that add up.
@@ -33,6 +33,18 @@ struct Slot {
     held_start: usize,
     /// The encoded reply; for forms that add up, an error that spoils the sum.
     encoded: Option<Vec<u8>>,
+}
+
+/// Which reads must wait for a reply that is still to come, so that a client that pipelines reads
+/// its own writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Covers {
+    /// It changes nothing.
+    Nothing,
+    /// Reads of this key.
+    Key(KeyHash),
+    /// It changes several keys; all reads wait.
+    AnyKey,
 }
 
 /// One result for a slot.
@@ -67,11 +79,11 @@ impl Replies {
     }
 
     /// Takes a slot for a reply that comes in `parts` results.
-    pub(super) fn defer(&mut self, form: Form, hash: Option<KeyHash>, parts: u32) -> Seq {
+    pub(super) fn defer(&mut self, form: Form, covers: Covers, parts: u32) -> Seq {
         let seq = self.next_seq();
         self.slots.push_back(Slot {
             form,
-            hash,
+            covers,
             parts_left: parts,
             total: 0,
             held_start: self.held.len(),
@@ -156,9 +168,12 @@ impl Replies {
         }
     }
 
-    /// Whether a change of this key is still waiting.
+    /// Whether a change of this key, or of several, is still waiting.
     pub(super) fn is_pending(&self, hash: KeyHash) -> bool {
-        self.slots.iter().any(|slot| slot.hash == Some(hash) && slot.parts_left > 0)
+        self.slots.iter().any(|slot| {
+            let covers = slot.covers == Covers::AnyKey || slot.covers == Covers::Key(hash);
+            covers && slot.parts_left > 0
+        })
     }
 
     /// Replies that wait, or are behind one that does.
@@ -208,9 +223,9 @@ mod tests {
         let mut buffers = BufferPool::new();
         let mut replies = Replies::default();
         replies.ready(&mut buffers).extend_from_slice(b"1 ");
-        let second = replies.defer(Form::Verbatim, None, 1);
+        let second = replies.defer(Form::Verbatim, Covers::Nothing, 1);
         replies.ready(&mut buffers).extend_from_slice(b"3 ");
-        let fourth = replies.defer(Form::Verbatim, None, 1);
+        let fourth = replies.defer(Form::Verbatim, Covers::Nothing, 1);
         replies.ready(&mut buffers).extend_from_slice(b"5 ");
         assert_eq!(output(&mut replies), "1 ");
         replies.resolve(fourth, Part::Bytes(b"4 "), &mut buffers);
@@ -226,7 +241,7 @@ mod tests {
     fn a_sum_waits_for_all_its_parts() {
         let mut buffers = BufferPool::new();
         let mut replies = Replies::default();
-        let sum = replies.defer(Form::RespSum, None, 3);
+        let sum = replies.defer(Form::RespSum, Covers::Nothing, 3);
         for count in [1, 0, 1] {
             assert!(!replies.has_output());
             replies.resolve(sum, Part::Add(count), &mut buffers);
@@ -239,10 +254,10 @@ mod tests {
         let mut buffers = BufferPool::new();
         for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
             let mut replies = Replies::default();
-            let parts = [0; 3].map(|_| replies.defer(Form::Part, None, 1));
-            let end = replies.defer(Form::GroupEnd, None, 1);
+            let parts = [0; 3].map(|_| replies.defer(Form::Part, Covers::Nothing, 1));
+            let end = replies.defer(Form::GroupEnd, Covers::Nothing, 1);
             replies.resolve(end, Part::Bytes(b"END"), &mut buffers);
-            let next = replies.defer(Form::Verbatim, None, 1);
+            let next = replies.defer(Form::Verbatim, Covers::Nothing, 1);
             replies.resolve(next, Part::Bytes(b"|next"), &mut buffers);
             for number in order {
                 let part = match number {
@@ -259,7 +274,7 @@ mod tests {
     fn a_failure_spoils_a_sum() {
         let mut buffers = BufferPool::new();
         let mut replies = Replies::default();
-        let sum = replies.defer(Form::RespSum, None, 2);
+        let sum = replies.defer(Form::RespSum, Covers::Nothing, 2);
         replies.resolve(sum, Part::Failure(b"-ERR gone\r\n"), &mut buffers);
         replies.resolve(sum, Part::Add(1), &mut buffers);
         assert_eq!(output(&mut replies), "-ERR gone\r\n");
@@ -269,7 +284,7 @@ mod tests {
     fn pending_keys_are_known_until_resolved() {
         let mut buffers = BufferPool::new();
         let mut replies = Replies::default();
-        let seq = replies.defer(Form::Silent, Some(KeyHash(7)), 1);
+        let seq = replies.defer(Form::Silent, Covers::Key(KeyHash(7)), 1);
         assert!(replies.is_pending(KeyHash(7)));
         assert!(!replies.is_pending(KeyHash(8)));
         replies.resolve(seq, Part::Add(0), &mut buffers);

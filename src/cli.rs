@@ -1,0 +1,353 @@
+//! The command line: what was typed, and the [`Config`] it asks for.
+//!
+//! Whatever is wrong is said in one line that names the flag, the value and the remedy, so that it
+//! can be read in a service's log as well as in a terminal.
+
+mod error;
+mod explain;
+mod values;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Parser;
+
+pub use self::error::CliError;
+pub use self::explain::Explain;
+use self::values::{Cores, OrOff};
+use crate::config::{
+    CONNECTIONS_MAX_DEFAULT, Config, ITEM_BYTES_MAX_DEFAULT, MEMCACHE_DEFAULT,
+    MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, RESP_DEFAULT, SERVERS_FILE_BYTES_MAX,
+    SHARDS_MAX, WritePolicy, memory_bytes_min,
+};
+use crate::route::{HashRingMode, ServerSpec, join_servers, parse_servers};
+
+/// What the process is asked to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Serve until told to stop.
+    Serve(Config),
+    /// Print which server of a pool owns a key.
+    Explain(Explain),
+    /// Print this, the help or the version, to stdout.
+    Print(String),
+}
+
+impl Command {
+    /// Parses the arguments of the process, its name first, and reads the servers file if they name
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong.
+    pub fn parse_from<A>(args: impl IntoIterator<Item = A>) -> Result<Self, CliError>
+    where
+        A: Into<OsString> + Clone,
+    {
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        Self::parse_on(&cores.iter().map(|core| core.id).collect::<Vec<_>>(), args)
+    }
+
+    /// As [`Command::parse_from`], in a process that may use the CPUs `cores_allowed`.
+    fn parse_on<A>(
+        cores_allowed: &[usize],
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Self, CliError>
+    where
+        A: Into<OsString> + Clone,
+    {
+        let cli = match Cli::try_parse_from(args) {
+            Ok(cli) => cli,
+            Err(error) if !error.use_stderr() => return Ok(Self::Print(error.to_string())),
+            Err(error) => return Err(error.into()),
+        };
+        match cli.command {
+            Some(Subcommand::Explain(args)) => args.resolve().map(Self::Explain),
+            None => cli.serve.resolve(cores_allowed).map(Self::Serve),
+        }
+    }
+}
+
+/// A cache proxy for bare-metal Linux: memcache and RESP over the same keys.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ringfort",
+    version,
+    max_term_width = 0,
+    term_width = 0,
+    args_override_self = true,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    after_help = AFTER_HELP,
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Subcommand>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+const AFTER_HELP: &str = "\
+A flag given twice counts as given last, except --server, which adds up.
+Sizes are bytes, or count in KiB, MiB, GiB (also k, m, g: 1024) or in kB, MB, GB (1000).";
+
+#[derive(Debug, clap::Subcommand)]
+enum Subcommand {
+    /// Print which server of a pool owns a key, and why
+    Explain(ExplainArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ServeArgs {
+    /// Serve memcache at this IP address and port; port 0 chooses one [default: 127.0.0.1:11211]
+    #[arg(long, value_name = "ADDR|off", value_parser = values::listener)]
+    #[arg(help_heading = "Listeners")]
+    memcache: Option<OrOff<SocketAddr>>,
+    /// Serve RESP at this IP address and port; port 0 chooses one [default: 127.0.0.1:6379]
+    #[arg(long, value_name = "ADDR|off", value_parser = values::listener)]
+    #[arg(help_heading = "Listeners")]
+    resp: Option<OrOff<SocketAddr>>,
+    /// Most open client connections, of all shards together [default: 10000]
+    #[arg(long, value_name = "N", value_parser = values::connections_max)]
+    #[arg(help_heading = "Listeners")]
+    connections_max: Option<usize>,
+    #[command(flatten)]
+    resources: ResourceArgs,
+    #[command(flatten)]
+    pool: PoolArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Resources")]
+struct ResourceArgs {
+    /// Number of shards, each a thread on a core of its own [default: one per core of --cores]
+    #[arg(long, value_name = "N", value_parser = values::shards)]
+    shards: Option<usize>,
+    /// CPUs to run on, as in 0,2-5 [default: those that the process is allowed]
+    #[arg(long, value_name = "LIST", value_parser = values::cores)]
+    cores: Option<Cores>,
+    /// Memory of all shards together, buffers and store [default: 1GiB, or 16MiB a shard if more]
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    memory: Option<usize>,
+    /// Largest value, 1KiB to 8MiB [default: 1MiB]
+    #[arg(long, value_name = "SIZE", value_parser = values::item_size_max)]
+    item_size_max: Option<usize>,
+    /// What is logged: error, warn, info, debug or trace [default: warn]
+    #[arg(long, value_name = "LEVEL", value_parser = values::log_level)]
+    log: Option<tracing::Level>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Pool")]
+struct PoolArgs {
+    /// Keep the data in servers that speak memcache or resp, and serve that [default: no pool]
+    #[arg(long, value_name = "PROTOCOL", value_parser = values::protocol)]
+    pool: Option<Protocol>,
+    #[command(flatten)]
+    servers: ServerArgs,
+    /// When a write is answered: through (the server took it) or invalidate (at once) [default:
+    /// through]
+    #[arg(long, value_name = "POLICY", value_parser = values::write_policy)]
+    write: Option<WritePolicy>,
+    /// How long copies of what servers answered are kept, as in 500ms, 1s, 2m [default: off]
+    #[arg(long, value_name = "DURATION|off", value_parser = values::l1_ttl)]
+    l1: Option<OrOff<Duration>>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Pool")]
+struct ServerArgs {
+    /// File of the servers: one HOST:PORT WEIGHT, or HOST:PORT:WEIGHT NAME, a line [default: none]
+    #[arg(long, value_name = "FILE")]
+    servers: Option<PathBuf>,
+    /// One more server; weight 1 if left out [default: none]
+    #[arg(long, value_name = "HOST:PORT[:WEIGHT]", value_parser = values::server)]
+    server: Vec<ServerSpec>,
+    /// Whose placement to copy: libmemcached, twemproxy or libketama [default: libmemcached]
+    #[arg(long, value_name = "MODE", value_parser = values::hash_ring)]
+    hash_ring: Option<HashRingMode>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(args_override_self = true)]
+struct ExplainArgs {
+    /// The key, byte for byte
+    key: OsString,
+    #[command(flatten)]
+    servers: ServerArgs,
+}
+
+impl ExplainArgs {
+    fn resolve(self) -> Result<Explain, CliError> {
+        let servers = self.servers.list()?;
+        Explain::new(self.key.into_vec(), servers, self.servers.hash_ring())
+    }
+}
+
+impl ServeArgs {
+    fn resolve(self, cores_allowed: &[usize]) -> Result<Config, CliError> {
+        let (memcache, resp) = self.listeners()?;
+        let cores = self.resources.cores(cores_allowed)?;
+        let item_bytes_max = self
+            .resources
+            .item_size_max
+            .unwrap_or(ITEM_BYTES_MAX_DEFAULT);
+        let memory_bytes = self.resources.memory.unwrap_or_else(|| {
+            MEMORY_BYTES_DEFAULT.max(memory_bytes_min(cores.len(), item_bytes_max))
+        });
+        let config = Config {
+            memcache,
+            resp,
+            cores,
+            memory_bytes,
+            item_bytes_max,
+            connections_max: self.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
+            mode: self.pool.resolve()?,
+            log: self.resources.log.unwrap_or(tracing::Level::WARN),
+        };
+        config.check().map_err(CliError::new)?;
+        Ok(config)
+    }
+
+    /// A pool serves its own protocol only: the other could not reach the data.
+    fn listeners(&self) -> Result<(Option<SocketAddr>, Option<SocketAddr>), CliError> {
+        let or_default = |typed: Option<OrOff<SocketAddr>>, default| {
+            typed.unwrap_or(OrOff::On(default)).into_option()
+        };
+        let memcache = or_default(self.memcache, MEMCACHE_DEFAULT);
+        let resp = or_default(self.resp, RESP_DEFAULT);
+        let refuse = |flag: &str, address: SocketAddr, protocol: Protocol| {
+            CliError::new(format_args!(
+                "{flag} {address}: --pool {protocol} serves {protocol} only; leave {flag} out"
+            ))
+        };
+        match (self.pool.pool, self.memcache, self.resp) {
+            (None, ..) => Ok((memcache, resp)),
+            (Some(protocol @ Protocol::Memcache), _, Some(OrOff::On(address))) => {
+                Err(refuse("--resp", address, protocol))
+            }
+            (Some(protocol @ Protocol::Resp), Some(OrOff::On(address)), _) => {
+                Err(refuse("--memcache", address, protocol))
+            }
+            (Some(Protocol::Memcache), ..) => Ok((memcache, None)),
+            (Some(Protocol::Resp), ..) => Ok((None, resp)),
+        }
+    }
+}
+
+impl ResourceArgs {
+    /// One core per shard, of those that were named or else of all that are allowed.
+    fn cores(&self, allowed: &[usize]) -> Result<Vec<usize>, CliError> {
+        let (mut cores, place) = match &self.cores {
+            Some(Cores(cores)) => (cores.clone(), "--cores"),
+            None => (allowed.to_vec(), "the allowed CPUs"),
+        };
+        if allowed.is_empty() {
+            return Err(CliError::new(
+                "--cores: the CPUs that are allowed cannot be found out",
+            ));
+        }
+        if let Some(core) = cores.iter().find(|core| !allowed.contains(core)) {
+            return Err(CliError::new(format_args!(
+                "--cores {core}: not a CPU that this process may use; choose from {}",
+                values::core_list(allowed)
+            )));
+        }
+        let shard_count = self.shards.unwrap_or_else(|| cores.len().min(SHARDS_MAX));
+        if shard_count > cores.len() {
+            return Err(CliError::new(format_args!(
+                "--shards {shard_count}: more than {place} ({}); ask for at most {}",
+                values::core_list(&cores),
+                cores.len()
+            )));
+        }
+        cores.truncate(shard_count);
+        Ok(cores)
+    }
+}
+
+impl PoolArgs {
+    fn resolve(&self) -> Result<Mode, CliError> {
+        let Some(protocol) = self.pool else {
+            return match self.flag_of_a_pool() {
+                Some(flag) => Err(CliError::new(format_args!(
+                    "{flag}: only means something for a pool; add --pool memcache or --pool resp"
+                ))),
+                None => Ok(Mode::Embedded),
+            };
+        };
+        let servers = self.servers.list()?;
+        if servers.is_empty() {
+            return Err(CliError::new(format_args!(
+                "--pool {protocol}: no servers; add --servers FILE or --server HOST:PORT"
+            )));
+        }
+        Ok(Mode::Pool(PoolConfig {
+            protocol,
+            servers,
+            hash_ring: self.servers.hash_ring(),
+            write: self.write.unwrap_or(WritePolicy::Through),
+            l1: self.l1.and_then(OrOff::into_option),
+        }))
+    }
+
+    /// A flag that was given and needs `--pool`.
+    fn flag_of_a_pool(&self) -> Option<&'static str> {
+        let flags = [
+            ("--servers", self.servers.servers.is_some()),
+            ("--server", !self.servers.server.is_empty()),
+            ("--hash-ring", self.servers.hash_ring.is_some()),
+            ("--write", self.write.is_some()),
+            ("--l1", self.l1.is_some()),
+        ];
+        flags
+            .into_iter()
+            .find_map(|(flag, given)| given.then_some(flag))
+    }
+}
+
+impl ServerArgs {
+    fn hash_ring(&self) -> HashRingMode {
+        self.hash_ring.unwrap_or(HashRingMode::Libmemcached)
+    }
+
+    /// The servers of the file, then those named one by one.
+    fn list(&self) -> Result<Vec<ServerSpec>, CliError> {
+        let listed = self
+            .servers
+            .as_deref()
+            .map(read_servers)
+            .transpose()?
+            .unwrap_or_default();
+        join_servers(listed, &self.server)
+            .map_err(|reason| CliError::new(format_args!("--server: {reason}; name each once")))
+    }
+}
+
+fn read_servers(path: &Path) -> Result<Vec<ServerSpec>, CliError> {
+    let name = path.display().to_string();
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| {
+        file.take(SERVERS_FILE_BYTES_MAX as u64 + 1)
+            .read_to_string(&mut text)
+    });
+    match read {
+        Err(error) => Err(CliError::new(format_args!(
+            "--servers {name}: cannot be read ({error}); name a file of HOST:PORT WEIGHT lines"
+        ))),
+        Ok(bytes) if bytes > SERVERS_FILE_BYTES_MAX => Err(CliError::new(format_args!(
+            "--servers {name}: longer than {SERVERS_FILE_BYTES_MAX} bytes; name a file of \
+             HOST:PORT WEIGHT lines"
+        ))),
+        Ok(_) => parse_servers(&name, &text)
+            .map_err(|error| CliError::new(format_args!("--servers {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+//! The flags of a pool.
+
+use super::*;
+
+const POOL: &str = "--pool memcache --server 10.0.0.1:11211";
+
+fn pool(line: &str) -> PoolConfig {
+    match config(line).mode {
+        Mode::Pool(pool) => pool,
+        Mode::Embedded => panic!("{line}: no pool"),
+    }
+}
+
+#[test]
+fn a_pool_and_its_defaults() {
+    let expected = PoolConfig {
+        protocol: Protocol::Memcache,
+        servers: vec!["10.0.0.1:11211".parse().expect("server")],
+        hash_ring: HashRingMode::Libmemcached,
+        write: WritePolicy::Through,
+        l1: None,
+    };
+    assert_eq!(pool(POOL), expected);
+    assert_eq!(pool("--pool resp --server a:1").protocol, Protocol::Resp);
+    assert_eq!(
+        error("--pool redis"),
+        "--pool 'redis': not known here; write memcache or resp"
+    );
+    assert_eq!(
+        error("--pool memcache"),
+        "--pool memcache: no servers; add --servers FILE or --server HOST:PORT"
+    );
+}
+
+#[test]
+fn a_pool_serves_its_protocol_only() {
+    let listeners = |line: &str| (config(line).memcache, config(line).resp);
+    assert_eq!(listeners(POOL), (Some(MEMCACHE_DEFAULT), None));
+    assert_eq!(
+        listeners(&format!("{POOL} --resp off")),
+        (Some(MEMCACHE_DEFAULT), None)
+    );
+    assert_eq!(
+        listeners("--pool resp --server a:1"),
+        (None, Some(RESP_DEFAULT))
+    );
+    assert_errors(&[
+        (
+            "--pool memcache --server a:1 --resp 127.0.0.1:1",
+            "--resp 127.0.0.1:1: --pool memcache serves memcache only; leave --resp out",
+        ),
+        (
+            "--pool resp --server a:1 --memcache 127.0.0.1:1",
+            "--memcache 127.0.0.1:1: --pool resp serves resp only; leave --memcache out",
+        ),
+        (
+            "--pool memcache --server a:1 --memcache off",
+            "--memcache off --resp off: nothing would be served; leave one on",
+        ),
+        (
+            "--pool memcache --server 127.0.0.1:11211",
+            "--memcache: server 127.0.0.1:11211 of the pool is this listener; move one of them",
+        ),
+    ]);
+}
+
+#[test]
+fn flags_of_a_pool_want_a_pool() {
+    for flag in [
+        "--servers f",
+        "--server a:1",
+        "--hash-ring libketama",
+        "--write through",
+        "--l1 1s",
+    ] {
+        let name = flag.split(' ').next().expect("a flag");
+        assert_eq!(
+            error(flag),
+            format!("{name}: only means something for a pool; add --pool memcache or --pool resp")
+        );
+    }
+}
+
+#[test]
+fn servers_one_by_one() {
+    let servers = pool("--pool memcache --server a:1:5 --server [::1]:2").servers;
+    assert_eq!(servers.len(), 2);
+    assert_eq!((servers[0].weight, &*servers[1].host), (5, "::1"));
+    assert_errors(&[
+        (
+            "--pool memcache --server a",
+            "--server 'a': 'a' has no port; write a:11211",
+        ),
+        (
+            "--pool memcache --server a:1 --server a:1:2",
+            "--server: server 'a:1' is listed twice; name each once",
+        ),
+    ]);
+}
+
+#[test]
+fn servers_of_a_file() {
+    let file = ServersFile::new("10.0.0.1:11211 600\n10.0.0.2:11211 300\n");
+    let line = format!("--pool memcache --servers {}", file.path());
+    assert_eq!(pool(&line).servers[1].weight, 300);
+    assert_eq!(pool(&format!("{line} --server b:1")).servers.len(), 3);
+    assert_eq!(
+        error(&format!("{line} --server 10.0.0.1:11211")),
+        "--server: server '10.0.0.1:11211' is listed twice; name each once"
+    );
+
+    let file = ServersFile::new("# pool\n\n10.0.0.1:11211 x\n");
+    assert_eq!(
+        error(&format!("--pool memcache --servers {}", file.path())),
+        format!(
+            "--servers {}:3: weight 'x' is not a number from 1 to 1000000",
+            file.path()
+        )
+    );
+    assert_eq!(
+        error("--pool memcache --servers /dev/zero"),
+        "--servers /dev/zero: longer than 4194304 bytes; name a file of HOST:PORT WEIGHT lines"
+    );
+    assert_eq!(
+        error("--pool memcache --servers /nowhere/servers.txt"),
+        "--servers /nowhere/servers.txt: cannot be read (No such file or directory (os error 2)); \
+         name a file of HOST:PORT WEIGHT lines"
+    );
+}
+
+#[test]
+fn hash_ring() {
+    for mode in HashRingMode::ALL {
+        assert_eq!(pool(&format!("{POOL} --hash-ring {mode}")).hash_ring, mode);
+    }
+    assert_eq!(
+        error(&format!("{POOL} --hash-ring ketama")),
+        "--hash-ring 'ketama': not known here; write libmemcached or twemproxy or libketama"
+    );
+}
+
+#[test]
+fn write() {
+    let write = |policy| pool(&format!("{POOL} --write {policy}")).write;
+    assert_eq!(write("through"), WritePolicy::Through);
+    assert_eq!(write("invalidate"), WritePolicy::Invalidate);
+    assert_eq!(
+        error(&format!("{POOL} --write back")),
+        "--write 'back': not known here; write through or invalidate"
+    );
+}
+
+#[test]
+fn l1() {
+    let l1 = |ttl| pool(&format!("{POOL} --l1 {ttl}")).l1;
+    assert_eq!(l1("off"), None);
+    assert_eq!(l1("500ms"), Some(Duration::from_millis(500)));
+    assert_eq!(l1("1s"), Some(Duration::from_secs(1)));
+    assert_eq!(l1("2m"), Some(Duration::from_secs(120)));
+    for (ttl, reason) in [
+        (
+            "5",
+            "not a duration; write for example 500ms, 1s, 2m or off",
+        ),
+        (
+            "soon",
+            "not a duration; write for example 500ms, 1s, 2m or off",
+        ),
+        ("0s", "out of range; write 1ms to 24h, or off"),
+        ("2days", "out of range; write 1ms to 24h, or off"),
+    ] {
+        assert_eq!(
+            error(&format!("{POOL} --l1 {ttl}")),
+            format!("--l1 '{ttl}': {reason}")
+        );
+    }
+}
+
+/// A servers file that disappears with its owner.
+struct ServersFile(PathBuf);
+
+impl ServersFile {
+    fn new(text: &str) -> Self {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ringfort-servers-{}-{number}.txt", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).expect("a servers file");
+        Self(path)
+    }
+
+    fn path(&self) -> impl std::fmt::Display {
+        self.0.display()
+    }
+}
+
+impl Drop for ServersFile {
+    fn drop(&mut self) {
+        // A file left behind in the temporary directory does no harm.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

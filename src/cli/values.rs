@@ -1,0 +1,188 @@
+//! The values of flags. Errors say what is wrong and what to write, without flag and value: whoever
+//! reports them knows both.
+
+use std::fmt::{self, Display};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::config::{
+    CONNECTIONS_MAX_MAX, CORES_MAX, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN,
+    Protocol, SHARDS_MAX, WritePolicy,
+};
+use crate::route::{HashRingMode, ServerSpec, ServerSpecError};
+
+/// The value of a flag that also takes `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OrOff<T> {
+    Off,
+    On(T),
+}
+
+impl<T> OrOff<T> {
+    pub(super) fn into_option(self) -> Option<T> {
+        match self {
+            Self::Off => None,
+            Self::On(value) => Some(value),
+        }
+    }
+}
+
+/// CPU numbers in the order they were typed, each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cores(pub(super) Vec<usize>);
+
+pub(super) fn listener(text: &str) -> Result<OrOff<SocketAddr>, String> {
+    if text == "off" {
+        return Ok(OrOff::Off);
+    }
+    text.parse().map(OrOff::On).map_err(|_| {
+        "not an IP address and port; write for example 127.0.0.1:11211, [::1]:11211 or off".into()
+    })
+}
+
+pub(super) fn shards(text: &str) -> Result<usize, String> {
+    number(text, 1..=SHARDS_MAX)
+}
+
+pub(super) fn connections_max(text: &str) -> Result<usize, String> {
+    number(text, 1..=CONNECTIONS_MAX_MAX)
+}
+
+/// CPU numbers and ranges of them, as `taskset -c` has them.
+pub(super) fn cores(text: &str) -> Result<Cores, String> {
+    let malformed = || "not a list of CPU numbers; write for example 0,2-5".to_owned();
+    let core = |text: &str| text.parse().ok().filter(|core| *core < CORES_MAX);
+    let mut cores = Vec::new();
+    for item in text.split(',') {
+        let (first, last) = item.split_once('-').unwrap_or((item, item));
+        let range = core(first).zip(core(last)).ok_or_else(malformed)?;
+        if range.0 > range.1 {
+            return Err(format!("{item} counts down; write {last}-{first}"));
+        }
+        for core in range.0..=range.1 {
+            if cores.contains(&core) {
+                return Err(format!("CPU {core} is in it twice; name each once"));
+            }
+            cores.push(core);
+        }
+    }
+    Ok(Cores(cores))
+}
+
+/// Bytes, or a number and a unit, in any case. A bare letter and the IEC's units (`k`, `KiB`) count
+/// in 1024, as in memcached's `-I 1m`; the SI's (`kB`, `MB`) in 1000, so that the ambiguous ones
+/// never take more than somebody meant to give.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    const UNITS: [(&str, usize); 11] = [
+        ("", 1),
+        ("b", 1),
+        ("k", 1 << 10),
+        ("kib", 1 << 10),
+        ("m", 1 << 20),
+        ("mib", 1 << 20),
+        ("g", 1 << 30),
+        ("gib", 1 << 30),
+        ("kb", 1_000),
+        ("mb", 1_000_000),
+        ("gb", 1_000_000_000),
+    ];
+    let digits = text
+        .find(|char: char| !char.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (count, unit) = text.split_at(digits);
+    let unit = UNITS
+        .iter()
+        .find(|(name, _)| unit.eq_ignore_ascii_case(name));
+    let bytes = unit.and_then(|(_, unit)| count.parse::<usize>().ok()?.checked_mul(*unit));
+    bytes.ok_or_else(|| "not a size; write for example 64MiB, 1g or 1048576".into())
+}
+
+pub(super) fn item_size_max(text: &str) -> Result<usize, String> {
+    let bytes = size(text)?;
+    if !(ITEM_BYTES_MAX_MIN..=ITEM_BYTES_MAX_MAX).contains(&bytes) {
+        return Err("out of range; write 1KiB to 8MiB".into());
+    }
+    Ok(bytes)
+}
+
+pub(super) fn log_level(text: &str) -> Result<tracing::Level, String> {
+    use tracing::Level;
+    let levels = [
+        Level::ERROR,
+        Level::WARN,
+        Level::INFO,
+        Level::DEBUG,
+        Level::TRACE,
+    ];
+    levels
+        .into_iter()
+        .find(|level| level.as_str().to_ascii_lowercase() == text)
+        .ok_or_else(|| one_of(&["error", "warn", "info", "debug", "trace"]))
+}
+
+pub(super) fn protocol(text: &str) -> Result<Protocol, String> {
+    keyword(text, &["memcache", "resp"])
+}
+
+pub(super) fn write_policy(text: &str) -> Result<WritePolicy, String> {
+    keyword(text, &["through", "invalidate"])
+}
+
+pub(super) fn hash_ring(text: &str) -> Result<HashRingMode, String> {
+    keyword(text, &HashRingMode::ALL.map(HashRingMode::name))
+}
+
+pub(super) fn server(text: &str) -> Result<ServerSpec, String> {
+    text.parse()
+        .map_err(|error: ServerSpecError| error.to_string())
+}
+
+pub(super) fn l1_ttl(text: &str) -> Result<OrOff<Duration>, String> {
+    if text == "off" {
+        return Ok(OrOff::Off);
+    }
+    let ttl = humantime::parse_duration(text)
+        .map_err(|_| "not a duration; write for example 500ms, 1s, 2m or off")?;
+    if !(L1_TTL_MIN..=L1_TTL_MAX).contains(&ttl) {
+        return Err("out of range; write 1ms to 24h, or off".into());
+    }
+    Ok(OrOff::On(ttl))
+}
+
+/// CPU numbers as [`cores`] reads them, for messages.
+pub(super) fn core_list(cores: &[usize]) -> impl Display {
+    fmt::from_fn(move |f| {
+        let runs = cores.chunk_by(|a, b| a + 1 == *b);
+        for (index, run) in runs.enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            match run {
+                [first, .., last] => write!(f, "{comma}{first}-{last}")?,
+                _ => write!(f, "{comma}{}", run[0])?,
+            }
+        }
+        Ok(())
+    })
+}
+
+fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            format!(
+                "out of range; write a number from {} to {}",
+                range.start(),
+                range.end()
+            )
+        })
+}
+
+fn keyword<T: FromStr>(text: &str, keywords: &[&str]) -> Result<T, String> {
+    text.parse().map_err(|_| one_of(keywords))
+}
+
+fn one_of(keywords: &[&str]) -> String {
+    format!("not known here; write {}", keywords.join(" or "))
+}

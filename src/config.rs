@@ -1,0 +1,350 @@
+//! What ringfort runs with, resolved and consistent, and the limits it is held to.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::route::{HashRing, HashRingError, HashRingMode, ServerSpec};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+const GIB: usize = 1024 * MIB;
+
+/// Where memcache is served by default: memcached's port, for this machine only.
+pub const MEMCACHE_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 11211);
+
+/// Where RESP is served by default: Redis' port, for this machine only.
+pub const RESP_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6379);
+
+/// The most shards. There is a queue from each shard to each other, so their memory grows with the
+/// square; and one socket of today's machines fits.
+pub const SHARDS_MAX: usize = 256;
+
+/// The largest CPU number plus one: the width of the kernel's default CPU set (`CPU_SETSIZE`).
+pub const CORES_MAX: usize = 1024;
+
+/// Memory of the whole process in bytes, unless [`memory_bytes_min`] is more.
+pub const MEMORY_BYTES_DEFAULT: usize = GIB;
+
+/// What a shard needs at least, in bytes, whatever the size of its items: with less, the fixed
+/// buffers would be more than a third of it.
+pub const MEMORY_BYTES_PER_SHARD_MIN: usize = 16 * MIB;
+
+/// What a shard takes out of its memory before the store gets any: receive buffers, rings, queues.
+pub const FIXED_BYTES_PER_SHARD: usize = 6 * MIB;
+
+/// The least number of segments of a shard's store. With fewer, evicting one would throw away too
+/// large a part of the cache at once.
+pub const SEGMENTS_PER_SHARD_MIN: usize = 8;
+
+/// What an entry may need beside its value, in bytes: the longest key (64 KiB, RESP) and a header.
+pub const ENTRY_OVERHEAD_BYTES_MAX: usize = 64 * KIB + 64;
+
+/// The largest value in bytes, by default: memcached's.
+pub const ITEM_BYTES_MAX_DEFAULT: usize = MIB;
+
+/// The least that the largest value may be limited to: every client expects to store a page of
+/// text.
+pub const ITEM_BYTES_MAX_MIN: usize = KIB;
+
+/// The most that the largest value may be limited to: each shard has [`SEGMENTS_PER_SHARD_MIN`]
+/// segments that hold one.
+pub const ITEM_BYTES_MAX_MAX: usize = 8 * MIB;
+
+/// Open downstream connections of the whole process, by default.
+pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
+
+/// The most that the connections may be limited to: Linux' default ceiling for open files of a
+/// process (`fs.nr_open`, 1,048,576) less some for backends and listeners.
+pub const CONNECTIONS_MAX_MAX: usize = 1_000_000;
+
+/// The shortest life of an L1 copy: below, it dies before another request can use it.
+pub const L1_TTL_MIN: Duration = Duration::from_millis(1);
+
+/// The longest life of an L1 copy. It is how stale an answer may be; a day is surely a slip.
+pub const L1_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The largest servers file in bytes: [`crate::route::SERVERS_MAX`] servers with room for comments.
+pub const SERVERS_FILE_BYTES_MAX: usize = 4 * MIB;
+
+const _: () = assert!(ITEM_BYTES_MAX_MIN <= ITEM_BYTES_MAX_DEFAULT);
+const _: () = assert!(ITEM_BYTES_MAX_DEFAULT <= ITEM_BYTES_MAX_MAX);
+const _: () = assert!(memory_bytes_min(1, ITEM_BYTES_MAX_DEFAULT) == MEMORY_BYTES_PER_SHARD_MIN);
+
+/// Bytes that `shard_count` shards need to hold values of `item_bytes_max`.
+pub const fn memory_bytes_min(shard_count: usize, item_bytes_max: usize) -> usize {
+    let segment_bytes = item_bytes_max + ENTRY_OVERHEAD_BYTES_MAX;
+    let per_shard = FIXED_BYTES_PER_SHARD + SEGMENTS_PER_SHARD_MIN * segment_bytes;
+    let per_shard = if per_shard < MEMORY_BYTES_PER_SHARD_MIN {
+        MEMORY_BYTES_PER_SHARD_MIN
+    } else {
+        per_shard
+    };
+    shard_count * per_shard
+}
+
+/// All that a process needs to know to serve. [`Config::check`] says whether the parts agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where memcache is served; port 0 lets the kernel choose.
+    pub memcache: Option<SocketAddr>,
+    /// Where RESP is served; port 0 lets the kernel choose.
+    pub resp: Option<SocketAddr>,
+    /// The CPU of each shard; there are as many shards as entries.
+    pub cores: Vec<usize>,
+    /// Memory of all shards together, buffers and store, in bytes.
+    pub memory_bytes: usize,
+    /// The largest value in bytes.
+    pub item_bytes_max: usize,
+    /// Open downstream connections, of all shards together.
+    pub connections_max: usize,
+    /// Where the truth lives.
+    pub mode: Mode,
+    /// How much is logged.
+    pub log: tracing::Level,
+}
+
+/// Where the truth lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// In ringfort's own store.
+    Embedded,
+    /// In the servers of a pool.
+    Pool(PoolConfig),
+}
+
+/// The servers behind ringfort, and how it treats them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// What the servers speak, and what is served.
+    pub protocol: Protocol,
+    /// In the order that the hash ring counts them.
+    pub servers: Vec<ServerSpec>,
+    /// Which server owns a key.
+    pub hash_ring: HashRingMode,
+    /// When a write is answered.
+    pub write: WritePolicy,
+    /// How long the store keeps a copy of what a server answered; `None` keeps none.
+    pub l1: Option<Duration>,
+}
+
+/// A protocol that ringfort serves and its backends speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// memcached's text protocol, classic and meta.
+    Memcache,
+    /// Redis' protocol, versions 2 and 3.
+    Resp,
+}
+
+/// When a write is answered, and what reaches the backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WritePolicy {
+    /// After the backend took it.
+    Through,
+    /// At once; the backend is only told to delete the key, soon after.
+    Invalidate,
+}
+
+impl Config {
+    /// Checks what must hold between the parts.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that is broken, in the words of the command line.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_listeners()?;
+        self.check_memory()?;
+        match &self.mode {
+            Mode::Embedded => Ok(()),
+            Mode::Pool(pool) => self.check_pool(pool),
+        }
+    }
+
+    fn check_listeners(&self) -> Result<(), ConfigError> {
+        match (self.memcache, self.resp) {
+            (None, None) => Err(ConfigError::NoListener),
+            (Some(memcache), Some(resp)) if overlap(memcache, resp) => {
+                Err(ConfigError::SharedListener { memcache, resp })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_memory(&self) -> Result<(), ConfigError> {
+        let bytes_min = memory_bytes_min(self.cores.len(), self.item_bytes_max);
+        if self.memory_bytes < bytes_min {
+            return Err(ConfigError::MemoryTooSmall {
+                bytes: self.memory_bytes,
+                bytes_min,
+                shard_count: self.cores.len(),
+                item_bytes_max: self.item_bytes_max,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_pool(&self, pool: &PoolConfig) -> Result<(), ConfigError> {
+        let PoolConfig {
+            hash_ring, servers, ..
+        } = pool;
+        HashRing::build(*hash_ring, servers).map_err(|error| ConfigError::HashRing {
+            mode: *hash_ring,
+            error,
+        })?;
+        let listener = match pool.protocol {
+            Protocol::Memcache => self.memcache,
+            Protocol::Resp => self.resp,
+        };
+        let own = listener
+            .and_then(|listener| servers.iter().find(|server| is_listener(server, listener)));
+        match own {
+            Some(server) => Err(ConfigError::OwnBackend {
+                server: server.address(),
+                protocol: pool.protocol,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Parts of a [`Config`] that do not go together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    /// Nobody could connect.
+    NoListener,
+    /// Both listeners want the same port. The kernel would not mind: they are opened to be shared
+    /// by shards, so each would get some of the other's connections.
+    SharedListener {
+        /// Where memcache was to be served.
+        memcache: SocketAddr,
+        /// Where RESP was to be served.
+        resp: SocketAddr,
+    },
+    /// The store of a shard would be too small.
+    MemoryTooSmall {
+        /// What there is.
+        bytes: usize,
+        /// What is needed.
+        bytes_min: usize,
+        /// For so many shards,
+        shard_count: usize,
+        /// that hold values up to this.
+        item_bytes_max: usize,
+    },
+    /// The servers do not make a ring.
+    HashRing {
+        /// The kind of ring.
+        mode: HashRingMode,
+        /// Why not.
+        error: HashRingError,
+    },
+    /// A server of the pool is this very process.
+    OwnBackend {
+        /// The server.
+        server: String,
+        /// Whose listener it is.
+        protocol: Protocol,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoListener => {
+                write!(
+                    f,
+                    "--memcache off --resp off: nothing would be served; leave one on"
+                )
+            }
+            Self::SharedListener { memcache, resp } => write!(
+                f,
+                "--memcache {memcache} --resp {resp}: both want one port; give them different ones"
+            ),
+            Self::MemoryTooSmall {
+                bytes,
+                bytes_min,
+                shard_count,
+                item_bytes_max,
+            } => write!(
+                f,
+                "--memory {}: too small for --shards {shard_count} and --item-size-max {}; raise \
+                 it to {}MiB or lower one of them",
+                size(*bytes),
+                size(*item_bytes_max),
+                bytes_min.div_ceil(MIB)
+            ),
+            Self::HashRing { mode, error } => write!(f, "--hash-ring {mode}: {error}"),
+            Self::OwnBackend { server, protocol } => write!(
+                f,
+                "--{protocol}: server {server} of the pool is this listener; move one of them"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memcache => "memcache",
+            Self::Resp => "resp",
+        })
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "memcache" => Ok(Self::Memcache),
+            "resp" => Ok(Self::Resp),
+            _ => Err(()),
+        }
+    }
+}
+
+impl FromStr for WritePolicy {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "through" => Ok(Self::Through),
+            "invalidate" => Ok(Self::Invalidate),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Bytes as the command line takes them, in the largest unit that is exact.
+fn size(bytes: usize) -> String {
+    let units = [(GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")];
+    match units
+        .iter()
+        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit))
+    {
+        Some((unit, name)) => format!("{}{name}", bytes / unit),
+        None => bytes.to_string(),
+    }
+}
+
+/// Whether a connection to one could land on the other. An unspecified address takes everything.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_ip = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && same_ip
+}
+
+/// Whether the server is the listener, as far as addresses tell: names are not resolved here.
+fn is_listener(server: &ServerSpec, listener: SocketAddr) -> bool {
+    let Ok(ip) = server.host.parse::<IpAddr>() else {
+        return false;
+    };
+    let here = ip == listener.ip() || (listener.ip().is_unspecified() && ip.is_loopback());
+    here && server.port == listener.port()
+}
+
+#[cfg(test)]
+mod tests;

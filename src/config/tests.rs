@@ -1,0 +1,144 @@
+//! The rules between the parts of a configuration.
+
+use super::*;
+
+fn config() -> Config {
+    Config {
+        memcache: Some(MEMCACHE_DEFAULT),
+        resp: Some(RESP_DEFAULT),
+        cores: vec![0, 1],
+        memory_bytes: MEMORY_BYTES_DEFAULT,
+        item_bytes_max: ITEM_BYTES_MAX_DEFAULT,
+        connections_max: CONNECTIONS_MAX_DEFAULT,
+        mode: Mode::Embedded,
+        log: tracing::Level::WARN,
+    }
+}
+
+fn pool(servers: &[&str], hash_ring: HashRingMode) -> Config {
+    let servers = servers
+        .iter()
+        .map(|line| ServerSpec::parse_line(line).expect(line));
+    Config {
+        resp: None,
+        mode: Mode::Pool(PoolConfig {
+            protocol: Protocol::Memcache,
+            servers: servers.collect(),
+            hash_ring,
+            write: WritePolicy::Through,
+            l1: None,
+        }),
+        ..config()
+    }
+}
+
+fn error(config: &Config) -> String {
+    config
+        .check()
+        .expect_err("a config that does not hold")
+        .to_string()
+}
+
+#[test]
+fn the_defaults_hold() {
+    assert_eq!(config().check(), Ok(()));
+}
+
+#[test]
+fn somebody_must_be_able_to_connect() {
+    assert_eq!(
+        error(&Config {
+            memcache: None,
+            resp: None,
+            ..config()
+        }),
+        "--memcache off --resp off: nothing would be served; leave one on"
+    );
+    assert_eq!(
+        Config {
+            memcache: None,
+            ..config()
+        }
+        .check(),
+        Ok(())
+    );
+    assert_eq!(
+        Config {
+            resp: None,
+            ..config()
+        }
+        .check(),
+        Ok(())
+    );
+}
+
+#[test]
+fn listeners_do_not_share_a_port() {
+    let at = |memcache: &str, resp: &str| Config {
+        memcache: Some(memcache.parse().expect("address")),
+        resp: Some(resp.parse().expect("address")),
+        ..config()
+    };
+    assert_eq!(
+        error(&at("127.0.0.1:1", "127.0.0.1:1")),
+        "--memcache 127.0.0.1:1 --resp 127.0.0.1:1: both want one port; give them different \
+         ones"
+    );
+    assert!(at("0.0.0.0:1", "127.0.0.1:1").check().is_err());
+    assert!(at("127.0.0.1:1", "[::]:1").check().is_err());
+    assert_eq!(at("127.0.0.1:1", "127.0.0.2:1").check(), Ok(()));
+    assert_eq!(at("127.0.0.1:0", "127.0.0.1:0").check(), Ok(()));
+}
+
+#[test]
+fn a_shard_has_room_for_its_buffers_and_eight_segments() {
+    let with = |memory_bytes, item_bytes_max| Config {
+        memory_bytes,
+        item_bytes_max,
+        ..config()
+    };
+    assert_eq!(with(32 * MIB, MIB).check(), Ok(()));
+    assert_eq!(
+        error(&with(32 * MIB - 1, MIB)),
+        "--memory 33554431: too small for --shards 2 and --item-size-max 1MiB; raise it to \
+         32MiB or lower one of them"
+    );
+    // 2 * (6 MiB + 8 * (8 MiB + 64 KiB + 64 B)), rounded up.
+    assert!(error(&with(141 * MIB, 8 * MIB)).contains("raise it to 142MiB"));
+    assert_eq!(with(142 * MIB, 8 * MIB).check(), Ok(()));
+}
+
+#[test]
+fn a_pool_makes_a_ring() {
+    assert_eq!(
+        pool(&["10.0.0.1:1", "10.0.0.2:1"], HashRingMode::Libmemcached).check(),
+        Ok(())
+    );
+    assert_eq!(
+        error(&pool(&["10.0.0.1:1:1 alpha"], HashRingMode::Libketama)),
+        "--hash-ring libketama: libketama has no server names; remove 'alpha' or choose \
+         another hash ring"
+    );
+}
+
+#[test]
+fn a_pool_does_not_lead_back_here() {
+    let own = pool(
+        &["10.0.0.1:11211", "127.0.0.1:11211"],
+        HashRingMode::Libmemcached,
+    );
+    assert_eq!(
+        error(&own),
+        "--memcache: server 127.0.0.1:11211 of the pool is this listener; move one of them"
+    );
+    let everywhere = Config {
+        memcache: Some("0.0.0.0:11211".parse().expect("address")),
+        ..own
+    };
+    assert!(everywhere.check().is_err());
+    let elsewhere = Config {
+        memcache: Some("127.0.0.1:11311".parse().expect("address")),
+        ..everywhere
+    };
+    assert_eq!(elsewhere.check(), Ok(()));
+}

@@ -1,0 +1,17 @@
+//! Which backend owns a key: the servers of a pool and the hash ring over them.
+//!
+//! A pool is only useful next to the clients and proxies that already use its servers, so the rings
+//! here are exact copies of what those compute, down to the width of a float: a key that
+//! libmemcached, twemproxy or libketama puts on a server is found on that server. Nothing here
+//! knows a socket or a clock.
+
+mod hash_ring;
+mod key_hash;
+mod server_spec;
+mod servers_file;
+
+pub use hash_ring::{Explanation, HashRing, HashRingError, HashRingMode, Point, ServerIndex};
+pub use server_spec::{ServerSpec, ServerSpecError, WEIGHT_MAX};
+pub use servers_file::{
+    SERVERS_MAX, ServersError, ServersErrorReason, join_servers, parse_servers,
+};

@@ -1,0 +1,141 @@
+//! What a shard works on when it executes requests: store, mesh, pool, buffers and counters.
+//! No socket is in here; connections hand it their requests and get results.
+
+use std::sync::Arc;
+
+use super::{
+    buffers::BufferPool,
+    message::{Answer, AnswerBody, Ask, AskBody, Origin, Parcel},
+    pool::Pool,
+    settings::Settings,
+    stats::{Counters, StatsBoard},
+};
+use crate::{
+    mesh::MeshPort,
+    store::{Applied, Key, KeyHash, Operation, ShardStore, UnixMs},
+};
+
+/// The shard without its sockets.
+pub(super) struct Core {
+    /// The time of this turn.
+    pub(super) now: UnixMs,
+    pub(super) store: ShardStore,
+    pub(super) mesh: MeshPort<Ask, Answer>,
+    pub(super) pool: Option<Pool>,
+    pub(super) buffers: BufferPool,
+    pub(super) settings: Arc<Settings>,
+    pub(super) board: StatsBoard,
+    /// The old value of the operation applied last, if it wanted it.
+    pub(super) old: Vec<u8>,
+}
+
+/// What became of an operation.
+pub(super) enum Mutated {
+    /// It is applied; [`Core::old`] holds the old value if there was one to give.
+    Now(Applied),
+    /// The owner shard will answer.
+    Later,
+    /// The owner shard has too much to do; try again next turn.
+    Full,
+}
+
+impl Core {
+    pub(super) fn shard(&self) -> usize {
+        self.mesh.shard()
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        self.board.of(self.mesh.shard())
+    }
+
+    pub(super) fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        self.store.hasher().key(bytes)
+    }
+
+    /// Applies an operation where the key lives.
+    pub(super) fn mutate(
+        &mut self,
+        origin: Origin,
+        key: Key<'_>,
+        operation: Operation,
+        value: &[u8],
+    ) -> Mutated {
+        if self.store.owns(key.hash) {
+            return Mutated::Now(self.apply(key, operation, value));
+        }
+        let owner = self.store.owner(key.hash);
+        if self.mesh.allowance(owner) == 0 {
+            return Mutated::Full;
+        }
+        let parcel = self.parcel(key, value);
+        self.ask(owner, Ask { origin, body: AskBody::Mutate { operation, parcel } });
+        Mutated::Later
+    }
+
+    /// Applies an operation to a key that this shard owns.
+    pub(super) fn apply(&mut self, key: Key<'_>, operation: Operation, value: &[u8]) -> Applied {
+        self.old.clear();
+        self.store.apply(self.now, key, operation, value, &mut self.old)
+    }
+
+    /// Packs a key and what belongs to it for another shard.
+    pub(super) fn parcel(&mut self, key: Key<'_>, content: &[u8]) -> Parcel {
+        Parcel {
+            hash: key.hash,
+            key_bytes: key.bytes.len(),
+            bytes: self.buffers.copy(&[key.bytes, content]),
+        }
+    }
+
+    /// Sends a request to a shard that was seen to have an allowance.
+    pub(super) fn ask(&mut self, shard: usize, ask: Ask) {
+        let sent = self.mesh.ask(shard, ask);
+        debug_assert!(sent.is_ok(), "the caller checks the allowance");
+        self.counters().hops.add(1);
+    }
+
+    /// Executes a request of another shard and answers it, now or once a backend has.
+    pub(super) fn serve(&mut self, asker: usize, ask: Ask) {
+        let Ask { origin, body } = ask;
+        let body = match body {
+            AskBody::Mutate { operation, mut parcel } => {
+                let key = Key { bytes: parcel.key(), hash: parcel.hash };
+                self.old.clear();
+                let applied =
+                    self.store.apply(self.now, key, operation, parcel.content(), &mut self.old);
+                if applied.has_old {
+                    parcel.bytes.clear();
+                    parcel.bytes.extend_from_slice(&self.old);
+                } else {
+                    parcel.bytes.truncate(parcel.key_bytes);
+                }
+                AnswerBody::Applied { applied, bytes: parcel.bytes }
+            }
+            AskBody::Flush { at } => {
+                self.flush_own(at);
+                AnswerBody::Flushed
+            }
+            AskBody::Backend { errand, parcel } => {
+                return self.serve_backend(asker, origin, errand, parcel);
+            }
+        };
+        self.mesh.answer(asker, Answer { origin, body });
+    }
+
+    /// Flushes this shard's partition, and with it the leases of fills under way.
+    pub(super) fn flush_own(&mut self, at: UnixMs) {
+        self.store.flush(self.now, at);
+        if let Some(pool) = &mut self.pool {
+            pool.void_fills();
+        }
+    }
+
+    /// The shard that handles a key's backend traffic: its owner where the L1 is on, so that
+    /// fills and writes of a key meet in one place; else this one.
+    pub(super) fn home(&self, hash: KeyHash) -> usize {
+        match &self.pool {
+            Some(pool) if pool.has_l1() => self.store.owner(hash),
+            _ => self.shard(),
+        }
+    }
+}

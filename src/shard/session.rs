@@ -1,0 +1,250 @@
+//! A client's conversation: its protocol's state and its replies, without its socket.
+
+use super::{
+    buffers::BufferPool,
+    core::{Core, Mutated},
+    form::{self, Form},
+    memcache,
+    message::Origin,
+    replies::{Covers, Part, Replies, Seq},
+    resp,
+    settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX},
+};
+use crate::{
+    io::Token,
+    store::{Key, Operation},
+};
+
+/// Which protocol a client speaks, and what it has said of itself.
+#[derive(Debug)]
+pub(super) enum FrontEnd {
+    Memcache,
+    Resp(resp::Client),
+}
+
+/// Where a request with many keys goes on after it was held back.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Keys done.
+    done: usize,
+    /// The slot of its sum, if it has one.
+    seq: Option<Seq>,
+    /// A reply of the request waits already, so the rest of its group does, too.
+    is_deferred: bool,
+}
+
+/// The state of a conversation.
+#[derive(Debug)]
+pub(super) struct Session {
+    token: Token,
+    front_end: FrontEnd,
+    pub(super) replies: Replies,
+    progress: Progress,
+    /// Bytes of a refused request that are still to be thrown away.
+    pub(super) swallow: usize,
+}
+
+/// Why [`Session::serve`] stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Everything whole is served; go on when there are `want` bytes from where it stopped.
+    Starved { want: usize },
+    /// A limit is reached or a read waits for a write: try again later.
+    Held,
+    /// The conversation ends once the replies are out.
+    Closing,
+}
+
+/// What became of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It is answered, or will be.
+    Done,
+    /// It must wait. What it did so far is remembered.
+    Hold,
+    /// It is the last.
+    Close,
+}
+
+/// What is served is consumed; then why it stopped.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Served {
+    pub(super) consumed: usize,
+    pub(super) stop: Stop,
+}
+
+impl Session {
+    pub(super) fn new(token: Token, front_end: FrontEnd) -> Self {
+        Self {
+            token,
+            front_end,
+            replies: Replies::default(),
+            progress: Progress::default(),
+            swallow: 0,
+        }
+    }
+
+    /// Serves the requests at the front of `bytes`.
+    pub(super) fn serve(&mut self, core: &mut Core, bytes: &[u8]) -> Served {
+        let mut consumed = 0;
+        loop {
+            let swallowed = self.swallow.min(bytes.len() - consumed);
+            self.swallow -= swallowed;
+            consumed += swallowed;
+            if consumed == bytes.len() {
+                return Served { consumed, stop: Stop::Starved { want: 1 } };
+            }
+            if self.is_full() {
+                return Served { consumed, stop: Stop::Held };
+            }
+            let rest = &bytes[consumed..];
+            let served = match self.front_end {
+                FrontEnd::Memcache => memcache::serve_next(self, core, rest),
+                FrontEnd::Resp(_) => resp::serve_next(self, core, rest),
+            };
+            consumed += served.consumed;
+            match served.stop {
+                Stop::Starved { want: 0 } => {}
+                stop => return Served { consumed, stop },
+            }
+        }
+    }
+
+    /// The RESP client's own state.
+    pub(super) fn resp_client(&mut self) -> Option<&mut resp::Client> {
+        match &mut self.front_end {
+            FrontEnd::Resp(client) => Some(client),
+            FrontEnd::Memcache => None,
+        }
+    }
+
+    pub(super) fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Whether no further request may be served before something is sent or answered.
+    pub(super) fn is_full(&self) -> bool {
+        self.replies.pending_count() >= PIPELINE_DEPTH_MAX
+            || self.replies.bytes() >= OUTPUT_BYTES_MAX
+    }
+
+    /// Where a ready reply goes.
+    pub(super) fn ready<'a>(&'a mut self, buffers: &'a mut BufferPool) -> &'a mut Vec<u8> {
+        self.replies.ready(buffers)
+    }
+
+    /// Appends a reply that is ready.
+    pub(super) fn reply(&mut self, core: &mut Core, bytes: &[u8]) {
+        self.replies.ready(&mut core.buffers).extend_from_slice(bytes);
+    }
+
+    /// Whether a read of this key must wait for a write of this same conversation.
+    pub(super) fn must_wait_for(&self, key: Key<'_>) -> bool {
+        self.replies.pending_count() > 0 && self.replies.is_pending(key.hash)
+    }
+
+    /// The origin of a request whose reply takes the next slot.
+    pub(super) fn next_origin(&self) -> Origin {
+        Origin { token: self.token, seq: self.replies.next_seq() }
+    }
+
+    /// Applies an operation to one key and replies in `form`, now or later.
+    pub(super) fn mutate(
+        &mut self,
+        core: &mut Core,
+        key: Key<'_>,
+        operation: Operation,
+        value: &[u8],
+        form: Form,
+    ) -> Step {
+        match core.mutate(self.next_origin(), key, operation, value) {
+            Mutated::Full => return Step::Hold,
+            Mutated::Later => {
+                self.replies.defer(form, Covers::Key(key.hash), 1);
+            }
+            Mutated::Now(applied) => {
+                if form != Form::Silent {
+                    form.encode(applied, &core.old, self.replies.ready(&mut core.buffers));
+                }
+            }
+        }
+        Step::Done
+    }
+
+    /// Calls `each` for every item of a request that has not been done yet, until one must wait.
+    /// Where it stopped is remembered for the next try of the same request.
+    pub(super) fn for_each_key<T>(
+        &mut self,
+        core: &mut Core,
+        items: impl IntoIterator<Item = T>,
+        mut each: impl FnMut(&mut Self, &mut Core, T) -> Step,
+    ) -> Step {
+        for item in items.into_iter().skip(self.progress.done) {
+            if self.is_full() {
+                return Step::Hold;
+            }
+            match each(self, core, item) {
+                Step::Done => self.progress.done += 1,
+                stop => return stop,
+            }
+        }
+        self.progress = Progress::default();
+        Step::Done
+    }
+
+    /// Whether this request with many keys is begun already.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.progress.done > 0
+    }
+
+    /// A reply of the current request waits: [`Self::is_deferred`] from here on.
+    pub(super) fn set_deferred(&mut self) {
+        self.progress.is_deferred = true;
+    }
+
+    /// Whether a reply of the current request waits.
+    pub(super) fn is_deferred(&self) -> bool {
+        self.progress.is_deferred
+    }
+
+    /// The slot that adds up the current request's keys.
+    pub(super) fn sum_slot(&mut self, form: Form, parts: usize) -> Origin {
+        let seq = match self.progress.seq {
+            Some(seq) => seq,
+            None => self.replies.defer(form, Covers::AnyKey, parts as u32),
+        };
+        self.progress.seq = Some(seq);
+        Origin { token: self.token, seq }
+    }
+
+    /// Applies an operation to each key and replies with the sum (or OK), once all are done.
+    pub(super) fn mutate_all<'b>(
+        &mut self,
+        core: &mut Core,
+        form: Form,
+        count: usize,
+        operation: Operation,
+        items: impl IntoIterator<Item = (&'b [u8], &'b [u8])>,
+    ) -> Step {
+        if count == 0 {
+            form.emit_total(0, self.replies.ready(&mut core.buffers));
+            return Step::Done;
+        }
+        let origin = self.sum_slot(form, count);
+        self.for_each_key(core, items, |session, core, (key, value)| {
+            let key = core.key(key);
+            match core.mutate(origin, key, operation, value) {
+                Mutated::Full => return Step::Hold,
+                Mutated::Later => {}
+                Mutated::Now(applied) => {
+                    let part = match form::count(applied.outcome) {
+                        Ok(count) => Part::Add(count),
+                        Err(line) => Part::Failure(line),
+                    };
+                    session.replies.resolve(origin.seq, part, &mut core.buffers);
+                }
+            }
+            Step::Done
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! What every shard is told at start, and the limits of a connection.
+
+use crate::store::UnixMs;
+
+/// Replies that wait or stand behind one that does, for one connection; it is not read from
+/// beyond.
+pub(super) const PIPELINE_DEPTH_MAX: usize = 1_024;
+
+/// Bytes of replies waiting to be sent to one connection; it is not read from beyond. A single
+/// reply may exceed it.
+pub(super) const OUTPUT_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of requests kept for a connection that must wait before it is not received from.
+pub(super) const INPUT_BYTES_HELD_MAX: usize = 64 * 1024;
+
+/// A connection that takes nothing of what it is sent for this long is closed.
+pub(super) const SEND_STALL_MS_MAX: u64 = 60_000;
+
+/// How long a shard finishes what is in flight when it is told to stop.
+pub(super) const DRAIN_MS_MAX: u64 = 10_000;
+
+/// How often a shard with something to watch looks at it.
+pub(super) const TICK_MS: u64 = 100;
+
+/// Longest `get` line, in bytes.
+pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// Most arguments of a RESP command, as Redis has it.
+pub(super) const ARGS_MAX: usize = 1024 * 1024;
+
+/// Longest inline RESP command, in bytes, as Redis has it.
+pub(super) const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest key that RESP stores, in bytes.
+pub const RESP_KEY_BYTES_MAX: usize = 65_535;
+
+/// Version that `version`, `INFO` and `HELLO` give.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What is the same for all shards.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Largest item in bytes: key, value and memcached's header.
+    pub item_bytes_max: usize,
+    /// Client connections of all shards together.
+    pub connections_max: usize,
+    /// The memory limit in bytes.
+    pub memory_bytes: usize,
+    /// When the process started.
+    pub started: UnixMs,
+    /// The port of the memcache front end, 0 if it is off.
+    pub memcache_port: u16,
+    /// The port of the RESP front end, 0 if it is off.
+    pub resp_port: u16,
+}
