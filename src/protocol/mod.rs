@@ -6,6 +6,7 @@
 
 pub mod memcache;
 pub mod number;
+pub mod resp;
 mod scan;
 
 /// What a parser made of the bytes it was given.

@@ -1,0 +1,29 @@
+//! RESP 2 and 3, as Redis 7.0 speaks them.
+//!
+//! Two steps: [`parse`] finds a request's frame ([`Args`]), [`Request::from_args`] gives it its meaning. Pass-through
+//! needs only the first.
+
+mod args;
+mod error;
+mod expiry;
+mod frame;
+mod inline;
+pub mod reply;
+mod request;
+pub mod table;
+
+pub use args::{Args, ArgsIter, Rest};
+pub use error::RequestError;
+pub use expiry::{Condition, ExpireCondition, SetExpiry};
+pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};
+pub use request::{Credentials, Request};
+
+/// Which RESP a connection speaks: 2 until HELLO says 3.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Version {
+    /// RESP2.
+    #[default]
+    Resp2,
+    /// RESP3: maps, sets, a null of its own.
+    Resp3,
+}

@@ -1,0 +1,361 @@
+//! Replies: written for a downstream, read from a backend; and the commands a backend is sent.
+
+use memchr::memchr;
+
+use super::{Limits, Version};
+use crate::protocol::{Parsed, number};
+
+/// What SET and most commands without a result answer.
+pub const OK: &[u8] = b"+OK\r\n";
+/// PING without a message.
+pub const PONG: &[u8] = b"+PONG\r\n";
+/// RESET.
+pub const RESET: &[u8] = b"+RESET\r\n";
+/// No, none, not done.
+pub const ZERO: &[u8] = b":0\r\n";
+/// Yes, one, done.
+pub const ONE: &[u8] = b":1\r\n";
+/// INCR and the like on what is no number.
+pub const NOT_AN_INTEGER: &[u8] = b"-ERR value is not an integer or out of range\r\n";
+/// INCR and the like over 63 bits.
+pub const OVERFLOW: &[u8] = b"-ERR increment or decrement would overflow\r\n";
+/// APPEND over the limit.
+pub const STRING_TOO_LONG: &[u8] =
+    b"-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n";
+/// A command before AUTH where a password is set.
+pub const NO_AUTH: &[u8] = b"-NOAUTH Authentication required.\r\n";
+/// AUTH with a user or password that is not right.
+pub const WRONG_PASS: &[u8] = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+/// SELECT of a database that is not there.
+pub const DB_INDEX: &[u8] = b"-ERR DB index is out of range\r\n";
+/// No room for a value.
+pub const OUT_OF_MEMORY: &[u8] = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+/// More connections than allowed; then the connection closes.
+pub const TOO_MANY_CONNECTIONS: &[u8] = b"-ERR max number of clients reached\r\n";
+
+const CRLF: &[u8] = b"\r\n";
+/// A bulk's header at its longest: `$`, the digits of a `usize`, CRLF; and the CRLF after the body.
+const BULK_OVERHEAD: usize = 1 + 20 + 2 + 2;
+
+/// Appends a simple string, which must have no CR or LF.
+pub fn simple(out: &mut Vec<u8>, text: impl AsRef<[u8]>) {
+    line(out, b'+', text.as_ref());
+}
+
+/// Appends an error, code first (`ERR …`), which must have no CR or LF.
+pub fn error(out: &mut Vec<u8>, text: impl AsRef<[u8]>) {
+    line(out, b'-', text.as_ref());
+}
+
+/// Appends an integer.
+#[inline]
+pub fn integer(out: &mut Vec<u8>, value: i64) {
+    out.push(b':');
+    number::write(out, value);
+    out.extend_from_slice(CRLF);
+}
+
+/// Appends a bulk string.
+#[inline]
+pub fn bulk(out: &mut Vec<u8>, data: &[u8]) {
+    out.reserve(BULK_OVERHEAD + data.len());
+    bulk_header(out, data.len());
+    out.extend_from_slice(data);
+    out.extend_from_slice(CRLF);
+}
+
+/// Appends only a bulk's header, for data that is sent from where it lies and followed by CRLF.
+#[inline]
+pub fn bulk_header(out: &mut Vec<u8>, data_bytes: usize) {
+    header(out, b'$', data_bytes);
+}
+
+/// Appends the null that stands for a missing value.
+#[inline]
+pub fn null(out: &mut Vec<u8>, version: Version) {
+    out.extend_from_slice(match version {
+        Version::Resp2 => b"$-1\r\n",
+        Version::Resp3 => b"_\r\n",
+    });
+}
+
+/// Appends the null that stands for a missing array, as in COMMAND INFO.
+pub fn null_array(out: &mut Vec<u8>, version: Version) {
+    out.extend_from_slice(match version {
+        Version::Resp2 => b"*-1\r\n",
+        Version::Resp3 => b"_\r\n",
+    });
+}
+
+/// Begins an array of so many elements.
+#[inline]
+pub fn array_header(out: &mut Vec<u8>, count: usize) {
+    header(out, b'*', count);
+}
+
+/// Begins a map of so many pairs: in RESP2 an array of twice as many elements.
+pub fn map_header(out: &mut Vec<u8>, pairs: usize, version: Version) {
+    match version {
+        Version::Resp2 => header(out, b'*', pairs * 2),
+        Version::Resp3 => header(out, b'%', pairs),
+    }
+}
+
+/// Begins a set of so many elements: in RESP2 an array.
+pub fn set_header(out: &mut Vec<u8>, count: usize, version: Version) {
+    match version {
+        Version::Resp2 => header(out, b'*', count),
+        Version::Resp3 => header(out, b'~', count),
+    }
+}
+
+/// Begins a push of so many elements, which only RESP3 has.
+pub fn push_header(out: &mut Vec<u8>, count: usize) {
+    header(out, b'>', count);
+}
+
+/// Appends text for people, as INFO answers: in RESP2 a bulk.
+pub fn verbatim(out: &mut Vec<u8>, text: &[u8], version: Version) {
+    match version {
+        Version::Resp2 => bulk(out, text),
+        Version::Resp3 => {
+            header(out, b'=', VERBATIM_FORMAT_BYTES + text.len());
+            out.extend_from_slice(b"txt:");
+            out.extend_from_slice(text);
+            out.extend_from_slice(CRLF);
+        }
+    }
+}
+
+/// Appends a command for a backend.
+pub fn encode_command(out: &mut Vec<u8>, arguments: &[&[u8]]) {
+    array_header(out, arguments.len());
+    arguments.iter().for_each(|argument| bulk(out, argument));
+}
+
+#[inline]
+fn header(out: &mut Vec<u8>, kind: u8, count: usize) {
+    // Most counts are one digit, and most of those make a header that is copied in one go.
+    if count < 10 {
+        // Fits: below 10.
+        out.extend_from_slice(&[kind, b'0' + count as u8, b'\r', b'\n']);
+        return;
+    }
+    out.push(kind);
+    number::write(out, count);
+    out.extend_from_slice(CRLF);
+}
+
+fn line(out: &mut Vec<u8>, kind: u8, text: &[u8]) {
+    out.push(kind);
+    out.extend_from_slice(text);
+    out.extend_from_slice(CRLF);
+}
+
+/// The format of a verbatim string: three letters and a colon.
+const VERBATIM_FORMAT_BYTES: usize = "txt:".len();
+
+/// One reply of a backend, top level only; its frame is what [`parse_reply`] consumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply<'b> {
+    /// A simple string; also RESP3's boolean, double and big number, as they are spelled.
+    Simple(&'b [u8]),
+    /// An error, code first; also RESP3's long one.
+    Error(&'b [u8]),
+    /// An integer.
+    Integer(i64),
+    /// A bulk, also a verbatim string without its format; or any null.
+    Bulk(Option<&'b [u8]>),
+    /// An array, map or set.
+    Aggregate,
+    /// Something the backend says by itself, which answers no request.
+    Push,
+}
+
+/// Why a backend's bytes are no reply. The stream cannot be trusted from there on: close the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyRefusal {
+    /// A first byte that begins nothing, or a streamed type, which no server sends.
+    KindUnknown(u8),
+    /// A line over [`Limits::inline_bytes_max`].
+    LineTooLong,
+    /// A line that ends in a bare LF.
+    LineUnterminated,
+    /// A number that is not one, or a negative length.
+    NumberInvalid,
+    /// A body over [`Limits::bulk_bytes_max`].
+    BulkTooLarge,
+    /// A body that does not end in CRLF, or a verbatim string without a format.
+    BulkInvalid,
+    /// An aggregate of over [`Limits::args_max`] elements, or several that together have that many.
+    AggregateTooLarge,
+}
+
+/// Reads one reply, with all that is nested in it, from the start of `input`. Attributes before it are skipped and
+/// count as part of its frame.
+///
+/// Nesting costs no stack: elements still owed are only counted, and the limit on them is the limit on depth.
+#[inline]
+pub fn parse_reply<'b>(input: &'b [u8], limits: &Limits) -> Parsed<Reply<'b>, ReplyRefusal> {
+    match read_reply(input, limits) {
+        Ok((reply, consumed)) => Parsed::Complete {
+            request: reply,
+            consumed,
+        },
+        Err(Stop::Incomplete(want)) => Parsed::Incomplete { want },
+        Err(Stop::Refused(refusal)) => Parsed::Refused {
+            refusal,
+            consumed: input.len(),
+        },
+    }
+}
+
+/// Why reading ends early.
+enum Stop {
+    Incomplete(usize),
+    Refused(ReplyRefusal),
+}
+
+#[inline]
+fn read_reply<'b>(input: &'b [u8], limits: &Limits) -> Result<(Reply<'b>, usize), Stop> {
+    let mut element = read_element(input, 0, limits)?;
+    // Attributes: read past their elements, then take the next frame as the reply.
+    while let Kind::Attribute = element.kind {
+        let end = skip(input, element.end, element.owed, limits)?;
+        element = read_element(input, end, limits)?;
+    }
+    let end = skip(input, element.end, element.owed, limits)?;
+    let reply = match element.kind {
+        Kind::Whole(reply) => reply,
+        Kind::Attribute | Kind::Aggregate => Reply::Aggregate,
+    };
+    Ok((reply, end))
+}
+
+/// One frame without what is nested in it.
+struct Element<'b> {
+    kind: Kind<'b>,
+    end: usize,
+    /// How many frames follow that belong to it.
+    owed: usize,
+}
+
+enum Kind<'b> {
+    Whole(Reply<'b>),
+    Aggregate,
+    /// Stands before another frame and does not count as one.
+    Attribute,
+}
+
+/// Steps over so many frames, and returns where the next one begins.
+#[inline]
+fn skip(input: &[u8], from: usize, mut owed: usize, limits: &Limits) -> Result<usize, Stop> {
+    let mut at = from;
+    while owed > 0 {
+        let element = read_element(input, at, limits)?;
+        at = element.end;
+        owed += element.owed;
+        if !matches!(element.kind, Kind::Attribute) {
+            owed -= 1;
+        }
+        if owed > limits.args_max {
+            return Err(Stop::Refused(ReplyRefusal::AggregateTooLarge));
+        }
+    }
+    Ok(at)
+}
+
+#[inline]
+fn read_element<'b>(input: &'b [u8], at: usize, limits: &Limits) -> Result<Element<'b>, Stop> {
+    let Some(&kind) = input.get(at) else {
+        return Err(Stop::Incomplete(at + 1));
+    };
+    if !b"+-:$*_#,(!=%~>|".contains(&kind) {
+        return Err(Stop::Refused(ReplyRefusal::KindUnknown(kind)));
+    }
+    let (text, end) = read_line(input, at + 1, limits)?;
+    let whole = |reply| {
+        Ok(Element {
+            kind: Kind::Whole(reply),
+            end,
+            owed: 0,
+        })
+    };
+    let aggregate = |kind, owed| Ok(Element { kind, end, owed });
+    match kind {
+        b'+' | b'#' | b',' | b'(' => whole(Reply::Simple(text)),
+        b'-' => whole(Reply::Error(text)),
+        b':' => whole(Reply::Integer(number::signed(text).ok_or(INVALID)?)),
+        b'$' | b'*' if text == b"-1" => whole(Reply::Bulk(None)),
+        b'_' => whole(Reply::Bulk(None)),
+        b'*' | b'~' => aggregate(Kind::Aggregate, count(text, 1, limits)?),
+        b'%' => aggregate(Kind::Aggregate, count(text, 2, limits)?),
+        b'>' => aggregate(Kind::Whole(Reply::Push), count(text, 1, limits)?),
+        b'|' => aggregate(Kind::Attribute, count(text, 2, limits)?),
+        _ => read_body(input, kind, text, end, limits),
+    }
+}
+
+const INVALID: Stop = Stop::Refused(ReplyRefusal::NumberInvalid);
+
+/// How many frames an aggregate owes.
+fn count(text: &[u8], frames_each: usize, limits: &Limits) -> Result<usize, Stop> {
+    if text == b"?" {
+        return Err(Stop::Refused(ReplyRefusal::KindUnknown(b'?')));
+    }
+    let count = number::unsigned(text).ok_or(INVALID)?;
+    let owed = usize::try_from(count)
+        .ok()
+        .and_then(|count| count.checked_mul(frames_each));
+    owed.filter(|&owed| owed <= limits.args_max)
+        .ok_or(Stop::Refused(ReplyRefusal::AggregateTooLarge))
+}
+
+/// The rest of a bulk, a long error or a verbatim string, whose length line has been read.
+#[inline]
+fn read_body<'b>(
+    input: &'b [u8],
+    kind: u8,
+    length: &[u8],
+    at: usize,
+    limits: &Limits,
+) -> Result<Element<'b>, Stop> {
+    let length = number::unsigned(length).ok_or(INVALID)?;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|&length| length <= limits.bulk_bytes_max);
+    let length = length.ok_or(Stop::Refused(ReplyRefusal::BulkTooLarge))?;
+    let end = at + length + CRLF.len();
+    let block = input.get(at..end).ok_or(Stop::Incomplete(end))?;
+    let invalid = Stop::Refused(ReplyRefusal::BulkInvalid);
+    let Some(body) = block.strip_suffix(CRLF) else {
+        return Err(invalid);
+    };
+    let reply = match kind {
+        b'!' => Reply::Error(body),
+        b'=' => Reply::Bulk(Some(body.get(VERBATIM_FORMAT_BYTES..).ok_or(invalid)?)),
+        _ => Reply::Bulk(Some(body)),
+    };
+    Ok(Element {
+        kind: Kind::Whole(reply),
+        end,
+        owed: 0,
+    })
+}
+
+/// The line at `at` without its CRLF, and where the next one begins.
+#[inline]
+fn read_line<'b>(input: &'b [u8], at: usize, limits: &Limits) -> Result<(&'b [u8], usize), Stop> {
+    let rest = &input[at..];
+    let bytes_max = limits.inline_bytes_max.saturating_add(CRLF.len());
+    let Some(newline) = memchr(b'\n', &rest[..rest.len().min(bytes_max)]) else {
+        if rest.len() >= bytes_max {
+            return Err(Stop::Refused(ReplyRefusal::LineTooLong));
+        }
+        return Err(Stop::Incomplete(input.len() + 1));
+    };
+    match rest[..newline].strip_suffix(b"\r") {
+        Some(line) => Ok((line, at + newline + 1)),
+        None => Err(Stop::Refused(ReplyRefusal::LineUnterminated)),
+    }
+}

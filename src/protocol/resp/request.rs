@@ -1,0 +1,354 @@
+//! What a RESP downstream can ask, borrowed from the bytes it sent.
+//!
+//! Checks come in Redis's order, so that of several mistakes the same one is named: the command, its arity, then what
+//! its own code looks at first.
+
+use super::Version;
+use super::args::{Args, Rest};
+use super::error::RequestError;
+use super::expiry::{
+    Condition, ExpireCondition, MS_PER_SECOND, SetExpiry, read_expire, read_set, read_setex,
+};
+use super::table::{self, Command, CommandSpec};
+use crate::protocol::number;
+
+/// One request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "fields are named as Redis's documentation names the arguments"
+)]
+pub enum Request<'b> {
+    Get {
+        key: &'b [u8],
+    },
+    /// SET, SETEX and PSETEX.
+    Set {
+        key: &'b [u8],
+        value: &'b [u8],
+        expiry: SetExpiry,
+        condition: Condition,
+        get: bool,
+    },
+    SetNx {
+        key: &'b [u8],
+        value: &'b [u8],
+    },
+    GetSet {
+        key: &'b [u8],
+        value: &'b [u8],
+    },
+    GetDel {
+        key: &'b [u8],
+    },
+    MGet {
+        keys: Rest<'b>,
+    },
+    /// Keys and values in turn; see [`Rest::pairs`].
+    MSet {
+        pairs: Rest<'b>,
+    },
+    /// DEL and UNLINK.
+    Del {
+        keys: Rest<'b>,
+    },
+    Exists {
+        keys: Rest<'b>,
+    },
+    Touch {
+        keys: Rest<'b>,
+    },
+    /// EXPIRE and PEXPIRE; a time that is not positive deletes the key.
+    Expire {
+        key: &'b [u8],
+        in_ms: i64,
+        condition: ExpireCondition,
+    },
+    Ttl {
+        key: &'b [u8],
+    },
+    PTtl {
+        key: &'b [u8],
+    },
+    Persist {
+        key: &'b [u8],
+    },
+    /// INCR, DECR, INCRBY and DECRBY.
+    IncrBy {
+        key: &'b [u8],
+        delta: i64,
+    },
+    Append {
+        key: &'b [u8],
+        value: &'b [u8],
+    },
+    StrLen {
+        key: &'b [u8],
+    },
+    Type {
+        key: &'b [u8],
+    },
+    DbSize,
+    /// FLUSHALL and FLUSHDB, whether SYNC or ASYNC.
+    FlushAll,
+    Ping {
+        message: Option<&'b [u8]>,
+    },
+    Echo {
+        message: &'b [u8],
+    },
+    Hello {
+        version: Option<Version>,
+        setname: Option<&'b [u8]>,
+        auth: Option<Credentials<'b>>,
+    },
+    Info {
+        sections: Rest<'b>,
+    },
+    Time,
+    /// COMMAND without more.
+    Command,
+    CommandCount,
+    CommandDocs {
+        names: Rest<'b>,
+    },
+    /// No names means all.
+    CommandInfo {
+        names: Rest<'b>,
+    },
+    CommandList,
+    ConfigGet {
+        patterns: Rest<'b>,
+    },
+    /// An empty name takes the name away.
+    ClientSetName {
+        name: &'b [u8],
+    },
+    ClientGetName,
+    ClientSetInfo {
+        attribute: &'b [u8],
+        value: &'b [u8],
+    },
+    ClientId,
+    /// Which indexes exist is for the server to say.
+    Select {
+        index: i32,
+    },
+    Reset,
+    Quit,
+}
+
+/// HELLO's AUTH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "fields are named as Redis's documentation names the arguments"
+)]
+pub struct Credentials<'b> {
+    pub username: &'b [u8],
+    pub password: &'b [u8],
+}
+
+impl<'b> Request<'b> {
+    /// Gives a frame its meaning. A frame without arguments has none: skip it before coming here, where it is
+    /// refused as the unknown command ''.
+    #[inline]
+    pub fn from_args(args: Args<'b>) -> Result<Self, RequestError<'b>> {
+        if args.is_escaped() {
+            return Err(RequestError::Escaped);
+        }
+        let spec = find(&args)?;
+        if !spec.takes(args.count()) {
+            return Err(RequestError::Arity(spec.name));
+        }
+        Self::read(spec, args)
+    }
+
+    fn read(spec: &'static CommandSpec, args: Args<'b>) -> Result<Self, RequestError<'b>> {
+        // The arity holds, so what is fixed is there.
+        let key = args.at(1);
+        let request = match spec.command {
+            Command::Get => Self::Get { key },
+            Command::Set => return read_set(args),
+            Command::SetEx => return read_setex(spec, args, MS_PER_SECOND),
+            Command::PSetEx => return read_setex(spec, args, 1),
+            Command::SetNx => Self::SetNx {
+                key,
+                value: args.at(2),
+            },
+            Command::GetSet => Self::GetSet {
+                key,
+                value: args.at(2),
+            },
+            Command::GetDel => Self::GetDel { key },
+            Command::MGet => Self::MGet { keys: args.rest(1) },
+            Command::MSet if args.count().is_multiple_of(2) => {
+                return Err(RequestError::Arity(spec.name));
+            }
+            Command::MSet => Self::MSet {
+                pairs: args.rest(1),
+            },
+            Command::Del | Command::Unlink => Self::Del { keys: args.rest(1) },
+            Command::Exists => Self::Exists { keys: args.rest(1) },
+            Command::Touch => Self::Touch { keys: args.rest(1) },
+            Command::Expire => return read_expire(spec, args, MS_PER_SECOND),
+            Command::PExpire => return read_expire(spec, args, 1),
+            Command::Ttl => Self::Ttl { key },
+            Command::PTtl => Self::PTtl { key },
+            Command::Persist => Self::Persist { key },
+            Command::Incr => Self::IncrBy { key, delta: 1 },
+            Command::Decr => Self::IncrBy { key, delta: -1 },
+            Command::IncrBy => Self::IncrBy {
+                key,
+                delta: integer(args.at(2))?,
+            },
+            Command::DecrBy => {
+                let delta = integer(args.at(2))?.checked_neg();
+                Self::IncrBy {
+                    key,
+                    delta: delta.ok_or(RequestError::DecrementOverflow)?,
+                }
+            }
+            Command::Append => Self::Append {
+                key,
+                value: args.at(2),
+            },
+            Command::StrLen => Self::StrLen { key },
+            Command::Type => Self::Type { key },
+            Command::DbSize => Self::DbSize,
+            Command::FlushAll | Command::FlushDb => return read_flush(args),
+            _ => return Self::read_connection(spec, args),
+        };
+        Ok(request)
+    }
+
+    /// Commands about the connection and the server, not about keys.
+    fn read_connection(
+        spec: &'static CommandSpec,
+        args: Args<'b>,
+    ) -> Result<Self, RequestError<'b>> {
+        let request = match spec.command {
+            Command::Ping if args.count() > 2 => return Err(RequestError::Arity(spec.name)),
+            Command::Ping => Self::Ping {
+                message: args.get(1),
+            },
+            Command::Echo => Self::Echo {
+                message: args.at(1),
+            },
+            Command::Hello => return read_hello(args),
+            Command::Info => Self::Info {
+                sections: args.rest(1),
+            },
+            Command::Time => Self::Time,
+            Command::Command => Self::Command,
+            Command::CommandCount => Self::CommandCount,
+            Command::CommandDocs => Self::CommandDocs {
+                names: args.rest(2),
+            },
+            Command::CommandInfo => Self::CommandInfo {
+                names: args.rest(2),
+            },
+            Command::CommandList if args.count() > 2 => return Err(RequestError::Syntax),
+            Command::CommandList => Self::CommandList,
+            Command::ConfigGet => Self::ConfigGet {
+                patterns: args.rest(2),
+            },
+            Command::ClientSetName => Self::ClientSetName {
+                name: client_name(args.at(2))?,
+            },
+            Command::ClientGetName => Self::ClientGetName,
+            Command::ClientSetInfo => Self::ClientSetInfo {
+                attribute: args.at(2),
+                value: args.at(3),
+            },
+            Command::ClientId => Self::ClientId,
+            Command::Select => {
+                let index = integer(args.at(1))?;
+                Self::Select {
+                    index: i32::try_from(index).or(Err(RequestError::NotAnIndex))?,
+                }
+            }
+            Command::Reset => Self::Reset,
+            Command::Quit => Self::Quit,
+            _ => return Err(RequestError::UnknownCommand(args)),
+        };
+        Ok(request)
+    }
+}
+
+/// The row of the command, or of its subcommand if it has those and one is given.
+#[inline]
+fn find<'b>(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
+    let name = args.name();
+    let Some(spec) = table::lookup(name) else {
+        let cross = name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
+        return Err(if cross {
+            RequestError::CrossProtocol
+        } else {
+            RequestError::UnknownCommand(*args)
+        });
+    };
+    let container = matches!(
+        spec.command,
+        Command::Command | Command::Config | Command::Client
+    );
+    match args.get(1) {
+        Some(sub) if container => table::lookup_sub(spec.name, sub)
+            .ok_or(RequestError::UnknownSubcommand { command: name, sub }),
+        _ => Ok(spec),
+    }
+}
+
+fn read_flush(args: Args<'_>) -> Result<Request<'_>, RequestError<'_>> {
+    let known = args.get(1).is_none_or(|mode| {
+        mode.eq_ignore_ascii_case(b"sync") || mode.eq_ignore_ascii_case(b"async")
+    });
+    if known && args.count() <= 2 {
+        Ok(Request::FlushAll)
+    } else {
+        Err(RequestError::Syntax)
+    }
+}
+
+fn read_hello(args: Args<'_>) -> Result<Request<'_>, RequestError<'_>> {
+    let version = match args.get(1).map(number::signed) {
+        None => None,
+        Some(Some(2)) => Some(Version::Resp2),
+        Some(Some(3)) => Some(Version::Resp3),
+        Some(Some(_)) => return Err(RequestError::ProtocolVersion),
+        Some(None) => return Err(RequestError::HelloVersion),
+    };
+    let (mut setname, mut auth) = (None, None);
+    let mut rest = args.iter_from(2);
+    while let Some(option) = rest.next() {
+        let unknown = RequestError::HelloOption(option);
+        if option.eq_ignore_ascii_case(b"auth") && rest.len() >= 2 {
+            let username = rest.next().ok_or(unknown)?;
+            let password = rest.next().ok_or(unknown)?;
+            auth = Some(Credentials { username, password });
+        } else if option.eq_ignore_ascii_case(b"setname") {
+            setname = Some(client_name(rest.next().ok_or(unknown)?)?);
+        } else {
+            return Err(unknown);
+        }
+    }
+    Ok(Request::Hello {
+        version,
+        setname,
+        auth,
+    })
+}
+
+fn client_name(name: &[u8]) -> Result<&[u8], RequestError<'_>> {
+    let printable = name.iter().all(u8::is_ascii_graphic);
+    if printable {
+        Ok(name)
+    } else {
+        Err(RequestError::ClientName)
+    }
+}
+
+/// A signed number in its one spelling.
+pub(super) fn integer<'b>(text: &[u8]) -> Result<i64, RequestError<'b>> {
+    number::signed(text).ok_or(RequestError::NotAnInteger)
+}
