@@ -18,6 +18,8 @@ pub mod io;
 pub mod mesh;
 pub mod protocol;
 pub mod route;
+mod runtime;
+pub mod server;
 pub mod shard;
 pub mod store;
 mod sync;

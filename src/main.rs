@@ -4,15 +4,38 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-use ringfort::cli::{CliError, Command};
+use ringfort::{
+    cli::{CliError, Command},
+    config::Config,
+    server,
+};
 
 fn main() -> ExitCode {
     match Command::parse_from(std::env::args_os()) {
-        Ok(Command::Serve(_)) => ExitCode::SUCCESS,
+        Ok(Command::Serve(config)) => serve(&config),
         Ok(Command::Explain(explain)) => print(explain),
         Ok(Command::Print(text)) => print(text),
         Err(error) => {
             eprintln!("{error}");
+            ExitCode::from(CliError::EXIT_CODE)
+        }
+    }
+}
+
+fn serve(config: &Config) -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_max_level(config.log)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    match server::run(config) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("ringfort: error: {error}");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("ringfort: error: {error}");
             ExitCode::from(CliError::EXIT_CODE)
         }
     }

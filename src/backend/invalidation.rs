@@ -73,8 +73,16 @@ impl InvalidationQueue {
         let mut bytes = self.spare.pop().unwrap_or_default();
         bytes.extend_from_slice(key.bytes);
         self.bytes += bytes.len();
-        self.entries.push_back(Entry { hash: key.hash.0, key: bytes });
-        let Self { entries, base, latest, .. } = self;
+        self.entries.push_back(Entry {
+            hash: key.hash.0,
+            key: bytes,
+        });
+        let Self {
+            entries,
+            base,
+            latest,
+            ..
+        } = self;
         let entry = |seq: u64| &entries[(seq - *base) as usize];
         match latest.find_mut(key.hash.0, |other| entry(*other).key == key.bytes) {
             Some(latest) => *latest = seq,
@@ -97,12 +105,16 @@ impl InvalidationQueue {
     /// The backend confirmed the oldest key in flight.
     pub fn confirm(&mut self) {
         debug_assert!(self.sent > 0);
-        let Some(front) = self.entries.front() else { return };
+        let Some(front) = self.entries.front() else {
+            return;
+        };
         let seq = self.base;
         if let Ok(latest) = self.latest.find_entry(front.hash, |latest| *latest == seq) {
             latest.remove();
         }
-        let Some(entry) = self.entries.pop_front() else { return };
+        let Some(entry) = self.entries.pop_front() else {
+            return;
+        };
         self.base += 1;
         self.sent -= 1;
         self.bytes -= entry.key.len();
@@ -135,8 +147,7 @@ impl InvalidationQueue {
     }
 
     fn find(&self, key: Key<'_>) -> Option<u64> {
-        let is_key =
-            |seq: &u64| self.entries[(*seq - self.base) as usize].key == key.bytes;
+        let is_key = |seq: &u64| self.entries[(*seq - self.base) as usize].key == key.bytes;
         self.latest.find(key.hash.0, is_key).copied()
     }
 }
@@ -167,7 +178,11 @@ mod tests {
         assert_eq!(send_all(&mut queue), ["a", "b"]);
         queue.push(key(b"a")).unwrap();
         queue.push(key(b"a")).unwrap();
-        assert_eq!(queue.len(), 3, "a write after the delete was sent needs another");
+        assert_eq!(
+            queue.len(),
+            3,
+            "a write after the delete was sent needs another"
+        );
         assert_eq!(send_all(&mut queue), ["a"]);
         for _ in 0..2 {
             queue.confirm();

@@ -44,7 +44,11 @@ pub struct Fills<W> {
 
 impl<W> Default for Fills<W> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), by_key: HashTable::new() }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_key: HashTable::new(),
+        }
     }
 }
 
@@ -70,7 +74,8 @@ impl<W> Fills<W> {
         fill.is_valid = true;
         fill.waiters.push(waiter);
         let slots = &self.slots;
-        self.by_key.insert_unique(key.hash.0, slot, |other| slots[*other as usize].hash);
+        self.by_key
+            .insert_unique(key.hash.0, slot, |other| slots[*other as usize].hash);
         Lease::Started(FillId(slot))
     }
 
@@ -136,20 +141,32 @@ mod tests {
     #[test]
     fn overlapping_misses_share_one_fill() {
         let mut fills = Fills::default();
-        let Lease::Started(id) = fills.join_or_start(key(b"a"), 1) else { panic!("first") };
+        let Lease::Started(id) = fills.join_or_start(key(b"a"), 1) else {
+            panic!("first")
+        };
         assert_eq!(fills.join_or_start(key(b"a"), 2), Lease::Joined);
-        assert!(matches!(fills.join_or_start(key(b"b"), 3), Lease::Started(_)));
+        assert!(matches!(
+            fills.join_or_start(key(b"b"), 3),
+            Lease::Started(_)
+        ));
         assert_eq!(fills.key(id), (&b"a"[..], true));
         assert_eq!(finish(&mut fills, id), [1, 2]);
-        assert!(matches!(fills.join_or_start(key(b"a"), 4), Lease::Started(_)));
+        assert!(matches!(
+            fills.join_or_start(key(b"a"), 4),
+            Lease::Started(_)
+        ));
     }
 
     #[test]
     fn a_write_voids_the_lease_and_separates_the_readers() {
         let mut fills = Fills::default();
-        let Lease::Started(old) = fills.join_or_start(key(b"a"), 1) else { panic!("first") };
+        let Lease::Started(old) = fills.join_or_start(key(b"a"), 1) else {
+            panic!("first")
+        };
         fills.void(key(b"a"));
-        let Lease::Started(new) = fills.join_or_start(key(b"a"), 2) else { panic!("second") };
+        let Lease::Started(new) = fills.join_or_start(key(b"a"), 2) else {
+            panic!("second")
+        };
         assert_eq!(fills.key(old), (&b"a"[..], false));
         assert_eq!(fills.key(new), (&b"a"[..], true));
         assert_eq!(finish(&mut fills, old), [1]);
@@ -160,10 +177,15 @@ mod tests {
     #[test]
     fn a_flush_voids_every_lease() {
         let mut fills = Fills::default();
-        let Lease::Started(id) = fills.join_or_start(key(b"a"), 1) else { panic!("first") };
+        let Lease::Started(id) = fills.join_or_start(key(b"a"), 1) else {
+            panic!("first")
+        };
         fills.void_all();
         assert!(!fills.key(id).1);
-        assert!(matches!(fills.join_or_start(key(b"a"), 2), Lease::Started(_)));
+        assert!(matches!(
+            fills.join_or_start(key(b"a"), 2),
+            Lease::Started(_)
+        ));
         assert_eq!(finish(&mut fills, id), [1]);
     }
 }

@@ -13,6 +13,7 @@ use core::time::Duration;
 use std::{io, net::SocketAddr};
 
 pub use self::token::Token;
+use crate::store::UnixMs;
 
 /// The listeners of a shard, by front end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -108,6 +109,9 @@ pub enum Completion {
 ///
 /// After [`Io::close`] no completion names the token any more.
 pub trait Io {
+    /// The time, in milliseconds since the unix epoch; it never goes back.
+    fn now(&self) -> UnixMs;
+
     /// Starts to accept; every connection is an [`Completion::Accepted`].
     fn accept(&mut self, listener: ListenerId);
 

@@ -18,6 +18,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd},
     sync::Arc,
+    time::{Duration, Instant, SystemTime},
 };
 
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
@@ -28,6 +29,7 @@ use super::{
     buffers::{GROUP, ProvidedBuffers},
     token::SocketTable,
 };
+use crate::store::UnixMs;
 
 /// Submissions held before an early submit; more than most turns make.
 const SUBMISSION_QUEUE_ENTRIES: u32 = 1024;
@@ -46,6 +48,7 @@ enum Op {
     Connect,
     Wake,
     Control,
+    Timer,
     /// Cancels, closes and wake messages: nobody waits for their end.
     Silent,
 }
@@ -60,6 +63,7 @@ impl Op {
             5 => Self::Connect,
             6 => Self::Wake,
             7 => Self::Control,
+            8 => Self::Timer,
             _ => Self::Silent,
         }
     }
@@ -164,6 +168,19 @@ pub struct Uring {
     listeners: [Option<TcpListener>; 2],
     directory: RingDirectory,
     control: Waker,
+    started: Instant,
+    started_unix_ms: u64,
+    timer: Timer,
+}
+
+/// The one timeout that is in the kernel at a time. Under load turns are short, and a timeout
+/// that outlives them costs nothing, where one with each wait would.
+#[derive(Debug, Default)]
+struct Timer {
+    /// When it fires, on the clock of [`Uring::started`].
+    fires_after: Option<Duration>,
+    /// What the kernel reads when the operation is submitted.
+    timespec: Box<types::Timespec>,
 }
 
 impl core::fmt::Debug for Uring {
@@ -219,6 +236,9 @@ impl Uring {
             listeners: [memcache, resp],
             directory,
             control: Waker(Arc::new(control)),
+            started: Instant::now(),
+            started_unix_ms: unix_ms(),
+            timer: Timer::default(),
         };
         uring.poll_control();
         Ok(uring)
@@ -290,15 +310,30 @@ impl Uring {
         }
     }
 
+    /// Makes sure that the wait ends within `limit`.
+    fn arm_timer(&mut self, limit: Duration) {
+        let fires_after = self.started.elapsed() + limit;
+        if self
+            .timer
+            .fires_after
+            .is_some_and(|armed| armed <= fires_after)
+        {
+            return;
+        }
+        self.timer.fires_after = Some(fires_after);
+        *self.timer.timespec = types::Timespec::from(limit);
+        let timeout = opcode::Timeout::new(&raw const *self.timer.timespec).build();
+        self.push(timeout.user_data(Op::Timer.alone()));
+    }
+
     fn submit_and_wait(&mut self, wait: Wait) -> io::Result<()> {
         self.buffers.publish();
+        if let Wait::AtMost(limit) = wait {
+            self.arm_timer(limit);
+        }
         let submitter = self.ring.submitter();
         let result = match wait {
-            Wait::Forever => submitter.submit_and_wait(1),
-            Wait::AtMost(limit) => {
-                let limit = types::Timespec::from(limit);
-                submitter.submit_with_args(1, &types::SubmitArgs::new().timespec(&limit))
-            }
+            Wait::Forever | Wait::AtMost(_) => submitter.submit_and_wait(1),
             Wait::Poll => {
                 let queued = self.ring.submission().len() as u32;
                 let submitter = self.ring.submitter();
@@ -340,6 +375,7 @@ impl Uring {
                 self.poll_control();
                 completions.push(Completion::Woken);
             }
+            Op::Timer => self.timer.fires_after = None,
             Op::Silent => {}
         }
     }
@@ -470,6 +506,11 @@ impl Uring {
     }
 }
 
+fn unix_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64)
+}
+
 /// What becomes of receiving when the kernel ended the operation with `result`.
 fn receiving_after(before: Receiving, result: i32) -> Receiving {
     let is_cancelled = result == -libc::ECANCELED;
@@ -483,6 +524,10 @@ fn receiving_after(before: Receiving, result: i32) -> Receiving {
 }
 
 impl Io for Uring {
+    fn now(&self) -> UnixMs {
+        UnixMs(self.started_unix_ms + self.started.elapsed().as_millis() as u64)
+    }
+
     fn accept(&mut self, listener: ListenerId) {
         let Some(socket) = &self.listeners[listener as usize] else {
             return;

@@ -17,12 +17,16 @@ pub(super) struct BufferPool {
 
 impl BufferPool {
     pub(super) fn new() -> Self {
-        Self { free: Vec::with_capacity(FREE_COUNT_MAX) }
+        Self {
+            free: Vec::with_capacity(FREE_COUNT_MAX),
+        }
     }
 
     /// An empty buffer.
     pub(super) fn take(&mut self) -> Vec<u8> {
-        self.free.pop().unwrap_or_else(|| Vec::with_capacity(NEW_BYTES))
+        self.free
+            .pop()
+            .unwrap_or_else(|| Vec::with_capacity(NEW_BYTES))
     }
 
     /// A buffer with a copy of `parts`.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::{
     buffers::BufferPool,
+    errand::Route,
+    flush::FlushAsk,
     message::{Answer, AnswerBody, Ask, AskBody, Origin, Parcel},
     pool::Pool,
     settings::Settings,
@@ -27,6 +29,10 @@ pub(super) struct Core {
     pub(super) board: StatsBoard,
     /// The old value of the operation applied last, if it wanted it.
     pub(super) old: Vec<u8>,
+    /// Flushes that other shards had no room for.
+    pub(super) flush_asks: Vec<FlushAsk>,
+    /// Room for the waiters of a fill that ends.
+    pub(super) waiters: Vec<Route>,
 }
 
 /// What became of an operation.
@@ -68,14 +74,21 @@ impl Core {
             return Mutated::Full;
         }
         let parcel = self.parcel(key, value);
-        self.ask(owner, Ask { origin, body: AskBody::Mutate { operation, parcel } });
+        self.ask(
+            owner,
+            Ask {
+                origin,
+                body: AskBody::Mutate { operation, parcel },
+            },
+        );
         Mutated::Later
     }
 
     /// Applies an operation to a key that this shard owns.
     pub(super) fn apply(&mut self, key: Key<'_>, operation: Operation, value: &[u8]) -> Applied {
         self.old.clear();
-        self.store.apply(self.now, key, operation, value, &mut self.old)
+        self.store
+            .apply(self.now, key, operation, value, &mut self.old)
     }
 
     /// Packs a key and what belongs to it for another shard.
@@ -98,18 +111,28 @@ impl Core {
     pub(super) fn serve(&mut self, asker: usize, ask: Ask) {
         let Ask { origin, body } = ask;
         let body = match body {
-            AskBody::Mutate { operation, mut parcel } => {
-                let key = Key { bytes: parcel.key(), hash: parcel.hash };
+            AskBody::Mutate {
+                operation,
+                mut parcel,
+            } => {
+                let key = Key {
+                    bytes: parcel.key(),
+                    hash: parcel.hash,
+                };
                 self.old.clear();
                 let applied =
-                    self.store.apply(self.now, key, operation, parcel.content(), &mut self.old);
+                    self.store
+                        .apply(self.now, key, operation, parcel.content(), &mut self.old);
                 if applied.has_old {
                     parcel.bytes.clear();
                     parcel.bytes.extend_from_slice(&self.old);
                 } else {
                     parcel.bytes.truncate(parcel.key_bytes);
                 }
-                AnswerBody::Applied { applied, bytes: parcel.bytes }
+                AnswerBody::Applied {
+                    applied,
+                    bytes: parcel.bytes,
+                }
             }
             AskBody::Flush { at } => {
                 self.flush_own(at);
@@ -128,6 +151,11 @@ impl Core {
         if let Some(pool) = &mut self.pool {
             pool.void_fills();
         }
+    }
+
+    /// Whether values read from backends are kept.
+    pub(super) fn has_l1(&self) -> bool {
+        self.pool.as_ref().is_some_and(Pool::has_l1)
     }
 
     /// The shard that handles a key's backend traffic: its owner where the L1 is on, so that

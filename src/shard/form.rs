@@ -69,6 +69,11 @@ impl Form {
         )
     }
 
+    /// Whether the reply is made of several results.
+    pub(super) fn adds_up(self) -> bool {
+        matches!(self, Self::RespSum | Self::RespOk | Self::MemcacheOk)
+    }
+
     /// Whether a group ends here.
     pub(super) fn ends_group(self) -> bool {
         self == Self::GroupEnd
@@ -104,12 +109,15 @@ impl Form {
                 _ => out.extend_from_slice(memcache_line(outcome)),
             },
             Self::RespOld(version) if resp_error(outcome).is_none() => {
-                if applied.has_old { resp::bulk(out, old) } else { resp::null(out, version) }
+                if applied.has_old {
+                    resp::bulk(out, old)
+                } else {
+                    resp::null(out, version)
+                }
             }
-            Self::RespStored(_)
-            | Self::RespOld(_)
-            | Self::RespChanged
-            | Self::RespNumber => self.encode_resp(outcome, out),
+            Self::RespStored(_) | Self::RespOld(_) | Self::RespChanged | Self::RespNumber => {
+                self.encode_resp(outcome, out)
+            }
             _ => {}
         }
     }
@@ -139,7 +147,10 @@ pub(super) fn count(outcome: Outcome) -> Result<i64, &'static [u8]> {
 }
 
 fn changed(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Stored { .. } | Outcome::Deleted | Outcome::Touched)
+    matches!(
+        outcome,
+        Outcome::Stored { .. } | Outcome::Deleted | Outcome::Touched
+    )
 }
 
 /// memcached's line for an outcome.

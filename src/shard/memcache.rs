@@ -6,7 +6,7 @@ use super::{
     flush,
     form::Form,
     message::Errand,
-    replies::Covers,
+    replies::{Covers, Part},
     report,
     session::{Served, Session, Step, Stop},
     settings::{LINE_BYTES_MAX, VERSION},
@@ -14,28 +14,38 @@ use super::{
 use crate::{
     protocol::{
         Parsed,
-        memcache::{
-            self, Direction, Exptime, Keys, Limits, Refusal, Request, StoreVerb, reply,
-        },
+        memcache::{self, Direction, Exptime, Keys, Limits, Refusal, Request, StoreVerb, reply},
     },
-    store::{
-        Condition, Deadline, ExpireCondition, Expiry, Operation, Outcome, Side, UnixMs,
-    },
+    store::{Condition, Deadline, EntryRef, ExpireCondition, Expiry, Key, Operation, Side, UnixMs},
 };
 
 /// Serves one request, if a whole one is there.
 pub(super) fn serve_next(session: &mut Session, core: &mut Core, bytes: &[u8]) -> Served {
-    let limits =
-        Limits { value_bytes_max: core.settings.item_bytes_max, line_bytes_max: LINE_BYTES_MAX };
+    let limits = Limits {
+        value_bytes_max: core.settings.item_bytes_max,
+        line_bytes_max: LINE_BYTES_MAX,
+    };
     match memcache::parse(bytes, &limits) {
-        Parsed::Incomplete { want } => Served { consumed: 0, stop: Stop::Starved { want } },
+        Parsed::Incomplete { want } => Served {
+            consumed: 0,
+            stop: Stop::Starved { want },
+        },
         Parsed::Refused { refusal, consumed } => refuse(session, core, &refusal, consumed),
         Parsed::Complete { request, consumed } => {
             let raw = &bytes[..consumed];
             match execute(session, core, request, raw) {
-                Step::Done => Served { consumed, stop: Stop::Starved { want: 0 } },
-                Step::Hold => Served { consumed: 0, stop: Stop::Held },
-                Step::Close => Served { consumed, stop: Stop::Closing },
+                Step::Done => Served {
+                    consumed,
+                    stop: Stop::Starved { want: 0 },
+                },
+                Step::Hold => Served {
+                    consumed: 0,
+                    stop: Stop::Held,
+                },
+                Step::Close => Served {
+                    consumed,
+                    stop: Stop::Closing,
+                },
             }
         }
     }
@@ -57,12 +67,19 @@ fn refuse(
             session.mutate(core, key, delete, &[], Form::Silent)
         };
         if step == Step::Hold {
-            return Served { consumed: 0, stop: Stop::Held };
+            return Served {
+                consumed: 0,
+                stop: Stop::Held,
+            };
         }
     }
     session.reply(core, refusal.reply);
     session.swallow = refusal.swallow;
-    let stop = if refusal.close { Stop::Closing } else { Stop::Starved { want: 0 } };
+    let stop = if refusal.close {
+        Stop::Closing
+    } else {
+        Stop::Starved { want: 0 }
+    };
     Served { consumed, stop }
 }
 
@@ -79,7 +96,11 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
                 memcache::Deadline::At(at) => UnixMs(at),
                 _ => core.now,
             };
-            let form = if noreply { Form::Silent } else { Form::MemcacheOk };
+            let form = if noreply {
+                Form::Silent
+            } else {
+                Form::MemcacheOk
+            };
             flush::flush_all(session, core, at, form, b"flush_all\r\n")
         }
         Request::Version => {
@@ -116,9 +137,7 @@ fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bool) -
         core.counters().gets.add(1);
         if let Some(entry) = core.store.get(key, core.now) {
             core.board.of(core.mesh.shard()).get_hits.add(1);
-            let cas = cas.then(|| entry.cas());
-            let out = session.ready(&mut core.buffers);
-            reply::value(out, key.bytes, entry.flags(), entry.value(), cas);
+            show(entry, cas, session.replies.ready(&mut core.buffers));
         }
         Step::Done
     });
@@ -136,16 +155,24 @@ fn retrieve_and_touch(
     exptime: Exptime,
 ) -> Step {
     let deadline = deadline(exptime, core.now);
+    let operation = Operation::Expire {
+        deadline,
+        condition: ExpireCondition::Always,
+    };
     let step = session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);
-        let operation = Operation::Expire { deadline, condition: ExpireCondition::Always };
-        let form = Form::MemcacheTouched { cas };
         match core.mutate(session.next_origin(), key, operation, &[]) {
             Mutated::Full => return Step::Hold,
             Mutated::Later => {
+                let form = Form::MemcacheTouched { cas };
                 session.replies.defer(form, Covers::Key(key.hash), 1);
             }
-            Mutated::Now(_) => show_touched(session.ready(&mut core.buffers), core_view!(core), bytes, cas),
+            Mutated::Now(_) => {
+                let out = session.replies.ready(&mut core.buffers);
+                if let Some(entry) = core.store.get(key, core.now) {
+                    show(entry, cas, out);
+                }
+            }
         }
         core.counters().touches.add(1);
         Step::Done
@@ -154,4 +181,307 @@ fn retrieve_and_touch(
         session.reply(core, reply::END);
     }
     step
+}
+
+/// Appends an entry's VALUE block.
+pub(super) fn show(entry: EntryRef<'_>, cas: bool, out: &mut Vec<u8>) {
+    let cas = cas.then(|| entry.cas());
+    reply::value(out, entry.key(), entry.flags(), entry.value(), cas);
+}
+
+/// Keys that the L1 has are answered at once, the others by their backends, in the order asked.
+fn retrieve_from_pool(
+    session: &mut Session,
+    core: &mut Core,
+    keys: Keys<'_>,
+    cas: bool,
+    touch: Option<Exptime>,
+) -> Step {
+    let is_single = keys.count() == 1;
+    let step = session.for_each_key(core, keys, |session, core, bytes| {
+        let key = core.key(bytes);
+        let is_plain = !cas && touch.is_none();
+        if is_plain && core.has_l1() {
+            if session.must_wait_for(key) {
+                return Step::Hold;
+            }
+            if answer_from_l1(session, core, key, is_single) {
+                return Step::Done;
+            }
+        }
+        let errand = match (touch, cas) {
+            (Some(_), _) => Errand::Write { retrieves: true },
+            (None, true) => Errand::Read,
+            (None, false) => Errand::Fetch,
+        };
+        let form = if is_single {
+            Form::Verbatim
+        } else {
+            Form::Part
+        };
+        let mut request = core.buffers.take();
+        encode_retrieval(&mut request, bytes, cas, touch);
+        let step = session.run_errand(core, key, errand, &request, form);
+        core.buffers.put(request);
+        if step == Step::Done {
+            session.set_deferred();
+        }
+        step
+    });
+    if step == Step::Done {
+        end_group(session, core, is_single);
+    }
+    step
+}
+
+/// Answers a key from the L1, if it is there.
+fn answer_from_l1(session: &mut Session, core: &mut Core, key: Key<'_>, is_single: bool) -> bool {
+    core.counters().gets.add(1);
+    let Some(entry) = core.store.get(key, core.now) else {
+        return false;
+    };
+    core.board.of(core.mesh.shard()).get_hits.add(1);
+    if is_single || !session.is_deferred() {
+        show(entry, false, session.replies.ready(&mut core.buffers));
+        return true;
+    }
+    // An earlier key of the group waits and may fail; this one shares its fate.
+    let mut block = core.buffers.take();
+    show(entry, false, &mut block);
+    let seq = session.replies.defer(Form::Part, Covers::Nothing, 1);
+    session
+        .replies
+        .resolve(seq, Part::Bytes(&block), &mut core.buffers);
+    core.buffers.put(block);
+    true
+}
+
+/// Ends a retrieval. What a single key's backend sent ends itself.
+fn end_group(session: &mut Session, core: &mut Core, is_single: bool) {
+    match (session.take_deferred(), is_single) {
+        (false, _) => session.reply(core, reply::END),
+        (true, true) => {}
+        (true, false) => {
+            let seq = session.replies.defer(Form::GroupEnd, Covers::Nothing, 1);
+            session
+                .replies
+                .resolve(seq, Part::Bytes(reply::END), &mut core.buffers);
+        }
+    }
+}
+
+fn encode_retrieval(out: &mut Vec<u8>, key: &[u8], cas: bool, touch: Option<Exptime>) {
+    let verb: &[u8] = match (touch, cas) {
+        (None, false) => b"get ",
+        (None, true) => b"gets ",
+        (Some(_), false) => b"gat ",
+        (Some(_), true) => b"gats ",
+    };
+    out.extend_from_slice(verb);
+    if let Some(Exptime(exptime)) = touch {
+        out.extend_from_slice(itoa::Buffer::new().format(exptime).as_bytes());
+        out.push(b' ');
+    }
+    out.extend_from_slice(key);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn change_in_store(session: &mut Session, core: &mut Core, request: Request<'_>) -> Step {
+    let Change {
+        key,
+        operation,
+        value,
+        form,
+        ..
+    } = match Change::of(request, core) {
+        Some(change) => change,
+        None => return Step::Done,
+    };
+    let key = core.key(key);
+    session.mutate(core, key, operation, value, form)
+}
+
+fn change_in_pool(
+    session: &mut Session,
+    core: &mut Core,
+    request: Request<'_>,
+    raw: &[u8],
+) -> Step {
+    let Some(change) = Change::of(request, core) else {
+        return Step::Done;
+    };
+    let key = core.key(change.key);
+    let invalidates = core.pool.as_ref().is_some_and(|pool| pool.invalidates());
+    if invalidates && change.is_whole {
+        let deletes = change.form_if_heard == Form::MemcacheDelete;
+        return session.run_errand(core, key, Errand::Invalidate { deletes }, &[], change.form);
+    }
+    let form = if change.form == Form::Silent {
+        Form::Silent
+    } else {
+        Form::Verbatim
+    };
+    let errand = Errand::Write { retrieves: false };
+    if form == Form::Verbatim {
+        return session.run_errand(core, key, errand, raw, form);
+    }
+    let mut request = core.buffers.take();
+    encode_with_reply(&mut request, raw);
+    let step = session.run_errand(core, key, errand, &request, form);
+    core.buffers.put(request);
+    step
+}
+
+/// The request without its `noreply`: a backend that stays silent could not be told from one
+/// that is slow, and what it may complain about would be taken for another request's reply.
+fn encode_with_reply(out: &mut Vec<u8>, raw: &[u8]) {
+    const NOREPLY: &[u8] = b"noreply";
+    let line_end = memchr::memchr(b'\n', raw).map_or(raw.len(), |newline| newline + 1);
+    let (line, data) = raw.split_at(line_end);
+    let words = line.trim_ascii_end();
+    out.extend_from_slice(
+        words
+            .strip_suffix(NOREPLY)
+            .unwrap_or(words)
+            .trim_ascii_end(),
+    );
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(data);
+}
+
+/// A request that changes one key.
+struct Change<'b> {
+    key: &'b [u8],
+    operation: Operation,
+    value: &'b [u8],
+    /// The reply's form.
+    form: Form,
+    /// The same without regard to `noreply`.
+    form_if_heard: Form,
+    /// The value as a whole is written or removed, whatever it was.
+    is_whole: bool,
+}
+
+impl<'b> Change<'b> {
+    fn of(request: Request<'b>, core: &Core) -> Option<Self> {
+        let (now, counters) = (core.now, core.counters());
+        let (key, operation, value, form, noreply, is_whole) = match request {
+            Request::Store {
+                verb,
+                key,
+                flags,
+                exptime,
+                value,
+                noreply,
+            } => {
+                counters.sets.add(1);
+                let until = Expiry::Until(deadline(exptime, now));
+                let operation = store_operation(verb, flags, until);
+                let is_whole = matches!(verb, StoreVerb::Set | StoreVerb::Add | StoreVerb::Replace);
+                (
+                    key,
+                    operation,
+                    value,
+                    Form::MemcacheStore,
+                    noreply,
+                    is_whole,
+                )
+            }
+            Request::Delete { key, noreply } => {
+                counters.deletes.add(1);
+                let operation = Operation::Delete { wants_old: false };
+                (
+                    key,
+                    operation,
+                    &b""[..],
+                    Form::MemcacheDelete,
+                    noreply,
+                    true,
+                )
+            }
+            Request::Arithmetic {
+                key,
+                direction,
+                delta,
+                noreply,
+            } => {
+                counters.counts.add(1);
+                let down = direction == Direction::Decr;
+                let operation = Operation::CountUnsigned { delta, down };
+                (
+                    key,
+                    operation,
+                    &b""[..],
+                    Form::MemcacheCount,
+                    noreply,
+                    false,
+                )
+            }
+            Request::Touch {
+                key,
+                exptime,
+                noreply,
+            } => {
+                counters.touches.add(1);
+                let deadline = deadline(exptime, now);
+                let operation = Operation::Expire {
+                    deadline,
+                    condition: ExpireCondition::Always,
+                };
+                (
+                    key,
+                    operation,
+                    &b""[..],
+                    Form::MemcacheTouch,
+                    noreply,
+                    false,
+                )
+            }
+            _ => return None,
+        };
+        let heard = if noreply { Form::Silent } else { form };
+        Some(Self {
+            key,
+            operation,
+            value,
+            form: heard,
+            form_if_heard: form,
+            is_whole,
+        })
+    }
+}
+
+fn store_operation(verb: StoreVerb, flags: u32, expiry: Expiry) -> Operation {
+    let condition = match verb {
+        StoreVerb::Set => Condition::Always,
+        StoreVerb::Add => Condition::Absent,
+        StoreVerb::Replace => Condition::Present,
+        StoreVerb::Cas(version) => Condition::Version(version),
+        StoreVerb::Append => {
+            return Operation::Concat {
+                side: Side::Back,
+                creates: false,
+            };
+        }
+        StoreVerb::Prepend => {
+            return Operation::Concat {
+                side: Side::Front,
+                creates: false,
+            };
+        }
+    };
+    Operation::Set {
+        flags,
+        expiry,
+        condition,
+        wants_old: false,
+    }
+}
+
+fn deadline(exptime: Exptime, now: UnixMs) -> Deadline {
+    match exptime.deadline_ms(now.0) {
+        memcache::Deadline::Never => Deadline::NEVER,
+        memcache::Deadline::Past => Deadline::PAST,
+        memcache::Deadline::At(at) => Deadline::at(UnixMs(at)),
+    }
 }

@@ -15,7 +15,7 @@ pub(super) struct Origin {
 
 /// A request to the owner of a key.
 #[derive(Debug)]
-pub(super) struct Ask {
+pub struct Ask {
     pub(super) origin: Origin,
     pub(super) body: AskBody,
 }
@@ -42,7 +42,10 @@ impl Parcel {
 #[derive(Debug)]
 pub(super) enum AskBody {
     /// Apply this operation.
-    Mutate { operation: Operation, parcel: Parcel },
+    Mutate {
+        operation: Operation,
+        parcel: Parcel,
+    },
     /// Flush the partition.
     Flush { at: UnixMs },
     /// Ask the key's backend, under the rules of the L1.
@@ -54,17 +57,25 @@ pub(super) enum AskBody {
 pub(super) enum Errand {
     /// Read a whole value: may be shared by who asks at the same time, and kept.
     Fetch,
-    /// Read something else.
+    /// Read a whole value that is not to be kept.
     Read,
+    /// Read something that is answered by one line.
+    ReadLine,
     /// Change the key on the backend; the answer is the backend's.
-    Write,
+    Write {
+        /// The answer is a value, not a line.
+        retrieves: bool,
+    },
     /// Drop the key here at once and on the backend soon.
-    Invalidate,
+    Invalidate {
+        /// The client asked for just that, rather than to store something.
+        deletes: bool,
+    },
 }
 
 /// The answer to an [`Ask`].
 #[derive(Debug)]
-pub(super) struct Answer {
+pub struct Answer {
     pub(super) origin: Origin,
     pub(super) body: AnswerBody,
 }

@@ -12,8 +12,11 @@
 
 use std::collections::VecDeque;
 
-use super::{buffers::BufferPool, form::Form};
-use crate::store::KeyHash;
+use super::{
+    buffers::BufferPool,
+    form::{self, Form},
+};
+use crate::store::{Applied, KeyHash};
 
 /// Names a slot of one connection: counts up with each, wraps at 2^32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,16 @@ pub(super) enum Part<'a> {
     Failure(&'a [u8]),
 }
 
+impl Part<'_> {
+    /// What one key adds to a sum.
+    pub(super) fn of_count(applied: Applied) -> Self {
+        match form::count(applied.outcome) {
+            Ok(count) => Part::Add(count),
+            Err(line) => Part::Failure(line),
+        }
+    }
+}
+
 /// Invariant: `slots` is empty or its first slot is waiting; `held` is empty if `slots` is.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
@@ -71,7 +84,11 @@ pub(super) struct Replies {
 impl Replies {
     /// Where a reply that is ready goes.
     pub(super) fn ready(&mut self, buffers: &mut BufferPool) -> &mut Vec<u8> {
-        let buffer = if self.slots.is_empty() { &mut self.out } else { &mut self.held };
+        let buffer = if self.slots.is_empty() {
+            &mut self.out
+        } else {
+            &mut self.held
+        };
         if buffer.capacity() == 0 {
             *buffer = buffers.take();
         }
@@ -105,7 +122,9 @@ impl Replies {
     /// Gives a slot one of its results. What becomes ready moves to `out`.
     pub(super) fn resolve(&mut self, seq: Seq, part: Part<'_>, buffers: &mut BufferPool) {
         let position = self.position(seq);
-        let Some(slot) = self.slots.get_mut(position) else { return };
+        let Some(slot) = self.slots.get_mut(position) else {
+            return;
+        };
         slot.parts_left = slot.parts_left.saturating_sub(1);
         match part {
             Part::Add(count) => slot.total += count,
@@ -138,14 +157,20 @@ impl Replies {
     /// Moves what is ready at the front to `out`.
     fn advance(&mut self, buffers: &mut BufferPool) {
         while self.slots.front().is_some_and(|slot| slot.parts_left == 0) {
-            let Some(mut slot) = self.slots.pop_front() else { return };
+            let Some(mut slot) = self.slots.pop_front() else {
+                return;
+            };
             self.first_seq = self.first_seq.wrapping_add(1);
             if self.out.capacity() == 0 {
                 self.out = buffers.take();
             }
             self.emit(&mut slot, buffers);
-            let held_end = self.slots.front().map_or(self.held.len(), |next| next.held_start);
-            self.out.extend_from_slice(&self.held[slot.held_start..held_end]);
+            let held_end = self
+                .slots
+                .front()
+                .map_or(self.held.len(), |next| next.held_start);
+            self.out
+                .extend_from_slice(&self.held[slot.held_start..held_end]);
         }
         if self.slots.is_empty() && self.held.capacity() > 0 {
             buffers.put(core::mem::take(&mut self.held));
@@ -201,7 +226,9 @@ impl Replies {
         buffers.put(core::mem::take(&mut self.out));
         buffers.put(core::mem::take(&mut self.held));
         for slot in self.slots.drain(..) {
-            slot.encoded.into_iter().for_each(|bytes| buffers.put(bytes));
+            slot.encoded
+                .into_iter()
+                .for_each(|bytes| buffers.put(bytes));
         }
     }
 

@@ -3,16 +3,17 @@
 use super::{
     buffers::BufferPool,
     core::{Core, Mutated},
-    form::{self, Form},
+    form::Form,
     memcache,
-    message::Origin,
+    message::{AnswerBody, Errand, Origin},
     replies::{Covers, Part, Replies, Seq},
     resp,
     settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX},
 };
 use crate::{
     io::Token,
-    store::{Key, Operation},
+    protocol,
+    store::{Applied, Key, Operation},
 };
 
 /// Which protocol a client speaks, and what it has said of itself.
@@ -27,10 +28,10 @@ pub(super) enum FrontEnd {
 struct Progress {
     /// Keys done.
     done: usize,
+    /// What stands before the keys' replies is written.
+    has_begun: bool,
     /// The slot of its sum, if it has one.
     seq: Option<Seq>,
-    /// A reply of the request waits already, so the rest of its group does, too.
-    is_deferred: bool,
 }
 
 /// The state of a conversation.
@@ -40,6 +41,8 @@ pub(super) struct Session {
     front_end: FrontEnd,
     pub(super) replies: Replies,
     progress: Progress,
+    /// A reply of the current request waits already, so the rest of its group does, too.
+    is_deferred: bool,
     /// Bytes of a refused request that are still to be thrown away.
     pub(super) swallow: usize,
 }
@@ -80,6 +83,7 @@ impl Session {
             front_end,
             replies: Replies::default(),
             progress: Progress::default(),
+            is_deferred: false,
             swallow: 0,
         }
     }
@@ -92,10 +96,16 @@ impl Session {
             self.swallow -= swallowed;
             consumed += swallowed;
             if consumed == bytes.len() {
-                return Served { consumed, stop: Stop::Starved { want: 1 } };
+                return Served {
+                    consumed,
+                    stop: Stop::Starved { want: 1 },
+                };
             }
             if self.is_full() {
-                return Served { consumed, stop: Stop::Held };
+                return Served {
+                    consumed,
+                    stop: Stop::Held,
+                };
             }
             let rest = &bytes[consumed..];
             let served = match self.front_end {
@@ -135,7 +145,9 @@ impl Session {
 
     /// Appends a reply that is ready.
     pub(super) fn reply(&mut self, core: &mut Core, bytes: &[u8]) {
-        self.replies.ready(&mut core.buffers).extend_from_slice(bytes);
+        self.replies
+            .ready(&mut core.buffers)
+            .extend_from_slice(bytes);
     }
 
     /// Whether a read of this key must wait for a write of this same conversation.
@@ -145,7 +157,10 @@ impl Session {
 
     /// The origin of a request whose reply takes the next slot.
     pub(super) fn next_origin(&self) -> Origin {
-        Origin { token: self.token, seq: self.replies.next_seq() }
+        Origin {
+            token: self.token,
+            seq: self.replies.next_seq(),
+        }
     }
 
     /// Applies an operation to one key and replies in `form`, now or later.
@@ -192,19 +207,27 @@ impl Session {
         Step::Done
     }
 
-    /// Whether this request with many keys is begun already.
-    pub(super) fn is_resumed(&self) -> bool {
-        self.progress.done > 0
+    /// Writes what stands before the keys' replies, unless the request is only resumed.
+    pub(super) fn begin(&mut self, core: &mut Core, encode: impl FnOnce(&mut Vec<u8>)) {
+        if !self.progress.has_begun {
+            self.progress.has_begun = true;
+            encode(self.replies.ready(&mut core.buffers));
+        }
     }
 
-    /// A reply of the current request waits: [`Self::is_deferred`] from here on.
+    /// A reply of the current request waits.
     pub(super) fn set_deferred(&mut self) {
-        self.progress.is_deferred = true;
+        self.is_deferred = true;
     }
 
     /// Whether a reply of the current request waits.
     pub(super) fn is_deferred(&self) -> bool {
-        self.progress.is_deferred
+        self.is_deferred
+    }
+
+    /// The same at the end of the request.
+    pub(super) fn take_deferred(&mut self) -> bool {
+        core::mem::take(&mut self.is_deferred)
     }
 
     /// The slot that adds up the current request's keys.
@@ -214,7 +237,10 @@ impl Session {
             None => self.replies.defer(form, Covers::AnyKey, parts as u32),
         };
         self.progress.seq = Some(seq);
-        Origin { token: self.token, seq }
+        Origin {
+            token: self.token,
+            seq,
+        }
     }
 
     /// Applies an operation to each key and replies with the sum (or OK), once all are done.
@@ -237,14 +263,121 @@ impl Session {
                 Mutated::Full => return Step::Hold,
                 Mutated::Later => {}
                 Mutated::Now(applied) => {
-                    let part = match form::count(applied.outcome) {
-                        Ok(count) => Part::Add(count),
-                        Err(line) => Part::Failure(line),
-                    };
+                    let part = Part::of_count(applied);
                     session.replies.resolve(origin.seq, part, &mut core.buffers);
                 }
             }
             Step::Done
         })
+    }
+
+    /// Has an errand run for one key; its reply takes the next slot.
+    pub(super) fn run_errand(
+        &mut self,
+        core: &mut Core,
+        key: Key<'_>,
+        errand: Errand,
+        request: &[u8],
+        form: Form,
+    ) -> Step {
+        if !core.has_room_for(key) {
+            return Step::Hold;
+        }
+        let is_change = matches!(errand, Errand::Write { .. } | Errand::Invalidate { .. });
+        let covers = if is_change && core.has_l1() {
+            Covers::Key(key.hash)
+        } else {
+            Covers::Nothing
+        };
+        let seq = self.replies.defer(form, covers, 1);
+        self.run_errand_for(core, seq, key, errand, request);
+        Step::Done
+    }
+
+    /// Has an errand run that there is room for; its reply goes to a slot taken before.
+    pub(super) fn run_errand_for(
+        &mut self,
+        core: &mut Core,
+        seq: Seq,
+        key: Key<'_>,
+        errand: Errand,
+        request: &[u8],
+    ) {
+        let origin = Origin {
+            token: self.token,
+            seq,
+        };
+        if let Some(body) = core.run_errand(origin, key, errand, request) {
+            self.answered(core, seq, body);
+        }
+    }
+
+    /// Takes another shard's answer, or one of this shard's own that came at once.
+    pub(super) fn answered(&mut self, core: &mut Core, seq: Seq, body: AnswerBody) {
+        match body {
+            AnswerBody::Replied { failed, bytes } => {
+                self.deliver(core, seq, failed, &bytes);
+                core.buffers.put(bytes);
+            }
+            AnswerBody::Flushed => {
+                self.replies.resolve(seq, Part::Add(0), &mut core.buffers);
+            }
+            AnswerBody::Applied { applied, bytes } => {
+                self.applied(core, seq, applied, &bytes);
+                core.buffers.put(bytes);
+            }
+        }
+    }
+
+    fn applied(&mut self, core: &mut Core, seq: Seq, applied: Applied, bytes: &[u8]) {
+        let Some(form) = self.replies.form(seq) else {
+            return;
+        };
+        if form.adds_up() {
+            let part = Part::of_count(applied);
+            return self.replies.resolve(seq, part, &mut core.buffers);
+        }
+        let mut encoded = core.buffers.take();
+        if let Form::MemcacheTouched { cas } = form {
+            let key = core.key(bytes);
+            if let Some(entry) = core.store.get(key, core.now) {
+                memcache::show(entry, cas, &mut encoded);
+            }
+        } else {
+            form.encode(applied, bytes, &mut encoded);
+        }
+        self.replies
+            .resolve(seq, Part::Bytes(&encoded), &mut core.buffers);
+        core.buffers.put(encoded);
+    }
+
+    /// Takes a backend's reply.
+    pub(super) fn deliver(&mut self, core: &mut Core, seq: Seq, failed: bool, bytes: &[u8]) {
+        let Some(form) = self.replies.form(seq) else {
+            return;
+        };
+        let part = match form {
+            _ if failed => Part::Failure(bytes),
+            Form::RespSum => Part::Add(integer(bytes)),
+            form if form.adds_up() => Part::Add(0),
+            Form::Part => {
+                let end = protocol::memcache::reply::END;
+                Part::Bytes(bytes.strip_suffix(end).unwrap_or(bytes))
+            }
+            _ => Part::Bytes(bytes),
+        };
+        self.replies.resolve(seq, part, &mut core.buffers);
+    }
+}
+
+/// The number in a RESP integer reply; what else a backend may say counts for nothing.
+fn integer(bytes: &[u8]) -> i64 {
+    use protocol::resp::reply::{Reply, parse_reply};
+    match parse_reply(bytes, &protocol::resp::Limits::for_replies(0)) {
+        protocol::Parsed::Complete {
+            request: Reply::Integer(number),
+            ..
+        } => number,
+        _ => 0,
     }
 }

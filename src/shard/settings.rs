@@ -53,3 +53,15 @@ pub struct Settings {
     /// The port of the RESP front end, 0 if it is off.
     pub resp_port: u16,
 }
+
+/// Requests unanswered by one backend connection; more are held back.
+pub(super) const BACKEND_IN_FLIGHT_MAX: usize = 4_096;
+
+/// A backend that leaves a request, or a connect, unanswered for so long is given up.
+pub(super) const BACKEND_DEADLINE_MS: u64 = 5_000;
+
+/// Pause before the second try to connect; it doubles up to [`RECONNECT_MS_MAX`].
+pub(super) const RECONNECT_MS_MIN: u64 = 50;
+
+/// Longest pause between two tries to connect.
+pub(super) const RECONNECT_MS_MAX: u64 = 1_000;

@@ -85,6 +85,8 @@ pub enum ExpireCondition {
     IfLater,
     /// The new deadline is earlier (LT).
     IfEarlier,
+    /// The key has a deadline, and the new one is earlier (XX LT).
+    IfSomeEarlier,
 }
 
 /// Which end of a value.

@@ -373,6 +373,9 @@ impl PartitionWriter {
             ExpireCondition::IfSome => current != Deadline::NEVER,
             ExpireCondition::IfLater => deadline.to_bits() > current.to_bits(),
             ExpireCondition::IfEarlier => deadline.to_bits() < current.to_bits(),
+            ExpireCondition::IfSomeEarlier => {
+                current != Deadline::NEVER && deadline.to_bits() < current.to_bits()
+            }
         };
         if !holds {
             return Outcome::Untouched;
@@ -439,7 +442,7 @@ impl PartitionWriter {
 
     fn is_too_large(&self, key: Key<'_>, value: [&[u8]; 2]) -> bool {
         let bytes = key.bytes.len() + value[0].len() + value[1].len();
-        bytes + ITEM_OVERHEAD_BYTES > self.item_bytes_max
+        bytes + ITEM_OVERHEAD_BYTES > self.item_bytes_max || key.bytes.len() > usize::from(u16::MAX)
     }
 
     /// Writes an entry into fresh memory; nobody sees it before the index names it.

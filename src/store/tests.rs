@@ -84,6 +84,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(ExpireCondition::IfSome),
         Just(ExpireCondition::IfLater),
         Just(ExpireCondition::IfEarlier),
+        Just(ExpireCondition::IfSomeEarlier),
     ];
     let operation = prop_oneof![
         4 => (any::<u32>(), expiry, condition, any::<bool>()).prop_map(
@@ -251,6 +252,9 @@ fn model(
                 ExpireCondition::IfSome => twin.deadline != Deadline::NEVER,
                 ExpireCondition::IfLater => millis(deadline) > millis(twin.deadline),
                 ExpireCondition::IfEarlier => millis(deadline) < millis(twin.deadline),
+                ExpireCondition::IfSomeEarlier => {
+                    twin.deadline != Deadline::NEVER && millis(deadline) < millis(twin.deadline)
+                }
             };
             if !holds {
                 return (Outcome::Untouched, None);

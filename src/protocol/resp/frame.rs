@@ -29,6 +29,17 @@ pub struct Limits {
     pub inline_bytes_max: usize,
 }
 
+impl Limits {
+    /// Limits for what a backend answers, which has arguments only in aggregates.
+    pub fn for_replies(bulk_bytes_max: usize) -> Self {
+        Self {
+            bulk_bytes_max,
+            args_max: 1024 * 1024,
+            inline_bytes_max: 64 * 1024,
+        }
+    }
+}
+
 /// How the peer broke the protocol. The connection closes once what came before is answered and [`encode`] is sent.
 ///
 /// [`encode`]: ProtocolError::encode

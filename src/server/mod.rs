@@ -1,0 +1,369 @@
+//! The server: checks the machine, binds, spawns the shards, and ends them on a signal.
+
+mod error;
+mod listen;
+mod preflight;
+
+use std::{
+    io::{self, Write},
+    net::{SocketAddr, TcpListener, ToSocketAddrs},
+    sync::{
+        Arc,
+        atomic::AtomicUsize,
+        mpsc::{self, Receiver, Sender},
+    },
+    time::Duration,
+};
+
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+pub use self::error::StartError;
+use crate::{
+    config::{Config, FIXED_BYTES_PER_SHARD, Mode, PoolConfig},
+    io::uring::{RingDirectory, Uring, Waker},
+    mesh,
+    route::HashRing,
+    runtime::{self, Executor},
+    shard::{Parts, PoolSettings, RESP_KEY_BYTES_MAX, Settings, Shard, StatsBoard, StopFlag},
+    store::{self, KeyHasher, StoreParams, UnixMs},
+};
+
+/// How long the shards may take to end once they were told; longer than their own limit.
+const JOIN_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Something the main thread hears of.
+enum Event {
+    /// A shard has its memory and its ring.
+    Started { waker: Waker },
+    /// A shard could not start.
+    Refused(StartError),
+    /// A shard ended, well or not.
+    Ended(io::Result<()>),
+    /// A signal to stop.
+    Stop,
+}
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// The machine lacks something, or an address is taken.
+pub fn run(config: &Config) -> Result<io::Result<()>, StartError> {
+    let shard_count = config.cores.len();
+    preflight::run(&preflight::Needs {
+        shard_count,
+        memory_bytes: config.memory_bytes,
+        connections_max: config.connections_max,
+        server_count: match &config.mode {
+            Mode::Embedded => 0,
+            Mode::Pool(pool) => pool.servers.len(),
+        },
+    })?;
+    let (events, inbox) = mpsc::channel();
+    watch_signals(events.clone()).map_err(|error| StartError::Shard { cpu: 0, error })?;
+    let fleet = Fleet::launch(config, &events)?;
+    let wakers = await_start(&inbox, shard_count)?;
+    fleet.release();
+    announce(config, &fleet);
+    Ok(fleet.serve(&inbox, &wakers))
+}
+
+/// The shards' threads.
+struct Fleet {
+    executors: Vec<Executor<()>>,
+    gates: Vec<Sender<()>>,
+    stop: StopFlag,
+    memcache: Option<SocketAddr>,
+    resp: Option<SocketAddr>,
+}
+
+impl Fleet {
+    fn launch(config: &Config, events: &Sender<Event>) -> Result<Self, StartError> {
+        let shard_count = config.cores.len();
+        let (memcache, memcache_listeners) = bind("--memcache", config.memcache, shard_count)?;
+        let (resp, resp_listeners) = bind("--resp", config.resp, shard_count)?;
+        let stop = StopFlag::default();
+        let parts = parts(config, memcache, resp, &stop)?;
+        let directory = RingDirectory::new(shard_count);
+        let mut fleet = Self {
+            executors: Vec::new(),
+            gates: Vec::new(),
+            stop,
+            memcache,
+            resp,
+        };
+        let listeners = memcache_listeners.into_iter().zip(resp_listeners);
+        for (shard, (parts, (memcache, resp))) in parts.into_iter().zip(listeners).enumerate() {
+            let (gate, opened) = mpsc::channel();
+            fleet.gates.push(gate);
+            let seed = Seed {
+                shard,
+                parts,
+                memcache,
+                resp,
+                opened,
+            };
+            let cpu = config.cores[shard];
+            let executor = spawn(cpu, seed, directory.clone(), events.clone())
+                .map_err(|error| StartError::Shard { cpu, error })?;
+            fleet.executors.push(executor);
+        }
+        Ok(fleet)
+    }
+
+    /// All shards can be woken by all: they may serve.
+    fn release(&self) {
+        for gate in &self.gates {
+            // A shard that is gone says so with an event.
+            let _ = gate.send(());
+        }
+    }
+
+    /// Waits for the end, which one shard's failure is, too.
+    fn serve(self, inbox: &Receiver<Event>, wakers: &[Waker]) -> io::Result<()> {
+        let mut result = Ok(());
+        let mut running = self.executors.len();
+        if let Ok(Event::Ended(ended)) = inbox.recv() {
+            running -= 1;
+            result = ended;
+        }
+        self.stop.raise();
+        wakers.iter().for_each(Waker::wake);
+        while running > 0 {
+            match inbox.recv_timeout(JOIN_PATIENCE) {
+                Ok(Event::Ended(ended)) => {
+                    running -= 1;
+                    result = result.and(ended);
+                }
+                Ok(_) => {}
+                Err(_) => return Err(io::Error::other("a shard did not end")),
+            }
+        }
+        self.executors.into_iter().try_for_each(Executor::join)?;
+        result
+    }
+}
+
+/// What a shard's thread starts from.
+struct Seed {
+    shard: usize,
+    parts: Parts,
+    memcache: Option<TcpListener>,
+    resp: Option<TcpListener>,
+    /// Opens once every shard has its ring.
+    opened: Receiver<()>,
+}
+
+fn spawn(
+    cpu: usize,
+    seed: Seed,
+    directory: RingDirectory,
+    events: Sender<Event>,
+) -> io::Result<Executor<()>> {
+    let ended = events.clone();
+    runtime::spawn_pinned(
+        cpu,
+        &format!("shard-{}", seed.shard),
+        move || match start(cpu, seed, directory, &events) {
+            Ok(shard) => Ok(shard),
+            Err(error) => {
+                drop(events.send(Event::Refused(error)));
+                Err(())
+            }
+        },
+        move |shard| {
+            let result = match shard.turn() {
+                Ok(true) => return None,
+                Ok(false) => Ok(()),
+                Err(error) => Err(error),
+            };
+            drop(ended.send(Event::Ended(result)));
+            Some(())
+        },
+    )
+}
+
+/// On the shard's own thread: memory on its NUMA node, the ring, then wait for the others.
+fn start(
+    cpu: usize,
+    seed: Seed,
+    directory: RingDirectory,
+    events: &Sender<Event>,
+) -> Result<Shard<Uring>, StartError> {
+    let Seed {
+        shard,
+        parts,
+        memcache,
+        resp,
+        opened,
+    } = seed;
+    parts.store.populate().map_err(StartError::MemoryRefused)?;
+    let uring = Uring::new(shard, directory, memcache, resp).map_err(StartError::UringRefused)?;
+    let started = Event::Started {
+        waker: uring.waker(),
+    };
+    let is_alone = events.send(started).is_err() || opened.recv().is_err();
+    if is_alone {
+        let error = io::Error::other("another shard failed");
+        return Err(StartError::Shard { cpu, error });
+    }
+    Ok(Shard::new(uring, parts))
+}
+
+fn await_start(inbox: &Receiver<Event>, shard_count: usize) -> Result<Vec<Waker>, StartError> {
+    let mut wakers = Vec::new();
+    while wakers.len() < shard_count {
+        match inbox.recv() {
+            Ok(Event::Started { waker }) => wakers.push(waker),
+            Ok(Event::Refused(error)) => return Err(error),
+            Ok(Event::Stop) => std::process::exit(0),
+            Ok(Event::Ended(_)) | Err(_) => {
+                let error = io::Error::other("a shard ended before it began");
+                return Err(StartError::Shard { cpu: 0, error });
+            }
+        }
+    }
+    Ok(wakers)
+}
+
+fn watch_signals(events: Sender<Event>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            for _ in signals.forever() {
+                drop(events.send(Event::Stop));
+            }
+        })?;
+    Ok(())
+}
+
+type Listeners = Vec<Option<TcpListener>>;
+
+fn bind(
+    flag: &'static str,
+    address: Option<SocketAddr>,
+    count: usize,
+) -> Result<(Option<SocketAddr>, Listeners), StartError> {
+    match address {
+        None => Ok((None, (0..count).map(|_| None).collect())),
+        Some(address) => {
+            let (address, listeners) = listen::bind_all(flag, address, count)?;
+            Ok((Some(address), listeners.into_iter().map(Some).collect()))
+        }
+    }
+}
+
+fn parts(
+    config: &Config,
+    memcache: Option<SocketAddr>,
+    resp: Option<SocketAddr>,
+    stop: &StopFlag,
+) -> Result<Vec<Parts>, StartError> {
+    let shard_count = config.cores.len();
+    let params = StoreParams {
+        shard_count,
+        partition_bytes: config.memory_bytes / shard_count - FIXED_BYTES_PER_SHARD,
+        item_bytes_max: config.item_bytes_max,
+        key_bytes_max: RESP_KEY_BYTES_MAX,
+    };
+    let hasher = KeyHasher::new(seed());
+    let stores = store::build(&params, hasher).map_err(StartError::MemoryRefused)?;
+    let pool = match &config.mode {
+        Mode::Embedded => None,
+        Mode::Pool(pool) => Some(pool_settings(pool)?),
+    };
+    let settings = Arc::new(Settings {
+        item_bytes_max: config.item_bytes_max,
+        connections_max: config.connections_max,
+        memory_bytes: config.memory_bytes,
+        started: UnixMs(unix_ms()),
+        memcache_port: memcache.map_or(0, |address| address.port()),
+        resp_port: resp.map_or(0, |address| address.port()),
+    });
+    let board = StatsBoard::new(shard_count);
+    let connection_count = Arc::new(AtomicUsize::new(0));
+    Ok(stores
+        .into_iter()
+        .zip(mesh::mesh(shard_count))
+        .map(|(store, mesh)| Parts {
+            store,
+            mesh,
+            settings: Arc::clone(&settings),
+            board: board.clone(),
+            connection_count: Arc::clone(&connection_count),
+            stop: stop.clone(),
+            pool: pool.clone(),
+        })
+        .collect())
+}
+
+fn pool_settings(pool: &PoolConfig) -> Result<PoolSettings, StartError> {
+    let addresses = pool
+        .servers
+        .iter()
+        .map(|server| {
+            let found = (server.host.as_str(), server.port).to_socket_addrs();
+            found
+                .and_then(|mut found| found.next().ok_or_else(|| io::ErrorKind::NotFound.into()))
+                .map_err(|error| StartError::Resolve {
+                    server: server.address(),
+                    error,
+                })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let hash_ring = HashRing::build(pool.hash_ring, &pool.servers).map_err(|error| {
+        let error = io::Error::other(error.to_string());
+        StartError::Resolve {
+            server: "of the pool".into(),
+            error,
+        }
+    })?;
+    Ok(PoolSettings {
+        protocol: pool.protocol,
+        hash_ring,
+        addresses,
+        write: pool.write,
+        l1_ms: pool.l1.map(|ttl| ttl.as_millis() as u64),
+    })
+}
+
+/// A seed that nobody outside knows: the standard library's hash keys are random.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(unix_ms())
+}
+
+fn unix_ms() -> u64 {
+    let now = std::time::SystemTime::now();
+    let since_epoch = now.duration_since(std::time::SystemTime::UNIX_EPOCH);
+    since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64)
+}
+
+/// The one line that says where clients can connect.
+fn announce(config: &Config, fleet: &Fleet) {
+    let mut line = String::from("ringfort ready: ");
+    for (name, address) in [("memcache", fleet.memcache), ("resp", fleet.resp)] {
+        if let Some(address) = address {
+            line += &format!("{name} {address}, ");
+        }
+    }
+    let shards = config.cores.len();
+    let plural = if shards == 1 { "" } else { "s" };
+    line += &format!("{shards} shard{plural}, {}", human(config.memory_bytes));
+    // Who does not read it has decided so.
+    let _ = writeln!(io::stdout(), "{line}");
+    let _ = io::stdout().flush();
+}
+
+/// Bytes in the largest binary unit that divides them.
+fn human(bytes: usize) -> String {
+    for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
+        if bytes >= 1 << shift && bytes.is_multiple_of(1 << shift) {
+            return format!("{} {unit}", bytes >> shift);
+        }
+    }
+    format!("{bytes} B")
+}

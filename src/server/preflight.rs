@@ -1,0 +1,207 @@
+//! What must hold before a shard starts: kernel, io_uring, limits, memory.
+//!
+//! Each check runs on what it is given, so that tests can give it a machine that lacks something;
+//! [`run`] gives it this one.
+
+#![expect(unsafe_code, reason = "reads and raises resource limits")]
+
+use std::fs;
+
+use super::error::StartError;
+use crate::{io::uring, runtime::MEMLOCK_BYTES_MIN};
+
+/// Oldest kernel whose io_uring has what the data path needs: multishot receive with provided
+/// buffers, deferred task work and messages between rings.
+const KERNEL_MIN: (u32, u32) = (6, 1);
+
+/// Locked memory per shard, in bytes: glommio's check of the limit.
+const MEMLOCK_BYTES_PER_SHARD: u64 = MEMLOCK_BYTES_MIN;
+
+/// Open files besides client connections: standard streams, rings, events, listeners.
+const FILES_RESERVED: u64 = 64;
+
+/// What the process needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Needs {
+    pub(super) shard_count: usize,
+    pub(super) memory_bytes: usize,
+    pub(super) connections_max: usize,
+    pub(super) server_count: usize,
+}
+
+/// Checks this machine, and raises soft limits as far as needed.
+pub(super) fn run(needs: &Needs) -> Result<(), StartError> {
+    check_kernel(&read("/proc/sys/kernel/osrelease"))?;
+    check_sysctl(&read("/proc/sys/kernel/io_uring_disabled"))?;
+    check_memory(needs.memory_bytes as u64, &Memory::of_machine())?;
+    raise_files(needs)?;
+    raise_memlock(MEMLOCK_BYTES_PER_SHARD)?;
+    uring::new_ring()
+        .map(drop)
+        .map_err(StartError::UringRefused)
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
+
+fn check_kernel(release: &str) -> Result<(), StartError> {
+    let release = release.trim();
+    let mut numbers = release
+        .split(['.', '-'])
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version < KERNEL_MIN {
+        return Err(StartError::KernelTooOld {
+            release: release.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// 0 allows everybody, 1 who has CAP_SYS_ADMIN or is in a group, 2 nobody. Whether 1 allows us
+/// shows when the ring is made.
+fn check_sysctl(level: &str) -> Result<(), StartError> {
+    match level.trim().parse() {
+        Ok(level @ 2..) => Err(StartError::UringDisabled { level }),
+        _ => Ok(()),
+    }
+}
+
+/// Memory that can be had.
+#[derive(Debug)]
+struct Memory {
+    available_bytes: Option<u64>,
+    cgroup_bytes: Option<u64>,
+}
+
+impl Memory {
+    fn of_machine() -> Self {
+        Self {
+            available_bytes: available_bytes(&read("/proc/meminfo")),
+            cgroup_bytes: read("/sys/fs/cgroup/memory.max").trim().parse().ok(),
+        }
+    }
+}
+
+/// `MemAvailable` of `/proc/meminfo`.
+fn available_bytes(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+fn check_memory(wanted_bytes: u64, memory: &Memory) -> Result<(), StartError> {
+    let limits = [
+        ("the machine", memory.available_bytes),
+        ("the control group", memory.cgroup_bytes),
+    ];
+    for (source, limit) in limits {
+        if let Some(available_bytes) = limit
+            && wanted_bytes > available_bytes
+        {
+            return Err(StartError::MemoryNotThere {
+                wanted_bytes,
+                available_bytes,
+                source,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn raise_files(needs: &Needs) -> Result<(), StartError> {
+    let backends = needs.shard_count * needs.server_count;
+    let rings = needs.shard_count * 16;
+    let needed = (needs.connections_max + backends + rings) as u64 + FILES_RESERVED;
+    raise(libc::RLIMIT_NOFILE, needed).map_err(|limit| StartError::FilesTooFew { limit, needed })
+}
+
+fn raise_memlock(needed_bytes: u64) -> Result<(), StartError> {
+    raise(libc::RLIMIT_MEMLOCK, needed_bytes).map_err(|limit_bytes| StartError::MemlockTooLow {
+        limit_bytes,
+        needed_bytes,
+    })
+}
+
+/// Raises a soft limit to at least `needed`; the hard limit if that is not allowed.
+fn raise(resource: libc::__rlimit_resource_t, needed: u64) -> Result<(), u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel fills a struct of this function's own.
+    if unsafe { libc::getrlimit(resource, &raw mut limit) } != 0 {
+        return Ok(());
+    }
+    if limit.rlim_cur >= needed {
+        return Ok(());
+    }
+    if limit.rlim_max < needed {
+        return Err(limit.rlim_max);
+    }
+    limit.rlim_cur = needed;
+    // SAFETY: the kernel reads a struct of this function's own.
+    if unsafe { libc::setrlimit(resource, &raw const limit) } == 0 {
+        Ok(())
+    } else {
+        Err(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_told_apart() {
+        for good in ["6.1.0-18-amd64\n", "6.18.44", "7.0", "10.2.1-custom"] {
+            assert!(check_kernel(good).is_ok(), "{good}");
+        }
+        for old in ["5.10.0-28-amd64", "6.0.19", "4.4", "", "strange"] {
+            assert!(
+                matches!(check_kernel(old), Err(StartError::KernelTooOld { .. })),
+                "{old}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_sysctl_forbids_only_at_two() {
+        for good in ["0\n", "1\n", ""] {
+            assert!(check_sysctl(good).is_ok(), "{good}");
+        }
+        assert!(matches!(
+            check_sysctl("2\n"),
+            Err(StartError::UringDisabled { level: 2 })
+        ));
+    }
+
+    #[test]
+    fn memory_is_what_machine_and_group_allow() {
+        let meminfo = "MemTotal: 100 kB\nMemAvailable:       64 kB\nBuffers: 1 kB\n";
+        assert_eq!(available_bytes(meminfo), Some(65_536));
+        let memory = Memory {
+            available_bytes: Some(1_000),
+            cgroup_bytes: Some(500),
+        };
+        assert!(check_memory(500, &memory).is_ok());
+        let error = check_memory(501, &memory).unwrap_err();
+        assert!(error.to_string().contains("control group"), "{error}");
+        let error = check_memory(1_001, &memory).unwrap_err();
+        assert!(error.to_string().contains("the machine"), "{error}");
+        let unknown = Memory {
+            available_bytes: None,
+            cgroup_bytes: None,
+        };
+        assert!(check_memory(u64::MAX, &unknown).is_ok());
+    }
+
+    #[test]
+    fn a_limit_beyond_the_hard_one_is_an_error() {
+        assert!(raise(libc::RLIMIT_NOFILE, u64::MAX - 1).is_err());
+        assert!(raise(libc::RLIMIT_NOFILE, 1).is_ok());
+    }
+}

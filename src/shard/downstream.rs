@@ -1,0 +1,148 @@
+//! A client's connection: received bytes in, replies out, and when it waits or ends.
+
+use bytes::{Buf, BytesMut};
+
+use super::{
+    core::Core,
+    session::{FrontEnd, Session, Stop},
+    settings::{INPUT_BYTES_HELD_MAX, SEND_STALL_MS_MAX},
+};
+use crate::{io::Token, store::UnixMs};
+
+/// A client's connection.
+///
+/// Invariant: `input` holds what was received and not served, and starts with a whole request
+/// only if the connection is held.
+#[derive(Debug)]
+pub(super) struct Downstream {
+    pub(super) session: Session,
+    input: BytesMut,
+    /// Bytes of `input` before which parsing is pointless.
+    want: usize,
+    is_held: bool,
+    /// It asked to go, broke the protocol, or sends nothing more.
+    is_ending: bool,
+    /// Since when a send is in flight.
+    sending_since: Option<UnixMs>,
+    /// It stands in the shard's list of connections to flush.
+    pub(super) is_listed_dirty: bool,
+    /// It stands in the shard's list of connections to try again.
+    pub(super) is_listed_held: bool,
+    pub(super) is_paused: bool,
+}
+
+impl Downstream {
+    pub(super) fn new(token: Token, front_end: FrontEnd) -> Self {
+        Self {
+            session: Session::new(token, front_end),
+            input: BytesMut::new(),
+            want: 1,
+            is_held: false,
+            is_ending: false,
+            sending_since: None,
+            is_listed_dirty: false,
+            is_listed_held: false,
+            is_paused: false,
+        }
+    }
+
+    /// Takes received bytes and serves what is whole.
+    pub(super) fn received(&mut self, core: &mut Core, bytes: &[u8]) {
+        core.counters().bytes_read.add(bytes.len() as u64);
+        if self.is_ending {
+            return;
+        }
+        if self.input.is_empty() && !self.is_held {
+            let consumed = self.serve(core, bytes);
+            if !self.is_ending {
+                self.input.extend_from_slice(&bytes[consumed..]);
+            }
+            return;
+        }
+        self.input.extend_from_slice(bytes);
+        if !self.is_held && self.input.len() >= self.want {
+            self.serve_input(core);
+        }
+    }
+
+    /// Tries again what was held back.
+    pub(super) fn retry(&mut self, core: &mut Core) {
+        if self.is_held && !self.session.is_full() {
+            self.is_held = false;
+            self.serve_input(core);
+        }
+    }
+
+    /// Nothing more comes in. What came is still served.
+    pub(super) fn ended(&mut self) {
+        self.is_ending = true;
+    }
+
+    fn serve_input(&mut self, core: &mut Core) {
+        let mut input = core::mem::take(&mut self.input);
+        let consumed = self.serve(core, &input);
+        input.advance(consumed);
+        if !input.is_empty() {
+            self.input = input;
+        }
+    }
+
+    fn serve(&mut self, core: &mut Core, bytes: &[u8]) -> usize {
+        let served = self.session.serve(core, bytes);
+        match served.stop {
+            Stop::Starved { want } => self.want = want,
+            Stop::Held => self.is_held = true,
+            Stop::Closing => {
+                self.is_ending = true;
+                return bytes.len();
+            }
+        }
+        served.consumed
+    }
+
+    /// Whether there are requests that wait for something else than more bytes.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// Whether it should not be received from for now.
+    pub(super) fn wants_pause(&self) -> bool {
+        self.is_held && self.input.len() >= INPUT_BYTES_HELD_MAX
+    }
+
+    /// Whether replies can be sent now.
+    pub(super) fn wants_flush(&self) -> bool {
+        self.sending_since.is_none() && self.session.replies.has_output()
+    }
+
+    /// Takes the replies to be sent.
+    pub(super) fn start_send(&mut self, now: UnixMs) -> Vec<u8> {
+        self.sending_since = Some(now);
+        self.session.replies.take_output()
+    }
+
+    /// A send ended.
+    pub(super) fn sent(&mut self) {
+        self.sending_since = None;
+    }
+
+    /// Whether a send is in flight.
+    pub(super) fn is_sending(&self) -> bool {
+        self.sending_since.is_some()
+    }
+
+    /// Whether the client takes nothing of what it is sent.
+    pub(super) fn is_stalled(&self, now: UnixMs) -> bool {
+        self.sending_since
+            .is_some_and(|since| now.0.saturating_sub(since.0) > SEND_STALL_MS_MAX)
+    }
+
+    /// Whether everything is done and it can be closed.
+    pub(super) fn is_finished(&self) -> bool {
+        self.is_ending
+            && !self.is_held
+            && self.sending_since.is_none()
+            && !self.session.replies.has_output()
+            && self.session.replies.pending_count() == 0
+    }
+}

@@ -1,0 +1,383 @@
+//! Errands: what a request in pool mode has done on a backend, from the shard that starts it to
+//! the reply.
+//!
+//! Where the L1 is on, all of a key's errands run on its owner shard. There a fill holds the
+//! key's lease, and a write voids it and drops the L1 copy twice: when it is sent, so that no
+//! fill under way keeps the old value, and when the backend has answered, before the client
+//! hears of it, so that a fill that overtook the write keeps nothing either.
+
+use super::{
+    core::Core,
+    message::{Answer, AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
+};
+use crate::{
+    backend::{Expects, Meaning, Reply},
+    config::Protocol,
+    fill::{FillId, Lease},
+    store::{Applied, Condition, Expiry, Key, Operation, Outcome, UnixMs},
+};
+
+/// The line for a client whose backend is not connected.
+const UNAVAILABLE: &str = "backend is unavailable";
+
+/// The line for a client whose backend connection broke before the reply. A write may or may
+/// not have been done.
+const LOST: &str = "backend connection was lost";
+
+/// The line for a client whose write cannot be promised.
+const QUEUE_FULL: &str = "invalidation queue is full";
+
+/// Who waits for a backend's reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// A connection of this shard.
+    Here(Origin),
+    /// A connection of another shard.
+    Shard(usize, Origin),
+}
+
+/// What a backend's reply is for.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// One request.
+    Request(Route),
+    /// One request that changes this key.
+    Write(Route, Parcel),
+    /// A fill, whoever has joined it.
+    Fill(FillId),
+    /// A queued delete.
+    Invalidation,
+    /// A flush of the whole server; the partitions follow.
+    Flush(Origin, UnixMs),
+}
+
+/// A reply on its way to a connection of this shard.
+pub(super) struct Delivery<'a> {
+    pub(super) origin: Origin,
+    pub(super) failed: bool,
+    pub(super) bytes: &'a [u8],
+}
+
+impl Core {
+    /// Whether an errand for this key can be started now.
+    pub(super) fn has_room_for(&self, key: Key<'_>) -> bool {
+        let home = self.home(key.hash);
+        if home != self.shard() {
+            return self.mesh.allowance(home) > 0;
+        }
+        self.pool
+            .as_ref()
+            .is_some_and(|pool| pool.has_room(key.bytes))
+    }
+
+    /// Starts an errand that there is [room for](Self::has_room_for). `Some` if it is over
+    /// already.
+    pub(super) fn run_errand(
+        &mut self,
+        origin: Origin,
+        key: Key<'_>,
+        errand: Errand,
+        request: &[u8],
+    ) -> Option<AnswerBody> {
+        let home = self.home(key.hash);
+        if home == self.shard() {
+            return self.start(Route::Here(origin), key, errand, request);
+        }
+        let parcel = self.parcel(key, request);
+        self.ask(
+            home,
+            Ask {
+                origin,
+                body: AskBody::Backend { errand, parcel },
+            },
+        );
+        None
+    }
+
+    /// Runs another shard's errand.
+    pub(super) fn serve_backend(
+        &mut self,
+        asker: usize,
+        origin: Origin,
+        errand: Errand,
+        parcel: Parcel,
+    ) {
+        let key = Key {
+            bytes: parcel.key(),
+            hash: parcel.hash,
+        };
+        let route = Route::Shard(asker, origin);
+        if let Some(body) = self.start(route, key, errand, parcel.content()) {
+            self.mesh.answer(asker, Answer { origin, body });
+        }
+        self.buffers.put(parcel.bytes);
+    }
+
+    fn start(
+        &mut self,
+        route: Route,
+        key: Key<'_>,
+        errand: Errand,
+        request: &[u8],
+    ) -> Option<AnswerBody> {
+        let pool = self.pool.as_mut()?;
+        let has_l1 = pool.has_l1();
+        let server = pool.server(key.bytes);
+        self.board.of(self.mesh.shard()).backend_requests.add(1);
+        if let Errand::Invalidate { deletes } = errand {
+            return Some(self.invalidate(server, key, deletes));
+        }
+        if !pool.links[server].takes_requests() {
+            return Some(self.failure(UNAVAILABLE));
+        }
+        let (pending, expects) = match errand {
+            Errand::Fetch if has_l1 => match pool.fills.join_or_start(key, route) {
+                Lease::Joined => {
+                    self.counters().fills_joined.add(1);
+                    return None;
+                }
+                Lease::Started(fill) => (Pending::Fill(fill), Expects::Retrieval),
+            },
+            Errand::Fetch | Errand::Read => (Pending::Request(route), Expects::Retrieval),
+            Errand::ReadLine => (Pending::Request(route), Expects::Line),
+            Errand::Write { retrieves } => {
+                let expects = if retrieves {
+                    Expects::Retrieval
+                } else {
+                    Expects::Line
+                };
+                if has_l1 {
+                    self.drop_l1(key);
+                    (Pending::Write(route, self.parcel(key, &[])), expects)
+                } else {
+                    (Pending::Request(route), expects)
+                }
+            }
+            Errand::Invalidate { .. } => return None,
+        };
+        let now = self.now;
+        let pool = self.pool.as_mut()?;
+        pool.links[server]
+            .pipeline
+            .push(pending, expects, now)
+            .extend_from_slice(request);
+        None
+    }
+
+    fn invalidate(&mut self, server: usize, key: Key<'_>, deletes: bool) -> AnswerBody {
+        let now = self.now;
+        let has_l1 = self.pool.as_ref().is_some_and(|pool| pool.has_l1());
+        let Some(pool) = &mut self.pool else {
+            return self.failure(UNAVAILABLE);
+        };
+        let link = &mut pool.links[server];
+        if link.invalidations.push(key).is_err() {
+            return self.failure(QUEUE_FULL);
+        }
+        link.pump_invalidations(now);
+        self.counters().invalidations.add(1);
+        if has_l1 {
+            self.drop_l1(key);
+        }
+        let outcome = if deletes {
+            Outcome::Deleted
+        } else {
+            Outcome::Stored { value_bytes: 0 }
+        };
+        AnswerBody::Applied {
+            applied: Applied::from(outcome),
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Voids the key's lease and removes its copy.
+    fn drop_l1(&mut self, key: Key<'_>) {
+        if let Some(pool) = &mut self.pool {
+            pool.fills.void(key);
+        }
+        self.apply(key, Operation::Delete { wants_old: false }, &[]);
+    }
+
+    /// A backend has answered. `deliver` gets each reply for a connection of this shard.
+    pub(super) fn conclude(
+        &mut self,
+        server: usize,
+        pending: Pending,
+        reply: &Reply<'_>,
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        let failed = reply.meaning == Meaning::Error;
+        match pending {
+            Pending::Flush(origin, at) => self.flushed(origin, at, failed, reply.frame, deliver),
+            Pending::Invalidation => self.confirm_invalidation(server, failed),
+            Pending::Request(route) => self.hand_over(route, failed, reply.frame, deliver),
+            Pending::Write(route, parcel) => {
+                self.drop_l1(Key {
+                    bytes: parcel.key(),
+                    hash: parcel.hash,
+                });
+                self.buffers.put(parcel.bytes);
+                self.hand_over(route, failed, reply.frame, deliver);
+            }
+            Pending::Fill(fill) => {
+                self.keep(server, fill, &reply.meaning);
+                self.finish_fill(fill, failed, reply.frame, deliver);
+            }
+        }
+    }
+
+    /// A backend will not answer.
+    pub(super) fn fail(
+        &mut self,
+        pending: Pending,
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        self.counters().backend_failures.add(1);
+        let AnswerBody::Replied { bytes: line, .. } = self.failure(LOST) else {
+            return;
+        };
+        match pending {
+            Pending::Invalidation => {}
+            Pending::Flush(origin, at) => self.flushed(origin, at, true, &line, deliver),
+            Pending::Request(route) => self.hand_over(route, true, &line, deliver),
+            Pending::Write(route, parcel) => {
+                self.drop_l1(Key {
+                    bytes: parcel.key(),
+                    hash: parcel.hash,
+                });
+                self.buffers.put(parcel.bytes);
+                self.hand_over(route, true, &line, deliver);
+            }
+            Pending::Fill(fill) => self.finish_fill(fill, true, &line, deliver),
+        }
+        self.buffers.put(line);
+    }
+
+    fn finish_fill(
+        &mut self,
+        fill: FillId,
+        failed: bool,
+        bytes: &[u8],
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        // The waiters are taken out first, as handing over needs the whole core.
+        let mut waiters = core::mem::take(&mut self.waiters);
+        if let Some(pool) = &mut self.pool {
+            pool.fills.finish(fill, |route| waiters.push(route));
+        }
+        for route in waiters.drain(..) {
+            self.hand_over(route, failed, bytes, deliver);
+        }
+        self.waiters = waiters;
+    }
+
+    fn hand_over(
+        &mut self,
+        route: Route,
+        failed: bool,
+        bytes: &[u8],
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        match route {
+            Route::Here(origin) => deliver(
+                self,
+                Delivery {
+                    origin,
+                    failed,
+                    bytes,
+                },
+            ),
+            Route::Shard(asker, origin) => {
+                let bytes = self.buffers.copy(&[bytes]);
+                let body = AnswerBody::Replied { failed, bytes };
+                self.mesh.answer(asker, Answer { origin, body });
+            }
+        }
+    }
+
+    fn flushed(
+        &mut self,
+        origin: Origin,
+        at: UnixMs,
+        failed: bool,
+        bytes: &[u8],
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        self.flush_partitions(origin, at);
+        deliver(
+            self,
+            Delivery {
+                origin,
+                failed,
+                bytes,
+            },
+        );
+        deliver(
+            self,
+            Delivery {
+                origin,
+                failed: false,
+                bytes: &[],
+            },
+        );
+    }
+
+    /// Keeps a value that was read, if its lease still holds.
+    fn keep(&mut self, server: usize, fill: FillId, meaning: &Meaning<'_>) {
+        let Meaning::Hit { value, flags } = *meaning else {
+            return;
+        };
+        let Some(pool) = &self.pool else { return };
+        let (key, is_valid) = pool.fills.key(fill);
+        let key = self.store.hasher().key(key);
+        if !is_valid || pool.is_being_invalidated(server, key) {
+            return;
+        }
+        let Some(deadline) = pool.l1_deadline(self.now) else {
+            return;
+        };
+        let operation = Operation::Set {
+            flags,
+            expiry: Expiry::Until(deadline),
+            condition: Condition::Always,
+            wants_old: false,
+        };
+        self.old.clear();
+        self.store
+            .apply(self.now, key, operation, value, &mut self.old);
+    }
+
+    fn confirm_invalidation(&mut self, server: usize, failed: bool) {
+        let now = self.now;
+        let Some(pool) = &mut self.pool else { return };
+        let link = &mut pool.links[server];
+        if failed {
+            // Refused deletes are not done: the link is given up and all are sent again.
+            link.refused = true;
+            return;
+        }
+        link.invalidations.confirm();
+        link.pump_invalidations(now);
+    }
+
+    /// The line for a client whose backend is not connected.
+    pub(super) fn failure_line(&mut self) -> Vec<u8> {
+        match self.failure(UNAVAILABLE) {
+            AnswerBody::Replied { bytes, .. } => bytes,
+            _ => Vec::new(),
+        }
+    }
+
+    /// An error line in the words of the pool's protocol.
+    fn failure(&mut self, text: &str) -> AnswerBody {
+        let prefix: &[u8] = match self.pool.as_ref().map(|pool| pool.protocol) {
+            Some(Protocol::Resp) => b"-ERR ",
+            _ => b"SERVER_ERROR ",
+        };
+        let bytes = self.buffers.copy(&[prefix, text.as_bytes(), b"\r\n"]);
+        AnswerBody::Replied {
+            failed: true,
+            bytes,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Flushing everything: every shard's partition, and in pool mode every server first.
+//!
+//! In pool mode the partitions are flushed after each server's answer, so that nothing read
+//! before the server's flush is kept beyond it.
+
+use super::{
+    core::Core,
+    errand::{Pending, Route},
+    form::Form,
+    message::{Ask, AskBody, Origin},
+    replies::{Covers, Part},
+    session::{Session, Step},
+};
+use crate::{backend::Expects, store::UnixMs};
+
+/// A flush that another shard is still to be asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FlushAsk {
+    shard: usize,
+    origin: Origin,
+    at: UnixMs,
+}
+
+/// Flushes everything at `at`; the reply comes when all of it is done. `request` is what a pool's
+/// servers are sent.
+pub(super) fn flush_all(
+    session: &mut Session,
+    core: &mut Core,
+    at: UnixMs,
+    form: Form,
+    request: &[u8],
+) -> Step {
+    let shard_count = core.mesh.shard_count();
+    let servers = core.pool.as_ref().map(|pool| pool.links.len());
+    let parts = match servers {
+        None => shard_count,
+        Some(servers) => servers * (1 + shard_count),
+    };
+    let seq = session.replies.defer(form, Covers::AnyKey, parts as u32);
+    let origin = Origin {
+        token: session.token(),
+        seq,
+    };
+    let Some(servers) = servers else {
+        core.flush_partitions(origin, at);
+        session
+            .replies
+            .resolve(seq, Part::Add(0), &mut core.buffers);
+        return Step::Done;
+    };
+    for server in 0..servers {
+        if !core.ask_server(server, Pending::Flush(origin, at), request) {
+            let line = core.failure_line();
+            session
+                .replies
+                .resolve(seq, Part::Failure(&line), &mut core.buffers);
+            core.buffers.put(line);
+            core.flush_partitions(origin, at);
+            session
+                .replies
+                .resolve(seq, Part::Add(0), &mut core.buffers);
+        }
+    }
+    Step::Done
+}
+
+/// Asks every server of the pool and replies with the sum.
+pub(super) fn sum_of_servers(session: &mut Session, core: &mut Core, request: &[u8]) -> Step {
+    let servers = core.pool.as_ref().map_or(0, |pool| pool.links.len());
+    let seq = session
+        .replies
+        .defer(Form::RespSum, Covers::Nothing, servers as u32);
+    let route = Route::Here(Origin {
+        token: session.token(),
+        seq,
+    });
+    for server in 0..servers {
+        if !core.ask_server(server, Pending::Request(route), request) {
+            let line = core.failure_line();
+            session
+                .replies
+                .resolve(seq, Part::Failure(&line), &mut core.buffers);
+            core.buffers.put(line);
+        }
+    }
+    Step::Done
+}
+
+impl Core {
+    /// Flushes this shard's partition now and has the others flush theirs. This shard's part of
+    /// the reply is the caller's to give.
+    pub(super) fn flush_partitions(&mut self, origin: Origin, at: UnixMs) {
+        self.flush_own(at);
+        let me = self.shard();
+        for shard in (0..self.mesh.shard_count()).filter(|shard| *shard != me) {
+            self.flush_asks.push(FlushAsk { shard, origin, at });
+        }
+        self.send_flush_asks();
+    }
+
+    /// Sends the flushes that other shards have room for.
+    pub(super) fn send_flush_asks(&mut self) {
+        if self.flush_asks.is_empty() {
+            return;
+        }
+        let mut asks = core::mem::take(&mut self.flush_asks);
+        asks.retain(|&FlushAsk { shard, origin, at }| {
+            let has_room = self.mesh.allowance(shard) > 0;
+            if has_room {
+                self.ask(
+                    shard,
+                    Ask {
+                        origin,
+                        body: AskBody::Flush { at },
+                    },
+                );
+            }
+            !has_room
+        });
+        self.flush_asks = asks;
+    }
+
+    fn ask_server(&mut self, server: usize, pending: Pending, request: &[u8]) -> bool {
+        let now = self.now;
+        let Some(pool) = &mut self.pool else {
+            return false;
+        };
+        let link = &mut pool.links[server];
+        if !link.takes_requests() {
+            return false;
+        }
+        link.pipeline
+            .push(pending, Expects::Line, now)
+            .extend_from_slice(request);
+        true
+    }
+}

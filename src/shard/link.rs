@@ -1,0 +1,175 @@
+//! One backend server as a shard sees it: its connection, what is in flight on it, and what it
+//! still has to be told.
+
+use std::net::SocketAddr;
+
+use super::{
+    buffers::BufferPool,
+    errand::Pending,
+    settings::{BACKEND_DEADLINE_MS, RECONNECT_MS_MAX, RECONNECT_MS_MIN},
+};
+use crate::{
+    backend::{Expects, InvalidationQueue, Pipeline},
+    config::Protocol,
+    io::{Io, Token},
+    protocol::{memcache, resp},
+    store::UnixMs,
+};
+
+/// The state of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Not connected; the next try is due at this time.
+    Down { retry_at: UnixMs },
+    /// The kernel is at it; requests queue up meanwhile.
+    Connecting { token: Token, since: UnixMs },
+    /// Connected.
+    Up { token: Token },
+}
+
+/// A backend server and this shard's connection to it.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) address: SocketAddr,
+    protocol: Protocol,
+    state: State,
+    backoff_ms: u64,
+    is_sending: bool,
+    /// The backend refused a delete: the connection is to be given up and the delete repeated.
+    pub(super) refused: bool,
+    pub(super) pipeline: Pipeline<Pending>,
+    pub(super) invalidations: InvalidationQueue,
+    /// The start of a reply that is not whole.
+    pub(super) input: bytes::BytesMut,
+    /// Bytes of `input` before which looking again is pointless.
+    pub(super) want: usize,
+}
+
+impl Link {
+    pub(super) fn new(address: SocketAddr, protocol: Protocol, value_bytes_max: usize) -> Self {
+        Self {
+            address,
+            protocol,
+            state: State::Down {
+                retry_at: UnixMs(0),
+            },
+            backoff_ms: RECONNECT_MS_MIN,
+            is_sending: false,
+            refused: false,
+            pipeline: Pipeline::new(protocol, value_bytes_max),
+            invalidations: InvalidationQueue::default(),
+            input: bytes::BytesMut::new(),
+            want: 1,
+        }
+    }
+
+    /// Whether requests can be added: they are sent, or will be once the connect ends.
+    pub(super) fn takes_requests(&self) -> bool {
+        !matches!(self.state, State::Down { .. })
+    }
+
+    pub(super) fn token(&self) -> Option<Token> {
+        match self.state {
+            State::Down { .. } => None,
+            State::Connecting { token, .. } | State::Up { token } => Some(token),
+        }
+    }
+
+    /// Whether time must be watched: a connection is missing or an answer is.
+    pub(super) fn needs_tick(&self) -> bool {
+        !matches!(self.state, State::Up { .. }) || self.pipeline.in_flight() > 0
+    }
+
+    /// Connects if it is time to. The new connection's token, if one was started.
+    pub(super) fn connect_if_due(&mut self, now: UnixMs, io: &mut impl Io) -> Option<Token> {
+        let State::Down { retry_at } = self.state else {
+            return None;
+        };
+        if now < retry_at {
+            return None;
+        }
+        match io.connect(self.address) {
+            Ok(token) => {
+                self.state = State::Connecting { token, since: now };
+                Some(token)
+            }
+            Err(_) => {
+                self.back_off(now);
+                None
+            }
+        }
+    }
+
+    /// The connect succeeded.
+    pub(super) fn connected(&mut self, now: UnixMs) {
+        if let State::Connecting { token, .. } = self.state {
+            self.state = State::Up { token };
+            self.backoff_ms = RECONNECT_MS_MIN;
+            self.pump_invalidations(now);
+        }
+    }
+
+    /// Whether the backend has kept somebody waiting for too long.
+    pub(super) fn is_overdue(&self, now: UnixMs) -> bool {
+        let since = match self.state {
+            State::Connecting { since, .. } => Some(since),
+            _ => None,
+        };
+        [since, self.pipeline.oldest()]
+            .iter()
+            .flatten()
+            .any(|asked_at| now.0.saturating_sub(asked_at.0) > BACKEND_DEADLINE_MS)
+    }
+
+    /// Gives the connection up. Its token is to be closed, its requests are to be
+    /// [abandoned](Pipeline::abandon); invalidations stay and are sent again.
+    pub(super) fn disconnect(&mut self, now: UnixMs) -> Option<Token> {
+        let token = self.token();
+        self.back_off(now);
+        self.is_sending = false;
+        self.refused = false;
+        self.input.clear();
+        self.want = 1;
+        self.invalidations.reset();
+        token
+    }
+
+    fn back_off(&mut self, now: UnixMs) {
+        self.state = State::Down {
+            retry_at: UnixMs(now.0 + self.backoff_ms),
+        };
+        self.backoff_ms = (self.backoff_ms * 2).min(RECONNECT_MS_MAX);
+    }
+
+    /// Adds deletes to the pipeline, as many as the queue's window allows.
+    pub(super) fn pump_invalidations(&mut self, now: UnixMs) {
+        if !matches!(self.state, State::Up { .. }) {
+            return;
+        }
+        while let Some(key) = self.invalidations.next_unsent() {
+            let out = self
+                .pipeline
+                .push(Pending::Invalidation, Expects::Line, now);
+            match self.protocol {
+                Protocol::Memcache => memcache::reply::encode_delete(out, key),
+                Protocol::Resp => resp::reply::encode_command(out, &[b"DEL", key]),
+            }
+        }
+    }
+
+    /// Sends what has been added, unless a send is under way.
+    pub(super) fn flush(&mut self, io: &mut impl Io, buffers: &mut BufferPool) {
+        if let State::Up { token } = self.state
+            && !self.is_sending
+            && self.pipeline.has_output()
+        {
+            self.is_sending = true;
+            io.send(token, self.pipeline.take_output(buffers.take()));
+        }
+    }
+
+    /// A send ended.
+    pub(super) fn sent(&mut self) {
+        self.is_sending = false;
+    }
+}

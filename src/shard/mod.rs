@@ -1,0 +1,33 @@
+//! A shard: one core's thread with everything it owns, working in turns.
+//!
+//! * `core`, `session`, `replies`, `form`: executing requests and keeping replies in order
+//! * `memcache`, `resp`, `resp_pool`, `report`, `flush`: what requests mean
+//! * `pool`, `link`, `errand`: pool mode
+//! * `downstream`, and this file: connections and the turn
+
+mod buffers;
+mod core;
+mod downstream;
+mod errand;
+mod flush;
+mod form;
+mod link;
+mod memcache;
+mod message;
+mod pool;
+mod replies;
+mod report;
+mod resp;
+mod resp_pool;
+mod session;
+mod settings;
+mod stats;
+mod turn;
+
+pub use self::{
+    message::{Answer, Ask},
+    pool::PoolSettings,
+    settings::{RESP_KEY_BYTES_MAX, Settings},
+    stats::StatsBoard,
+    turn::{Parts, Shard, StopFlag},
+};

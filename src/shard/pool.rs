@@ -1,0 +1,99 @@
+//! Pool mode's own state in a shard: the ring, a link to each server, and the fills under way.
+
+use std::net::SocketAddr;
+
+use super::{errand::Route, link::Link, settings::BACKEND_IN_FLIGHT_MAX};
+use crate::{
+    config::{Protocol, WritePolicy},
+    fill::Fills,
+    route::{HashRing, ServerIndex},
+    store::{Deadline, Key, UnixMs},
+};
+
+/// What a shard is told about its pool.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    /// What clients and servers speak.
+    pub protocol: Protocol,
+    /// Who owns a key.
+    pub hash_ring: HashRing,
+    /// The servers' addresses, in the ring's order.
+    pub addresses: Vec<SocketAddr>,
+    /// When a write is answered.
+    pub write: WritePolicy,
+    /// How long a value that was read is kept, in milliseconds.
+    pub l1_ms: Option<u64>,
+}
+
+/// The pool of one shard.
+pub(super) struct Pool {
+    pub(super) protocol: Protocol,
+    hash_ring: HashRing,
+    write: WritePolicy,
+    l1_ms: Option<u64>,
+    pub(super) links: Vec<Link>,
+    pub(super) fills: Fills<Route>,
+}
+
+impl Pool {
+    pub(super) fn new(settings: &PoolSettings, value_bytes_max: usize) -> Self {
+        Self {
+            protocol: settings.protocol,
+            hash_ring: settings.hash_ring.clone(),
+            write: settings.write,
+            l1_ms: settings.l1_ms,
+            links: settings
+                .addresses
+                .iter()
+                .map(|address| Link::new(*address, settings.protocol, value_bytes_max))
+                .collect(),
+            fills: Fills::default(),
+        }
+    }
+
+    /// The server that owns a key.
+    pub(super) fn server(&self, key: &[u8]) -> usize {
+        let ServerIndex(server) = self.hash_ring.owner(key);
+        usize::from(server)
+    }
+
+    /// Whether another request for this key's server may be taken.
+    pub(super) fn has_room(&self, key: &[u8]) -> bool {
+        self.links[self.server(key)].pipeline.in_flight() < BACKEND_IN_FLIGHT_MAX
+    }
+
+    /// Whether values that were read are kept.
+    pub(super) fn has_l1(&self) -> bool {
+        self.l1_ms.is_some()
+    }
+
+    /// Until when a value read now is kept.
+    pub(super) fn l1_deadline(&self, now: UnixMs) -> Option<Deadline> {
+        self.l1_ms.map(|ms| Deadline::after(now, ms))
+    }
+
+    /// Whether whole-value writes are answered at once and only invalidate.
+    pub(super) fn invalidates(&self) -> bool {
+        self.write == WritePolicy::Invalidate
+    }
+
+    /// Whether the backend is still to be told to delete this key.
+    pub(super) fn is_being_invalidated(&self, server: usize, key: Key<'_>) -> bool {
+        self.links[server].invalidations.contains(key)
+    }
+
+    /// Nothing that is being read now may be kept.
+    pub(super) fn void_fills(&mut self) {
+        self.fills.void_all();
+    }
+
+    /// Whether time must be watched.
+    pub(super) fn needs_tick(&self) -> bool {
+        self.links.iter().any(Link::needs_tick)
+    }
+
+    /// Deletes that no backend has confirmed.
+    pub(super) fn unconfirmed(&self) -> usize {
+        self.links.iter().map(|link| link.invalidations.len()).sum()
+    }
+}

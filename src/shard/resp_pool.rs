@@ -1,0 +1,163 @@
+//! RESP in pool mode: each key's request goes to the server that the ring chooses.
+//!
+//! A command with several keys is taken apart into one request per key; the replies are put
+//! together in order, or added up.
+
+use super::{
+    core::Core,
+    flush,
+    form::Form,
+    message::Errand,
+    resp,
+    session::{Session, Step},
+};
+use crate::protocol::resp::{Args, Request, Rest, Version, reply};
+
+/// Executes a request that is about keys, or about all of them.
+pub(super) fn execute(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+    args: Args<'_>,
+    version: Version,
+) -> Step {
+    match *request {
+        Request::Get { key } => get(session, core, key),
+        Request::MGet { keys } => {
+            session.begin(core, |out| reply::array_header(out, keys.count()));
+            session.for_each_key(core, keys, get)
+        }
+        Request::MSet { pairs } => mset(session, core, pairs),
+        Request::Del { keys } => sum(session, core, keys, b"DEL", invalidation(core, true)),
+        Request::Exists { keys } => sum(session, core, keys, b"EXISTS", Errand::ReadLine),
+        Request::Touch { keys } => sum(session, core, keys, b"TOUCH", Errand::ReadLine),
+        Request::FlushAll => {
+            let mut wire = core.buffers.take();
+            reply::encode_command(&mut wire, &[b"FLUSHALL"]);
+            let step = flush::flush_all(session, core, core.now, Form::RespOk, &wire);
+            core.buffers.put(wire);
+            step
+        }
+        Request::DbSize => flush::sum_of_servers(session, core, b"*1\r\n$6\r\nDBSIZE\r\n"),
+        _ => one_key(session, core, request, args, version),
+    }
+}
+
+fn get(session: &mut Session, core: &mut Core, bytes: &[u8]) -> Step {
+    let key = core.key(bytes);
+    if core.has_l1() {
+        if session.must_wait_for(key) {
+            return Step::Hold;
+        }
+        if resp::answer_from_l1(session, core, key) {
+            return Step::Done;
+        }
+    }
+    with_command(core, &[b"GET", bytes], |core, wire| {
+        session.run_errand(core, key, Errand::Fetch, wire, Form::Verbatim)
+    })
+}
+
+/// Calls `run` with the wire form of a command.
+fn with_command<R>(
+    core: &mut Core,
+    arguments: &[&[u8]],
+    run: impl FnOnce(&mut Core, &[u8]) -> R,
+) -> R {
+    let mut wire = core.buffers.take();
+    reply::encode_command(&mut wire, arguments);
+    let result = run(core, &wire);
+    core.buffers.put(wire);
+    result
+}
+
+/// How a change of whole values is done under the pool's write policy.
+fn invalidation(core: &Core, deletes: bool) -> Errand {
+    if core.pool.as_ref().is_some_and(|pool| pool.invalidates()) {
+        Errand::Invalidate { deletes }
+    } else {
+        Errand::Write { retrieves: false }
+    }
+}
+
+fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
+    let errand = invalidation(core, false);
+    let origin = session.sum_slot(Form::RespOk, pairs.count() / 2);
+    session.for_each_key(core, pairs.pairs(), |session, core, (bytes, value)| {
+        let key = core.key(bytes);
+        if !core.has_room_for(key) {
+            return Step::Hold;
+        }
+        with_command(core, &[b"SET", bytes, value], |core, wire| {
+            session.run_errand_for(core, origin.seq, key, errand, wire);
+        });
+        Step::Done
+    })
+}
+
+fn sum(
+    session: &mut Session,
+    core: &mut Core,
+    keys: Rest<'_>,
+    command: &[u8],
+    errand: Errand,
+) -> Step {
+    let origin = session.sum_slot(Form::RespSum, keys.count());
+    session.for_each_key(core, keys, |session, core, bytes| {
+        let key = core.key(bytes);
+        if !core.has_room_for(key) {
+            return Step::Hold;
+        }
+        with_command(core, &[command, bytes], |core, wire| {
+            session.run_errand_for(core, origin.seq, key, errand, wire);
+        });
+        Step::Done
+    })
+}
+
+/// A request about one key goes to its server as it came.
+fn one_key(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+    args: Args<'_>,
+    version: Version,
+) -> Step {
+    let (key, errand, form) = match *request {
+        Request::StrLen { key }
+        | Request::Type { key }
+        | Request::Ttl { key }
+        | Request::PTtl { key } => (key, Errand::ReadLine, Form::Verbatim),
+        _ => {
+            let Some(change) = resp::single(request, version, core) else {
+                return Step::Done;
+            };
+            match is_whole(request).then(|| invalidation(core, false)) {
+                Some(errand @ Errand::Invalidate { .. }) => (change.key, errand, change.form),
+                _ => (
+                    change.key,
+                    Errand::Write { retrieves: false },
+                    Form::Verbatim,
+                ),
+            }
+        }
+    };
+    let key = core.key(key);
+    let raw = args.raw();
+    if raw.first() == Some(&b'*') {
+        return session.run_errand(core, key, errand, raw, form);
+    }
+    // Typed inline: rare, so an allocation is fine.
+    let words: Vec<&[u8]> = args.iter().collect();
+    with_command(core, &words, |core, wire| {
+        session.run_errand(core, key, errand, wire, form)
+    })
+}
+
+/// Whether a request stores a whole value and its reply is known without the backend.
+fn is_whole(request: &Request<'_>) -> bool {
+    matches!(
+        request,
+        Request::Set { get: false, .. } | Request::SetNx { .. }
+    )
+}
