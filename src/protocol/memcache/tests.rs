@@ -178,22 +178,8 @@ fn requests_are_read() {
 fn retrievals_are_read() {
     let key_longest = vec![b'k'; KEY_BYTES_MAX];
     let longest = [b"get ".as_slice(), &key_longest, b"\r\n"].concat();
-    let table: [(&[u8], &[&[u8]], bool, Option<i64>); 12] = [
-        (b"get k\r\n", &[b"k"], false, None),
-        (b"get k\n", &[b"k"], false, None),
-        (b"get 12345678\r\n", &[b"12345678"], false, None),
-        (&longest, &[&key_longest], false, None),
-        (b"get  a b  a \r\n", &[b"a", b"b", b"a"], false, None),
-        (b"get a\tb\r\r\n", &[b"a\tb\r"], false, None),
-        (b"get a\0b c\r\n", &[b"a"], false, None),
-        (b"bget a\r\n", &[b"a"], false, None),
-        (b"gets a b\r\n", &[b"a", b"b"], true, None),
-        (b"gat 10 a b\r\n", &[b"a", b"b"], false, Some(10)),
-        (b"gats -1 a\r\n", &[b"a"], true, Some(-1)),
-        (b"gat 10\r\n", &[], false, Some(10)),
-    ];
-    for (wire, keys, cas, touch) in table {
-        let request = format!("{:?}", (keys.to_vec(), cas, touch.map(Exptime)));
+    let takes = |wire: &[u8], keys: &[&[u8]], cas: bool, touch: Option<i64>| {
+        let request = format!("{:?}", (keys, cas, touch.map(Exptime)));
         check(
             wire,
             Parsed::Complete {
@@ -201,7 +187,19 @@ fn retrievals_are_read() {
                 consumed: wire.len(),
             },
         );
-    }
+    };
+    takes(b"get k\r\n", &[b"k"], false, None);
+    takes(b"get k\n", &[b"k"], false, None);
+    takes(b"get 12345678\r\n", &[b"12345678"], false, None);
+    takes(&longest, &[&key_longest], false, None);
+    takes(b"get  a b  a \r\n", &[b"a", b"b", b"a"], false, None);
+    takes(b"get a\tb\r\r\n", &[b"a\tb\r"], false, None);
+    takes(b"get a\0b c\r\n", &[b"a"], false, None);
+    takes(b"bget a\r\n", &[b"a"], false, None);
+    takes(b"gets a b\r\n", &[b"a", b"b"], true, None);
+    takes(b"gat 10 a b\r\n", &[b"a", b"b"], false, Some(10));
+    takes(b"gats -1 a\r\n", &[b"a"], true, Some(-1));
+    takes(b"gat 10\r\n", &[], false, Some(10));
 }
 
 #[test]
@@ -281,24 +279,22 @@ fn long_keys_are_refused_everywhere() {
 
 #[test]
 fn unwanted_data_blocks_are_swallowed() {
-    let table: [(&[u8], &[u8], usize, Option<&[u8]>); 8] = [
-        (b"set k -1 0 3\r\n", reply::BAD_FORMAT, 5, None),
-        (b"set k 4294967296 0 3\r\n", reply::BAD_FORMAT, 5, None),
-        (b"set k 0 x 0\r\n", reply::BAD_FORMAT, 2, None),
-        (b"cas k 0 0 3 x\r\n", reply::BAD_FORMAT, 5, None),
-        (b"cas k 0 0 3 x noreply\r\n", b"", 5, None),
-        (b"set k 0 0 9\r\n", reply::TOO_LARGE, 11, Some(b"k")),
-        (b"set k 0 0 9 noreply\r\n", b"", 11, Some(b"k")),
-        (
-            b"add k 0 0 2147483645\r\n",
-            reply::TOO_LARGE,
-            2_147_483_647,
-            None,
-        ),
-    ];
-    for (wire, line, swallow, unlink) in table {
-        check(wire, refused(line, wire.len(), swallow, false, unlink));
-    }
+    let swallows = |wire: &[u8], line, bytes, unlink| {
+        check(wire, refused(line, wire.len(), bytes, false, unlink));
+    };
+    swallows(b"set k -1 0 3\r\n", reply::BAD_FORMAT, 5, None);
+    swallows(b"set k 4294967296 0 3\r\n", reply::BAD_FORMAT, 5, None);
+    swallows(b"set k 0 x 0\r\n", reply::BAD_FORMAT, 2, None);
+    swallows(b"cas k 0 0 3 x\r\n", reply::BAD_FORMAT, 5, None);
+    swallows(b"cas k 0 0 3 x noreply\r\n", b"", 5, None);
+    swallows(b"set k 0 0 9\r\n", reply::TOO_LARGE, 11, Some(b"k"));
+    swallows(b"set k 0 0 9 noreply\r\n", b"", 11, Some(b"k"));
+    swallows(
+        b"add k 0 0 2147483645\r\n",
+        reply::TOO_LARGE,
+        2_147_483_647,
+        None,
+    );
 }
 
 #[test]
