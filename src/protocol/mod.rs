@@ -1,21 +1,23 @@
 //! The wire, both directions: bytes in, borrowed requests and replies out, and back.
 //!
-//! Sans-io: nothing here knows a socket, a clock or a thread. The caller keeps partial input and always hands over a
-//! slice that starts where a request starts. Parsing does not allocate (the one exception, a quoted RESP inline
-//! command, says so where it stands).
+//! Sans-io: nothing here knows a socket, a clock or a thread. The caller keeps partial input and
+//! always hands over a slice that starts where a request starts. Parsing does not allocate (the one
+//! exception, a quoted RESP inline command, says so where it stands).
 
 pub mod memcache;
 pub mod number;
 pub mod resp;
 mod scan;
+#[cfg(test)]
+mod testing;
 
 /// What a parser made of the bytes it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed<T, R> {
     /// Not a whole request yet.
     Incomplete {
-        /// Parsing again is pointless before the input, counted from the same start, holds this many bytes. Always
-        /// more than it holds now, never more than the request needs.
+        /// Parsing again is pointless before the input, counted from the same start, holds this
+        /// many bytes. Always more than it holds now, never more than the request needs.
         want: usize,
     },
     /// One whole request.

@@ -3,8 +3,8 @@
 /// Most digits of which every value fits `u64`: 10^19 - 1 < 2^64.
 const DIGITS_SAFE: usize = 19;
 
-/// The digits of an unsigned number and nothing else; `None` for an empty slice, any other byte, or overflow.
-/// Leading zeros are digits.
+/// The digits of an unsigned number and nothing else; `None` for an empty slice, any other byte, or
+/// overflow. Leading zeros are digits.
 #[inline]
 pub fn unsigned(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
@@ -36,8 +36,8 @@ fn unsigned_long(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// A signed number the way Redis reads one (`string2ll`): an optional `-`, then digits without leading zeros; no
-/// `+`, no space, no `-0`. So a value has exactly one spelling.
+/// A signed number the way Redis reads one (`string2ll`): an optional `-`, then digits without
+/// leading zeros; no `+`, no space, no `-0`. So a value has exactly one spelling.
 #[inline]
 pub fn signed(text: &[u8]) -> Option<i64> {
     match text {
@@ -48,8 +48,8 @@ pub fn signed(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// A signed number the way memcached reads one (`strtoll` between blanks): leading blanks, a sign and leading zeros
-/// are fine, and what follows a blank after the digits is not looked at.
+/// A signed number the way memcached reads one (`strtoll` between blanks): leading blanks, a sign
+/// and leading zeros are fine, and what follows a blank after the digits is not looked at.
 #[inline]
 pub fn c_signed(text: &[u8]) -> Option<i64> {
     let (negative, digits) = c_parts(text);
@@ -61,8 +61,9 @@ pub fn c_signed(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// An unsigned number the way memcached reads one (`strtoull` between blanks). A negative number is refused, except
-/// that `-0` is 0; memcached also takes those below -2^63, which wrap round to small positive ones.
+/// An unsigned number the way memcached reads one (`strtoull` between blanks). A negative number is
+/// refused, except that `-0` is 0; memcached also takes those below -2^63, which wrap round to
+/// small positive ones.
 #[inline]
 pub fn c_unsigned(text: &[u8]) -> Option<u64> {
     let (negative, digits) = c_parts(text);

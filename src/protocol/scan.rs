@@ -1,8 +1,9 @@
 //! Finding where a word ends, eight bytes at a time.
 //!
-//! Keys are short (20 to 30 bytes), so the call and the alignment work of a vectorised search cost more than they
-//! save, and one pass has to find three things at once: the space, the line's end and a NUL. All three are bytes
-//! below 0x21, and so is every other control character, which callers that allow them step over.
+//! Keys are short (20 to 30 bytes), so the call and the alignment work of a vectorised search cost
+//! more than they save, and one pass has to find three things at once: the space, the line's end
+//! and a NUL. All three are bytes below 0x21, and so is every other control character, which
+//! callers that allow them step over.
 
 /// Every byte 0x21, the first one that can be part of a word.
 const WORD_FIRST: u64 = 0x2121_2121_2121_2121;
@@ -10,8 +11,8 @@ const WORD_FIRST: u64 = 0x2121_2121_2121_2121;
 const TOP_BITS: u64 = 0x8080_8080_8080_8080;
 const LANES: usize = size_of::<u64>();
 
-/// The index of the first byte at or after `from` that is a space or a control character (below 0x21), or
-/// `input.len()` when there is none.
+/// The index of the first byte at or after `from` that is a space or a control character (below
+/// 0x21), or `input.len()` when there is none.
 #[inline]
 pub(crate) fn word_end(input: &[u8], from: usize) -> usize {
     let mut at = from;
@@ -25,8 +26,8 @@ pub(crate) fn word_end(input: &[u8], from: usize) -> usize {
     word_end_tail(input, at)
 }
 
-/// The last, short chunk. It is read together with the bytes before it and shifted down; the zeros shifted in count
-/// as bytes below 0x21 and so mark the end of the input.
+/// The last, short chunk. It is read together with the bytes before it and shifted down; the zeros
+/// shifted in count as bytes below 0x21 and so mark the end of the input.
 #[inline]
 fn word_end_tail(input: &[u8], at: usize) -> usize {
     let left = input.len().saturating_sub(at);
@@ -42,8 +43,9 @@ fn word_end_tail(input: &[u8], at: usize) -> usize {
     at + (below_word(word).trailing_zeros() / u8::BITS) as usize
 }
 
-/// The top bit of every byte below 0x21. Bits above the lowest set one may be false (the subtraction borrows), the
-/// lowest is always right. From Sean Anderson's "Bit Twiddling Hacks", `hasless`.
+/// The top bit of every byte below 0x21. Bits above the lowest set one may be false (the
+/// subtraction borrows), the lowest is always right. From Sean Anderson's "Bit Twiddling Hacks",
+/// `hasless`.
 #[inline]
 const fn below_word(word: u64) -> u64 {
     word.wrapping_sub(WORD_FIRST) & !word & TOP_BITS

@@ -1,8 +1,11 @@
-//! memcached's classic text protocol, as memcached 1.6.18 speaks it (`doc/protocol.txt` and its behaviour).
+//! memcached's classic text protocol, as memcached 1.6.18 speaks it (`doc/protocol.txt` and its
+//! behaviour).
 
 mod parse;
 pub mod reply;
 mod request;
+#[cfg(test)]
+mod tests;
 
 pub use parse::parse;
 pub use request::{

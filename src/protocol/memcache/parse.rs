@@ -1,12 +1,13 @@
 //! Reading requests.
 //!
-//! Two tiers. `get <key>\r\n`, most of all traffic, is taken in one pass over its bytes. Everything else goes line
-//! first: find the newline, split into words, look at the verb.
+//! Two tiers. `get <key>\r\n`, most of all traffic, is taken in one pass over its bytes. Everything
+//! else goes line first: find the newline, split into words, look at the verb.
 //!
-//! Errors are those of memcached 1.6.18, with these exceptions, all of which keep the stream in step where that
-//! version loses it or corrupts the entry:
-//! - A store whose key, flags, exptime or cas is bad but whose length is readable has its data block swallowed, as
-//!   later memcached releases do. Otherwise the block, which may be anybody's text, would be run as commands.
+//! Errors are those of memcached 1.6.18, with these exceptions, all of which keep the stream in
+//! step where that version loses it or corrupts the entry:
+//! - A store whose key, flags, exptime or cas is bad but whose length is readable has its data
+//!   block swallowed, as later memcached releases do. Otherwise the block, which may be anybody's
+//!   text, would be run as commands.
 //! - Flags over 32 bits and lengths over 31 bits are refused, not cut.
 
 use memchr::memchr;
@@ -17,12 +18,14 @@ use super::request::{
 };
 use crate::protocol::{Parsed, number, scan};
 
-/// Longest command line that is not a `get` or `gets`, in bytes; memcached hangs up when it holds more than this
-/// without a newline.
+/// Longest command line that is not a `get` or `gets`, in bytes; memcached hangs up when it holds
+/// more than this without a newline.
 const LINE_BYTES_MAX: usize = 2048;
-/// How many spaces before `get ` memcached looks past when it decides whether a long line may go on.
+/// How many spaces before `get ` memcached looks past when it decides whether a long line may go
+/// on.
 const LEADING_SPACES_MAX: usize = 100;
-/// memcached splits at most this many words from a line in one go, which shows in where it looks for `HTTP/`.
+/// memcached splits at most this many words from a line in one go, which shows in where it looks
+/// for `HTTP/`.
 const WORDS_MAX: usize = 23;
 /// memcached counts a block and its CRLF in an `int`.
 const LENGTH_MAX: i64 = i32::MAX as i64 - CRLF.len() as i64;
@@ -70,7 +73,8 @@ fn parse_line<'b>(input: &'b [u8], limits: &Limits) -> Outcome<'b> {
             }
         }
     };
-    // A line that is nothing but "\r\n" keeps its "\r" in memcached: too short a word, and so an error either way.
+    // A line that is nothing but "\r\n" keeps its "\r" in memcached: too short a word, and so an
+    // error either way.
     let line = input[..newline]
         .strip_suffix(b"\r")
         .unwrap_or(&input[..newline]);
@@ -155,8 +159,8 @@ impl<'b> Command<'b, '_> {
         if count != 4 + cas_words && count != 5 + cas_words {
             return self.refuse(reply::ERROR);
         }
-        // memcached looks at the last word whatever it is for, so a `noreply` in place of a number is refused in
-        // silence.
+        // memcached looks at the last word whatever it is for, so a `noreply` in place of a number
+        // is refused in silence.
         let noreply = words[count - 1] == b"noreply";
         let [key, flags, exptime, length, cas, _] = words;
         let Some(length) = number::c_signed(length).filter(|n| (0..=LENGTH_MAX).contains(n)) else {

@@ -49,7 +49,8 @@ pub const OUT_OF_MEMORY: &[u8] = b"SERVER_ERROR out of memory\r\n";
 /// More connections than allowed; then the connection closes.
 pub const TOO_MANY_CONNECTIONS: &[u8] = b"ERROR Too many open connections\r\n";
 
-/// Longest reply line of a backend, in bytes; a VALUE line with the longest key and numbers has 307.
+/// Longest reply line of a backend, in bytes; a VALUE line with the longest key and numbers has
+/// 307.
 const LINE_BYTES_MAX: usize = 2048;
 /// All of a VALUE block but key and data: its words, spaces, line ends and longest numbers.
 const VALUE_OVERHEAD: usize = "VALUE    \r\n\r\n".len() + 10 + 20 + 20;
@@ -64,7 +65,8 @@ pub fn value(out: &mut Vec<u8>, key: &[u8], flags: u32, data: &[u8], cas: Option
     out.extend_from_slice(CRLF);
 }
 
-/// Appends only the line of a VALUE block, for data that is sent from where it lies and followed by CRLF.
+/// Appends only the line of a VALUE block, for data that is sent from where it lies and followed by
+/// CRLF.
 #[inline]
 pub fn value_line(out: &mut Vec<u8>, key: &[u8], flags: u32, data_bytes: usize, cas: Option<u64>) {
     out.extend_from_slice(b"VALUE ");
@@ -170,7 +172,8 @@ pub enum Reply<'b> {
     Line(&'b [u8]),
 }
 
-/// Why a backend's bytes are no reply. The stream cannot be trusted from there on: close the connection.
+/// Why a backend's bytes are no reply. The stream cannot be trusted from there on: close the
+/// connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyRefusal {
     /// No line end within 2048 bytes.

@@ -13,8 +13,8 @@ const MS_PER_SECOND: u64 = 1000;
 pub struct Limits {
     /// Largest value, in bytes; a larger one is answered `SERVER_ERROR object too large for cache`.
     pub value_bytes_max: usize,
-    /// Longest `get` or `gets` line, in bytes; the connection is closed at a longer one. All other lines are held to
-    /// memcached's 2048.
+    /// Longest `get` or `gets` line, in bytes; the connection is closed at a longer one. All other
+    /// lines are held to memcached's 2048.
     pub line_bytes_max: usize,
 }
 
@@ -123,7 +123,8 @@ pub enum Direction {
 
 /// The keys of a retrieval: a piece of the command line, already checked, split as it is iterated.
 ///
-/// Invariant: `words` starts with a word when `count` is not 0, and has exactly `count` words, parted by spaces.
+/// Invariant: `words` starts with a word when `count` is not 0, and has exactly `count` words,
+/// parted by spaces.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Keys<'b> {
     words: &'b [u8],
@@ -139,8 +140,8 @@ impl<'b> Keys<'b> {
         }
     }
 
-    /// The words of `text` up to its end or a NUL, where memcached's string functions stop; `None` if one of them is
-    /// longer than a key may be.
+    /// The words of `text` up to its end or a NUL, where memcached's string functions stop; `None`
+    /// if one of them is longer than a key may be.
     pub(super) fn split(text: &'b [u8]) -> Option<Self> {
         let mut first = None;
         let mut last_end = 0;
@@ -229,8 +230,8 @@ impl<'b> Iterator for KeysIter<'b> {
 
 impl ExactSizeIterator for KeysIter<'_> {}
 
-/// Splits a command line at spaces, as memcached does: other blanks and control characters are part of a word, and
-/// the line ends at a NUL.
+/// Splits a command line at spaces, as memcached does: other blanks and control characters are part
+/// of a word, and the line ends at a NUL.
 pub(super) struct Words<'b> {
     line: &'b [u8],
     at: usize,
@@ -280,8 +281,9 @@ impl<'b> Iterator for Words<'b> {
     }
 }
 
-/// memcache's expiry: 0 is never, negative is already over, up to 30 days counts in seconds from now, more is a unix
-/// time in seconds. (memcached cuts it to 32 bits, so that a time after 2038 is over at once; we do not.)
+/// memcache's expiry: 0 is never, negative is already over, up to 30 days counts in seconds from
+/// now, more is a unix time in seconds. (memcached cuts it to 32 bits, so that a time after 2038 is
+/// over at once; we do not.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exptime(pub i64);
 
@@ -325,7 +327,8 @@ impl Exptime {
 pub struct Refusal<'b> {
     /// The whole line to send, with its CRLF; empty for nothing.
     pub reply: &'static [u8],
-    /// How many bytes after the consumed ones to throw away as they come: a data block nobody wants.
+    /// How many bytes after the consumed ones to throw away as they come: a data block nobody
+    /// wants.
     pub swallow: usize,
     /// Whether to close the connection once all that came before is answered.
     pub close: bool,

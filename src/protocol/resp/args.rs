@@ -7,8 +7,8 @@ pub(super) const HEAD_COUNT: usize = 3;
 
 /// The arguments of one request, borrowed from the input; the first one is the command's name.
 ///
-/// Nothing is stored per argument but for the first three, so a request of a million arguments costs as little to
-/// hold as one of two. Iterate; [`Args::get`] is for the first few.
+/// Nothing is stored per argument but for the first three, so a request of a million arguments
+/// costs as little to hold as one of two. Iterate; [`Args::get`] is for the first few.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Args<'b> {
     raw: &'b [u8],
@@ -31,7 +31,8 @@ enum Form {
 }
 
 impl<'b> Args<'b> {
-    /// The arguments of a checked multibulk frame. `head` and `tail_at` are left as they are found on the way.
+    /// The arguments of a checked multibulk frame. `head` and `tail_at` are left as they are found
+    /// on the way.
     pub(super) fn multibulk(
         raw: &'b [u8],
         count: usize,
@@ -75,7 +76,8 @@ impl<'b> Args<'b> {
         self.tail_at = rest.at;
     }
 
-    /// How many arguments there are, the name included. 0 for a frame that means nothing: an empty line, `*0`, `*-1`.
+    /// How many arguments there are, the name included. 0 for a frame that means nothing: an empty
+    /// line, `*0`, `*-1`.
     #[inline]
     pub const fn count(&self) -> usize {
         self.count
@@ -144,14 +146,16 @@ impl<'b> Args<'b> {
         }
     }
 
-    /// The request's bytes as they came, which is what a pass-through sends on. May be an inline line.
+    /// The request's bytes as they came, which is what a pass-through sends on. May be an inline
+    /// line.
     #[inline]
     pub const fn raw(&self) -> &'b [u8] {
         self.raw
     }
 
-    /// Whether this is an inline line with escapes or with quotes inside a word, whose arguments do not stand in the
-    /// input as they are meant. [`Request::from_args`](super::Request::from_args) refuses it: parse what
+    /// Whether this is an inline line with escapes or with quotes inside a word, whose arguments do
+    /// not stand in the input as they are meant. [`Request::from_args`](super::Request::from_args)
+    /// refuses it: parse what
     /// [`Args::unescape`] gives instead.
     #[inline]
     pub fn is_escaped(&self) -> bool {

@@ -17,7 +17,8 @@ pub enum RequestError<'b> {
         /// The subcommand, as it was spelled.
         sub: &'b [u8],
     },
-    /// Too few or too many arguments, or an odd number where pairs are meant, for the command of this name.
+    /// Too few or too many arguments, or an odd number where pairs are meant, for the command of
+    /// this name.
     Arity(&'static str),
     /// Options that do not exist or do not go together.
     Syntax,
@@ -27,8 +28,8 @@ pub enum RequestError<'b> {
     NotAnIndex,
     /// DECRBY by the smallest number, which has no opposite.
     DecrementOverflow,
-    /// A time that has no place on the clock, or a zero or negative one where that makes no sense, for the command of
-    /// this name.
+    /// A time that has no place on the clock, or a zero or negative one where that makes no sense,
+    /// for the command of this name.
     ExpireTime(&'static str),
     /// An option EXPIRE does not know.
     ExpireOption(&'b [u8]),

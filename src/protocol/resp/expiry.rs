@@ -7,15 +7,16 @@ use super::table::CommandSpec;
 
 /// Milliseconds in a second, the unit of EX and EXPIRE.
 pub(super) const MS_PER_SECOND: i64 = 1000;
-/// Redis refuses a time from now whose end does not fit 63 bits of unix milliseconds. This end has no clock and takes
-/// one that has been reached for sure (2020): it errs by some years in 292 million.
+/// Redis refuses a time from now whose end does not fit 63 bits of unix milliseconds. This end has
+/// no clock and takes one that has been reached for sure (2020): it errs by some years in 292
+/// million.
 const UNIX_MS_REACHED: i64 = 1_577_836_800_000;
 
 /// When what SET writes ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetExpiry {
     /// Never.
-    Never,
+    None,
     /// When the old value would have (KEEPTTL).
     Keep,
     /// In so many milliseconds, at least 1 (EX, PX).
@@ -35,7 +36,8 @@ pub enum Condition {
     Present,
 }
 
-/// What EXPIRE asks of the key's present expiry. GT includes that there is one; so XX with GT is GT.
+/// What EXPIRE asks of the key's present expiry. GT includes that there is one; so XX with GT is
+/// GT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpireCondition {
     /// Nothing.
@@ -62,7 +64,7 @@ pub(super) fn read_set(args: Args<'_>) -> Result<Request<'_>, RequestError<'_>> 
     let expiry = match (options.timer, options.keep) {
         (Some((timer, time)), _) => timer.expiry(time, "set")?,
         (None, true) => SetExpiry::Keep,
-        (None, false) => SetExpiry::Never,
+        (None, false) => SetExpiry::None,
     };
     let SetOptions { condition, get, .. } = options;
     Ok(Request::Set {
@@ -74,7 +76,8 @@ pub(super) fn read_set(args: Args<'_>) -> Result<Request<'_>, RequestError<'_>> 
     })
 }
 
-/// SET's options as they are met; each may be repeated, and a repeated time replaces the one before.
+/// SET's options as they are met; each may be repeated, and a repeated time replaces the one
+/// before.
 struct SetOptions<'b> {
     condition: Condition,
     get: bool,

@@ -1,11 +1,12 @@
 //! Finding where a request ends.
 //!
-//! A multibulk frame says how long each part is, so its bodies are stepped over, never searched. Only the length lines
-//! are read, by hand: they have one to three digits almost always, which no search beats. Anything odd about one
-//! (nothing there yet, a sign, a leading zero, many digits) leaves the fast path.
+//! A multibulk frame says how long each part is, so its bodies are stepped over, never searched.
+//! Only the length lines are read, by hand: they have one to three digits almost always, which no
+//! search beats. Anything odd about one (nothing there yet, a sign, a leading zero, many digits)
+//! leaves the fast path.
 //!
-//! Two liberties are Redis's own, kept because whoever sends such frames is used to them: the byte after a length
-//! line's CR and the two bytes after a body are not looked at.
+//! Two liberties are Redis's own, kept because whoever sends such frames is used to them: the byte
+//! after a length line's CR and the two bytes after a body are not looked at.
 
 use memchr::memchr;
 
@@ -15,7 +16,8 @@ use crate::protocol::{Parsed, number};
 
 /// A line end's bytes.
 pub(super) const LINE_END_BYTES: usize = b"\r\n".len();
-/// Most digits of a length that the fast path reads. Ten give 10 GB, more than any argument that fits in memory has.
+/// Most digits of a length that the fast path reads. Ten give 10 GB, more than any argument that
+/// fits in memory has.
 const DIGITS_FAST: usize = 10;
 
 /// What a downstream may send.
@@ -32,15 +34,12 @@ pub struct Limits {
 impl Limits {
     /// Limits for what a backend answers, which has arguments only in aggregates.
     pub fn for_replies(bulk_bytes_max: usize) -> Self {
-        Self {
-            bulk_bytes_max,
-            args_max: 1024 * 1024,
-            inline_bytes_max: 64 * 1024,
-        }
+        Self { bulk_bytes_max, args_max: 1024 * 1024, inline_bytes_max: 64 * 1024 }
     }
 }
 
-/// How the peer broke the protocol. The connection closes once what came before is answered and [`encode`] is sent.
+/// How the peer broke the protocol. The connection closes once what came before is answered and
+/// [`encode`] is sent.
 ///
 /// [`encode`]: ProtocolError::encode
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +85,9 @@ impl ProtocolError {
     }
 }
 
-/// How far into a request a parse came before the input ended, so that the next one need not start over. Belongs to
-/// one connection; starts, and is left after each whole request, as `Progress::default()`.
+/// How far into a request a parse came before the input ended, so that the next one need not start
+/// over. Belongs to one connection; starts, and is left after each whole request, as
+/// `Progress::default()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Arguments in all and still to come; 0 in all: nothing known yet.
@@ -100,15 +100,15 @@ pub struct Progress {
 
 type Outcome<'b> = Parsed<Args<'b>, ProtocolError>;
 
-/// Reads one request from the start of `input`, multibulk or inline. An empty one (`*0`, `*-1`, a blank line) is
-/// complete, and has no arguments.
+/// Reads one request from the start of `input`, multibulk or inline. An empty one (`*0`, `*-1`, a
+/// blank line) is complete, and has no arguments.
 #[inline]
 pub fn parse<'b>(input: &'b [u8], limits: &Limits) -> Outcome<'b> {
     parse_resumed(input, limits, &mut Progress::default())
 }
 
-/// As [`parse`], but goes on where the last call for the same request stopped. Without it a request of very many
-/// arguments that comes in small pieces costs time quadratic in its length.
+/// As [`parse`], but goes on where the last call for the same request stopped. Without it a request
+/// of very many arguments that comes in small pieces costs time quadratic in its length.
 #[inline]
 pub fn parse_resumed<'b>(input: &'b [u8], limits: &Limits, progress: &mut Progress) -> Outcome<'b> {
     match input.first() {

@@ -1,7 +1,8 @@
-//! Inline requests: one line of words, as typed into `telnet`, with the quoting rules of Redis's `sdssplitargs`.
+//! Inline requests: one line of words, as typed into `telnet`, with the quoting rules of Redis's
+//! `sdssplitargs`.
 //!
-//! A word in quotes without escapes is borrowed without the quotes. One with escapes, or with quotes in its middle,
-//! has to be built; [`count_words`] tells, and [`unescape`] builds.
+//! A word in quotes without escapes is borrowed without the quotes. One with escapes, or with
+//! quotes in its middle, has to be built; [`count_words`] tells, and [`unescape`] builds.
 
 /// Quotes that do not match, or a closing one that something other than a blank follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +108,8 @@ fn walk_word(line: &[u8], start: usize, mut sink: impl FnMut(u8)) -> Result<usiz
     }
 }
 
-/// What a backslash before `rest` (which is not empty) means, and how many bytes of `rest` that takes.
+/// What a backslash before `rest` (which is not empty) means, and how many bytes of `rest` that
+/// takes.
 fn escape(rest: &[u8]) -> (u8, usize) {
     if let [b'x', high, low, ..] = *rest
         && let (Some(high), Some(low)) = (hex_digit(high), hex_digit(low))
@@ -140,10 +142,13 @@ const fn is_blank(byte: u8) -> bool {
 mod tests {
     use super::*;
 
+    /// A line, and its words.
+    type Row = (&'static [u8], Option<&'static [&'static [u8]]>);
+
     #[test]
     fn words_are_split_as_redis_splits_them() {
         // `None`: the quotes do not match.
-        let table: &[(&[u8], Option<&[&[u8]]>)] = &[
+        let table: &[Row] = &[
             (b"\r\n", Some(&[])),
             (b" \t\x0b\n", Some(&[])),
             (b"a  b\tc\r\n", Some(&[b"a", b"b", b"c"])),

@@ -1,7 +1,7 @@
 //! RESP 2 and 3, as Redis 7.0 speaks them.
 //!
-//! Two steps: [`parse`] finds a request's frame ([`Args`]), [`Request::from_args`] gives it its meaning. Pass-through
-//! needs only the first.
+//! Two steps: [`parse`] finds a request's frame ([`Args`]), [`Request::from_args`] gives it its
+//! meaning. Pass-through needs only the first.
 
 mod args;
 mod error;
@@ -11,6 +11,8 @@ mod inline;
 pub mod reply;
 mod request;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 pub use args::{Args, ArgsIter, Rest};
 pub use error::RequestError;

@@ -172,7 +172,8 @@ pub enum Reply<'b> {
     Push,
 }
 
-/// Why a backend's bytes are no reply. The stream cannot be trusted from there on: close the connection.
+/// Why a backend's bytes are no reply. The stream cannot be trusted from there on: close the
+/// connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyRefusal {
     /// A first byte that begins nothing, or a streamed type, which no server sends.
@@ -191,10 +192,11 @@ pub enum ReplyRefusal {
     AggregateTooLarge,
 }
 
-/// Reads one reply, with all that is nested in it, from the start of `input`. Attributes before it are skipped and
-/// count as part of its frame.
+/// Reads one reply, with all that is nested in it, from the start of `input`. Attributes before it
+/// are skipped and count as part of its frame.
 ///
-/// Nesting costs no stack: elements still owed are only counted, and the limit on them is the limit on depth.
+/// Nesting costs no stack: elements still owed are only counted, and the limit on them is the limit
+/// on depth.
 #[inline]
 pub fn parse_reply<'b>(input: &'b [u8], limits: &Limits) -> Parsed<Reply<'b>, ReplyRefusal> {
     match read_reply(input, limits) {

@@ -1,7 +1,7 @@
 //! What a RESP downstream can ask, borrowed from the bytes it sent.
 //!
-//! Checks come in Redis's order, so that of several mistakes the same one is named: the command, its arity, then what
-//! its own code looks at first.
+//! Checks come in Redis's order, so that of several mistakes the same one is named: the command,
+//! its arity, then what its own code looks at first.
 
 use super::Version;
 use super::args::{Args, Rest};
@@ -82,7 +82,7 @@ pub enum Request<'b> {
         key: &'b [u8],
         value: &'b [u8],
     },
-    StrLen {
+    Strlen {
         key: &'b [u8],
     },
     Type {
@@ -150,8 +150,8 @@ pub struct Credentials<'b> {
 }
 
 impl<'b> Request<'b> {
-    /// Gives a frame its meaning. A frame without arguments has none: skip it before coming here, where it is
-    /// refused as the unknown command ''.
+    /// Gives a frame its meaning. A frame without arguments has none: skip it before coming here,
+    /// where it is refused as the unknown command ''.
     #[inline]
     pub fn from_args(args: Args<'b>) -> Result<Self, RequestError<'b>> {
         if args.is_escaped() {
@@ -213,7 +213,7 @@ impl<'b> Request<'b> {
                 key,
                 value: args.at(2),
             },
-            Command::StrLen => Self::StrLen { key },
+            Command::Strlen => Self::Strlen { key },
             Command::Type => Self::Type { key },
             Command::DbSize => Self::DbSize,
             Command::FlushAll | Command::FlushDb => return read_flush(args),

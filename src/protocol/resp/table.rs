@@ -1,5 +1,6 @@
-//! The commands there are: names, arities, key positions. One table drives lookup, arity checks, COMMAND's replies and
-//! the question whether something is written. Rows are Redis 7.0's (`COMMAND INFO`); SETINFO is 7.2's.
+//! The commands there are: names, arities, key positions. One table drives lookup, arity checks,
+//! COMMAND's replies and the question whether something is written. Rows are Redis 7.0's (`COMMAND
+//! INFO`); SETINFO is 7.2's.
 
 use super::{Version, reply};
 
@@ -33,7 +34,7 @@ pub enum Command {
     IncrBy,
     DecrBy,
     Append,
-    StrLen,
+    Strlen,
     Type,
     DbSize,
     FlushAll,
@@ -58,7 +59,7 @@ pub enum Command {
 }
 
 /// One row.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct CommandSpec {
     /// Which one it is.
     pub command: Command,
@@ -93,8 +94,8 @@ impl CommandSpec {
         }
     }
 
-    /// Appends this command's entry of COMMAND's reply. The ACL categories, tips, key specifications and subcommands
-    /// of Redis 7 are left empty: no client library chooses by them.
+    /// Appends this command's entry of COMMAND's reply. The ACL categories, tips, key
+    /// specifications and subcommands of Redis 7 are left empty: no client library chooses by them.
     pub fn encode(&self, out: &mut Vec<u8>, version: Version) {
         reply::array_header(out, 10);
         reply::bulk(out, self.name.as_bytes());
@@ -168,7 +169,7 @@ pub static COMMANDS: &[CommandSpec] = &[
     row(Command::IncrBy, "incrby", 3, WRITE_GROW_FAST, ONE_KEY),
     row(Command::DecrBy, "decrby", 3, WRITE_GROW_FAST, ONE_KEY),
     row(Command::Append, "append", 3, WRITE_GROW_FAST, ONE_KEY),
-    row(Command::StrLen, "strlen", 2, READ_FAST, ONE_KEY),
+    row(Command::Strlen, "strlen", 2, READ_FAST, ONE_KEY),
     row(Command::Type, "type", 2, READ_FAST, ONE_KEY),
     row(Command::DbSize, "dbsize", 1, READ_FAST, NO_KEYS),
     row(Command::FlushAll, "flushall", -1, WRITE, NO_KEYS),
