@@ -1,8 +1,10 @@
-//! The loop: multishot accept, multishot receive into provided buffers, at most one send in flight per connection.
+//! The loop: multishot accept, multishot receive into provided buffers, at most one send in flight
+//! per connection.
 //!
-//! A turn is one `io_uring_enter`: it submits what the last turn prepared and waits for completions. Replies are
-//! copied into the connection's out buffer although all are equal, because a server whose replies differ must write
-//! them too. Memory that the kernel may touch is leaked: it lives as long as the process, whatever path ends it.
+//! A turn is one `io_uring_enter`: it submits what the last turn prepared and waits for
+//! completions. Replies are copied into the connection's out buffer although all are equal, because
+//! a server whose replies differ must write them too. Memory that the kernel may touch is leaked:
+//! it lives as long as the process, whatever path ends it.
 
 use std::convert::Infallible;
 use std::io;
@@ -13,7 +15,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::types::{BufRingEntry, Fd};
 use io_uring::{IoUring, SubmissionQueue, cqueue, opcode, squeue};
 
-/// Longest reply, bytes: several must fit one out buffer, or the copy would cost more than the send.
+/// Longest reply, bytes: several must fit one out buffer, or the copy would cost more than the
+/// send.
 pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes answered by one send: what a connection at depth 512 with 128-byte replies fills.
@@ -100,7 +103,8 @@ impl<'l> Echo<'l> {
         }
     }
 
-    /// Handles the completions that are there, as far as what they submit fits; the rest waits a turn.
+    /// Handles the completions that are there, as far as what they submit fits; the rest waits a
+    /// turn.
     fn turn(&mut self) -> io::Result<()> {
         let (_, mut submissions, mut completions) = self.uring.split();
         completions.sync();
@@ -132,7 +136,8 @@ struct State {
     framing: Framing,
     reply: Vec<u8>,
     buffers: Buffers,
-    /// Invariant: a place is vacant only while the kernel holds no operation for it, so no completion is stale.
+    /// Invariant: a place is vacant only while the kernel holds no operation for it, so no
+    /// completion is stale.
     conns: Vec<Conn>,
     vacant: Vec<usize>,
 }
@@ -152,7 +157,8 @@ struct Conn {
 impl State {
     fn accepted(&mut self, submissions: &mut SubmissionQueue<'_>, result: i32) -> io::Result<()> {
         if result < 0 {
-            return Ok(()); // The peer left before it was accepted, or descriptors ran out: both are the peer's loss.
+            // The peer left before it was accepted, or descriptors ran out: the peer's loss.
+            return Ok(());
         }
         // SAFETY: a non-negative result of an accept is a new descriptor that nothing else owns.
         let socket = TcpStream::from(unsafe { OwnedFd::from_raw_fd(result) });
@@ -178,7 +184,8 @@ impl State {
         let conn = &mut self.conns[conn_index];
         if let Some(buffer_id) = cqueue::buffer_select(completion.flags()) {
             let received_bytes = completion.result().max(0) as usize;
-            // SAFETY: the kernel just handed over this buffer with this many bytes in it, and is given it back once.
+            // SAFETY: the kernel just handed over this buffer with this many bytes in it, and is
+            // given it back once.
             let requests = unsafe {
                 self.buffers.consume(buffer_id, received_bytes, |bytes| {
                     conn.count(self.framing, bytes)
@@ -248,7 +255,7 @@ impl State {
 
 impl Conn {
     fn vacant() -> Self {
-        Conn {
+        Self {
             socket: None,
             out: Box::leak(vec![0; OUT_BYTES].into_boxed_slice()),
             receiving: false,
@@ -289,13 +296,14 @@ impl Buffers {
         let memory = vec![0u8; BUFFER_COUNT as usize * BUFFER_BYTES]
             .leak()
             .as_mut_ptr();
-        // SAFETY: the entries are page-aligned, BUFFER_COUNT long, zeroed, and leaked, so they outlive the ring.
+        // SAFETY: the entries are page-aligned, BUFFER_COUNT long, zeroed, and leaked, so they
+        // outlive the ring.
         unsafe {
             uring
                 .submitter()
                 .register_buf_ring_with_flags(entries as u64, BUFFER_COUNT, 0, 0)
         }?;
-        let mut buffers = Buffers {
+        let mut buffers = Self {
             entries: entries.cast(),
             memory,
             tail: 0,
@@ -318,7 +326,8 @@ impl Buffers {
         received_bytes: usize,
         read: impl FnOnce(&[u8]) -> usize,
     ) -> usize {
-        // SAFETY: by the caller's promise the buffer is ours now and holds that many bytes, all initialised.
+        // SAFETY: by the caller's promise the buffer is ours now and holds that many bytes, all
+        // initialised.
         let bytes = unsafe {
             std::slice::from_raw_parts(
                 self.memory.add(buffer_id as usize * BUFFER_BYTES),
@@ -338,8 +347,8 @@ impl Buffers {
     /// The kernel does not have it, and nothing refers to its bytes.
     unsafe fn provide(&mut self, buffer_id: u16) {
         let entry_index = (self.tail & (BUFFER_COUNT - 1)) as usize;
-        // SAFETY: the index is masked into the ring, and the id is below BUFFER_COUNT (ours or the kernel's own);
-        // the kernel reads an entry only after the tail below says so.
+        // SAFETY: the index is masked into the ring, and the id is below BUFFER_COUNT (ours or the
+        // kernel's own); the kernel reads an entry only after the tail below says so.
         unsafe {
             let entry = &mut *self.entries.add(entry_index);
             entry.set_addr(self.memory.add(buffer_id as usize * BUFFER_BYTES) as u64);
@@ -347,7 +356,8 @@ impl Buffers {
             entry.set_bid(buffer_id);
         }
         self.tail = self.tail.wrapping_add(1);
-        // SAFETY: the tail is an aligned u16 in the registered ring, shared with the kernel as an atomic.
+        // SAFETY: the tail is an aligned u16 in the registered ring, shared with the kernel as an
+        // atomic.
         let shared_tail =
             unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.entries).cast_mut()) };
         shared_tail.store(self.tail, Ordering::Release);
@@ -371,7 +381,7 @@ fn token(kind: u64, conn_index: usize) -> u64 {
 }
 
 fn push(submissions: &mut SubmissionQueue<'_>, entry: &squeue::Entry) -> io::Result<()> {
-    // SAFETY: accepts and receives carry no memory of ours; a send's bytes are leaked, and its connection leaves them
-    // alone until the send completes.
+    // SAFETY: accepts and receives carry no memory of ours; a send's bytes are leaked, and its
+    // connection leaves them alone until the send completes.
     unsafe { submissions.push(entry) }.map_err(|_| io::Error::other("submission queue full"))
 }

@@ -1,7 +1,8 @@
 //! `floor`: the least that a TCP server on one io_uring can cost.
 //!
-//! It parses nothing, stores nothing and answers every request by rote, so what it spends is the kernel's TCP, one
-//! multishot receive, one copied reply and one send. Servers are judged by their distance from it.
+//! It parses nothing, stores nothing and answers every request by rote, so what it spends is the
+//! kernel's TCP, one multishot receive, one copied reply and one send. Servers are judged by their
+//! distance from it.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
