@@ -103,6 +103,11 @@ impl Report {
                 json_number(self.server_cpu_ns_per_request()),
             ),
             ("server_utilisation", json_number(self.server_utilisation())),
+            ("server_waiting", json_number(self.server_waiting())),
+            (
+                "generator_waiting",
+                json_number(Some(self.generator_waiting())),
+            ),
             (
                 "generator_utilisation",
                 json_number(Some(self.generator_utilisation())),
@@ -300,6 +305,7 @@ pub(crate) mod tests {
             "{json}"
         );
         assert!(json.contains(r#""requests_per_s": 500.0000"#), "{json}");
+        assert!(json.contains(r#""generator_waiting": 0.0050"#), "{json}");
         assert!(
             json.contains(r#""warnings": ["only 1000 latencies"#),
             "{json}"
