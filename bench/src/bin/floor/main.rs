@@ -20,7 +20,7 @@ mod echo;
 #[derive(Parser)]
 #[command(name = "floor", version)]
 struct Args {
-    /// Address to listen on
+    /// Address to listen on; port 0 takes a free one, which the ready line tells
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7100")]
     listen: SocketAddr,
 
@@ -52,13 +52,15 @@ fn run(args: &Args) -> Result<(), String> {
     if !core_affinity::set_for_current(core_affinity::CoreId { id: args.core }) {
         return Err(format!("cannot run on core {}", args.core));
     }
-    let listener = TcpListener::bind(args.listen)
-        .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+    let listening =
+        TcpListener::bind(args.listen).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (address, listener) =
+        listening.map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
     let framing = match args.request_bytes {
         0 => echo::Framing::Lines,
         request_bytes => echo::Framing::Fixed { request_bytes },
     };
-    println!("floor ready: {}", args.listen);
+    println!("floor ready: {address}");
     // A closed stdout is the starter's choice; the floor serves on.
     let _ = std::io::stdout().flush();
     let error = echo::serve(&listener, framing, args.reply_bytes as usize);
