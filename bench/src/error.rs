@@ -1,0 +1,65 @@
+//! Why a run could not be finished.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use crate::protocol::Asked;
+use crate::tally;
+
+/// Each names the party at fault.
+#[derive(Debug)]
+pub(crate) enum BenchError {
+    /// The target does not resolve or does not answer.
+    Connect { target: String, cause: io::Error },
+    /// A socket, the poller or a file failed under us.
+    Io {
+        doing: &'static str,
+        cause: io::Error,
+    },
+    /// The server closed a connection that it owed replies on.
+    Closed { connection_index: usize },
+    /// The server sent what is no reply.
+    Framing { shown: String },
+    /// The server answered nothing at all for a while.
+    Stalled { waited: Duration, in_flight: usize },
+    /// The server refused or garbled a write of the prefill.
+    Prefill { shown: String },
+    /// `--server-pid` names no process whose CPU time can be read.
+    ServerCpu { pid: u32, cause: io::Error },
+    /// `--core` cannot be had.
+    Pin { core: usize },
+}
+
+impl BenchError {
+    pub(crate) fn framing(asked: Asked, bytes: &[u8]) -> Self {
+        Self::Framing {
+            shown: tally::shown(asked, bytes),
+        }
+    }
+}
+
+impl fmt::Display for BenchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect { target, cause } => {
+                write!(f, "cannot connect to {target}: {cause}")
+            }
+            Self::Io { doing, cause } => write!(f, "{doing}: {cause}"),
+            Self::Closed { connection_index } => {
+                write!(f, "the server closed connection {connection_index}")
+            }
+            Self::Framing { shown } => write!(f, "the server broke the protocol: {shown}"),
+            Self::Stalled { waited, in_flight } => {
+                write!(f, "no reply in {waited:?}, {in_flight} requests in flight")
+            }
+            Self::Prefill { shown } => write!(f, "prefill failed: {shown}"),
+            Self::ServerCpu { pid, cause } => {
+                write!(f, "cannot read the CPU time of process {pid}: {cause}")
+            }
+            Self::Pin { core } => write!(f, "cannot run on core {core}"),
+        }
+    }
+}
+
+impl std::error::Error for BenchError {}
