@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use rustix::process::{Pid, kill_process};
 
@@ -13,7 +14,7 @@ pub(crate) use rustix::process::Signal;
 /// A running child. Dropping it kills it.
 pub(crate) struct Process {
     child: Child,
-    stderr: Option<JoinHandle<String>>,
+    stderr: Receiver<String>,
 }
 
 impl Process {
@@ -31,18 +32,13 @@ impl Process {
         let mut pipe = child.stderr.take().expect("stderr was piped");
         let stdout = child.stdout.take().expect("stdout was piped");
         // Read as it comes: a full pipe would stop the child.
-        let stderr = std::thread::spawn(move || {
+        let (sender, stderr) = channel();
+        std::thread::spawn(move || {
             let mut bytes = Vec::new();
             let _ = pipe.read_to_end(&mut bytes);
-            String::from_utf8_lossy(&bytes).into_owned()
+            let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
         });
-        (
-            Self {
-                child,
-                stderr: Some(stderr),
-            },
-            stdout,
-        )
+        (Self { child, stderr }, stdout)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -65,10 +61,11 @@ impl Process {
     /// Waits for the child to end by itself; the status and everything it wrote to stderr.
     pub(crate) fn wait(&mut self) -> (ExitStatus, String) {
         let status = super::wait_for("a process to end", || self.ended());
+        // A grandchild may hold the pipe open for ever; then we do without.
         let stderr = self
             .stderr
-            .take()
-            .map_or_else(String::new, |thread| thread.join().unwrap());
+            .recv_timeout(Duration::from_secs(2))
+            .unwrap_or_default();
         (status, stderr)
     }
 
