@@ -42,23 +42,20 @@ fn fill(memory_mib: u64, value_bytes: impl Fn(u64) -> u64) {
     let count = write(&ringfort, 10 * limit_bytes, &value_bytes);
     assert_within(&mut ringfort, limit_bytes);
 
-    let mut wire = Wire::connect(ringfort.resp());
     let mut held_bytes = 0;
     let mut newest_bytes = 0;
-    for number in (0..count).rev() {
+    for (number, is_held) in newest_first(&ringfort, count) {
         let size = value_bytes(number);
-        if newest_bytes > 2 * limit_bytes {
-            break;
-        }
         newest_bytes += size;
-        wire.send(format!("STRLEN key-{number}\r\n").as_bytes());
-        let is_held = wire.line() == format!(":{size}");
         held_bytes += if is_held { size } else { 0 };
         // The last hundredth of the memory that was written is not the place to save.
         assert!(
             is_held || newest_bytes > limit_bytes / 100,
             "key-{number} of {count} is gone"
         );
+        if newest_bytes > 2 * limit_bytes {
+            break;
+        }
     }
     // The smallest values share their place with a header and a key; half for the content is a low bar.
     assert!(
@@ -89,6 +86,25 @@ fn write(ringfort: &Ringfort, total_bytes: u64, value_bytes: impl Fn(u64) -> u64
     batch.extend_from_slice(b"mn\r\n");
     wire.ask(&batch, "MN\r\n");
     number
+}
+
+/// Every key from the last to the first, and whether it is there.
+fn newest_first(ringfort: &Ringfort, count: u64) -> impl Iterator<Item = (u64, bool)> {
+    const BATCH: u64 = 1000;
+    let mut wire = Wire::connect(ringfort.memcache());
+    (0..count.div_ceil(BATCH)).rev().flat_map(move |batch| {
+        let numbers = batch * BATCH..count.min((batch + 1) * BATCH);
+        let requests: String = numbers
+            .clone()
+            .rev()
+            .map(|n| format!("mg key-{n}\r\n"))
+            .collect();
+        wire.send(requests.as_bytes());
+        numbers
+            .rev()
+            .map(|number| (number, wire.line() == "HD"))
+            .collect::<Vec<_>>()
+    })
 }
 
 fn assert_within(ringfort: &mut Ringfort, limit_bytes: u64) {
