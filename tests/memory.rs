@@ -1,0 +1,118 @@
+//! The promise: `--memory` is what ringfort takes, however much is written to it, and the newest keys are what it
+//! keeps.
+
+mod support;
+
+use support::ringfort::Ringfort;
+use support::wire::Wire;
+
+const MIB: u64 = 1024 * 1024;
+
+#[test]
+fn small_values_ten_times_the_memory() {
+    fill(64, |_| 100);
+}
+
+#[test]
+fn values_of_every_size_ten_times_the_memory() {
+    // From 16 bytes to 64 KiB, as many of each power of two.
+    fill(128, |number| 16 << (number % 13));
+}
+
+#[test]
+fn large_values_ten_times_the_memory() {
+    fill(256, |number| 100_000 + number * 37 % 400_000);
+}
+
+/// A change of the usual size must find memory that holds the old one: the hard case for size classes.
+#[test]
+fn the_usual_size_changes() {
+    let mut ringfort = Ringfort::start(&["--memory", "64MiB"]);
+    let limit_bytes = 64 * MIB;
+    for value_bytes in [100, 10_000, 1_000, 200_000, 50] {
+        write(&ringfort, 3 * limit_bytes, |_| value_bytes);
+        assert_within(&mut ringfort, limit_bytes);
+    }
+}
+
+/// Writes ten times what fits, then looks at what is there and what it costs.
+fn fill(memory_mib: u64, value_bytes: impl Fn(u64) -> u64) {
+    let limit_bytes = memory_mib * MIB;
+    let mut ringfort = Ringfort::start(&["--memory", &format!("{memory_mib}MiB")]);
+    let count = write(&ringfort, 10 * limit_bytes, &value_bytes);
+    assert_within(&mut ringfort, limit_bytes);
+
+    let mut held_bytes = 0;
+    let mut newest_bytes = 0;
+    for (number, is_held) in newest_first(&ringfort, count) {
+        let size = value_bytes(number);
+        newest_bytes += size;
+        held_bytes += if is_held { size } else { 0 };
+        // The last hundredth of the memory that was written is not the place to save.
+        assert!(
+            is_held || newest_bytes > limit_bytes / 100,
+            "key-{number} of {count} is gone"
+        );
+        if newest_bytes > 2 * limit_bytes {
+            break;
+        }
+    }
+    // The smallest values share their place with a header and a key; half for the content is a low bar.
+    assert!(
+        held_bytes > limit_bytes / 2,
+        "{held_bytes} bytes held of {limit_bytes}"
+    );
+    assert_within(&mut ringfort, limit_bytes);
+}
+
+/// Sets `key-0`, `key-1`, … until `total_bytes` of values are written; how many keys that were.
+fn write(ringfort: &Ringfort, total_bytes: u64, value_bytes: impl Fn(u64) -> u64) -> u64 {
+    const SEND_BYTES: usize = 256 * 1024;
+    let mut wire = Wire::connect(ringfort.memcache());
+    let mut batch = Vec::with_capacity(2 * SEND_BYTES);
+    let (mut written_bytes, mut number) = (0, 0);
+    while written_bytes < total_bytes {
+        let size = value_bytes(number);
+        batch.extend_from_slice(format!("set key-{number} 0 0 {size} noreply\r\n").as_bytes());
+        batch.resize(batch.len() + size as usize, b'v');
+        batch.extend_from_slice(b"\r\n");
+        written_bytes += size;
+        number += 1;
+        if batch.len() > SEND_BYTES {
+            wire.send(&batch);
+            batch.clear();
+        }
+    }
+    batch.extend_from_slice(b"mn\r\n");
+    wire.ask(&batch, "MN\r\n");
+    number
+}
+
+/// Every key from the last to the first, and whether it is there.
+fn newest_first(ringfort: &Ringfort, count: u64) -> impl Iterator<Item = (u64, bool)> {
+    const BATCH: u64 = 1000;
+    let mut wire = Wire::connect(ringfort.memcache());
+    (0..count.div_ceil(BATCH)).rev().flat_map(move |batch| {
+        let numbers = batch * BATCH..count.min((batch + 1) * BATCH);
+        let requests: String = numbers
+            .clone()
+            .rev()
+            .map(|n| format!("mg key-{n}\r\n"))
+            .collect();
+        wire.send(requests.as_bytes());
+        numbers
+            .rev()
+            .map(|number| (number, wire.line() == "HD"))
+            .collect::<Vec<_>>()
+    })
+}
+
+fn assert_within(ringfort: &mut Ringfort, limit_bytes: u64) {
+    let rss_bytes = ringfort.process().rss_bytes();
+    assert!(
+        rss_bytes <= limit_bytes + limit_bytes / 20,
+        "{} MiB resident with --memory {} MiB",
+        rss_bytes / MIB,
+        limit_bytes / MIB
+    );
+}

@@ -1,0 +1,190 @@
+//! The real servers: memcached, redis-server and nutcracker (twemproxy), each on a port of its own.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+
+use super::process::{Process, ScratchFolder, Signal, free_port};
+use super::wire::Wire;
+
+/// Which program a [`Backend`] runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Memcached,
+    Redis,
+    Nutcracker,
+}
+
+/// A real server that can be stopped, started again on the same port, and frozen. Dropping it kills it.
+pub(crate) struct Backend {
+    kind: Kind,
+    port: u16,
+    folder: ScratchFolder,
+    process: Option<Process>,
+}
+
+impl Backend {
+    /// A memcached with 64 MiB and one thread.
+    pub(crate) fn memcached() -> Self {
+        Self::start(Kind::Memcached, |_| String::new())
+    }
+
+    /// A redis-server that keeps nothing on disk.
+    pub(crate) fn redis() -> Self {
+        Self::start(Kind::Redis, |_| String::new())
+    }
+
+    /// A nutcracker in front of memcacheds: libmemcached's weighted ring over `servers`.
+    pub(crate) fn nutcracker(servers: &[SocketAddr]) -> Self {
+        let servers: String = servers
+            .iter()
+            .map(|server| format!("    - {server}:1\n"))
+            .collect();
+        Self::start(Kind::Nutcracker, move |port| {
+            format!(
+                "pool:\n  listen: 127.0.0.1:{port}\n  hash: md5\n  distribution: ketama\n  \
+                 preconnect: true\n  servers:\n{servers}"
+            )
+        })
+    }
+
+    /// Another process may take the port between our look and the start: then the next port is tried.
+    fn start(kind: Kind, config: impl Fn(u16) -> String) -> Self {
+        const ATTEMPT_COUNT: usize = 10;
+        for _ in 0..ATTEMPT_COUNT {
+            let port = free_port();
+            let folder = ScratchFolder::new();
+            folder.write("config", &config(port));
+            let mut backend = Self {
+                kind,
+                port,
+                folder,
+                process: None,
+            };
+            if backend.try_start().is_ok() {
+                return backend;
+            }
+        }
+        panic!("{kind:?} did not start on any of {ATTEMPT_COUNT} ports");
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// A raw connection to it.
+    pub(crate) fn connect(&self) -> Wire {
+        Wire::connect(self.address())
+    }
+
+    /// Kills it: what it held is gone, its port refuses.
+    pub(crate) fn stop(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it again on the same port, empty. It must be stopped.
+    pub(crate) fn restart(&mut self) {
+        assert!(self.process.is_none(), "{:?} runs already", self.kind);
+        if let Err(stderr) = self.try_start() {
+            panic!(
+                "{:?} does not come back on port {}: {stderr}",
+                self.kind, self.port
+            );
+        }
+    }
+
+    /// Freezes it: the kernel goes on taking connections and bytes for it, and nothing answers.
+    pub(crate) fn pause(&self) {
+        self.process
+            .as_ref()
+            .expect("a running backend")
+            .signal(Signal::STOP);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.process
+            .as_ref()
+            .expect("a running backend")
+            .signal(Signal::CONT);
+    }
+
+    /// One number out of memcached's `stats`, for example `cmd_get`.
+    pub(crate) fn memcached_stat(&self, name: &str) -> u64 {
+        let mut wire = self.connect();
+        wire.send(b"stats\r\n");
+        let mut found = None;
+        loop {
+            let line = wire.line();
+            if line == "END" {
+                return found.unwrap_or_else(|| panic!("memcached has no statistic {name}"));
+            }
+            if let Some(value) = line.strip_prefix(&format!("STAT {name} ")) {
+                found = value.parse().ok();
+            }
+        }
+    }
+
+    /// Ready when it answers; an error (its stderr) when it ends first.
+    fn try_start(&mut self) -> Result<(), String> {
+        let (mut process, _stdout) = Process::spawn(&mut self.command(), self.install_hint());
+        let answered = super::wait_for("a real server to answer", || match process.ended() {
+            Some(_) => Some(false),
+            None => self.answers().then_some(true),
+        });
+        if !answered {
+            return Err(process.wait().1);
+        }
+        self.process = Some(process);
+        Ok(())
+    }
+
+    fn command(&self) -> Command {
+        let port = self.port.to_string();
+        let folder = self.folder.path().display();
+        let (program, args) = match self.kind {
+            // As root memcached wants to be told whom to become; else it ignores -u.
+            Kind::Memcached => (
+                "memcached",
+                format!("-l 127.0.0.1 -p {port} -U 0 -m 64 -t 1 -c 4096 -u nobody"),
+            ),
+            Kind::Redis => (
+                "redis-server",
+                format!("--bind 127.0.0.1 --port {port} --save  --appendonly no --dir {folder}"),
+            ),
+            Kind::Nutcracker => (
+                "/usr/sbin/nutcracker",
+                format!("-c {folder}/config -o {folder}/log -s {}", free_port()),
+            ),
+        };
+        let mut command = Command::new(program);
+        // Split at single blanks: two in a row are an empty argument, which `--save` wants.
+        command.args(args.split(' '));
+        command
+    }
+
+    fn install_hint(&self) -> &'static str {
+        match self.kind {
+            Kind::Memcached => "apt-get install memcached",
+            Kind::Redis => "apt-get install redis-server",
+            Kind::Nutcracker => "apt-get install nutcracker",
+        }
+    }
+
+    fn answers(&self) -> bool {
+        let (request, reply): (&[u8], &[u8]) = match self.kind {
+            Kind::Memcached => (b"mn\r\n", b"MN\r\n"),
+            Kind::Redis => (b"PING\r\n", b"+PONG\r\n"),
+            // twemproxy closes on what it does not know; asking for a key tells that a server is behind it.
+            Kind::Nutcracker => (b"get ready\r\n", b"END\r\n"),
+        };
+        let ask = || {
+            let mut stream = TcpStream::connect(self.address())?;
+            stream.set_read_timeout(Some(super::DEADLINE))?;
+            stream.write_all(request)?;
+            let mut answer = vec![0; reply.len()];
+            stream.read_exact(&mut answer)?;
+            Ok::<_, std::io::Error>(answer)
+        };
+        ask().is_ok_and(|answer| answer == reply)
+    }
+}

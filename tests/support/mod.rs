@@ -1,0 +1,36 @@
+//! The furniture of the tests that talk over real sockets: processes, a raw connection, Python.
+//!
+//! Every test binary mounts this folder as a module and uses its own part of it. The two pieces that know
+//! neither a process nor a socket, `transcript.rs` and `linearizability.rs`, stand beside and are mounted by
+//! path where they are wanted.
+#![allow(dead_code, reason = "each test binary uses a part of the furniture")]
+
+pub(crate) mod backends;
+pub(crate) mod process;
+pub(crate) mod python;
+pub(crate) mod ringfort;
+pub(crate) mod wire;
+
+use std::time::Duration;
+
+/// How long anything may take before a test gives up on it. It only ever ends a test that has failed, so it is
+/// far above what a loaded machine needs.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Between two looks at something that announces nothing.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Looks until `look` finds something; panics with `what` when [`DEADLINE`] has passed.
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = std::time::Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(
+            start.elapsed() < DEADLINE,
+            "waited {DEADLINE:?} in vain for {what}"
+        );
+        std::thread::sleep(POLL_INTERVAL);
+    }
+}
