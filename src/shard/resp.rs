@@ -131,7 +131,7 @@ fn read(
             bulk_or_null(entry, version, out)
         }),
         Request::MGet { keys } => read_many(session, core, keys, version),
-        Request::StrLen { key } => read_one(session, core, key, |entry, _, out| {
+        Request::Strlen { key } => read_one(session, core, key, |entry, _, out| {
             reply::integer(out, entry.map_or(0, |entry| entry.value().len() as i64));
         }),
         Request::Type { key } => read_one(session, core, key, |entry, _, out| {
@@ -224,7 +224,7 @@ fn change(session: &mut Session, core: &mut Core, request: &Request<'_>, version
         }
         Request::MSet { pairs } => {
             core.counters().sets.add(1);
-            let set = set_operation(SetExpiry::Never, Condition::Always, false, core.now);
+            let set = set_operation(SetExpiry::None, Condition::Always, false, core.now);
             session.mutate_all(core, Form::RespOk, pairs.count() / 2, set, pairs.pairs())
         }
         Request::DbSize => {
@@ -288,12 +288,12 @@ pub(super) fn single<'b>(
         }
         Request::SetNx { key, value } => {
             counters.sets.add(1);
-            let operation = set_operation(SetExpiry::Never, Condition::Absent, false, now);
+            let operation = set_operation(SetExpiry::None, Condition::Absent, false, now);
             (key, operation, value, Form::RespChanged)
         }
         Request::GetSet { key, value } => {
             counters.sets.add(1);
-            let operation = set_operation(SetExpiry::Never, Condition::Always, true, now);
+            let operation = set_operation(SetExpiry::None, Condition::Always, true, now);
             (key, operation, value, Form::RespOld(version))
         }
         Request::GetDel { key } => {
@@ -370,7 +370,7 @@ fn set_operation(
     now: UnixMs,
 ) -> Operation {
     let expiry = match expiry {
-        SetExpiry::Never => Expiry::Until(Deadline::NEVER),
+        SetExpiry::None => Expiry::Until(Deadline::NEVER),
         SetExpiry::Keep => Expiry::Keep,
         SetExpiry::InMs(ms) => Expiry::Until(Deadline::after(now, ms)),
         SetExpiry::AtMs(at) => Expiry::Until(Deadline::at(UnixMs(at))),

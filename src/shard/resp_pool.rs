@@ -124,7 +124,7 @@ fn one_key(
     version: Version,
 ) -> Step {
     let (key, errand, form) = match *request {
-        Request::StrLen { key }
+        Request::Strlen { key }
         | Request::Type { key }
         | Request::Ttl { key }
         | Request::PTtl { key } => (key, Errand::ReadLine, Form::Verbatim),

@@ -34,7 +34,11 @@ pub struct Limits {
 impl Limits {
     /// Limits for what a backend answers, which has arguments only in aggregates.
     pub fn for_replies(bulk_bytes_max: usize) -> Self {
-        Self { bulk_bytes_max, args_max: 1024 * 1024, inline_bytes_max: 64 * 1024 }
+        Self {
+            bulk_bytes_max,
+            args_max: 1024 * 1024,
+            inline_bytes_max: 64 * 1024,
+        }
     }
 }
 
