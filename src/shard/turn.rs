@@ -181,10 +181,11 @@ impl<I: Io> Shard<I> {
         } else {
             Wait::Poll
         };
-        let result = self.io.turn(wait, &mut self.completions);
+        // After an error it stays asleep and reads nothing: nobody waits for it.
+        self.io.turn(wait, &mut self.completions)?;
         self.core.mesh.awake();
         self.core.store.online();
-        result
+        Ok(())
     }
 
     /// How long nothing needs to be looked at.
