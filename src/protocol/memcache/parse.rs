@@ -57,7 +57,7 @@ pub fn parse<'b>(input: &'b [u8], limits: &Limits) -> Outcome<'b> {
     parse_set(input, limits).unwrap_or_else(|| parse_line(input, limits))
 }
 
-/// `set <key> <flags> <exptime> <bytes>\r\n` and its block, with plain numbers; `None` for all else.
+/// `set <key> <flags> <exptime> <bytes>\r\n` and its block, all numbers plain; else `None`.
 #[inline]
 fn parse_set<'b>(input: &'b [u8], limits: &Limits) -> Option<Outcome<'b>> {
     const VERB: &[u8] = b"set ";

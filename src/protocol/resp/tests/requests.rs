@@ -26,15 +26,13 @@ fn read(command: &str, with: impl FnOnce(Result<Request<'_>, String>)) {
 
 #[test]
 fn commands_about_keys_are_given_their_meaning() {
-    let set = |expiry, condition, get| {
-        let (key, value) = (b"k".as_slice(), b"v".as_slice());
-        Request::Set {
-            key,
-            value,
-            expiry,
-            condition,
-            get,
-        }
+    let (key, value) = (b"k".as_slice(), b"v".as_slice());
+    let set = |expiry, condition, get| Request::Set {
+        key,
+        value,
+        expiry,
+        condition,
+        get,
     };
     let expire = |in_ms, condition| Request::Expire {
         key: b"k",
@@ -60,20 +58,8 @@ fn commands_about_keys_are_given_their_meaning() {
         ),
         ("setex k 3 v", set(S::InMs(3000), C::Always, false)),
         ("psetex k 3 v", set(S::InMs(3), C::Always, false)),
-        (
-            "SETNX k v",
-            Request::SetNx {
-                key: b"k",
-                value: b"v",
-            },
-        ),
-        (
-            "getset k v",
-            Request::GetSet {
-                key: b"k",
-                value: b"v",
-            },
-        ),
+        ("SETNX k v", Request::SetNx { key, value }),
+        ("getset k v", Request::GetSet { key, value }),
         ("getdel k", Request::GetDel { key: b"k" }),
         ("expire k -1", expire(-1000, X::Always)),
         ("expire k 1 nx NX", expire(1000, X::Absent)),
@@ -88,13 +74,7 @@ fn commands_about_keys_are_given_their_meaning() {
         ("decr k", incr(-1)),
         ("incrby k -9223372036854775808", incr(i64::MIN)),
         ("decrby k 5", incr(-5)),
-        (
-            "append k v",
-            Request::Append {
-                key: b"k",
-                value: b"v",
-            },
-        ),
+        ("append k v", Request::Append { key, value }),
     ];
     for (command, expected) in table {
         read(command, |request| {
