@@ -345,7 +345,7 @@ impl<I: Io> Shard<I> {
             return;
         };
         self.sends_in_flight -= usize::from(conn.is_sending());
-        conn.session.replies.recycle(&mut self.core.buffers);
+        conn.recycle(&mut self.core.buffers);
         self.core.counters().connections.sub(1);
         self.connection_count.fetch_sub(1, Ordering::Relaxed);
         self.io.close(token);
@@ -497,7 +497,10 @@ impl<I: Io> Shard<I> {
             // Replies are read where the kernel put them; only the start of one that is not
             // whole is copied.
             let progress = deliver_replies(core, &mut self.peers, &mut self.touched, server, bytes);
-            if let Progress::Consumed(consumed) = progress {
+            if let Progress::Consumed(consumed) = progress
+                && consumed < bytes.len()
+            {
+                input = core.buffers.take_input();
                 input.extend_from_slice(&bytes[consumed..]);
             }
             self.after_replies(server, progress, input);
@@ -523,10 +526,9 @@ impl<I: Io> Shard<I> {
         if matches!(progress, Progress::Broken) {
             return self.disconnect(server, &"it broke the protocol");
         }
-        if let Some(pool) = &mut self.core.pool
-            && !input.is_empty()
-        {
-            pool.links[server].input = input;
+        match &mut self.core.pool {
+            Some(pool) if !input.is_empty() => pool.links[server].input = input,
+            _ => self.core.buffers.put_input(input),
         }
     }
 
