@@ -250,7 +250,7 @@ fn change(session: &mut Session, core: &mut Core, request: &Request<'_>, version
         }
         Request::FlushAll => {
             core.counters().flushes.add(1);
-            flush::flush_all(session, core, core.now, Form::RespOk, &[])
+            flush::flush_all(session, core, flush::AT_ONCE, Form::RespOk, &[])
         }
         _ => match single(request, version, core) {
             Some(Change {
