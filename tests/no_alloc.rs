@@ -224,7 +224,10 @@ fn assert_allocates_nothing(what: &str, server: &Server, batches: &[Batch]) {
             COUNT.load(Ordering::Relaxed)
         })
         .collect();
-    assert!(counts.contains(&0), "allocations on shard threads, {what}: {counts:?}");
+    assert!(
+        counts.contains(&0),
+        "allocations on shard threads, {what}: {counts:?}"
+    );
 }
 
 #[test]

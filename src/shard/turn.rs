@@ -126,7 +126,7 @@ impl<I: Io> Shard<I> {
             waiters: Vec::new(),
         };
         core.store.online();
-        Self {
+        let mut shard = Self {
             io,
             core,
             peers: Vec::new(),
@@ -143,7 +143,10 @@ impl<I: Io> Shard<I> {
             sends_new: 0,
             next_tick: now,
             store_tick: None,
-        }
+        };
+        // Backends are being connected before the first client can ask for one.
+        shard.tick_links();
+        shard
     }
 
     /// Runs one turn. False once the shard has been told to stop and has finished.
@@ -518,11 +521,7 @@ impl<I: Io> Shard<I> {
     }
 
     fn after_replies(&mut self, server: usize, progress: Progress, input: bytes::BytesMut) {
-        let mut touched = std::mem::take(&mut self.touched);
-        for token in touched.drain(..) {
-            self.settle(token);
-        }
-        self.touched = touched;
+        self.settle_touched();
         if matches!(progress, Progress::Broken) {
             return self.disconnect(server, &"it broke the protocol");
         }
@@ -559,6 +558,12 @@ impl<I: Io> Shard<I> {
                 deliver(core, peers, touched, &delivery)
             });
         }
+        self.settle_touched();
+        self.next_tick = now;
+    }
+
+    /// Settles the connections that backends' replies or failures have changed.
+    fn settle_touched(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
         for token in touched.drain(..) {
             self.settle(token);
