@@ -71,9 +71,26 @@ fn check(speakers: Vec<Speaker>) {
         );
         assert!(
             is_linearizable(history),
-            "no order explains key {key}: {history:#?}"
+            "no order explains key {key}:\n{}",
+            told(history)
         );
     }
+}
+
+/// A line for each operation, by the time of its call.
+fn told(history: &[Operation]) -> String {
+    let mut history = history.to_vec();
+    history.sort_by_key(|operation| operation.called_ns);
+    let line = |operation: &Operation| {
+        let Operation {
+            called_ns,
+            returned_ns,
+            call,
+            outcome,
+        } = operation;
+        format!("{called_ns}..{returned_ns} {call:?} -> {outcome:?}\n")
+    };
+    history.iter().map(line).collect()
 }
 
 /// Lets all speakers loose on the same keys; what they saw, by key.
@@ -156,7 +173,7 @@ impl Speaker {
             .collect()
     }
 
-    fn choose(&mut self, key: usize, kind: u64, new: u64) -> Call {
+    fn choose(&self, key: usize, kind: u64, new: u64) -> Call {
         match kind {
             0..=4 => Call::Get,
             5 | 6 => Call::Set(new),

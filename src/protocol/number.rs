@@ -52,6 +52,14 @@ pub fn signed(text: &[u8]) -> Option<i64> {
 /// and leading zeros are fine, and what follows a blank after the digits is not looked at.
 #[inline]
 pub fn c_signed(text: &[u8]) -> Option<i64> {
+    match unsigned(text) {
+        Some(value) => i64::try_from(value).ok(),
+        None => c_signed_slow(text),
+    }
+}
+
+#[cold]
+fn c_signed_slow(text: &[u8]) -> Option<i64> {
     let (negative, digits) = c_parts(text);
     let magnitude = unsigned(digits)?;
     if negative {
@@ -66,16 +74,17 @@ pub fn c_signed(text: &[u8]) -> Option<i64> {
 /// small positive ones.
 #[inline]
 pub fn c_unsigned(text: &[u8]) -> Option<u64> {
+    unsigned(text).or_else(|| c_unsigned_slow(text))
+}
+
+#[cold]
+fn c_unsigned_slow(text: &[u8]) -> Option<u64> {
     let (negative, digits) = c_parts(text);
     unsigned(digits).filter(|&value| !negative || value == 0)
 }
 
 /// The sign and the digits of a number that C would read, without the blanks around it.
-#[inline]
 fn c_parts(text: &[u8]) -> (bool, &[u8]) {
-    if text.iter().all(u8::is_ascii_digit) {
-        return (false, text);
-    }
     let blanks = text.iter().take_while(|&&byte| c_isspace(byte)).count();
     let (negative, rest) = match &text[blanks..] {
         [b'-', rest @ ..] => (true, rest),

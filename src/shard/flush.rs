@@ -13,6 +13,10 @@ use super::{
 };
 use crate::{backend::Expects, store::UnixMs};
 
+/// The time of a flush that is not delayed. It is not the asker's `now`: a shard whose turn began a
+/// millisecond earlier would take that for the future, and answer before it has flushed.
+pub(super) const AT_ONCE: UnixMs = UnixMs(0);
+
 /// A flush that another shard is still to be asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FlushAsk {
@@ -21,7 +25,7 @@ pub(super) struct FlushAsk {
     at: UnixMs,
 }
 
-/// Flushes everything at `at`; the reply comes when all of it is done. `request` is what a pool's
+/// Flushes everything at `at` or [`AT_ONCE`]; the reply comes when all of it is done. `request` is what a pool's
 /// servers are sent.
 pub(super) fn flush_all(
     session: &mut Session,

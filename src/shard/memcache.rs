@@ -94,14 +94,18 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             core.counters().flushes.add(1);
             let at = match delay.deadline_ms(core.now.0) {
                 memcache::Deadline::At(at) => UnixMs(at),
-                _ => core.now,
+                _ => flush::AT_ONCE,
             };
             let form = if noreply {
                 Form::Silent
             } else {
                 Form::MemcacheOk
             };
-            flush::flush_all(session, core, at, form, b"flush_all\r\n")
+            let mut request = core.buffers.take();
+            encode_with_reply(&mut request, raw);
+            let step = flush::flush_all(session, core, at, form, &request);
+            core.buffers.put(request);
+            step
         }
         Request::Version => {
             reply::version(session.ready(&mut core.buffers), VERSION);

@@ -34,7 +34,7 @@ pub(super) fn execute(
         Request::FlushAll => {
             let mut wire = core.buffers.take();
             reply::encode_command(&mut wire, &[b"FLUSHALL"]);
-            let step = flush::flush_all(session, core, core.now, Form::RespOk, &wire);
+            let step = flush::flush_all(session, core, flush::AT_ONCE, Form::RespOk, &wire);
             core.buffers.put(wire);
             step
         }

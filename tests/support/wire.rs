@@ -65,7 +65,7 @@ impl Wire {
     }
 
     /// Tells the other side that nothing more will come; its answers can still be read.
-    pub(crate) fn finish_sending(&mut self) {
+    pub(crate) fn finish_sending(&self) {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 

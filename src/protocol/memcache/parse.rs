@@ -1,7 +1,8 @@
 //! Reading requests.
 //!
-//! Two tiers. `get <key>\r\n`, most of all traffic, is taken in one pass over its bytes. Everything
-//! else goes line first: find the newline, split into words, look at the verb.
+//! Two tiers. `get <key>\r\n` and a plain `set`, most of all traffic, are taken in one pass over
+//! their bytes. Everything else goes line first: find the newline, split into words, look at the
+//! verb.
 //!
 //! Errors are those of memcached 1.6.18, with these exceptions, all of which keep the stream in
 //! step where that version loses it or corrupts the entry:
@@ -53,7 +54,64 @@ pub fn parse<'b>(input: &'b [u8], limits: &Limits) -> Outcome<'b> {
             };
         }
     }
-    parse_line(input, limits)
+    parse_set(input, limits).unwrap_or_else(|| parse_line(input, limits))
+}
+
+/// `set <key> <flags> <exptime> <bytes>\r\n` and its block, all numbers plain; else `None`.
+#[inline]
+fn parse_set<'b>(input: &'b [u8], limits: &Limits) -> Option<Outcome<'b>> {
+    const VERB: &[u8] = b"set ";
+    if !input.starts_with(VERB) {
+        return None;
+    }
+    let key_end = scan::word_end(input, VERB.len());
+    let key = &input[VERB.len()..key_end];
+    if key.is_empty() || key.len() > KEY_BYTES_MAX || input.get(key_end) != Some(&b' ') {
+        return None;
+    }
+    let (flags, at) = plain_number(input, key_end + 1, b' ')?;
+    let (exptime, at) = plain_number(input, at, b' ')?;
+    let (length, at) = plain_number(input, at, b'\r')?;
+    // Fits: nine digits.
+    let length = length as usize;
+    if input.get(at) != Some(&b'\n') || length > limits.value_bytes_max {
+        return None;
+    }
+    let start = at + 1;
+    let end = start + length + CRLF.len();
+    let Some(block) = input.get(start..end) else {
+        return Some(incomplete(end));
+    };
+    let request = Request::Store {
+        verb: StoreVerb::Set,
+        key,
+        flags,
+        exptime: Exptime(exptime.into()),
+        value: block.strip_suffix(CRLF)?,
+        noreply: false,
+    };
+    Some(Parsed::Complete {
+        request,
+        consumed: end,
+    })
+}
+
+/// One to nine digits at `at` with `end` after them, and where what follows begins.
+#[inline]
+fn plain_number(input: &[u8], at: usize, end: u8) -> Option<(u32, usize)> {
+    const DIGITS_MAX: usize = 9;
+    let mut value = 0;
+    for (index, &byte) in input.get(at..)?.iter().take(DIGITS_MAX + 1).enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return (byte == end && index > 0).then_some((value, at + index + 1));
+        }
+        if index == DIGITS_MAX {
+            return None;
+        }
+        value = value * 10 + u32::from(digit);
+    }
+    None
 }
 
 /// Finds the command line's end and reads the line.

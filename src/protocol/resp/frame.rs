@@ -5,8 +5,9 @@
 //! search beats. Anything odd about one (nothing there yet, a sign, a leading zero, many digits)
 //! leaves the fast path.
 //!
-//! Two liberties are Redis's own, kept because whoever sends such frames is used to them: the byte
-//! after a length line's CR and the two bytes after a body are not looked at.
+//! At a NUL in a length line Redis, which searches with `strchr`, waits for ever; here the line is
+//! refused. Two liberties are Redis's own, kept because whoever sends such frames is used to them:
+//! the byte after a length line's CR and the two bytes after a body are not looked at.
 
 use memchr::memchr;
 

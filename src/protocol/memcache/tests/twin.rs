@@ -31,7 +31,6 @@ pub(super) fn naive(input: &[u8]) -> Seen {
             }
         };
     };
-    let consumed = newline + 1;
     let mut line = &input[..newline];
     line = line.strip_suffix(b"\r").unwrap_or(line);
     line = line.split(|&byte| byte == 0).next().unwrap_or_default();
@@ -39,10 +38,15 @@ pub(super) fn naive(input: &[u8]) -> Seen {
         .split(|&byte| byte == b' ')
         .filter(|word| !word.is_empty())
         .collect();
+    let consumed = newline + 1;
+    match words.split_first() {
+        Some((verb, words)) => naive_command(input, consumed, verb, words),
+        None => refused(reply::ERROR, consumed, 0, false, None),
+    }
+}
+
+fn naive_command(input: &[u8], consumed: usize, verb: &[u8], words: &[&[u8]]) -> Seen {
     let error = |reply| refused(reply, consumed, 0, false, None);
-    let Some((&verb, words)) = words.split_first() else {
-        return error(reply::ERROR);
-    };
     let noreply = words.last() == Some(&b"noreply".as_slice());
     let error_unless = |reply: &'static [u8]| error(if noreply { b"" } else { reply });
     let long = |key: &[u8]| key.len() > 250;
@@ -95,6 +99,21 @@ pub(super) fn naive(input: &[u8]) -> Seen {
                 noreply,
             }),
         },
+        _ => naive_other(consumed, verb, words, noreply),
+    }
+}
+
+fn naive_other(consumed: usize, verb: &[u8], words: &[&[u8]], noreply: bool) -> Seen {
+    let error = |reply| refused(reply, consumed, 0, false, None);
+    let error_unless = |reply: &'static [u8]| error(if noreply { b"" } else { reply });
+    let complete = |request| completed(request, consumed);
+    match (verb, words) {
+        // Known, but with too few or too many words.
+        (
+            b"get" | b"gets" | b"gat" | b"gats" | b"set" | b"add" | b"append" | b"cas" | b"incr"
+            | b"decr" | b"touch",
+            _,
+        ) => error(reply::ERROR),
         (b"flush_all", [] | [_] | [_, _]) => {
             let given = words.len() - usize::from(noreply && words.len() == 1);
             let time = if given == 0 { b"0" } else { words[0] };
@@ -117,7 +136,7 @@ pub(super) fn naive(input: &[u8]) -> Seen {
         (b"quit", _) => complete(Request::Quit),
         (b"replace" | b"prepend" | b"bget" | b"flush_all" | b"verbosity", _) => error(reply::ERROR),
         _ => {
-            let last = words.iter().take(22).next_back().unwrap_or(&verb);
+            let last = words.iter().take(22).next_back().copied().unwrap_or(verb);
             let others = b"gsacidt".contains(&verb[0]) || (verb[0] == b'm' && verb.len() == 2);
             if last.starts_with(b"HTTP/") && !others && verb.len() > 1 {
                 refused(b"", consumed, 0, true, None)

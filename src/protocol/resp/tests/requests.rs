@@ -25,16 +25,14 @@ fn read(command: &str, with: impl FnOnce(Result<Request<'_>, String>)) {
 }
 
 #[test]
-fn requests_are_given_their_meaning() {
-    let set = |expiry, condition, get| {
-        let (key, value) = (b"k".as_slice(), b"v".as_slice());
-        Request::Set {
-            key,
-            value,
-            expiry,
-            condition,
-            get,
-        }
+fn commands_about_keys_are_given_their_meaning() {
+    let (key, value) = (b"k".as_slice(), b"v".as_slice());
+    let set = |expiry, condition, get| Request::Set {
+        key,
+        value,
+        expiry,
+        condition,
+        get,
     };
     let expire = |in_ms, condition| Request::Expire {
         key: b"k",
@@ -42,15 +40,6 @@ fn requests_are_given_their_meaning() {
         condition,
     };
     let incr = |delta| Request::IncrBy { key: b"k", delta };
-    let hello = |version, setname, auth| Request::Hello {
-        version,
-        setname,
-        auth,
-    };
-    let auth = Credentials {
-        username: b"u",
-        password: b"p",
-    };
     use {Condition as C, ExpireCondition as X, SetExpiry as S};
     let table = [
         ("gEt k", Request::Get { key: b"k" }),
@@ -69,20 +58,8 @@ fn requests_are_given_their_meaning() {
         ),
         ("setex k 3 v", set(S::InMs(3000), C::Always, false)),
         ("psetex k 3 v", set(S::InMs(3), C::Always, false)),
-        (
-            "SETNX k v",
-            Request::SetNx {
-                key: b"k",
-                value: b"v",
-            },
-        ),
-        (
-            "getset k v",
-            Request::GetSet {
-                key: b"k",
-                value: b"v",
-            },
-        ),
+        ("SETNX k v", Request::SetNx { key, value }),
+        ("getset k v", Request::GetSet { key, value }),
         ("getdel k", Request::GetDel { key: b"k" }),
         ("expire k -1", expire(-1000, X::Always)),
         ("expire k 1 nx NX", expire(1000, X::Absent)),
@@ -97,13 +74,27 @@ fn requests_are_given_their_meaning() {
         ("decr k", incr(-1)),
         ("incrby k -9223372036854775808", incr(i64::MIN)),
         ("decrby k 5", incr(-5)),
-        (
-            "append k v",
-            Request::Append {
-                key: b"k",
-                value: b"v",
-            },
-        ),
+        ("append k v", Request::Append { key, value }),
+    ];
+    for (command, expected) in table {
+        read(command, |request| {
+            assert_eq!(request, Ok(expected), "{command}")
+        });
+    }
+}
+
+#[test]
+fn other_commands_are_given_their_meaning() {
+    let hello = |version, setname, auth| Request::Hello {
+        version,
+        setname,
+        auth,
+    };
+    let auth = Credentials {
+        username: b"u",
+        password: b"p",
+    };
+    let table = [
         ("flushall ASYNC", Request::FlushAll),
         ("flushdb", Request::FlushAll),
         ("ping", Request::Ping { message: None }),
@@ -193,160 +184,164 @@ fn mistakes_are_answered_as_redis_answers_them() {
     let table = [
         (unknown_long.as_str(), unknown_shown.as_str()),
         (&long, &long_name),
-        (
-            "",
-            "-ERR unknown command '', with args beginning with: \r\n",
-        ),
-        (
-            "a\0b c\0d",
-            "-ERR unknown command 'a', with args beginning with: 'c' \r\n",
-        ),
-        (
-            "client FOO",
-            "-ERR unknown subcommand 'FOO'. Try CLIENT HELP.\r\n",
-        ),
-        (
-            "Command foo",
-            "-ERR unknown subcommand 'foo'. Try COMMAND HELP.\r\n",
-        ),
-        ("post / HTTP/1.1", ""),
-        ("Host: x", ""),
-        (
-            "get",
-            "-ERR wrong number of arguments for 'get' command\r\n",
-        ),
-        (
-            "GET a b",
-            "-ERR wrong number of arguments for 'get' command\r\n",
-        ),
-        (
-            "client",
-            "-ERR wrong number of arguments for 'client' command\r\n",
-        ),
-        (
-            "client SETNAME",
-            "-ERR wrong number of arguments for 'client|setname' command\r\n",
-        ),
-        (
-            "config get",
-            "-ERR wrong number of arguments for 'config|get' command\r\n",
-        ),
-        (
-            "command count x",
-            "-ERR wrong number of arguments for 'command|count' command\r\n",
-        ),
-        (
-            "mset a b c",
-            "-ERR wrong number of arguments for 'mset' command\r\n",
-        ),
-        (
-            "ping a b",
-            "-ERR wrong number of arguments for 'ping' command\r\n",
-        ),
-        ("command list x", "-ERR syntax error\r\n"),
-        ("set k v nx xx", "-ERR syntax error\r\n"),
-        ("set k v ex", "-ERR syntax error\r\n"),
-        ("set k v ex 1 px 1", "-ERR syntax error\r\n"),
-        ("set k v ex 1 keepttl", "-ERR syntax error\r\n"),
-        ("set k v keepttl ex 1", "-ERR syntax error\r\n"),
-        ("set k v ex x foo", "-ERR syntax error\r\n"),
-        ("flushall sync x", "-ERR syntax error\r\n"),
-        ("flushdb x", "-ERR syntax error\r\n"),
-        (
-            "set k v ex x",
-            "-ERR value is not an integer or out of range\r\n",
-        ),
-        (
-            "set k v ex 0",
-            "-ERR invalid expire time in 'set' command\r\n",
-        ),
-        (
-            "set k v px -5",
-            "-ERR invalid expire time in 'set' command\r\n",
-        ),
-        (
-            "set k v ex 9223372036854775807",
-            "-ERR invalid expire time in 'set' command\r\n",
-        ),
-        (
-            "set k v px 9223372036854775807",
-            "-ERR invalid expire time in 'set' command\r\n",
-        ),
-        (
-            "setex k 0 v",
-            "-ERR invalid expire time in 'setex' command\r\n",
-        ),
-        (
-            "psetex k x v",
-            "-ERR value is not an integer or out of range\r\n",
-        ),
-        ("expire k x foo", "-ERR Unsupported option foo\r\n"),
-        ("expire k 1 foo\r\n", "-ERR Unsupported option foo\r\n"),
-        (
-            "expire k 1 nx xx",
-            "-ERR NX and XX, GT or LT options at the same time are not compatible\r\n",
-        ),
-        (
-            "expire k 1 lt gt",
-            "-ERR GT and LT options at the same time are not compatible\r\n",
-        ),
-        (
-            "expire k x",
-            "-ERR value is not an integer or out of range\r\n",
-        ),
-        (
-            "expire k 9223372036854775807",
-            "-ERR invalid expire time in 'expire' command\r\n",
-        ),
-        (
-            "expire k -9223372036854775808",
-            "-ERR invalid expire time in 'expire' command\r\n",
-        ),
-        (
-            "pexpire k 9223372036854775807",
-            "-ERR invalid expire time in 'pexpire' command\r\n",
-        ),
-        (
-            "incrby k x",
-            "-ERR value is not an integer or out of range\r\n",
-        ),
-        (
-            "decrby k -9223372036854775808",
-            "-ERR decrement would overflow\r\n",
-        ),
-        (
-            "hello x",
-            "-ERR Protocol version is not an integer or out of range\r\n",
-        ),
-        ("hello 4", "-NOPROTO unsupported protocol version\r\n"),
-        ("hello 3 foo", "-ERR Syntax error in HELLO option 'foo'\r\n"),
-        (
-            "hello 3 auth x",
-            "-ERR Syntax error in HELLO option 'auth'\r\n",
-        ),
-        (
-            "hello 3 setname",
-            "-ERR Syntax error in HELLO option 'setname'\r\n",
-        ),
-        (
-            "client setname a\tb",
-            "-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
-        ),
-        (
-            "select x",
-            "-ERR value is not an integer or out of range\r\n",
-        ),
-        (
-            "select 99999999999",
-            "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n",
-        ),
     ];
-    for (command, line) in table {
+    for (command, line) in table.iter().chain(MISTAKES) {
         read(command, |request| {
-            assert_eq!(request, Err(line.to_owned()), "{command}")
+            assert_eq!(request, Err((*line).to_owned()), "{command}")
         });
     }
 }
+
+/// Commands, and the lines Redis 7.0.15 was seen to answer; nothing where it closes.
+const MISTAKES: &[(&str, &str)] = &[
+    (
+        "",
+        "-ERR unknown command '', with args beginning with: \r\n",
+    ),
+    (
+        "a\0b c\0d",
+        "-ERR unknown command 'a', with args beginning with: 'c' \r\n",
+    ),
+    (
+        "client FOO",
+        "-ERR unknown subcommand 'FOO'. Try CLIENT HELP.\r\n",
+    ),
+    (
+        "Command foo",
+        "-ERR unknown subcommand 'foo'. Try COMMAND HELP.\r\n",
+    ),
+    ("post / HTTP/1.1", ""),
+    ("Host: x", ""),
+    (
+        "get",
+        "-ERR wrong number of arguments for 'get' command\r\n",
+    ),
+    (
+        "GET a b",
+        "-ERR wrong number of arguments for 'get' command\r\n",
+    ),
+    (
+        "client",
+        "-ERR wrong number of arguments for 'client' command\r\n",
+    ),
+    (
+        "client SETNAME",
+        "-ERR wrong number of arguments for 'client|setname' command\r\n",
+    ),
+    (
+        "config get",
+        "-ERR wrong number of arguments for 'config|get' command\r\n",
+    ),
+    (
+        "command count x",
+        "-ERR wrong number of arguments for 'command|count' command\r\n",
+    ),
+    (
+        "mset a b c",
+        "-ERR wrong number of arguments for 'mset' command\r\n",
+    ),
+    (
+        "ping a b",
+        "-ERR wrong number of arguments for 'ping' command\r\n",
+    ),
+    ("command list x", "-ERR syntax error\r\n"),
+    ("set k v nx xx", "-ERR syntax error\r\n"),
+    ("set k v ex", "-ERR syntax error\r\n"),
+    ("set k v ex 1 px 1", "-ERR syntax error\r\n"),
+    ("set k v ex 1 keepttl", "-ERR syntax error\r\n"),
+    ("set k v keepttl ex 1", "-ERR syntax error\r\n"),
+    ("set k v ex x foo", "-ERR syntax error\r\n"),
+    ("flushall sync x", "-ERR syntax error\r\n"),
+    ("flushdb x", "-ERR syntax error\r\n"),
+    (
+        "set k v ex x",
+        "-ERR value is not an integer or out of range\r\n",
+    ),
+    (
+        "set k v ex 0",
+        "-ERR invalid expire time in 'set' command\r\n",
+    ),
+    (
+        "set k v px -5",
+        "-ERR invalid expire time in 'set' command\r\n",
+    ),
+    (
+        "set k v ex 9223372036854775807",
+        "-ERR invalid expire time in 'set' command\r\n",
+    ),
+    (
+        "set k v px 9223372036854775807",
+        "-ERR invalid expire time in 'set' command\r\n",
+    ),
+    (
+        "setex k 0 v",
+        "-ERR invalid expire time in 'setex' command\r\n",
+    ),
+    (
+        "psetex k x v",
+        "-ERR value is not an integer or out of range\r\n",
+    ),
+    ("expire k x foo", "-ERR Unsupported option foo\r\n"),
+    ("expire k 1 foo\r\n", "-ERR Unsupported option foo\r\n"),
+    (
+        "expire k 1 nx xx",
+        "-ERR NX and XX, GT or LT options at the same time are not compatible\r\n",
+    ),
+    (
+        "expire k 1 lt gt",
+        "-ERR GT and LT options at the same time are not compatible\r\n",
+    ),
+    (
+        "expire k x",
+        "-ERR value is not an integer or out of range\r\n",
+    ),
+    (
+        "expire k 9223372036854775807",
+        "-ERR invalid expire time in 'expire' command\r\n",
+    ),
+    (
+        "expire k -9223372036854775808",
+        "-ERR invalid expire time in 'expire' command\r\n",
+    ),
+    (
+        "pexpire k 9223372036854775807",
+        "-ERR invalid expire time in 'pexpire' command\r\n",
+    ),
+    (
+        "incrby k x",
+        "-ERR value is not an integer or out of range\r\n",
+    ),
+    (
+        "decrby k -9223372036854775808",
+        "-ERR decrement would overflow\r\n",
+    ),
+    (
+        "hello x",
+        "-ERR Protocol version is not an integer or out of range\r\n",
+    ),
+    ("hello 4", "-NOPROTO unsupported protocol version\r\n"),
+    ("hello 3 foo", "-ERR Syntax error in HELLO option 'foo'\r\n"),
+    (
+        "hello 3 auth x",
+        "-ERR Syntax error in HELLO option 'auth'\r\n",
+    ),
+    (
+        "hello 3 setname",
+        "-ERR Syntax error in HELLO option 'setname'\r\n",
+    ),
+    (
+        "client setname a\tb",
+        "-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
+    ),
+    (
+        "select x",
+        "-ERR value is not an integer or out of range\r\n",
+    ),
+    (
+        "select 99999999999",
+        "-ERR value is out of range, value must between -2147483648 and 2147483647\r\n",
+    ),
+];
 
 #[rustfmt::skip]
 const WORDS: &[&[u8]] = &[
