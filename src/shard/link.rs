@@ -77,7 +77,7 @@ impl Link {
 
     /// Whether time must be watched: a connection is missing or an answer is.
     pub(super) fn needs_tick(&self) -> bool {
-        !matches!(self.state, State::Up { .. }) || self.pipeline.in_flight() > 0
+        !matches!(self.state, State::Up { .. }) || self.pipeline.in_flight() > 0 || self.refused
     }
 
     /// Connects if it is time to. The new connection's token, if one was started.
@@ -124,10 +124,11 @@ impl Link {
     /// Gives the connection up. Its token is to be closed, its requests are to be
     /// [abandoned](Pipeline::abandon); invalidations stay and are sent again.
     ///
-    /// A connection that stood is made again at once; who failed to connect waits.
+    /// A connection that stood is made again at once; who failed to connect, or refuses deletes,
+    /// waits.
     pub(super) fn disconnect(&mut self, now: UnixMs) -> Option<Token> {
         let token = self.token();
-        if matches!(self.state, State::Up { .. }) {
+        if matches!(self.state, State::Up { .. }) && !self.refused {
             self.state = State::Down { retry_at: now };
         } else {
             self.back_off(now);
