@@ -18,6 +18,7 @@ const KEY_COUNT: usize = 12;
 fn every_written_key_is_deleted_on_its_server_whatever_breaks() {
     for_each_seed(80, |seed| {
         let (mut fleet, protocol) = fleet(seed);
+        const WRITE_COUNT: usize = 150;
         let clients: Vec<ClientId> = (0..4)
             .map(|_| {
                 let shard = fleet.rng.below(fleet.shard_count());
@@ -28,7 +29,7 @@ fn every_written_key_is_deleted_on_its_server_whatever_breaks() {
         let refuses = fleet.rng.below(300) as u32;
         set_refusals(&fleet, refuses);
         let mut written: HashMap<usize, u64> = HashMap::new();
-        for _ in 0..150 {
+        for _ in 0..WRITE_COUNT {
             if fleet.rng.chance(60) {
                 trouble(&mut fleet);
             }
@@ -48,8 +49,7 @@ fn every_written_key_is_deleted_on_its_server_whatever_breaks() {
                 .all(|(key, at)| deleted_at(fleet, *key) > Some(*at))
         });
         assert!(is_done, "not every write was followed by a delete");
-        let (good, bad) = acks(&mut fleet, &clients, protocol);
-        assert_eq!((good, bad), (150, 0), "a write is answered at once");
+        expect_acks(&mut fleet, &clients, protocol, WRITE_COUNT);
         clients.iter().for_each(|client| fleet.world.close(*client));
         fleet.check_end();
     });
@@ -109,13 +109,7 @@ fn a_drain_keeps_its_promises() {
         for key in 0..KEY_COUNT {
             write(&mut fleet, client, protocol, key);
         }
-        let clients = [client];
-        let mut answered = 0;
-        let is_answered = fleet.run_until(PATIENCE_MS, |fleet| {
-            answered += acks(fleet, &clients, protocol).0;
-            answered == KEY_COUNT
-        });
-        assert!(is_answered);
+        expect_acks(&mut fleet, &[client], protocol, KEY_COUNT);
         fleet.stop();
         assert!(fleet.run_until(PATIENCE_MS, |fleet| fleet.has_ended()));
         fleet.run_until_idle();
@@ -151,24 +145,26 @@ fn write(fleet: &mut Fleet, client: ClientId, protocol: Protocol, key: usize) {
     fleet.world.send(client, &request);
 }
 
-/// Writes answered well, and with an error, since the last look.
-fn acks(fleet: &mut Fleet, clients: &[ClientId], protocol: Protocol) -> (usize, usize) {
-    let mut counts = (0, 0);
-    for client in clients {
-        let received = fleet.world.take_received(*client);
-        for line in received.split_inclusive(|byte| *byte == b'\n') {
-            let is_good = match protocol {
-                Protocol::Memcache => line == b"STORED\r\n" || line == b"DELETED\r\n",
-                Protocol::Resp => line == b"+OK\r\n" || line == b":1\r\n",
-            };
-            if is_good {
-                counts.0 += 1;
-            } else {
-                counts.1 += 1;
+/// Waits for the answers to `count` writes, all of which must be good.
+fn expect_acks(fleet: &mut Fleet, clients: &[ClientId], protocol: Protocol, count: usize) {
+    let mut received = vec![Vec::new(); clients.len()];
+    let mut good_count = 0;
+    let is_answered = fleet.run_until(PATIENCE_MS, |fleet| {
+        for (client, received) in clients.iter().zip(&mut received) {
+            received.extend(fleet.world.take_received(*client));
+            while let Some(end) = received.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = received.drain(..=end).collect();
+                let good: [&[u8]; 2] = match protocol {
+                    Protocol::Memcache => [b"STORED\r\n", b"DELETED\r\n"],
+                    Protocol::Resp => [b"+OK\r\n", b":1\r\n"],
+                };
+                assert!(good.contains(&&line[..]), "{}", line.escape_ascii());
+                good_count += 1;
             }
         }
-    }
-    counts
+        good_count == count
+    });
+    assert!(is_answered, "{good_count} of {count} writes are answered");
 }
 
 fn name(key: usize) -> String {
