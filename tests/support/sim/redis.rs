@@ -106,7 +106,12 @@ impl Redis {
 
     fn incr(&mut self, key: &[u8], delta: i64, out: &mut Vec<u8>) {
         let old = self.items.get(key).map_or(Some(0), |value| number(value));
-        let Some(old) = old else {
+        // Redis knows a number by its shortest form only.
+        let is_short = |old: &i64| {
+            let text = self.items.get(key);
+            text.is_none_or(|text| *text == old.to_string().as_bytes())
+        };
+        let Some(old) = old.filter(is_short) else {
             let line = b"-ERR value is not an integer or out of range\r\n";
             return out.extend_from_slice(line);
         };
