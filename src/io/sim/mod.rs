@@ -20,6 +20,7 @@
 mod faults;
 mod ring;
 mod rng;
+mod servers;
 mod world;
 
 use std::{

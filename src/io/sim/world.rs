@@ -1,8 +1,8 @@
 //! What there is in a simulated world, and what can happen to it.
 
-use std::{cell::RefCell, collections::VecDeque, fmt, net::SocketAddr, rc::Rc};
+use std::collections::VecDeque;
 
-use super::{Faults, ServerState, SimRng, SimServer};
+use super::{Faults, SimRng, servers::Server};
 use crate::{
     io::{Errno, ListenerId, Token, token::SocketTable},
     store::UnixMs,
@@ -18,8 +18,8 @@ pub(super) struct World {
     pub(super) now: UnixMs,
     pub(super) faults: Faults,
     pub(super) shards: Vec<ShardSide>,
-    remotes: Vec<Remote>,
-    servers: Vec<Server>,
+    pub(super) remotes: Vec<Remote>,
+    pub(super) servers: Vec<Server>,
 }
 
 /// What the kernel keeps for one shard.
@@ -81,13 +81,13 @@ pub(super) enum Receiving {
 pub(super) struct Remote {
     pub(super) shard: usize,
     /// The server it belongs to; none for a client.
-    server: Option<usize>,
+    pub(super) server: Option<usize>,
     /// Sent by it and not yet received by the shard.
     pub(super) to_shard: VecDeque<u8>,
     /// What comes after that: the end of its bytes, or an error.
     pub(super) end: Option<Option<Errno>>,
     /// Nothing of it is delivered for now.
-    is_held: bool,
+    pub(super) is_held: bool,
     /// Sent by the shard, and not looked at.
     pub(super) received: Vec<u8>,
     /// Bytes it still takes.
@@ -96,13 +96,6 @@ pub(super) struct Remote {
     pub(super) is_gone: bool,
     /// The shard has closed its socket.
     pub(super) is_closed: bool,
-}
-
-struct Server {
-    address: SocketAddr,
-    model: Rc<RefCell<dyn SimServer>>,
-    state: ServerState,
-    connections: Vec<usize>,
 }
 
 impl World {
@@ -121,7 +114,7 @@ impl World {
         &mut self.remotes[remote]
     }
 
-    fn add_remote(&mut self, shard: usize, server: Option<usize>) -> usize {
+    pub(super) fn add_remote(&mut self, shard: usize, server: Option<usize>) -> usize {
         self.remotes.push(Remote {
             shard,
             server,
@@ -170,78 +163,6 @@ impl World {
         remote.is_gone = true;
     }
 
-    pub(super) fn serve(&mut self, address: SocketAddr, model: Rc<RefCell<dyn SimServer>>) {
-        self.servers.push(Server {
-            address,
-            model,
-            state: ServerState::Up,
-            connections: Vec::new(),
-        });
-    }
-
-    pub(super) fn set_server(&mut self, address: SocketAddr, state: ServerState) {
-        if let Some(server) = self.server_at(address) {
-            self.servers[server].state = state;
-        }
-    }
-
-    fn server_at(&self, address: SocketAddr) -> Option<usize> {
-        self.servers
-            .iter()
-            .position(|server| server.address == address)
-    }
-
-    pub(super) fn break_connections(&mut self, address: SocketAddr) {
-        let Some(server) = self.server_at(address) else {
-            return;
-        };
-        for connection in std::mem::take(&mut self.servers[server].connections) {
-            self.forget(server, connection);
-            self.reset(connection);
-        }
-    }
-
-    fn forget(&mut self, server: usize, connection: usize) {
-        self.servers[server].model.borrow_mut().closed(connection);
-    }
-
-    pub(super) fn hold_answers(&mut self, address: SocketAddr, shard: usize, is_held: bool) {
-        let server = self.server_at(address);
-        self.remotes
-            .iter_mut()
-            .filter(|remote| remote.server.is_some() && remote.server == server)
-            .filter(|remote| remote.shard == shard)
-            .for_each(|remote| remote.is_held = is_held);
-    }
-
-    /// A connection to what stands at `address`, if something does; how it goes shows later.
-    pub(super) fn connect_server(&mut self, shard: usize, address: SocketAddr) -> usize {
-        let server = self.server_at(address);
-        self.add_remote(shard, server)
-    }
-
-    /// What becomes of a connect; `None` as long as it hangs.
-    pub(super) fn connect_result(&mut self, remote: usize) -> Result<(), Errno> {
-        let state = self.remotes[remote]
-            .server
-            .map(|server| self.servers[server].state);
-        let is_refused = matches!(state, None | Some(ServerState::Refusing))
-            || self.rng.chance(self.faults.connect_failure);
-        if is_refused {
-            return Err(Errno(libc::ECONNREFUSED));
-        }
-        if let Some(server) = self.remotes[remote].server {
-            self.servers[server].connections.push(remote);
-        }
-        Ok(())
-    }
-
-    fn connect_hangs(&self, remote: usize) -> bool {
-        self.remotes[remote]
-            .server
-            .is_some_and(|server| self.servers[server].state == ServerState::Unreachable)
-    }
-
     pub(super) fn wake(&mut self, shard: usize) {
         self.shards[shard].is_woken = true;
     }
@@ -252,84 +173,6 @@ impl World {
 
     pub(super) fn buffers_out(&self, shard: usize) -> usize {
         self.shards[shard].buffers_out
-    }
-
-    /// Lets every server that is up read of each connection, and answer.
-    pub(super) fn step(&mut self) {
-        for server in 0..self.servers.len() {
-            if matches!(
-                self.servers[server].state,
-                ServerState::Hanging | ServerState::Unreachable
-            ) {
-                continue;
-            }
-            let mut connections = self.servers[server].connections.clone();
-            self.rng.shuffle(&mut connections);
-            for connection in connections {
-                self.answer(server, connection);
-            }
-        }
-    }
-
-    fn answer(&mut self, server: usize, connection: usize) {
-        let Self {
-            rng,
-            faults,
-            remotes,
-            servers,
-            ..
-        } = self;
-        let remote = &mut remotes[connection];
-        if remote.received.is_empty() {
-            // What was on its way when the shard closed is read first.
-            if remote.is_closed {
-                servers[server]
-                    .connections
-                    .retain(|other| *other != connection);
-                self.forget(server, connection);
-            }
-            return;
-        }
-        if rng.chance(faults.delay) {
-            return;
-        }
-        let count = cut(rng, faults, remote.received.len());
-        let bytes: Vec<u8> = remote.received.drain(..count).collect();
-        let mut out = Vec::new();
-        servers[server]
-            .model
-            .borrow_mut()
-            .received(connection, &bytes, &mut out);
-        let breaks = rng.chance(faults.backend_reset);
-        if breaks {
-            out.truncate(rng.below(out.len() + 1));
-        }
-        if !remote.is_closed {
-            remote.to_shard.extend(&out);
-        }
-        if breaks {
-            let is_polite = rng.chance(500);
-            servers[server]
-                .connections
-                .retain(|other| *other != connection);
-            self.forget(server, connection);
-            if is_polite {
-                self.leave(connection);
-            } else {
-                self.reset(connection);
-            }
-        }
-    }
-
-    pub(super) fn is_busy(&self) -> bool {
-        self.servers.iter().any(|server| {
-            let is_up = matches!(server.state, ServerState::Up | ServerState::Refusing);
-            is_up
-                && server
-                    .connections
-                    .iter()
-                    .any(|connection| !self.remotes[*connection].received.is_empty())
-        })
     }
 
     pub(super) fn is_ready(&mut self, shard: usize) -> bool {
@@ -431,14 +274,5 @@ impl ShardSide {
         });
         self.open.push(token);
         token
-    }
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("address", &self.address)
-            .field("state", &self.state)
-            .finish_non_exhaustive()
     }
 }
