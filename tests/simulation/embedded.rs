@@ -16,7 +16,7 @@ const PROTOCOLS: [Protocol; 2] = [Protocol::Memcache, Protocol::Resp];
 
 #[test]
 fn every_byte_of_every_reply_is_as_it_must_be() {
-    for_each_seed(40, |seed| {
+    for_each_seed(600, |seed| {
         let mut fleet = fleet(seed);
         let mut clients: Vec<Exact> = (0..6)
             .map(|number| {
@@ -68,7 +68,7 @@ pub(crate) fn finish(fleet: &mut Fleet, mut clients: Vec<Exact>) {
 
 #[test]
 fn shared_keys_are_linearizable() {
-    for_each_seed(40, |seed| {
+    for_each_seed(1000, |seed| {
         let mut fleet = fleet(seed);
         let mut callers: Vec<(Caller, Protocol)> = (0..8)
             .map(|number| {
@@ -151,7 +151,7 @@ pub(crate) fn check_histories(callers: &[Caller], is_explained: impl Fn(&[Operat
 #[test]
 fn a_drain_answers_what_has_arrived() {
     const DRAIN_MS_MAX: u64 = 10_000;
-    for_each_seed(60, |seed| {
+    for_each_seed(1000, |seed| {
         let mut fleet = fleet(seed);
         let mut clients: Vec<Exact> = (0..6)
             .map(|number| {
@@ -181,7 +181,7 @@ fn a_drain_answers_what_has_arrived() {
 /// A client that never reads is closed in the end, and holds nobody else up.
 #[test]
 fn a_client_that_does_not_read_is_closed() {
-    for_each_seed(5, |seed| {
+    for_each_seed(20, |seed| {
         let mut fleet = fleet(seed);
         let mut stalled = Exact::connect(&fleet, 0, 0, Protocol::Memcache);
         let mut other = Exact::connect(&fleet, 1, 0, Protocol::Resp);

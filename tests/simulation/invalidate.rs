@@ -16,7 +16,7 @@ const KEY_COUNT: usize = 12;
 
 #[test]
 fn every_written_key_is_deleted_on_its_server_whatever_breaks() {
-    for_each_seed(80, |seed| {
+    for_each_seed(1500, |seed| {
         let (mut fleet, protocol) = fleet(seed);
         const WRITE_COUNT: usize = 150;
         let clients: Vec<ClientId> = (0..4)
@@ -101,7 +101,7 @@ fn a_full_queue_is_an_error_and_no_loss() {
 /// A shard that is told to stop sends the deletes that it has promised.
 #[test]
 fn a_drain_keeps_its_promises() {
-    for_each_seed(30, |seed| {
+    for_each_seed(300, |seed| {
         let (mut fleet, protocol) = fleet(seed);
         connect_all(&mut fleet);
         let shard = fleet.rng.below(fleet.shard_count());
@@ -118,15 +118,11 @@ fn a_drain_keeps_its_promises() {
 }
 
 fn fleet(seed: u64) -> (Fleet, Protocol) {
-    let protocol = if seed % 2 == 0 {
-        Protocol::Memcache
-    } else {
-        Protocol::Resp
-    };
+    let protocol = [Protocol::Memcache, Protocol::Resp][seed as usize % 2];
     let pool = PoolSetup {
         protocol,
         write: WritePolicy::Invalidate,
-        l1_ms: (seed / 2 % 2 == 0).then_some(60_000),
+        l1_ms: [Some(60_000), None][seed as usize / 2 % 2],
         server_count: 1 + seed as usize / 3 % 3,
     };
     let fleet = Fleet::new(seed, &Setup::pool(1 + seed as usize % 3, pool));

@@ -11,7 +11,7 @@ use crate::sim::{Backend, Fleet, PoolSetup, Setup, address};
 
 #[test]
 fn overlapping_misses_of_a_key_ask_its_server_once() {
-    for_each_seed(20, |seed| {
+    for_each_seed(200, |seed| {
         let mut fleet = fleet(seed, 3);
         put(&fleet, "key", "old");
         for shard in 0..3 {
@@ -37,7 +37,7 @@ fn overlapping_misses_of_a_key_ask_its_server_once() {
 /// The fill has read the old value, its reply is late, and meanwhile the write is on its way.
 #[test]
 fn a_fill_that_crosses_a_write_is_not_kept() {
-    for_each_seed(30, |seed| {
+    for_each_seed(300, |seed| {
         let mut fleet = fleet(seed, 1 + seed as usize % 3);
         let shard_count = fleet.shard_count();
         put(&fleet, "key", "old");
@@ -67,7 +67,7 @@ fn a_fill_that_crosses_a_write_is_not_kept() {
 /// The flush goes over another connection than the fill, so their replies may cross.
 #[test]
 fn a_fill_that_crosses_a_flush_is_not_kept() {
-    for_each_seed(30, |seed| {
+    for_each_seed(300, |seed| {
         let mut fleet = fleet(seed, 2);
         let names: Vec<String> = (0..4).map(|number| format!("key{number}")).collect();
         names.iter().for_each(|name| put(&fleet, name, "old"));
@@ -97,7 +97,7 @@ fn a_fill_that_crosses_a_flush_is_not_kept() {
 /// A flush in a pipeline takes effect between what stands before and behind it.
 #[test]
 fn a_flush_keeps_its_place_in_a_pipeline() {
-    for_each_seed(40, |seed| {
+    for_each_seed(300, |seed| {
         let mut fleet = fleet(seed, 1 + seed as usize % 3);
         let shard = fleet.rng.below(fleet.shard_count());
         let client = client(&fleet, shard);

@@ -14,7 +14,7 @@ use crate::sim::{Fleet, PoolSetup, Setup, address};
 
 #[test]
 fn every_byte_of_every_reply_is_as_a_server_alone_would_say() {
-    for_each_seed(40, |seed| {
+    for_each_seed(600, |seed| {
         let (mut fleet, protocol) = fleet(seed);
         connect_all(&mut fleet);
         let mut clients: Vec<Exact> = (0..6)
@@ -33,7 +33,7 @@ fn every_byte_of_every_reply_is_as_a_server_alone_would_say() {
 /// With faults too: a write that ended in an error may have been done at any time since.
 #[test]
 fn shared_keys_are_linearizable_whatever_breaks() {
-    for_each_seed(80, |seed| {
+    for_each_seed(1500, |seed| {
         let (mut fleet, protocol) = fleet(seed);
         let mut callers: Vec<Caller> = (0..6)
             .map(|_| {
@@ -98,11 +98,11 @@ pub(crate) fn trouble(fleet: &mut Fleet) {
 #[test]
 fn a_sum_with_a_failed_part_is_an_error_and_nothing_is_lost() {
     const KEYS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
-    for_each_seed(60, |seed| {
+    for_each_seed(300, |seed| {
         let pool = PoolSetup {
             protocol: Protocol::Resp,
             write: WritePolicy::Through,
-            l1_ms: (seed % 2 == 0).then_some(60_000),
+            l1_ms: [Some(60_000), None][seed as usize % 2],
             server_count: 2,
         };
         let mut fleet = Fleet::new(seed, &Setup::pool(1 + seed as usize % 3, pool));
@@ -154,11 +154,7 @@ pub(crate) fn connect_all(fleet: &mut Fleet) {
 
 /// Both protocols, with and without an L1, with one to three servers and shards.
 fn fleet(seed: u64) -> (Fleet, Protocol) {
-    let protocol = if seed % 2 == 0 {
-        Protocol::Memcache
-    } else {
-        Protocol::Resp
-    };
+    let protocol = [Protocol::Memcache, Protocol::Resp][seed as usize % 2];
     let pool = PoolSetup {
         protocol,
         write: WritePolicy::Through,
