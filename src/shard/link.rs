@@ -24,7 +24,7 @@ enum State {
     /// The kernel is at it; requests queue up meanwhile.
     Connecting { token: Token, since: UnixMs },
     /// Connected.
-    Up { token: Token },
+    Up { token: Token, since: UnixMs },
 }
 
 /// A backend server and this shard's connection to it.
@@ -71,7 +71,7 @@ impl Link {
     pub(super) fn token(&self) -> Option<Token> {
         match self.state {
             State::Down { .. } => None,
-            State::Connecting { token, .. } | State::Up { token } => Some(token),
+            State::Connecting { token, .. } | State::Up { token, .. } => Some(token),
         }
     }
 
@@ -103,8 +103,7 @@ impl Link {
     /// The connect succeeded.
     pub(super) fn connected(&mut self, now: UnixMs) {
         if let State::Connecting { token, .. } = self.state {
-            self.state = State::Up { token };
-            self.backoff_ms = RECONNECT_MS_MIN;
+            self.state = State::Up { token, since: now };
             self.pump_invalidations(now);
         }
     }
@@ -124,13 +123,15 @@ impl Link {
     /// Gives the connection up. Its token is to be closed, its requests are to be
     /// [abandoned](Pipeline::abandon); invalidations stay and are sent again.
     ///
-    /// A connection that stood is made again at once; who failed to connect waits.
+    /// A connection that stood for a while is made again at once; else the pauses grow.
     pub(super) fn disconnect(&mut self, now: UnixMs) -> Option<Token> {
         let token = self.token();
-        if matches!(self.state, State::Up { .. }) {
-            self.state = State::Down { retry_at: now };
-        } else {
-            self.back_off(now);
+        match self.state {
+            State::Up { since, .. } if now.0.saturating_sub(since.0) >= RECONNECT_MS_MAX => {
+                self.backoff_ms = RECONNECT_MS_MIN;
+                self.state = State::Down { retry_at: now };
+            }
+            _ => self.back_off(now),
         }
         self.is_sending = false;
         self.refused = false;
@@ -165,7 +166,7 @@ impl Link {
 
     /// Sends what has been added, unless a send is under way.
     pub(super) fn flush(&mut self, io: &mut impl Io, buffers: &mut BufferPool) {
-        if let State::Up { token } = self.state
+        if let State::Up { token, .. } = self.state
             && !self.is_sending
             && self.pipeline.has_output()
         {
