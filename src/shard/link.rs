@@ -13,7 +13,7 @@ use crate::{
     config::Protocol,
     io::{Io, Token},
     protocol::{memcache, resp},
-    store::UnixMs,
+    store::{KeyHasher, UnixMs},
 };
 
 /// The state of the connection.
@@ -46,7 +46,12 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(address: SocketAddr, protocol: Protocol, value_bytes_max: usize) -> Self {
+    pub(super) fn new(
+        address: SocketAddr,
+        protocol: Protocol,
+        hasher: KeyHasher,
+        value_bytes_max: usize,
+    ) -> Self {
         Self {
             address,
             protocol,
@@ -56,7 +61,7 @@ impl Link {
             backoff_ms: RECONNECT_MS_MIN,
             is_sending: false,
             refused: false,
-            pipeline: Pipeline::new(protocol, value_bytes_max),
+            pipeline: Pipeline::new(protocol, hasher, value_bytes_max),
             invalidations: InvalidationQueue::default(),
             input: bytes::BytesMut::new(),
             want: 1,
