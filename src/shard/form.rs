@@ -16,6 +16,8 @@ pub(super) enum Form {
     Silent,
     /// The bytes as they are.
     Verbatim,
+    /// A memcache retrieval of one key: its VALUE block, if there is one, and the end.
+    Retrieval,
     /// One key of a memcache retrieval that goes to several places.
     Part,
     /// A [`Self::Part`] whose bytes are an error line: the group ends with it.
@@ -83,6 +85,9 @@ impl Form {
     pub(super) fn emit(self, bytes: &[u8], out: &mut Vec<u8>) {
         if self != Self::Silent {
             out.extend_from_slice(bytes);
+        }
+        if self == Self::Retrieval {
+            out.extend_from_slice(memcache::END);
         }
     }
 

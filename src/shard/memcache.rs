@@ -218,12 +218,14 @@ fn retrieve_from_pool(
             (None, false) => Errand::Fetch,
         };
         let form = if is_single {
-            Form::Verbatim
+            Form::Retrieval
         } else {
             Form::Part
         };
         let mut request = core.buffers.take();
-        encode_retrieval(&mut request, bytes, cas, touch);
+        if errand != Errand::Fetch {
+            encode_retrieval(&mut request, bytes, cas, touch);
+        }
         let step = session.run_errand(core, key, errand, &request, form);
         core.buffers.put(request);
         if step == Step::Done {

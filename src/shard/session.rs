@@ -369,10 +369,6 @@ impl Session {
             _ if failed => Part::Failure(bytes),
             Form::RespSum => Part::Add(integer(bytes)),
             form if form.adds_up() => Part::Add(0),
-            Form::Part => {
-                let end = protocol::memcache::reply::END;
-                Part::Bytes(bytes.strip_suffix(end).unwrap_or(bytes))
-            }
             _ => Part::Bytes(bytes),
         };
         self.replies.resolve(seq, part, &mut core.buffers);

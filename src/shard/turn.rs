@@ -112,7 +112,7 @@ impl<I: Io> Shard<I> {
         let now = io.now();
         LISTENERS.iter().for_each(|listener| io.accept(*listener));
         let value_bytes_max = settings.item_bytes_max;
-        let pool = pool.map(|pool| Pool::new(&pool, value_bytes_max));
+        let pool = pool.map(|pool| Pool::new(&pool, store.hasher(), value_bytes_max));
         let mut core = Core {
             now,
             store,
