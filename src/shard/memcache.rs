@@ -121,6 +121,10 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             report::memcache_stats(session, core, argument);
             Step::Done
         }
+        Request::MetaNoOp => {
+            session.reply(core, reply::META_NO_OP);
+            Step::Done
+        }
         Request::Quit => Step::Close,
         change => {
             if core.pool.is_some() {
