@@ -236,6 +236,11 @@ impl ShardStore {
         old: &mut Vec<u8>,
     ) -> Applied {
         debug_assert!(self.owns(key.hash));
+        if self.writer.segments.has_retired() {
+            // The borrow says that no reference is held: retired memory need not wait for the end
+            // of a turn that writes more than the spare segments hold.
+            self.epochs.quiescent(self.shard);
+        }
         self.writer.apply(now, key, operation, value, old)
     }
 
