@@ -1,7 +1,8 @@
 //! Byte buffers that are used again: a shard allocates none once it is warm.
 
-/// Buffers kept for reuse; more are freed.
-const FREE_COUNT_MAX: usize = 1024;
+/// Bytes of buffers kept for reuse; what is given back beyond is freed. It is part of what a shard
+/// takes beside its store, so a burst of large values must not stay in it.
+const FREE_BYTES_MAX: usize = 2 << 20;
 
 /// A buffer that grew beyond this is freed rather than kept, in bytes.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
@@ -13,20 +14,26 @@ const NEW_BYTES: usize = 4 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct BufferPool {
     free: Vec<Vec<u8>>,
+    free_bytes: usize,
 }
 
 impl BufferPool {
     pub(super) fn new() -> Self {
         Self {
-            free: Vec::with_capacity(FREE_COUNT_MAX),
+            free: Vec::with_capacity(FREE_BYTES_MAX / NEW_BYTES),
+            free_bytes: 0,
         }
     }
 
     /// An empty buffer.
     pub(super) fn take(&mut self) -> Vec<u8> {
-        self.free
-            .pop()
-            .unwrap_or_else(|| Vec::with_capacity(NEW_BYTES))
+        match self.free.pop() {
+            Some(buffer) => {
+                self.free_bytes -= buffer.capacity();
+                buffer
+            }
+            None => Vec::with_capacity(NEW_BYTES),
+        }
     }
 
     /// A buffer with a copy of `parts`.
@@ -38,9 +45,11 @@ impl BufferPool {
 
     /// Gives a buffer back, whatever is in it.
     pub(super) fn put(&mut self, mut buffer: Vec<u8>) {
-        let is_worth_keeping = (1..=KEPT_BYTES_MAX).contains(&buffer.capacity());
-        if is_worth_keeping && self.free.len() < FREE_COUNT_MAX {
+        let bytes = buffer.capacity();
+        let is_worth_keeping = (1..=KEPT_BYTES_MAX).contains(&bytes);
+        if is_worth_keeping && self.free_bytes + bytes <= FREE_BYTES_MAX {
             buffer.clear();
+            self.free_bytes += bytes;
             self.free.push(buffer);
         }
     }
@@ -60,6 +69,23 @@ mod tests {
         let again = pool.take();
         assert!(again.is_empty());
         assert_eq!(again.as_ptr(), address);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_bytes() {
+        let mut pool = BufferPool::new();
+        for _ in 0..2 * FREE_BYTES_MAX / KEPT_BYTES_MAX {
+            pool.put(Vec::with_capacity(KEPT_BYTES_MAX));
+        }
+        let kept_bytes: usize = pool.free.iter().map(Vec::capacity).sum();
+        assert_eq!(
+            (kept_bytes, pool.free_bytes),
+            (FREE_BYTES_MAX, FREE_BYTES_MAX)
+        );
+        while !pool.free.is_empty() {
+            pool.take();
+        }
+        assert_eq!(pool.free_bytes, 0);
     }
 
     #[test]
