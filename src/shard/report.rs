@@ -357,7 +357,7 @@ fn config_get(session: &mut Session, core: &mut Core, patterns: Rest<'_>, versio
     let numbers = [
         ("maxmemory", settings.memory_bytes),
         ("maxclients", settings.connections_max),
-        ("proto-max-bulk-len", settings.item_bytes_max),
+        ("proto-max-bulk-len", settings.bulk_bytes_max()),
         ("port", usize::from(settings.resp_port)),
         ("databases", 1),
         ("timeout", 0),

@@ -54,6 +54,14 @@ pub struct Settings {
     pub resp_port: u16,
 }
 
+impl Settings {
+    /// Longest bulk that a RESP client may send, in bytes: Redis' `proto-max-bulk-len`. Keys must
+    /// fit, however small the items are.
+    pub(super) fn bulk_bytes_max(&self) -> usize {
+        self.item_bytes_max.max(RESP_KEY_BYTES_MAX)
+    }
+}
+
 /// Requests unanswered by one backend connection; more are held back.
 pub(super) const BACKEND_IN_FLIGHT_MAX: usize = 4_096;
 
