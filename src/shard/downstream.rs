@@ -3,6 +3,7 @@
 use bytes::{Buf, BytesMut};
 
 use super::{
+    buffers::BufferPool,
     core::Core,
     session::{FrontEnd, Session, Stop},
     settings::{INPUT_BYTES_HELD_MAX, SEND_STALL_MS_MAX},
@@ -54,7 +55,8 @@ impl Downstream {
         }
         if self.input.is_empty() && !self.is_held {
             let consumed = self.serve(core, bytes);
-            if !self.is_ending {
+            if consumed < bytes.len() {
+                self.input = core.buffers.take_input();
                 self.input.extend_from_slice(&bytes[consumed..]);
             }
             return;
@@ -82,8 +84,18 @@ impl Downstream {
         let mut input = core::mem::take(&mut self.input);
         let consumed = self.serve(core, &input);
         input.advance(consumed);
-        if !input.is_empty() {
+        if input.is_empty() {
+            core.buffers.put_input(input);
+        } else {
             self.input = input;
+        }
+    }
+
+    /// Frees what is left, for a connection that goes.
+    pub(super) fn recycle(&mut self, buffers: &mut BufferPool) {
+        self.session.replies.recycle(buffers);
+        if self.input.capacity() > 0 {
+            buffers.put_input(core::mem::take(&mut self.input));
         }
     }
 

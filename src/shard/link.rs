@@ -123,9 +123,15 @@ impl Link {
 
     /// Gives the connection up. Its token is to be closed, its requests are to be
     /// [abandoned](Pipeline::abandon); invalidations stay and are sent again.
+    ///
+    /// A connection that stood is made again at once; who failed to connect waits.
     pub(super) fn disconnect(&mut self, now: UnixMs) -> Option<Token> {
         let token = self.token();
-        self.back_off(now);
+        if matches!(self.state, State::Up { .. }) {
+            self.state = State::Down { retry_at: now };
+        } else {
+            self.back_off(now);
+        }
         self.is_sending = false;
         self.refused = false;
         self.input.clear();

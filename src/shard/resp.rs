@@ -12,7 +12,9 @@ use super::{
 use crate::{
     protocol::{
         Parsed,
-        resp::{self, Args, Limits, Request, RequestError, Rest, SetExpiry, Version, reply},
+        resp::{
+            self, Args, Limits, Progress, Request, RequestError, Rest, SetExpiry, Version, reply,
+        },
     },
     store::{Condition, Deadline, EntryRef, ExpireCondition, Expiry, Key, Operation, Side, UnixMs},
 };
@@ -23,6 +25,8 @@ pub(super) struct Client {
     pub(super) id: u64,
     pub(super) version: Version,
     pub(super) name: Vec<u8>,
+    /// How far the request that is coming in was parsed.
+    pub(super) parsing: Progress,
 }
 
 /// Serves one request, if a whole one is there.
@@ -32,11 +36,20 @@ pub(super) fn serve_next(session: &mut Session, core: &mut Core, bytes: &[u8]) -
         args_max: ARGS_MAX,
         inline_bytes_max: INLINE_BYTES_MAX,
     };
-    match resp::parse(bytes, &limits) {
-        Parsed::Incomplete { want } => Served {
-            consumed: 0,
-            stop: Stop::Starved { want },
-        },
+    let mut parsing = session
+        .resp_client()
+        .map(|client| std::mem::take(&mut client.parsing))
+        .unwrap_or_default();
+    match resp::parse_resumed(bytes, &limits, &mut parsing) {
+        Parsed::Incomplete { want } => {
+            if let Some(client) = session.resp_client() {
+                client.parsing = parsing;
+            }
+            Served {
+                consumed: 0,
+                stop: Stop::Starved { want },
+            }
+        }
         Parsed::Refused { refusal, consumed } => {
             refusal.encode(session.ready(&mut core.buffers));
             Served {

@@ -126,7 +126,7 @@ impl<I: Io> Shard<I> {
             waiters: Vec::new(),
         };
         core.store.online();
-        Self {
+        let mut shard = Self {
             io,
             core,
             peers: Vec::new(),
@@ -143,7 +143,10 @@ impl<I: Io> Shard<I> {
             sends_new: 0,
             next_tick: now,
             store_tick: None,
-        }
+        };
+        // Backends are being connected before the first client can ask for one.
+        shard.tick_links();
+        shard
     }
 
     /// Runs one turn. False once the shard has been told to stop and has finished.
@@ -345,7 +348,7 @@ impl<I: Io> Shard<I> {
             return;
         };
         self.sends_in_flight -= usize::from(conn.is_sending());
-        conn.session.replies.recycle(&mut self.core.buffers);
+        conn.recycle(&mut self.core.buffers);
         self.core.counters().connections.sub(1);
         self.connection_count.fetch_sub(1, Ordering::Relaxed);
         self.io.close(token);
@@ -497,7 +500,10 @@ impl<I: Io> Shard<I> {
             // Replies are read where the kernel put them; only the start of one that is not
             // whole is copied.
             let progress = deliver_replies(core, &mut self.peers, &mut self.touched, server, bytes);
-            if let Progress::Consumed(consumed) = progress {
+            if let Progress::Consumed(consumed) = progress
+                && consumed < bytes.len()
+            {
+                input = core.buffers.take_input();
                 input.extend_from_slice(&bytes[consumed..]);
             }
             self.after_replies(server, progress, input);
@@ -515,18 +521,13 @@ impl<I: Io> Shard<I> {
     }
 
     fn after_replies(&mut self, server: usize, progress: Progress, input: bytes::BytesMut) {
-        let mut touched = std::mem::take(&mut self.touched);
-        for token in touched.drain(..) {
-            self.settle(token);
-        }
-        self.touched = touched;
+        self.settle_touched();
         if matches!(progress, Progress::Broken) {
             return self.disconnect(server, &"it broke the protocol");
         }
-        if let Some(pool) = &mut self.core.pool
-            && !input.is_empty()
-        {
-            pool.links[server].input = input;
+        match &mut self.core.pool {
+            Some(pool) if !input.is_empty() => pool.links[server].input = input,
+            _ => self.core.buffers.put_input(input),
         }
     }
 
@@ -557,6 +558,12 @@ impl<I: Io> Shard<I> {
                 deliver(core, peers, touched, &delivery)
             });
         }
+        self.settle_touched();
+        self.next_tick = now;
+    }
+
+    /// Settles the connections that backends' replies or failures have changed.
+    fn settle_touched(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
         for token in touched.drain(..) {
             self.settle(token);

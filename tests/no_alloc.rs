@@ -1,0 +1,284 @@
+//! A promise: once warm, shard threads allocate nothing, whatever they serve.
+//!
+//! The server runs in this process, under an allocator that counts what threads named `shard-*`
+//! allocate. Hits, misses and sets in both protocols, across shards, pipelined and cut; then
+//! reads through pools of a real memcached and a real redis-server, with and without L1.
+
+mod support;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use ringfort::{
+    cli::Command,
+    server::{self},
+};
+use support::backends::Backend;
+
+struct Counting;
+
+static IS_COUNTING: AtomicBool = AtomicBool::new(false);
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+#[expect(unsafe_code, reason = "an allocator is unsafe to implement")]
+// SAFETY: all work is the system allocator's; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note();
+        // SAFETY: passed on from the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: passed on from the caller.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        note();
+        // SAFETY: passed on from the caller.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn note() {
+    if IS_COUNTING.load(Ordering::Relaxed) && is_shard_thread() {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        IS_COUNTING.store(false, Ordering::Relaxed);
+        if std::env::var_os("RINGFORT_ALLOC_TRACE").is_some() {
+            eprintln!("{}", std::backtrace::Backtrace::force_capture());
+        }
+        IS_COUNTING.store(true, Ordering::Relaxed);
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "asks the kernel for the thread's name without allocating"
+)]
+fn is_shard_thread() -> bool {
+    let mut name = [0_u8; 16];
+    // SAFETY: PR_GET_NAME writes at most 16 bytes to the buffer given.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    name.starts_with(b"shard-")
+}
+
+/// A server of this process.
+struct Server {
+    thread: JoinHandle<()>,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(protocol: &str, arguments: &[String]) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], support::process::free_port()));
+        let other = if protocol == "memcache" {
+            "--resp"
+        } else {
+            "--memcache"
+        };
+        let mut line: Vec<String> = ["ringfort", "--shards", "2", "--memory", "64MiB"]
+            .map(str::to_owned)
+            .to_vec();
+        line.extend([format!("--{protocol}"), address.to_string()]);
+        if arguments.is_empty() {
+            line.extend([other.to_owned(), "off".to_owned()]);
+        }
+        line.extend_from_slice(arguments);
+        let Ok(Command::Serve(config)) = Command::parse_from(line) else {
+            panic!("the command line is good")
+        };
+        let thread = std::thread::spawn(move || {
+            server::run(&config)
+                .expect("it starts")
+                .expect("it ends well");
+        });
+        support::wait_for("the server", || TcpStream::connect(address).ok());
+        Self { thread, address }
+    }
+
+    fn stop(self) {
+        let me = rustix::process::getpid();
+        rustix::process::kill_process(me, rustix::process::Signal::TERM).unwrap();
+        self.thread.join().unwrap();
+    }
+
+    /// Enough connections that the kernel gives some to each shard.
+    fn connect(&self) -> Vec<TcpStream> {
+        (0..16)
+            .map(|_| {
+                let stream = TcpStream::connect(self.address).unwrap();
+                stream.set_nodelay(true).unwrap();
+                stream
+                    .set_read_timeout(Some(Duration::from_secs(20)))
+                    .unwrap();
+                stream
+            })
+            .collect()
+    }
+}
+
+/// Sends a request whole, then again in two pieces, and waits for the replies' last bytes.
+fn exchange(stream: &mut TcpStream, request: &[u8], reply: &[u8]) {
+    let mut got = vec![0; reply.len()];
+    for cut in [request.len(), request.len() / 2] {
+        stream.write_all(&request[..cut]).unwrap();
+        stream.write_all(&request[cut..]).unwrap();
+        stream.read_exact(&mut got).unwrap();
+        assert_eq!(
+            got.escape_ascii().to_string(),
+            reply.escape_ascii().to_string()
+        );
+    }
+}
+
+/// One pipelined batch and its replies.
+type Batch = (Vec<u8>, Vec<u8>);
+
+fn memcache_batches(sets: bool) -> Vec<Batch> {
+    let mut batches = Vec::new();
+    for round in 0..4 {
+        let (mut request, mut reply) = (Vec::new(), Vec::new());
+        for key in 0..8 {
+            if sets {
+                request.extend(format!("set k{round}-{key} 5 0 4\r\ndata\r\n").bytes());
+                reply.extend(b"STORED\r\n");
+            }
+            request.extend(format!("get k{round}-{key}\r\nget no{key}\r\n").bytes());
+            let hit = format!("VALUE k{round}-{key} 5 4\r\ndata\r\nEND\r\nEND\r\n");
+            reply.extend(hit.bytes());
+        }
+        request.extend(format!("get k{round}-0 no k{round}-1\r\n").bytes());
+        for key in 0..2 {
+            reply.extend(format!("VALUE k{round}-{key} 5 4\r\ndata\r\n").bytes());
+        }
+        reply.extend(b"END\r\n");
+        batches.push((request, reply));
+    }
+    batches
+}
+
+fn resp_batches(sets: bool) -> Vec<Batch> {
+    let command = |words: &[&str]| {
+        let mut wire = format!("*{}\r\n", words.len());
+        for word in words {
+            wire += &format!("${}\r\n{word}\r\n", word.len());
+        }
+        wire.into_bytes()
+    };
+    let mut batches = Vec::new();
+    for round in 0..4 {
+        let (mut request, mut reply) = (Vec::new(), Vec::new());
+        for key in 0..8 {
+            let name = format!("k{round}-{key}");
+            if sets {
+                request.extend(command(&["SET", &name, "data", "EX", "1000"]));
+                reply.extend(b"+OK\r\n");
+            }
+            request.extend(command(&["GET", &name]));
+            reply.extend(b"$4\r\ndata\r\n");
+            request.extend(command(&["GET", "no"]));
+            reply.extend(b"$-1\r\n");
+        }
+        request.extend(command(&[
+            "MGET",
+            &format!("k{round}-0"),
+            "no",
+            &format!("k{round}-1"),
+        ]));
+        reply.extend(b"*3\r\n$4\r\ndata\r\n$-1\r\n$4\r\ndata\r\n");
+        batches.push((request, reply));
+    }
+    batches
+}
+
+/// Runs the batches on all connections until warm, then counts.
+fn assert_allocates_nothing(what: &str, server: &Server, batches: &[Batch]) {
+    let mut streams = server.connect();
+    let mut round = |count: usize| {
+        for _ in 0..count {
+            for stream in &mut streams {
+                batches
+                    .iter()
+                    .for_each(|(request, reply)| exchange(stream, request, reply));
+            }
+        }
+    };
+    // A table may still grow when more requests than ever meet by chance; one that allocates for
+    // requests never has a round of thousands without.
+    let counts: Vec<u64> = (0..6)
+        .map(|_| {
+            COUNT.store(0, Ordering::Relaxed);
+            IS_COUNTING.store(true, Ordering::Relaxed);
+            round(10);
+            IS_COUNTING.store(false, Ordering::Relaxed);
+            COUNT.load(Ordering::Relaxed)
+        })
+        .collect();
+    assert!(
+        counts.contains(&0),
+        "allocations on shard threads, {what}: {counts:?}"
+    );
+}
+
+#[test]
+fn shards_allocate_nothing_once_warm() {
+    the_counter_counts();
+    for protocol in ["memcache", "resp"] {
+        let (sets, reads) = if protocol == "memcache" {
+            (memcache_batches(true), memcache_batches(false))
+        } else {
+            (resp_batches(true), resp_batches(false))
+        };
+        let server = Server::start(protocol, &[]);
+        assert_allocates_nothing(&format!("{protocol}, sets and gets"), &server, &sets);
+        assert_allocates_nothing(&format!("{protocol}, gets"), &server, &reads);
+        server.stop();
+
+        let backend = if protocol == "memcache" {
+            Backend::memcached()
+        } else {
+            Backend::redis()
+        };
+        for l1 in ["off", "20ms", "60s"] {
+            let arguments = [
+                "--pool",
+                protocol,
+                "--server",
+                &backend.address().to_string(),
+                "--l1",
+                l1,
+            ]
+            .map(str::to_owned);
+            let server = Server::start(protocol, &arguments);
+            let mut writer = server.connect().remove(0);
+            sets.iter()
+                .for_each(|(request, reply)| exchange(&mut writer, request, reply));
+            let what = format!("{protocol} pool, L1 {l1}");
+            assert_allocates_nothing(&what, &server, &reads);
+            server.stop();
+        }
+    }
+}
+
+/// The test can fail: an allocation on a thread named like a shard is noticed.
+fn the_counter_counts() {
+    IS_COUNTING.store(true, Ordering::Relaxed);
+    let thread = std::thread::Builder::new().name("shard-test".into());
+    thread
+        .spawn(|| drop(std::hint::black_box(vec![1_u8; 100])))
+        .unwrap()
+        .join()
+        .unwrap();
+    IS_COUNTING.store(false, Ordering::Relaxed);
+    assert!(COUNT.load(Ordering::Relaxed) > 0);
+}
