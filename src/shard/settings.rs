@@ -34,8 +34,15 @@ pub(super) const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Longest key that RESP stores, in bytes.
 pub const RESP_KEY_BYTES_MAX: usize = 65_535;
 
-/// Version that `version`, `INFO` and `HELLO` give.
+/// ringfort's own version.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What `version` answers: the memcached that is spoken here, then who speaks it. libmemcached takes
+/// a first number of 0 for a broken server.
+pub(super) const MEMCACHED_VERSION: &str = concat!("1.6.18-ringfort-", env!("CARGO_PKG_VERSION"));
+
+/// What `INFO` and `HELLO` answer: the Redis that is spoken here. Libraries turn features on by it.
+pub(super) const REDIS_VERSION: &str = "7.0.0";
 
 /// What is the same for all shards.
 #[derive(Debug, Clone)]
