@@ -19,6 +19,10 @@ pub(super) const SEND_STALL_MS_MAX: u64 = 60_000;
 /// How long a shard finishes what is in flight when it is told to stop.
 pub(super) const DRAIN_MS_MAX: u64 = 10_000;
 
+/// Turns after the stop in which a shard still receives; each takes in up to all its receive
+/// buffers.
+pub(super) const STOP_TURNS_MAX: u32 = 100;
+
 /// How often a shard with something to watch looks at it.
 pub(super) const TICK_MS: u64 = 100;
 

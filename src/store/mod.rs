@@ -236,12 +236,18 @@ impl ShardStore {
         old: &mut Vec<u8>,
     ) -> Applied {
         debug_assert!(self.owns(key.hash));
-        if self.writer.segments.has_retired() {
-            // The borrow says that no reference is held: retired memory need not wait for the end
-            // of a turn that writes more than the spare segments hold.
-            self.epochs.quiescent(self.shard);
-        }
         self.writer.apply(now, key, operation, value, old)
+    }
+
+    /// Whether changes should wait: there is memory, but another shard has to end its turn before
+    /// it can be used again.
+    pub fn must_wait(&mut self) -> bool {
+        if !self.writer.segments.is_out_for_now() {
+            return false;
+        }
+        self.epochs.quiescent(self.shard);
+        self.writer.segments.reclaim(&self.epochs);
+        self.writer.segments.is_out_for_now()
     }
 
     /// Makes everything in this shard's partition disappear, at once or at `at`.
