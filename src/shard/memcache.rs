@@ -331,16 +331,16 @@ fn encode_retrieval(out: &mut Vec<u8>, key: &[u8], cas: bool, touch: Option<Expt
 }
 
 fn change_in_store(session: &mut Session, core: &mut Core, request: Request<'_>) -> Step {
+    let Some(change) = Change::of(request, core) else {
+        return Step::Done;
+    };
     let Change {
         key,
         operation,
         value,
         form,
         ..
-    } = match Change::of(request, core) {
-        Some(change) => change,
-        None => return Step::Done,
-    };
+    } = change;
     let key = core.key(key);
     session.mutate(core, key, operation, value, form)
 }
