@@ -9,7 +9,7 @@ use super::{
     replies::{Covers, Part},
     report,
     session::{Served, Session, Step, Stop},
-    settings::{LINE_BYTES_MAX, VERSION},
+    settings::{LINE_BYTES_MAX, MEMCACHED_VERSION},
 };
 use crate::{
     protocol::{
@@ -108,7 +108,7 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             step
         }
         Request::Version => {
-            reply::version(session.ready(&mut core.buffers), VERSION);
+            reply::version(session.ready(&mut core.buffers), MEMCACHED_VERSION);
             Step::Done
         }
         Request::Verbosity { noreply } => {
@@ -119,6 +119,10 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
         }
         Request::Stats { argument } => {
             report::memcache_stats(session, core, argument);
+            Step::Done
+        }
+        Request::MetaNoOp => {
+            session.reply(core, reply::META_NO_OP);
             Step::Done
         }
         Request::Quit => Step::Close,
@@ -165,6 +169,9 @@ fn retrieve_and_touch(
     };
     let step = session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);
+        if deadline == Deadline::PAST {
+            return retrieve_and_expire(session, core, key, cas, operation);
+        }
         match core.mutate(session.next_origin(), key, operation, &[]) {
             Mutated::Full => return Step::Hold,
             Mutated::Later => {
@@ -185,6 +192,39 @@ fn retrieve_and_touch(
         session.reply(core, reply::END);
     }
     step
+}
+
+/// A time in the past shows the entry a last time, so it is read before it goes.
+fn retrieve_and_expire(
+    session: &mut Session,
+    core: &mut Core,
+    key: Key<'_>,
+    cas: bool,
+    operation: Operation,
+) -> Step {
+    if session.must_wait_for(key) {
+        return Step::Hold;
+    }
+    let mut block = core.buffers.take();
+    if let Some(entry) = core.store.get(key, core.now) {
+        show(entry, cas, &mut block);
+    }
+    let mutated = core.mutate(session.next_origin(), key, operation, &[]);
+    if !matches!(mutated, Mutated::Full) {
+        session.reply(core, &block);
+    }
+    core.buffers.put(block);
+    match mutated {
+        Mutated::Full => return Step::Hold,
+        Mutated::Later => {
+            session
+                .replies
+                .defer(Form::Silent, Covers::Key(key.hash), 1);
+        }
+        Mutated::Now(_) => {}
+    }
+    core.counters().touches.add(1);
+    Step::Done
 }
 
 /// Appends an entry's VALUE block.
@@ -293,16 +333,16 @@ fn encode_retrieval(out: &mut Vec<u8>, key: &[u8], cas: bool, touch: Option<Expt
 }
 
 fn change_in_store(session: &mut Session, core: &mut Core, request: Request<'_>) -> Step {
+    let Some(change) = Change::of(request, core) else {
+        return Step::Done;
+    };
     let Change {
         key,
         operation,
         value,
         form,
         ..
-    } = match Change::of(request, core) {
-        Some(change) => change,
-        None => return Step::Done,
-    };
+    } = change;
     let key = core.key(key);
     session.mutate(core, key, operation, value, form)
 }

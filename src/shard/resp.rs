@@ -32,7 +32,7 @@ pub(super) struct Client {
 /// Serves one request, if a whole one is there.
 pub(super) fn serve_next(session: &mut Session, core: &mut Core, bytes: &[u8]) -> Served {
     let limits = Limits {
-        bulk_bytes_max: core.settings.item_bytes_max.max(INLINE_BYTES_MAX),
+        bulk_bytes_max: core.settings.bulk_bytes_max(),
         args_max: ARGS_MAX,
         inline_bytes_max: INLINE_BYTES_MAX,
     };
