@@ -351,8 +351,9 @@ impl Core {
         let now = self.now;
         let Some(pool) = &mut self.pool else { return };
         let link = &mut pool.links[server];
-        if failed {
-            // Refused deletes are not done: the link is given up and all are sent again.
+        if failed || link.refused {
+            // Refused deletes are not done: the link is given up and all are sent again. Those
+            // behind it are confirmed in vain, as only the oldest can be taken off the queue.
             link.refused = true;
             return;
         }

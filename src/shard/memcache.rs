@@ -91,7 +91,6 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             (touch, true) => retrieve_from_pool(session, core, keys, cas, touch),
         },
         Request::FlushAll { delay, noreply } => {
-            core.counters().flushes.add(1);
             let at = match delay.deadline_ms(core.now.0) {
                 memcache::Deadline::At(at) => UnixMs(at),
                 _ => flush::AT_ONCE,

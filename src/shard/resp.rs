@@ -248,10 +248,7 @@ fn change(session: &mut Session, core: &mut Core, request: &Request<'_>, version
             reply::integer(session.ready(&mut core.buffers), count as i64);
             Step::Done
         }
-        Request::FlushAll => {
-            core.counters().flushes.add(1);
-            flush::flush_all(session, core, flush::AT_ONCE, Form::RespOk, &[])
-        }
+        Request::FlushAll => flush::flush_all(session, core, flush::AT_ONCE, Form::RespOk, &[]),
         _ => match single(request, version, core) {
             Some(Change {
                 key,

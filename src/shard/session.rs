@@ -43,6 +43,8 @@ pub(super) struct Session {
     progress: Progress,
     /// A reply of the current request waits already, so the rest of its group does, too.
     is_deferred: bool,
+    /// No request is served before all replies are there.
+    is_barred: bool,
     /// Bytes of a refused request that are still to be thrown away.
     pub(super) swallow: usize,
 }
@@ -84,6 +86,7 @@ impl Session {
             replies: Replies::default(),
             progress: Progress::default(),
             is_deferred: false,
+            is_barred: false,
             swallow: 0,
         }
     }
@@ -101,7 +104,8 @@ impl Session {
                     stop: Stop::Starved { want: 1 },
                 };
             }
-            if self.is_full() {
+            self.is_barred &= self.replies.pending_count() > 0;
+            if self.is_full() || self.is_barred {
                 return Served {
                     consumed,
                     stop: Stop::Held,
@@ -213,6 +217,11 @@ impl Session {
             self.progress.has_begun = true;
             encode(self.replies.ready(&mut core.buffers));
         }
+    }
+
+    /// Whether what follows waits for all replies so far.
+    pub(super) fn set_barred(&mut self, is_barred: bool) {
+        self.is_barred = is_barred;
     }
 
     /// A reply of the current request waits.

@@ -191,10 +191,11 @@ impl<I: Io> Shard<I> {
         } else {
             Wait::Poll
         };
-        let result = self.io.turn(wait, &mut self.completions);
+        // After an error it stays asleep and reads nothing: nobody waits for it.
+        self.io.turn(wait, &mut self.completions)?;
         self.core.mesh.awake();
         self.core.store.online();
-        result
+        Ok(())
     }
 
     /// How long nothing needs to be looked at.
@@ -308,6 +309,9 @@ impl<I: Io> Shard<I> {
                 ListenerId::Resp => resp::reply::TOO_MANY_CONNECTIONS,
             };
             conn.session.reply(&mut self.core, line);
+        }
+        // The last one may come in while the listener is being closed.
+        if is_over || self.drain_until.is_some() {
             conn.ended();
         }
         put(&mut self.peers, token, Peer::Downstream(conn));
@@ -627,11 +631,8 @@ impl<I: Io> Shard<I> {
             }
             return true;
         }
-        let has_clients = self
-            .peers
-            .iter()
-            .flatten()
-            .any(|(_, peer)| matches!(peer, Peer::Downstream(_)));
+        // Clients of other shards may wait for what only this one can do.
+        let has_clients = self.connection_count.load(Ordering::Relaxed) > 0;
         !has_clients && unconfirmed == 0
     }
 }
