@@ -102,7 +102,7 @@ impl Form {
     }
 
     /// Appends the reply for what came of an operation; `old` is the value that was there.
-    /// Forms that add up have none: their parts are [counted](Self::count).
+    /// Forms that add up have none: their parts are [counted](count).
     pub(super) fn encode(self, applied: Applied, old: &[u8], out: &mut Vec<u8>) {
         let outcome = applied.outcome;
         match self {

@@ -128,18 +128,19 @@ impl Link {
     /// Gives the connection up. Its token is to be closed, its requests are to be
     /// [abandoned](Pipeline::abandon); invalidations stay and are sent again.
     ///
-    /// A connection that stood for a while is made again at once, unless its server refuses
-    /// deletes; else the pauses grow.
+    /// A connection that stood for a while is made again at once; else, and where deletes are
+    /// refused, the pauses grow.
     pub(super) fn disconnect(&mut self, now: UnixMs) -> Option<Token> {
         let token = self.token();
-        match self.state {
-            State::Up { since, .. }
-                if now.0.saturating_sub(since.0) >= RECONNECT_MS_MAX && !self.refused =>
-            {
-                self.backoff_ms = RECONNECT_MS_MIN;
-                self.state = State::Down { retry_at: now };
-            }
-            _ => self.back_off(now),
+        let stood = match self.state {
+            State::Up { since, .. } => now.0.saturating_sub(since.0) >= RECONNECT_MS_MAX,
+            _ => false,
+        };
+        if stood && !self.refused {
+            self.backoff_ms = RECONNECT_MS_MIN;
+            self.state = State::Down { retry_at: now };
+        } else {
+            self.back_off(now);
         }
         self.is_sending = false;
         self.refused = false;
