@@ -2,13 +2,14 @@
 //! pool; the protocol itself is `protocol::memcache`'s.
 
 use super::{
+    batch::Dialect,
     core::{Core, Mutated},
     flush,
     form::Form,
     message::Errand,
     replies::{Covers, Part},
     report,
-    session::{Served, Session, Step, Stop},
+    session::{Session, Step},
     settings::{LINE_BYTES_MAX, MEMCACHED_VERSION},
 };
 use crate::{
@@ -19,68 +20,59 @@ use crate::{
     store::{Condition, Deadline, EntryRef, ExpireCondition, Expiry, Key, Operation, Side, UnixMs},
 };
 
-/// Serves one request, if a whole one is there.
-pub(super) fn serve_next(session: &mut Session, core: &mut Core, bytes: &[u8]) -> Served {
-    let limits = Limits {
-        value_bytes_max: core.settings.item_bytes_max,
-        line_bytes_max: LINE_BYTES_MAX,
-    };
-    match memcache::parse(bytes, &limits) {
-        Parsed::Incomplete { want } => Served {
-            consumed: 0,
-            stop: Stop::Starved { want },
-        },
-        Parsed::Refused { refusal, consumed } => refuse(session, core, &refusal, consumed),
-        Parsed::Complete { request, consumed } => {
-            let raw = &bytes[..consumed];
-            match execute(session, core, request, raw) {
-                Step::Done => Served {
-                    consumed,
-                    stop: Stop::Starved { want: 0 },
-                },
-                Step::Hold => Served {
-                    consumed: 0,
-                    stop: Stop::Held,
-                },
-                Step::Close => Served {
-                    consumed,
-                    stop: Stop::Closing,
-                },
+/// memcache's text protocol.
+pub(super) struct Memcache;
+
+impl Dialect for Memcache {
+    type Request<'b> = Request<'b>;
+    type Refusal<'b> = Refusal<'b>;
+
+    fn parse<'b>(
+        _: &mut Session,
+        core: &Core,
+        bytes: &'b [u8],
+    ) -> Parsed<Request<'b>, Refusal<'b>> {
+        let limits = Limits {
+            value_bytes_max: core.settings.item_bytes_max,
+            line_bytes_max: LINE_BYTES_MAX,
+        };
+        memcache::parse(bytes, &limits)
+    }
+
+    fn key<'b>(request: &Request<'b>, _: &'b [u8]) -> Option<&'b [u8]> {
+        match *request {
+            Request::Retrieve { keys, .. } if keys.count() == 1 => keys.first(),
+            Request::Store { key, .. }
+            | Request::Delete { key, .. }
+            | Request::Arithmetic { key, .. }
+            | Request::Touch { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+
+    fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[u8]) -> Step {
+        execute(session, core, request, raw)
+    }
+
+    fn refuse(session: &mut Session, core: &mut Core, refusal: &Refusal<'_>) -> Step {
+        // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
+        if let (Some(key), None) = (refusal.unlink, &core.pool) {
+            let key = core.key(key);
+            let delete = Operation::Delete { wants_old: false };
+            if session.mutate(core, key, delete, &[], Form::Silent) == Step::Hold {
+                return Step::Hold;
             }
         }
-    }
-}
-
-fn refuse(
-    session: &mut Session,
-    core: &mut Core,
-    refusal: &Refusal<'_>,
-    consumed: usize,
-) -> Served {
-    if let Some(key) = refusal.unlink {
-        let key = core.key(key);
-        let step = if core.pool.is_some() {
-            // Nothing is on the way to the backend: it keeps what it has, as do we.
-            Step::Done
+        session.reply(core, refusal.reply);
+        session.swallow = refusal.swallow;
+        if refusal.close {
+            Step::Close
         } else {
-            let delete = Operation::Delete { wants_old: false };
-            session.mutate(core, key, delete, &[], Form::Silent)
-        };
-        if step == Step::Hold {
-            return Served {
-                consumed: 0,
-                stop: Stop::Held,
-            };
+            Step::Done
         }
     }
-    session.reply(core, refusal.reply);
-    session.swallow = refusal.swallow;
-    let stop = if refusal.close {
-        Stop::Closing
-    } else {
-        Stop::Starved { want: 0 }
-    };
-    Served { consumed, stop }
+
+    fn rewind(_: &mut Session) {}
 }
 
 fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[u8]) -> Step {

@@ -1,13 +1,14 @@
 //! A client's conversation: its protocol's state and its replies, without its socket.
 
 use super::{
+    batch,
     buffers::BufferPool,
     core::{Core, Mutated},
     form::Form,
-    memcache,
+    memcache::{self, Memcache},
     message::{AnswerBody, Errand, Origin},
     replies::{Covers, Part, Replies, Seq},
-    resp,
+    resp::{self, Resp},
     settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX},
 };
 use crate::{
@@ -93,35 +94,23 @@ impl Session {
 
     /// Serves the requests at the front of `bytes`.
     pub(super) fn serve(&mut self, core: &mut Core, bytes: &[u8]) -> Served {
-        let mut consumed = 0;
-        loop {
-            let swallowed = self.swallow.min(bytes.len() - consumed);
-            self.swallow -= swallowed;
-            consumed += swallowed;
-            if consumed == bytes.len() {
-                return Served {
-                    consumed,
-                    stop: Stop::Starved { want: 1 },
-                };
-            }
-            self.is_barred &= self.replies.pending_count() > 0;
-            if self.is_full() || self.is_barred {
-                return Served {
-                    consumed,
-                    stop: Stop::Held,
-                };
-            }
-            let rest = &bytes[consumed..];
-            let served = match self.front_end {
-                FrontEnd::Memcache => memcache::serve_next(self, core, rest),
-                FrontEnd::Resp(_) => resp::serve_next(self, core, rest),
-            };
-            consumed += served.consumed;
-            match served.stop {
-                Stop::Starved { want: 0 } => {}
-                stop => return Served { consumed, stop },
-            }
+        match self.front_end {
+            FrontEnd::Memcache => batch::serve::<Memcache>(self, core, bytes),
+            FrontEnd::Resp(_) => batch::serve::<Resp>(self, core, bytes),
         }
+    }
+
+    /// Throws away what is left of a refused request; how much of `bytes` that was.
+    pub(super) fn swallow_from(&mut self, bytes: &[u8]) -> usize {
+        let swallowed = self.swallow.min(bytes.len());
+        self.swallow -= swallowed;
+        swallowed
+    }
+
+    /// Whether the next request may be served now.
+    pub(super) fn may_serve(&mut self) -> bool {
+        self.is_barred &= self.replies.pending_count() > 0;
+        !self.is_full() && !self.is_barred
     }
 
     /// The RESP client's own state.

@@ -66,6 +66,26 @@ pub(crate) fn finish(fleet: &mut Fleet, mut clients: Vec<Exact>) {
     fleet.check_end();
 }
 
+/// Replies beyond what a connection may hold, and requests beyond what it may keep: it is not received from for a
+/// while, and loses nothing.
+#[test]
+fn a_pipeline_beyond_every_limit_is_served_in_the_end() {
+    for_each_seed(10, |seed| {
+        let mut fleet = fleet(seed);
+        let mut clients: Vec<Exact> = (0..2)
+            .map(|number| Exact::connect(&fleet, number, 0, PROTOCOLS[number]))
+            .collect();
+        for client in &mut clients {
+            fleet.world.set_window(client.client, 100);
+            (0..2_000).for_each(|_| client.send_some(&mut fleet));
+        }
+        for _ in 0..200 {
+            fleet.round();
+        }
+        finish(&mut fleet, clients);
+    });
+}
+
 #[test]
 fn shared_keys_are_linearizable() {
     for_each_seed(1000, |seed| {

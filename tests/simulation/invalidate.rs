@@ -1,7 +1,7 @@
 //! A pool with `--write invalidate`: a write is answered at once, and whatever breaks, the key is deleted on its
 //! server after it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use ringfort::backend::INVALIDATION_COUNT_MAX;
 use ringfort::config::{Protocol, WritePolicy};
@@ -25,10 +25,14 @@ fn every_written_key_is_deleted_on_its_server_whatever_breaks() {
                 fleet.world.connect(shard, listener(protocol))
             })
             .collect();
+        let readers: Vec<ClientId> = (0..fleet.shard_count())
+            .map(|shard| fleet.world.connect(shard, listener(protocol)))
+            .collect();
+        put_all(&fleet);
         fleet.world.set_faults(Faults::HARSH);
         let refuses = fleet.rng.below(300) as u32;
         set_refusals(&fleet, refuses);
-        let mut written: HashMap<usize, u64> = HashMap::new();
+        let mut written: BTreeMap<usize, u64> = BTreeMap::new();
         for _ in 0..WRITE_COUNT {
             if fleet.rng.chance(60) {
                 trouble(&mut fleet);
@@ -37,6 +41,9 @@ fn every_written_key_is_deleted_on_its_server_whatever_breaks() {
             written.insert(key, fleet.next_moment());
             let client = clients[fleet.rng.below(clients.len())];
             write(&mut fleet, client, protocol, key);
+            let key = fleet.rng.below(KEY_COUNT);
+            let reader = readers[fleet.rng.below(readers.len())];
+            fleet.world.send(reader, &get(protocol, key));
             for _ in 0..fleet.rng.below(6) {
                 fleet.round();
             }
@@ -49,8 +56,15 @@ fn every_written_key_is_deleted_on_its_server_whatever_breaks() {
                 .all(|(key, at)| deleted_at(fleet, *key) > Some(*at))
         });
         assert!(is_done, "not every write was followed by a delete");
+        fleet.run_until_idle();
+        for shard in 0..fleet.shard_count() {
+            written
+                .keys()
+                .for_each(|key| expect_miss(&mut fleet, shard, protocol, *key));
+        }
         expect_acks(&mut fleet, &clients, protocol, WRITE_COUNT);
-        clients.iter().for_each(|client| fleet.world.close(*client));
+        let all = clients.iter().chain(&readers);
+        all.for_each(|client| fleet.world.close(*client));
         fleet.check_end();
     });
 }
@@ -161,6 +175,56 @@ fn expect_acks(fleet: &mut Fleet, clients: &[ClientId], protocol: Protocol, coun
         good_count == count
     });
     assert!(is_answered, "{good_count} of {count} writes are answered");
+}
+
+/// Gives every key a value on its server, from before all writes.
+fn put_all(fleet: &Fleet) {
+    for name in (0..KEY_COUNT).map(|key| name(key).into_bytes()) {
+        match &fleet.backends[fleet.server_of(&name)] {
+            Backend::Memcached(server) => {
+                let item = (0, b"old".to_vec());
+                server.borrow_mut().items.insert(name, item);
+            }
+            Backend::Redis(server) => {
+                server.borrow_mut().items.insert(name, b"old".to_vec());
+            }
+        }
+    }
+}
+
+fn get(protocol: Protocol, key: usize) -> Vec<u8> {
+    match protocol {
+        Protocol::Memcache => format!("get {}\r\n", name(key)).into_bytes(),
+        Protocol::Resp => redis::request(&[b"GET", name(key).as_bytes()]),
+    }
+}
+
+/// What was deleted is not kept in any L1, either.
+fn expect_miss(fleet: &mut Fleet, shard: usize, protocol: Protocol, key: usize) {
+    let (miss, error): (&[u8], &[u8]) = match protocol {
+        Protocol::Memcache => (b"END\r\n", b"SERVER_ERROR "),
+        Protocol::Resp => (b"$-1\r\n", b"-ERR "),
+    };
+    let client = fleet.world.connect(shard, listener(protocol));
+    // The server may be up again and the connection to it not, yet.
+    let mut received = error.to_vec();
+    for _ in 0..1_000 {
+        if !received.starts_with(error) {
+            break;
+        }
+        fleet.world.advance(10);
+        fleet.world.send(client, &get(protocol, key));
+        received.clear();
+        fleet.run_until(PATIENCE_MS, |fleet| {
+            received.extend(fleet.world.take_received(client));
+            received.ends_with(b"\n")
+        });
+    }
+    assert_eq!(
+        received.escape_ascii().to_string(),
+        miss.escape_ascii().to_string()
+    );
+    fleet.world.close(client);
 }
 
 fn name(key: usize) -> String {

@@ -94,6 +94,39 @@ pub(crate) fn trouble(fleet: &mut Fleet) {
     }
 }
 
+/// A server that says nothing more is given up in time, and whoever waits for it is told.
+#[test]
+fn nobody_waits_for_ever_on_a_server_that_hangs() {
+    for_each_seed(200, |seed| {
+        let (mut fleet, protocol) = fleet(seed);
+        let mut callers: Vec<Caller> = (0..6)
+            .map(|_| {
+                let shard = fleet.rng.below(fleet.shard_count());
+                Caller::connect(&fleet, shard, protocol)
+            })
+            .collect();
+        let hangs = [ServerState::Hanging, ServerState::Unreachable][fleet.rng.below(2)];
+        let turning_point = fleet.rng.below(30);
+        for value in 0..60 {
+            if value == turning_point {
+                let all = 0..fleet.backends.len();
+                all.for_each(|number| fleet.world.set_server(address(number), hangs));
+            }
+            let caller = fleet.rng.below(callers.len());
+            let key = fleet.rng.below(3);
+            callers[caller].call(&fleet, key, Call::Set(value as u64));
+            callers[caller].call(&fleet, key, Call::Get);
+            fleet.round();
+        }
+        hear_all(&mut fleet, &mut callers);
+        assert!(callers.iter().any(|caller| caller.error_count > 0));
+        callers
+            .iter()
+            .for_each(|caller| fleet.world.close(caller.client));
+        fleet.check_end();
+    });
+}
+
 /// A request over several servers, one of which fails, is answered once: by an error.
 #[test]
 fn a_sum_with_a_failed_part_is_an_error_and_nothing_is_lost() {
