@@ -113,7 +113,7 @@ struct ServeArgs {
     #[arg(help_heading = "Listeners")]
     resp: Option<OrOff<SocketAddr>>,
     /// Most open client connections, of all shards together [default: 10000]
-    #[arg(long, value_name = "N", value_parser = values::connections_max)]
+    #[arg(long, value_name = "N", value_parser = values::connections_max, allow_hyphen_values = true)]
     #[arg(help_heading = "Listeners")]
     connections_max: Option<usize>,
     #[command(flatten)]
@@ -126,16 +126,16 @@ struct ServeArgs {
 #[command(next_help_heading = "Resources")]
 struct ResourceArgs {
     /// Number of shards, each a thread on a core of its own [default: one per core of --cores]
-    #[arg(long, value_name = "N", value_parser = values::shards)]
+    #[arg(long, value_name = "N", value_parser = values::shards, allow_hyphen_values = true)]
     shards: Option<usize>,
     /// CPUs to run on, as in 0,2-5 [default: those that the process is allowed]
     #[arg(long, value_name = "LIST", value_parser = values::cores)]
     cores: Option<Cores>,
-    /// Memory of all shards together, buffers and store [default: 1GiB, or 16MiB a shard if more]
-    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    /// Memory of all shards together, buffers and store [default: 1GiB, or 24MiB a shard if more]
+    #[arg(long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true)]
     memory: Option<usize>,
     /// Largest value, 1KiB to 8MiB [default: 1MiB]
-    #[arg(long, value_name = "SIZE", value_parser = values::item_size_max)]
+    #[arg(long, value_name = "SIZE", value_parser = values::item_size_max, allow_hyphen_values = true)]
     item_size_max: Option<usize>,
     /// What is logged: error, warn, info, debug or trace [default: warn]
     #[arg(long, value_name = "LEVEL", value_parser = values::log_level)]

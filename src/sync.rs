@@ -27,15 +27,6 @@ impl<T> UnsafeCell<T> {
         Self(StdUnsafeCell::new(value))
     }
 
-    /// Runs `read` on a pointer to the value; what it may do with it is the caller's proof.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the model tests read through it")
-    )]
-    pub(crate) fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
-        read(self.0.get())
-    }
-
     /// Runs `write` on a pointer to the value; what it may do with it is the caller's proof.
     pub(crate) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
         write(self.0.get())

@@ -25,6 +25,8 @@ fn one_front_end_alone_is_named_alone() {
     let ringfort = Ringfort::start_exactly(&[
         "--memcache",
         "127.0.0.1:0",
+        "--resp",
+        "off",
         "--shards",
         "1",
         "--memory",

@@ -97,12 +97,12 @@ fn newest_first(ringfort: &Ringfort, count: u64) -> impl Iterator<Item = (u64, b
         let requests: String = numbers
             .clone()
             .rev()
-            .map(|n| format!("mg key-{n}\r\n"))
+            .map(|n| format!("touch key-{n} 0\r\n"))
             .collect();
         wire.send(requests.as_bytes());
         numbers
             .rev()
-            .map(|number| (number, wire.line() == "HD"))
+            .map(|number| (number, wire.line() == "TOUCHED"))
             .collect::<Vec<_>>()
     })
 }

@@ -160,7 +160,7 @@ fn many_cores() {
         panic!("the default serves on any machine");
     };
     assert_eq!(config.cores.len(), SHARDS_MAX);
-    assert_eq!(config.memory_bytes, SHARDS_MAX * 16 * 1024 * 1024);
+    assert_eq!(config.memory_bytes, SHARDS_MAX * 24 * 1024 * 1024);
     let unknown = Command::parse_on(&[], ["ringfort"]).expect_err("no CPUs");
     assert!(unknown.to_string().contains("--cores: "), "{unknown}");
 }
@@ -183,7 +183,7 @@ fn sizes() {
     ];
     for (text, bytes) in sizes {
         assert_eq!(
-            config(&format!("--memory {text}")).memory_bytes,
+            config(&format!("--shards 1 --memory {text}")).memory_bytes,
             bytes,
             "{text}"
         );
@@ -214,15 +214,15 @@ fn sizes() {
 
 #[test]
 fn memory_follows_from_shards_and_item_size() {
-    assert_eq!(config("--memory 32MiB --shards 2").memory_bytes, 32 << 20);
+    assert_eq!(config("--memory 48MiB --shards 2").memory_bytes, 48 << 20);
     assert_eq!(
         error("--memory 16MiB --shards 2"),
-        "--memory 16MiB: too small for --shards 2 and --item-size-max 1MiB; raise it to 32MiB or \
+        "--memory 16MiB: too small for --shards 2 and --item-size-max 1MiB; raise it to 48MiB or \
          lower one of them"
     );
     assert_eq!(
         error("--memory 64MiB --shards 1 --item-size-max 8MiB"),
-        "--memory 64MiB: too small for --shards 1 and --item-size-max 8MiB; raise it to 71MiB or \
+        "--memory 64MiB: too small for --shards 1 and --item-size-max 8MiB; raise it to 136MiB or \
          lower one of them"
     );
 }
@@ -269,9 +269,9 @@ fn log() {
 #[test]
 fn a_flag_given_twice_counts_as_given_last() {
     assert_eq!(
-        config("--memcache off --memcache 127.0.0.1:1 --resp off --memory 1g --memory 64m")
+        config("--memcache off --memcache 127.0.0.1:1 --resp off --memory 1g --memory 128m")
             .memory_bytes,
-        64 << 20
+        128 << 20
     );
     let twice = "explain k --server a:1 --hash-ring libketama --hash-ring twemproxy";
     assert!(matches!(parse(twice), Ok(Command::Explain(_))));

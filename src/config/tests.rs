@@ -1,6 +1,7 @@
 //! The rules between the parts of a configuration.
 
 use super::*;
+use crate::store::{KeyHasher, build};
 
 fn config() -> Config {
     Config {
@@ -91,21 +92,47 @@ fn listeners_do_not_share_a_port() {
 }
 
 #[test]
-fn a_shard_has_room_for_its_buffers_and_eight_segments() {
+fn a_shard_has_room_for_its_buffers_and_its_segments() {
     let with = |memory_bytes, item_bytes_max| Config {
         memory_bytes,
         item_bytes_max,
         ..config()
     };
-    assert_eq!(with(32 * MIB, MIB).check(), Ok(()));
+    assert_eq!(with(48 * MIB, MIB).check(), Ok(()));
     assert_eq!(
-        error(&with(32 * MIB - 1, MIB)),
-        "--memory 33554431: too small for --shards 2 and --item-size-max 1MiB; raise it to \
-         32MiB or lower one of them"
+        error(&with(48 * MIB - 1, MIB)),
+        "--memory 50331647: too small for --shards 2 and --item-size-max 1MiB; raise it to \
+         48MiB or lower one of them"
     );
-    // 2 * (6 MiB + 8 * (8 MiB + 64 KiB + 64 B)), rounded up.
-    assert!(error(&with(141 * MIB, 8 * MIB)).contains("raise it to 142MiB"));
-    assert_eq!(with(142 * MIB, 8 * MIB).check(), Ok(()));
+    // Small items: the least for any shard.
+    assert_eq!(with(32 * MIB, KIB).check(), Ok(()));
+    assert!(error(&with(32 * MIB - 1, KIB)).contains("raise it to 32MiB"));
+}
+
+#[test]
+fn what_is_checked_can_be_built() {
+    for item_bytes_max in [
+        ITEM_BYTES_MAX_MIN,
+        64 * KIB,
+        MIB,
+        MIB + 1,
+        ITEM_BYTES_MAX_MAX,
+    ] {
+        for shard_count in [1, 2, 3] {
+            let mut config = Config {
+                cores: (0..shard_count).collect(),
+                memory_bytes: memory_bytes_min(shard_count, item_bytes_max),
+                item_bytes_max,
+                ..config()
+            };
+            assert_eq!(config.check(), Ok(()));
+            let params = config.store_params();
+            assert!(params.partition_bytes >= params.partition_bytes_min());
+            build(&params, KeyHasher::new(1)).expect("a store of the least memory");
+            config.memory_bytes -= 1;
+            assert!(config.check().is_err());
+        }
+    }
 }
 
 #[test]

@@ -2,10 +2,11 @@
 //!
 //! [`Io`] is completion-style, shaped like the ring it was made for: the shard says what it wants
 //! (`recv` once, `send` a buffer), gets [`Completion`]s once a turn, and never blocks elsewhere.
-//! [`uring`] is the kernel; [`sim`] is a seeded fake of it for tests, in one thread, that cuts,
+//! [`uring`] is the kernel; `sim` is a seeded fake of it for tests, in one thread, that cuts,
 //! delays, reorders and fails. Everything above is generic over the trait and runs on both.
 
 mod buffers;
+pub mod sim;
 mod token;
 pub mod uring;
 

@@ -151,9 +151,15 @@ pub struct Waker(Arc<OwnedFd>);
 impl Waker {
     /// The shard gets a [`Completion::Woken`] soon.
     pub fn wake(&self) {
-        let one = 1_u64.to_ne_bytes();
+        let one = 1_u64;
         // SAFETY: writes eight bytes of this function's own to an eventfd that is open.
-        unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        unsafe {
+            libc::write(
+                self.0.as_raw_fd(),
+                (&raw const one).cast(),
+                size_of_val(&one),
+            )
+        };
     }
 }
 

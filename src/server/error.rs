@@ -112,7 +112,8 @@ impl Display for StartError {
                 available_bytes >> 20
             ),
             Self::MemoryRefused(error) => {
-                write!(f, "the memory is not to be had: {error}; lower --memory")
+                let cause = plain(error);
+                write!(f, "the memory is not to be had: {cause}; lower --memory")
             }
             Self::Listen {
                 flag,

@@ -22,13 +22,13 @@ use signal_hook::{
 
 pub use self::error::StartError;
 use crate::{
-    config::{Config, FIXED_BYTES_PER_SHARD, Mode, PoolConfig},
+    config::{Config, Mode, PoolConfig},
     io::uring::{RingDirectory, Uring, Waker},
     mesh,
     route::HashRing,
     runtime::{self, Executor},
-    shard::{Parts, PoolSettings, RESP_KEY_BYTES_MAX, Settings, Shard, StatsBoard, StopFlag},
-    store::{self, KeyHasher, StoreParams, UnixMs},
+    shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag},
+    store::{self, KeyHasher, UnixMs},
 };
 
 /// How long the shards may take to end once they were told; longer than their own limit.
@@ -263,14 +263,8 @@ fn parts(
     stop: &StopFlag,
 ) -> Result<Vec<Parts>, StartError> {
     let shard_count = config.cores.len();
-    let params = StoreParams {
-        shard_count,
-        partition_bytes: config.memory_bytes / shard_count - FIXED_BYTES_PER_SHARD,
-        item_bytes_max: config.item_bytes_max,
-        key_bytes_max: RESP_KEY_BYTES_MAX,
-    };
     let hasher = KeyHasher::new(seed());
-    let stores = store::build(&params, hasher).map_err(StartError::MemoryRefused)?;
+    let stores = store::build(&config.store_params(), hasher).map_err(StartError::MemoryRefused)?;
     let pool = match &config.mode {
         Mode::Embedded => None,
         Mode::Pool(pool) => Some(pool_settings(pool)?),

@@ -2,8 +2,9 @@
 
 use bytes::BytesMut;
 
-/// Buffers kept for reuse; more are freed.
-const FREE_COUNT_MAX: usize = 1024;
+/// Bytes of buffers of each kind kept for reuse; what is given back beyond is freed. It is part of
+/// what a shard takes beside its store, so a burst of large values must not stay in it.
+const FREE_BYTES_MAX: usize = 2 << 20;
 
 /// Buffers of each kind that a shard starts with.
 const START_COUNT: usize = 64;
@@ -18,15 +19,18 @@ const NEW_BYTES: usize = 4 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct BufferPool {
     free: Vec<Vec<u8>>,
+    free_bytes: usize,
     /// Buffers for the starts of requests, which are consumed from the front.
     free_inputs: Vec<BytesMut>,
+    free_inputs_bytes: usize,
 }
 
 impl BufferPool {
     pub(super) fn new() -> Self {
         let mut pool = Self {
-            free: Vec::with_capacity(FREE_COUNT_MAX),
-            free_inputs: Vec::with_capacity(FREE_COUNT_MAX),
+            free: Vec::with_capacity(FREE_BYTES_MAX / NEW_BYTES),
+            free_inputs: Vec::with_capacity(FREE_BYTES_MAX / NEW_BYTES),
+            ..Self::default()
         };
         for _ in 0..START_COUNT {
             pool.put(Vec::with_capacity(NEW_BYTES));
@@ -37,9 +41,13 @@ impl BufferPool {
 
     /// An empty buffer.
     pub(super) fn take(&mut self) -> Vec<u8> {
-        self.free
-            .pop()
-            .unwrap_or_else(|| Vec::with_capacity(NEW_BYTES))
+        match self.free.pop() {
+            Some(buffer) => {
+                self.free_bytes -= buffer.capacity();
+                buffer
+            }
+            None => Vec::with_capacity(NEW_BYTES),
+        }
     }
 
     /// A buffer with a copy of `parts`.
@@ -51,9 +59,13 @@ impl BufferPool {
 
     /// An empty buffer for received bytes.
     pub(super) fn take_input(&mut self) -> BytesMut {
-        self.free_inputs
-            .pop()
-            .unwrap_or_else(|| BytesMut::with_capacity(NEW_BYTES))
+        match self.free_inputs.pop() {
+            Some(buffer) => {
+                self.free_inputs_bytes -= buffer.capacity();
+                buffer
+            }
+            None => BytesMut::with_capacity(NEW_BYTES),
+        }
     }
 
     /// Gives an input buffer back, whatever is in it.
@@ -61,17 +73,21 @@ impl BufferPool {
         buffer.clear();
         // What was consumed from the front comes back with this, without moving a byte.
         let is_whole = buffer.try_reclaim(NEW_BYTES);
-        let is_worth_keeping = is_whole && buffer.capacity() <= KEPT_BYTES_MAX;
-        if is_worth_keeping && self.free_inputs.len() < FREE_COUNT_MAX {
+        let bytes = buffer.capacity();
+        let is_worth_keeping = is_whole && bytes <= KEPT_BYTES_MAX;
+        if is_worth_keeping && self.free_inputs_bytes + bytes <= FREE_BYTES_MAX {
+            self.free_inputs_bytes += bytes;
             self.free_inputs.push(buffer);
         }
     }
 
     /// Gives a buffer back, whatever is in it.
     pub(super) fn put(&mut self, mut buffer: Vec<u8>) {
-        let is_worth_keeping = (1..=KEPT_BYTES_MAX).contains(&buffer.capacity());
-        if is_worth_keeping && self.free.len() < FREE_COUNT_MAX {
+        let bytes = buffer.capacity();
+        let is_worth_keeping = (1..=KEPT_BYTES_MAX).contains(&bytes);
+        if is_worth_keeping && self.free_bytes + bytes <= FREE_BYTES_MAX {
             buffer.clear();
+            self.free_bytes += bytes;
             self.free.push(buffer);
         }
     }
@@ -103,6 +119,21 @@ mod tests {
         pool.put_input(input);
         assert_eq!(pool.take_input().capacity(), capacity);
         assert_eq!(pool.free_inputs.len(), START_COUNT - 1);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_bytes() {
+        let mut pool = BufferPool::new();
+        for _ in 0..2 * FREE_BYTES_MAX / KEPT_BYTES_MAX {
+            pool.put(Vec::with_capacity(KEPT_BYTES_MAX));
+            pool.put_input(BytesMut::with_capacity(KEPT_BYTES_MAX));
+        }
+        let kept_bytes: usize = pool.free.iter().map(Vec::capacity).sum();
+        assert_eq!(kept_bytes, pool.free_bytes);
+        assert!(kept_bytes <= FREE_BYTES_MAX);
+        let kept_bytes: usize = pool.free_inputs.iter().map(BytesMut::capacity).sum();
+        assert_eq!(kept_bytes, pool.free_inputs_bytes);
+        assert!(kept_bytes <= FREE_BYTES_MAX);
     }
 
     #[test]

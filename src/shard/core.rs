@@ -22,6 +22,8 @@ pub(super) struct Core {
     /// The time of this turn.
     pub(super) now: UnixMs,
     pub(super) store: ShardStore,
+    /// A change waits for memory that other shards have not let go of yet.
+    pub(super) is_short: bool,
     pub(super) mesh: MeshPort<Ask, Answer>,
     pub(super) pool: Option<Pool>,
     pub(super) buffers: BufferPool,
@@ -41,7 +43,8 @@ pub(super) enum Mutated {
     Now(Applied),
     /// The owner shard will answer.
     Later,
-    /// The owner shard has too much to do; try again next turn.
+    /// The owner shard has too much to do, or no memory until others end their turns; try again
+    /// next turn.
     Full,
 }
 
@@ -67,6 +70,9 @@ impl Core {
         value: &[u8],
     ) -> Mutated {
         if self.store.owns(key.hash) {
+            if self.must_wait() {
+                return Mutated::Full;
+            }
             return Mutated::Now(self.apply(key, operation, value));
         }
         let owner = self.store.owner(key.hash);
@@ -82,6 +88,12 @@ impl Core {
             },
         );
         Mutated::Later
+    }
+
+    /// Whether changes wait for memory; the next turn then comes soon.
+    pub(super) fn must_wait(&mut self) -> bool {
+        self.is_short |= self.store.must_wait();
+        self.is_short
     }
 
     /// Applies an operation to a key that this shard owns.

@@ -130,32 +130,32 @@ impl Core {
         if !pool.links[server].takes_requests() {
             return Some(self.failure(UNAVAILABLE));
         }
-        let (pending, expects) = match errand {
-            Errand::Fetch if has_l1 => match pool.fills.join_or_start(key, route) {
-                Lease::Joined => {
-                    self.counters().fills_joined.add(1);
-                    return None;
-                }
-                Lease::Started(fill) => (Pending::Fill(fill), Expects::Retrieval),
-            },
-            Errand::Fetch | Errand::Read => (Pending::Request(route), Expects::Retrieval),
-            Errand::ReadLine => (Pending::Request(route), Expects::Line),
-            Errand::Write { retrieves } => {
-                let expects = if retrieves {
-                    Expects::Retrieval
-                } else {
-                    Expects::Line
-                };
-                if has_l1 {
-                    self.drop_l1(key);
-                    (Pending::Write(route, self.parcel(key, &[])), expects)
-                } else {
-                    (Pending::Request(route), expects)
-                }
-            }
-            Errand::Invalidate { .. } => return None,
-        };
         let now = self.now;
+        if errand == Errand::Fetch {
+            let pending = if has_l1 {
+                match pool.fills.join_or_start(key, route) {
+                    Lease::Started(fill) => Pending::Fill(fill),
+                    Lease::Joined => {
+                        self.counters().fills_joined.add(1);
+                        return None;
+                    }
+                }
+            } else {
+                Pending::Request(route)
+            };
+            pool.links[server].pipeline.push_get(pending, key, now);
+            return None;
+        }
+        let expects = match errand {
+            Errand::Read | Errand::Write { retrieves: true } => Expects::Retrieval,
+            _ => Expects::Line,
+        };
+        let pending = if has_l1 && matches!(errand, Errand::Write { .. }) {
+            self.drop_l1(key);
+            Pending::Write(route, self.parcel(key, &[]))
+        } else {
+            Pending::Request(route)
+        };
         let pool = self.pool.as_mut()?;
         pool.links[server]
             .pipeline
@@ -351,8 +351,9 @@ impl Core {
         let now = self.now;
         let Some(pool) = &mut self.pool else { return };
         let link = &mut pool.links[server];
-        if failed {
-            // Refused deletes are not done: the link is given up and all are sent again.
+        if failed || link.refused {
+            // Refused deletes are not done: the link is given up and all are sent again. Those
+            // behind it are confirmed in vain, as only the oldest can be taken off the queue.
             link.refused = true;
             return;
         }

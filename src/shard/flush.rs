@@ -34,6 +34,14 @@ pub(super) fn flush_all(
     form: Form,
     request: &[u8],
 ) -> Step {
+    // Changes go out on their owners' connections, the flush on this shard's: nothing but
+    // waiting keeps them in order.
+    let is_barrier = core.has_l1();
+    if is_barrier && session.replies.pending_count() > 0 {
+        return Step::Hold;
+    }
+    session.set_barred(is_barrier);
+    core.counters().flushes.add(1);
     let shard_count = core.mesh.shard_count();
     let servers = core.pool.as_ref().map(|pool| pool.links.len());
     let parts = match servers {

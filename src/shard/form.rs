@@ -16,6 +16,8 @@ pub(super) enum Form {
     Silent,
     /// The bytes as they are.
     Verbatim,
+    /// A memcache retrieval of one key: its VALUE block, if there is one, and the end.
+    Retrieval,
     /// One key of a memcache retrieval that goes to several places.
     Part,
     /// A [`Self::Part`] whose bytes are an error line: the group ends with it.
@@ -84,6 +86,9 @@ impl Form {
         if self != Self::Silent {
             out.extend_from_slice(bytes);
         }
+        if self == Self::Retrieval {
+            out.extend_from_slice(memcache::END);
+        }
     }
 
     /// Appends the reply of a form that adds up its parts.
@@ -97,7 +102,7 @@ impl Form {
     }
 
     /// Appends the reply for what came of an operation; `old` is the value that was there.
-    /// Forms that add up have none: their parts are [counted](Self::count).
+    /// Forms that add up have none: their parts are [counted](count).
     pub(super) fn encode(self, applied: Applied, old: &[u8], out: &mut Vec<u8>) {
         let outcome = applied.outcome;
         match self {

@@ -13,7 +13,7 @@ use crate::{
     config::Protocol,
     io::{Io, Token},
     protocol::{memcache, resp},
-    store::UnixMs,
+    store::{KeyHasher, UnixMs},
 };
 
 /// The state of the connection.
@@ -24,7 +24,7 @@ enum State {
     /// The kernel is at it; requests queue up meanwhile.
     Connecting { token: Token, since: UnixMs },
     /// Connected.
-    Up { token: Token },
+    Up { token: Token, since: UnixMs },
 }
 
 /// A backend server and this shard's connection to it.
@@ -46,7 +46,12 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(address: SocketAddr, protocol: Protocol, value_bytes_max: usize) -> Self {
+    pub(super) fn new(
+        address: SocketAddr,
+        protocol: Protocol,
+        hasher: KeyHasher,
+        value_bytes_max: usize,
+    ) -> Self {
         Self {
             address,
             protocol,
@@ -56,7 +61,7 @@ impl Link {
             backoff_ms: RECONNECT_MS_MIN,
             is_sending: false,
             refused: false,
-            pipeline: Pipeline::new(protocol, value_bytes_max),
+            pipeline: Pipeline::new(protocol, hasher, value_bytes_max),
             invalidations: InvalidationQueue::default(),
             input: bytes::BytesMut::new(),
             want: 1,
@@ -71,13 +76,13 @@ impl Link {
     pub(super) fn token(&self) -> Option<Token> {
         match self.state {
             State::Down { .. } => None,
-            State::Connecting { token, .. } | State::Up { token } => Some(token),
+            State::Connecting { token, .. } | State::Up { token, .. } => Some(token),
         }
     }
 
     /// Whether time must be watched: a connection is missing or an answer is.
     pub(super) fn needs_tick(&self) -> bool {
-        !matches!(self.state, State::Up { .. }) || self.pipeline.in_flight() > 0
+        !matches!(self.state, State::Up { .. }) || self.pipeline.in_flight() > 0 || self.refused
     }
 
     /// Connects if it is time to. The new connection's token, if one was started.
@@ -103,8 +108,7 @@ impl Link {
     /// The connect succeeded.
     pub(super) fn connected(&mut self, now: UnixMs) {
         if let State::Connecting { token, .. } = self.state {
-            self.state = State::Up { token };
-            self.backoff_ms = RECONNECT_MS_MIN;
+            self.state = State::Up { token, since: now };
             self.pump_invalidations(now);
         }
     }
@@ -124,10 +128,16 @@ impl Link {
     /// Gives the connection up. Its token is to be closed, its requests are to be
     /// [abandoned](Pipeline::abandon); invalidations stay and are sent again.
     ///
-    /// A connection that stood is made again at once; who failed to connect waits.
+    /// A connection that stood for a while is made again at once; else, and where deletes are
+    /// refused, the pauses grow.
     pub(super) fn disconnect(&mut self, now: UnixMs) -> Option<Token> {
         let token = self.token();
-        if matches!(self.state, State::Up { .. }) {
+        let stood = match self.state {
+            State::Up { since, .. } => now.0.saturating_sub(since.0) >= RECONNECT_MS_MAX,
+            _ => false,
+        };
+        if stood && !self.refused {
+            self.backoff_ms = RECONNECT_MS_MIN;
             self.state = State::Down { retry_at: now };
         } else {
             self.back_off(now);
@@ -165,7 +175,7 @@ impl Link {
 
     /// Sends what has been added, unless a send is under way.
     pub(super) fn flush(&mut self, io: &mut impl Io, buffers: &mut BufferPool) {
-        if let State::Up { token } = self.state
+        if let State::Up { token, .. } = self.state
             && !self.is_sending
             && self.pipeline.has_output()
         {

@@ -2,14 +2,15 @@
 //! pool; the protocol itself is `protocol::memcache`'s.
 
 use super::{
+    batch::Dialect,
     core::{Core, Mutated},
     flush,
     form::Form,
     message::Errand,
     replies::{Covers, Part},
     report,
-    session::{Served, Session, Step, Stop},
-    settings::{LINE_BYTES_MAX, VERSION},
+    session::{Session, Step},
+    settings::{LINE_BYTES_MAX, MEMCACHED_VERSION},
 };
 use crate::{
     protocol::{
@@ -19,68 +20,59 @@ use crate::{
     store::{Condition, Deadline, EntryRef, ExpireCondition, Expiry, Key, Operation, Side, UnixMs},
 };
 
-/// Serves one request, if a whole one is there.
-pub(super) fn serve_next(session: &mut Session, core: &mut Core, bytes: &[u8]) -> Served {
-    let limits = Limits {
-        value_bytes_max: core.settings.item_bytes_max,
-        line_bytes_max: LINE_BYTES_MAX,
-    };
-    match memcache::parse(bytes, &limits) {
-        Parsed::Incomplete { want } => Served {
-            consumed: 0,
-            stop: Stop::Starved { want },
-        },
-        Parsed::Refused { refusal, consumed } => refuse(session, core, &refusal, consumed),
-        Parsed::Complete { request, consumed } => {
-            let raw = &bytes[..consumed];
-            match execute(session, core, request, raw) {
-                Step::Done => Served {
-                    consumed,
-                    stop: Stop::Starved { want: 0 },
-                },
-                Step::Hold => Served {
-                    consumed: 0,
-                    stop: Stop::Held,
-                },
-                Step::Close => Served {
-                    consumed,
-                    stop: Stop::Closing,
-                },
+/// memcache's text protocol.
+pub(super) struct Memcache;
+
+impl Dialect for Memcache {
+    type Request<'b> = Request<'b>;
+    type Refusal<'b> = Refusal<'b>;
+
+    fn parse<'b>(
+        _: &mut Session,
+        core: &Core,
+        bytes: &'b [u8],
+    ) -> Parsed<Request<'b>, Refusal<'b>> {
+        let limits = Limits {
+            value_bytes_max: core.settings.item_bytes_max,
+            line_bytes_max: LINE_BYTES_MAX,
+        };
+        memcache::parse(bytes, &limits)
+    }
+
+    fn key<'b>(request: &Request<'b>, _: &'b [u8]) -> Option<&'b [u8]> {
+        match *request {
+            Request::Retrieve { keys, .. } if keys.count() == 1 => keys.first(),
+            Request::Store { key, .. }
+            | Request::Delete { key, .. }
+            | Request::Arithmetic { key, .. }
+            | Request::Touch { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+
+    fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[u8]) -> Step {
+        execute(session, core, request, raw)
+    }
+
+    fn refuse(session: &mut Session, core: &mut Core, refusal: &Refusal<'_>) -> Step {
+        // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
+        if let (Some(key), None) = (refusal.unlink, &core.pool) {
+            let key = core.key(key);
+            let delete = Operation::Delete { wants_old: false };
+            if session.mutate(core, key, delete, &[], Form::Silent) == Step::Hold {
+                return Step::Hold;
             }
         }
-    }
-}
-
-fn refuse(
-    session: &mut Session,
-    core: &mut Core,
-    refusal: &Refusal<'_>,
-    consumed: usize,
-) -> Served {
-    if let Some(key) = refusal.unlink {
-        let key = core.key(key);
-        let step = if core.pool.is_some() {
-            // Nothing is on the way to the backend: it keeps what it has, as do we.
-            Step::Done
+        session.reply(core, refusal.reply);
+        session.swallow = refusal.swallow;
+        if refusal.close {
+            Step::Close
         } else {
-            let delete = Operation::Delete { wants_old: false };
-            session.mutate(core, key, delete, &[], Form::Silent)
-        };
-        if step == Step::Hold {
-            return Served {
-                consumed: 0,
-                stop: Stop::Held,
-            };
+            Step::Done
         }
     }
-    session.reply(core, refusal.reply);
-    session.swallow = refusal.swallow;
-    let stop = if refusal.close {
-        Stop::Closing
-    } else {
-        Stop::Starved { want: 0 }
-    };
-    Served { consumed, stop }
+
+    fn rewind(_: &mut Session) {}
 }
 
 fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[u8]) -> Step {
@@ -91,7 +83,6 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             (touch, true) => retrieve_from_pool(session, core, keys, cas, touch),
         },
         Request::FlushAll { delay, noreply } => {
-            core.counters().flushes.add(1);
             let at = match delay.deadline_ms(core.now.0) {
                 memcache::Deadline::At(at) => UnixMs(at),
                 _ => flush::AT_ONCE,
@@ -108,7 +99,7 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             step
         }
         Request::Version => {
-            reply::version(session.ready(&mut core.buffers), VERSION);
+            reply::version(session.ready(&mut core.buffers), MEMCACHED_VERSION);
             Step::Done
         }
         Request::Verbosity { noreply } => {
@@ -119,6 +110,10 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
         }
         Request::Stats { argument } => {
             report::memcache_stats(session, core, argument);
+            Step::Done
+        }
+        Request::MetaNoOp => {
+            session.reply(core, reply::META_NO_OP);
             Step::Done
         }
         Request::Quit => Step::Close,
@@ -165,6 +160,9 @@ fn retrieve_and_touch(
     };
     let step = session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);
+        if deadline == Deadline::PAST {
+            return retrieve_and_expire(session, core, key, cas, operation);
+        }
         match core.mutate(session.next_origin(), key, operation, &[]) {
             Mutated::Full => return Step::Hold,
             Mutated::Later => {
@@ -185,6 +183,39 @@ fn retrieve_and_touch(
         session.reply(core, reply::END);
     }
     step
+}
+
+/// A time in the past shows the entry a last time, so it is read before it goes.
+fn retrieve_and_expire(
+    session: &mut Session,
+    core: &mut Core,
+    key: Key<'_>,
+    cas: bool,
+    operation: Operation,
+) -> Step {
+    if session.must_wait_for(key) {
+        return Step::Hold;
+    }
+    let mut block = core.buffers.take();
+    if let Some(entry) = core.store.get(key, core.now) {
+        show(entry, cas, &mut block);
+    }
+    let mutated = core.mutate(session.next_origin(), key, operation, &[]);
+    if !matches!(mutated, Mutated::Full) {
+        session.reply(core, &block);
+    }
+    core.buffers.put(block);
+    match mutated {
+        Mutated::Full => return Step::Hold,
+        Mutated::Later => {
+            session
+                .replies
+                .defer(Form::Silent, Covers::Key(key.hash), 1);
+        }
+        Mutated::Now(_) => {}
+    }
+    core.counters().touches.add(1);
+    Step::Done
 }
 
 /// Appends an entry's VALUE block.
@@ -219,12 +250,14 @@ fn retrieve_from_pool(
             (None, false) => Errand::Fetch,
         };
         let form = if is_single {
-            Form::Verbatim
+            Form::Retrieval
         } else {
             Form::Part
         };
         let mut request = core.buffers.take();
-        encode_retrieval(&mut request, bytes, cas, touch);
+        if errand != Errand::Fetch {
+            encode_retrieval(&mut request, bytes, cas, touch);
+        }
         let step = session.run_errand(core, key, errand, &request, form);
         core.buffers.put(request);
         if step == Step::Done {
@@ -291,16 +324,16 @@ fn encode_retrieval(out: &mut Vec<u8>, key: &[u8], cas: bool, touch: Option<Expt
 }
 
 fn change_in_store(session: &mut Session, core: &mut Core, request: Request<'_>) -> Step {
+    let Some(change) = Change::of(request, core) else {
+        return Step::Done;
+    };
     let Change {
         key,
         operation,
         value,
         form,
         ..
-    } = match Change::of(request, core) {
-        Some(change) => change,
-        None => return Step::Done,
-    };
+    } = change;
     let key = core.key(key);
     session.mutate(core, key, operation, value, form)
 }

@@ -55,7 +55,8 @@ pub(super) enum AskBody {
 /// What a request in pool mode means for the L1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Errand {
-    /// Read a whole value: may be shared by who asks at the same time, and kept.
+    /// Read a whole value: may be shared by who asks at the same time, and kept. The request is
+    /// the key.
     Fetch,
     /// Read a whole value that is not to be kept.
     Read,

@@ -1,10 +1,11 @@
 //! A shard: one core's thread with everything it owns, working in turns.
 //!
-//! * `core`, `session`, `replies`, `form`: executing requests and keeping replies in order
+//! * `batch`, `core`, `session`, `replies`, `form`: executing requests and keeping replies in order
 //! * `memcache`, `resp`, `resp_pool`, `report`, `flush`: what requests mean
 //! * `pool`, `link`, `errand`: pool mode
 //! * `downstream`, and this file: connections and the turn
 
+mod batch;
 mod buffers;
 mod core;
 mod downstream;

@@ -7,7 +7,7 @@ use crate::{
     config::{Protocol, WritePolicy},
     fill::Fills,
     route::{HashRing, ServerIndex},
-    store::{Deadline, Key, UnixMs},
+    store::{Deadline, Key, KeyHasher, UnixMs},
 };
 
 /// What a shard is told about its pool.
@@ -36,7 +36,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(settings: &PoolSettings, value_bytes_max: usize) -> Self {
+    pub(super) fn new(settings: &PoolSettings, hasher: KeyHasher, value_bytes_max: usize) -> Self {
         Self {
             protocol: settings.protocol,
             hash_ring: settings.hash_ring.clone(),
@@ -45,7 +45,7 @@ impl Pool {
             links: settings
                 .addresses
                 .iter()
-                .map(|address| Link::new(*address, settings.protocol, value_bytes_max))
+                .map(|address| Link::new(*address, settings.protocol, hasher, value_bytes_max))
                 .collect(),
             fills: Fills::default(),
         }

@@ -128,9 +128,11 @@ impl Replies {
         slot.parts_left = slot.parts_left.saturating_sub(1);
         match part {
             Part::Add(count) => slot.total += count,
-            Part::Bytes(bytes) if position == 0 && slot.parts_left == 0 => {
+            Part::Bytes(bytes)
+                if position == 0 && slot.parts_left == 0 && slot.encoded.is_none() =>
+            {
                 // The usual case: nothing waits before it, so no copy in between.
-                if slot.encoded.is_none() && !(self.group_failed && slot.form.is_grouped()) {
+                if !(self.group_failed && slot.form.is_grouped()) {
                     if self.out.capacity() == 0 {
                         self.out = buffers.take();
                     }
@@ -304,6 +306,11 @@ mod tests {
         let sum = replies.defer(Form::RespSum, Covers::Nothing, 2);
         replies.resolve(sum, Part::Failure(b"-ERR gone\r\n"), &mut buffers);
         replies.resolve(sum, Part::Add(1), &mut buffers);
+        assert_eq!(output(&mut replies), "-ERR gone\r\n");
+        let sum = replies.defer(Form::RespSum, Covers::Nothing, 2);
+        replies.resolve(sum, Part::Failure(b"-ERR gone\r\n"), &mut buffers);
+        // Once it has failed, its form does not add up any more and gets what it gets as bytes.
+        replies.resolve(sum, Part::Bytes(b":1\r\n"), &mut buffers);
         assert_eq!(output(&mut replies), "-ERR gone\r\n");
     }
 

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use super::{
     core::Core,
     session::{Session, Step},
-    settings::VERSION,
+    settings::{MEMCACHED_VERSION, REDIS_VERSION, VERSION},
 };
 use crate::protocol::{
     memcache::reply as memcache,
@@ -21,7 +21,7 @@ pub(super) fn memcache_stats(session: &mut Session, core: &mut Core, argument: &
         b"" => {
             let names = figures.iter().filter(|figure| !figure.0.contains('.'));
             names.for_each(|(name, value)| stat(out, name, *value));
-            memcache::stat(out, "version", VERSION);
+            memcache::stat(out, "version", MEMCACHED_VERSION);
         }
         b"settings" => {
             stat(out, "maxbytes", core.settings.memory_bytes as u64);
@@ -224,7 +224,7 @@ fn hello(
     let id = client.id;
     let out = session.ready(&mut core.buffers);
     reply::map_header(out, 7, version);
-    for (name, value) in [("server", "redis"), ("version", VERSION)] {
+    for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
         reply::bulk(out, name.as_bytes());
         reply::bulk(out, value.as_bytes());
     }
@@ -289,7 +289,7 @@ fn info(session: &mut Session, core: &mut Core, sections: Rest<'_>, version: Ver
     section(
         "Server",
         &[
-            ("redis_version", &"7.0.0"),
+            ("redis_version", &REDIS_VERSION),
             ("ringfort_version", &VERSION),
             ("redis_mode", &redis_mode),
             ("process_id", &figure("pid")),
@@ -357,7 +357,7 @@ fn config_get(session: &mut Session, core: &mut Core, patterns: Rest<'_>, versio
     let numbers = [
         ("maxmemory", settings.memory_bytes),
         ("maxclients", settings.connections_max),
-        ("proto-max-bulk-len", settings.item_bytes_max),
+        ("proto-max-bulk-len", settings.bulk_bytes_max()),
         ("port", usize::from(settings.resp_port)),
         ("databases", 1),
         ("timeout", 0),

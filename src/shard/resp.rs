@@ -2,18 +2,20 @@
 //! pool; the protocol itself is `protocol::resp`'s.
 
 use super::{
+    batch::Dialect,
     core::Core,
     flush,
     form::Form,
     report, resp_pool,
-    session::{Served, Session, Step, Stop},
+    session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
 };
 use crate::{
     protocol::{
         Parsed,
         resp::{
-            self, Args, Limits, Progress, Request, RequestError, Rest, SetExpiry, Version, reply,
+            self, Args, Limits, Progress, ProtocolError, Request, RequestError, Rest, SetExpiry,
+            Version, reply,
         },
     },
     store::{Condition, Deadline, EntryRef, ExpireCondition, Expiry, Key, Operation, Side, UnixMs},
@@ -29,77 +31,111 @@ pub(super) struct Client {
     pub(super) parsing: Progress,
 }
 
-/// Serves one request, if a whole one is there.
-pub(super) fn serve_next(session: &mut Session, core: &mut Core, bytes: &[u8]) -> Served {
-    let limits = Limits {
-        bulk_bytes_max: core.settings.item_bytes_max.max(INLINE_BYTES_MAX),
+/// RESP's two versions.
+pub(super) struct Resp;
+
+/// A frame and what it means.
+type Framed<'b> = (Args<'b>, Result<Request<'b>, RequestError<'b>>);
+
+impl Dialect for Resp {
+    type Request<'b> = Framed<'b>;
+    type Refusal<'b> = ProtocolError;
+
+    fn parse<'b>(
+        session: &mut Session,
+        core: &Core,
+        bytes: &'b [u8],
+    ) -> Parsed<Framed<'b>, ProtocolError> {
+        let mut parsing = session
+            .resp_client()
+            .map(|client| std::mem::take(&mut client.parsing))
+            .unwrap_or_default();
+        match resp::parse_resumed(bytes, &limits(core), &mut parsing) {
+            Parsed::Incomplete { want } => {
+                if let Some(client) = session.resp_client() {
+                    client.parsing = parsing;
+                }
+                Parsed::Incomplete { want }
+            }
+            Parsed::Refused { refusal, consumed } => Parsed::Refused { refusal, consumed },
+            Parsed::Complete {
+                request: args,
+                consumed,
+            } => Parsed::Complete {
+                request: (args, Request::from_args(args)),
+                consumed,
+            },
+        }
+    }
+
+    fn key<'b>((_, request): &Framed<'b>, _: &'b [u8]) -> Option<&'b [u8]> {
+        match *request.as_ref().ok()? {
+            Request::Get { key }
+            | Request::Set { key, .. }
+            | Request::SetNx { key, .. }
+            | Request::IncrBy { key, .. }
+            | Request::Expire { key, .. }
+            | Request::Ttl { key }
+            | Request::PTtl { key } => Some(key),
+            _ => None,
+        }
+    }
+
+    fn execute(
+        session: &mut Session,
+        core: &mut Core,
+        (args, request): Framed<'_>,
+        _: &[u8],
+    ) -> Step {
+        if args.is_escaped() {
+            return serve_escaped(session, core, &args.unescape());
+        }
+        if args.count() == 0 {
+            return Step::Done;
+        }
+        serve_request(session, core, args, &request)
+    }
+
+    fn refuse(session: &mut Session, core: &mut Core, refusal: &ProtocolError) -> Step {
+        refusal.encode(session.ready(&mut core.buffers));
+        Step::Close
+    }
+
+    fn rewind(session: &mut Session) {
+        if let Some(client) = session.resp_client() {
+            client.parsing = Progress::default();
+        }
+    }
+}
+
+fn limits(core: &Core) -> Limits {
+    Limits {
+        bulk_bytes_max: core.settings.bulk_bytes_max(),
         args_max: ARGS_MAX,
         inline_bytes_max: INLINE_BYTES_MAX,
-    };
-    let mut parsing = session
-        .resp_client()
-        .map(|client| std::mem::take(&mut client.parsing))
-        .unwrap_or_default();
-    match resp::parse_resumed(bytes, &limits, &mut parsing) {
-        Parsed::Incomplete { want } => {
-            if let Some(client) = session.resp_client() {
-                client.parsing = parsing;
-            }
-            Served {
-                consumed: 0,
-                stop: Stop::Starved { want },
-            }
-        }
-        Parsed::Refused { refusal, consumed } => {
-            refusal.encode(session.ready(&mut core.buffers));
-            Served {
-                consumed,
-                stop: Stop::Closing,
-            }
-        }
-        Parsed::Complete {
-            request: args,
-            consumed,
-        } => {
-            let step = if args.is_escaped() {
-                serve_escaped(session, core, &args.unescape(), &limits)
-            } else {
-                serve_args(session, core, args)
-            };
-            match step {
-                Step::Done => Served {
-                    consumed,
-                    stop: Stop::Starved { want: 0 },
-                },
-                Step::Hold => Served {
-                    consumed: 0,
-                    stop: Stop::Held,
-                },
-                Step::Close => Served {
-                    consumed,
-                    stop: Stop::Closing,
-                },
-            }
-        }
     }
 }
 
 /// An inline request with escapes stands in the input otherwise than it is meant.
-fn serve_escaped(session: &mut Session, core: &mut Core, wire: &[u8], limits: &Limits) -> Step {
-    match resp::parse(wire, limits) {
-        Parsed::Complete { request: args, .. } => serve_args(session, core, args),
+fn serve_escaped(session: &mut Session, core: &mut Core, wire: &[u8]) -> Step {
+    match resp::parse(wire, &limits(core)) {
+        Parsed::Complete { request: args, .. } => {
+            serve_request(session, core, args, &Request::from_args(args))
+        }
         _ => Step::Done,
     }
 }
 
-fn serve_args(session: &mut Session, core: &mut Core, args: Args<'_>) -> Step {
-    if args.count() == 0 {
-        return Step::Done;
-    }
-    match Request::from_args(args) {
-        Err(error) => refuse(session, core, &error),
+fn serve_request(
+    session: &mut Session,
+    core: &mut Core,
+    args: Args<'_>,
+    request: &Result<Request<'_>, RequestError<'_>>,
+) -> Step {
+    match request {
+        Err(error) => refuse(session, core, error),
         Ok(request) => {
-            let step = execute(session, core, &request, args);
+            let step = execute(session, core, request, args);
             if step != Step::Hold {
                 core.counters().resp_requests.add(1);
             }
@@ -248,10 +284,7 @@ fn change(session: &mut Session, core: &mut Core, request: &Request<'_>, version
             reply::integer(session.ready(&mut core.buffers), count as i64);
             Step::Done
         }
-        Request::FlushAll => {
-            core.counters().flushes.add(1);
-            flush::flush_all(session, core, flush::AT_ONCE, Form::RespOk, &[])
-        }
+        Request::FlushAll => flush::flush_all(session, core, flush::AT_ONCE, Form::RespOk, &[]),
         _ => match single(request, version, core) {
             Some(Change {
                 key,

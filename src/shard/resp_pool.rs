@@ -53,9 +53,7 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8]) -> Step {
             return Step::Done;
         }
     }
-    with_command(core, &[b"GET", bytes], |core, wire| {
-        session.run_errand(core, key, Errand::Fetch, wire, Form::Verbatim)
-    })
+    session.run_errand(core, key, Errand::Fetch, &[], Form::Verbatim)
 }
 
 /// Calls `run` with the wire form of a command.

@@ -1,13 +1,14 @@
 //! A client's conversation: its protocol's state and its replies, without its socket.
 
 use super::{
+    batch,
     buffers::BufferPool,
     core::{Core, Mutated},
     form::Form,
-    memcache,
+    memcache::{self, Memcache},
     message::{AnswerBody, Errand, Origin},
     replies::{Covers, Part, Replies, Seq},
-    resp,
+    resp::{self, Resp},
     settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX},
 };
 use crate::{
@@ -43,6 +44,8 @@ pub(super) struct Session {
     progress: Progress,
     /// A reply of the current request waits already, so the rest of its group does, too.
     is_deferred: bool,
+    /// No request is served before all replies are there.
+    is_barred: bool,
     /// Bytes of a refused request that are still to be thrown away.
     pub(super) swallow: usize,
 }
@@ -84,40 +87,30 @@ impl Session {
             replies: Replies::default(),
             progress: Progress::default(),
             is_deferred: false,
+            is_barred: false,
             swallow: 0,
         }
     }
 
     /// Serves the requests at the front of `bytes`.
     pub(super) fn serve(&mut self, core: &mut Core, bytes: &[u8]) -> Served {
-        let mut consumed = 0;
-        loop {
-            let swallowed = self.swallow.min(bytes.len() - consumed);
-            self.swallow -= swallowed;
-            consumed += swallowed;
-            if consumed == bytes.len() {
-                return Served {
-                    consumed,
-                    stop: Stop::Starved { want: 1 },
-                };
-            }
-            if self.is_full() {
-                return Served {
-                    consumed,
-                    stop: Stop::Held,
-                };
-            }
-            let rest = &bytes[consumed..];
-            let served = match self.front_end {
-                FrontEnd::Memcache => memcache::serve_next(self, core, rest),
-                FrontEnd::Resp(_) => resp::serve_next(self, core, rest),
-            };
-            consumed += served.consumed;
-            match served.stop {
-                Stop::Starved { want: 0 } => {}
-                stop => return Served { consumed, stop },
-            }
+        match self.front_end {
+            FrontEnd::Memcache => batch::serve::<Memcache>(self, core, bytes),
+            FrontEnd::Resp(_) => batch::serve::<Resp>(self, core, bytes),
         }
+    }
+
+    /// Throws away what is left of a refused request; how much of `bytes` that was.
+    pub(super) fn swallow_from(&mut self, bytes: &[u8]) -> usize {
+        let swallowed = self.swallow.min(bytes.len());
+        self.swallow -= swallowed;
+        swallowed
+    }
+
+    /// Whether the next request may be served now.
+    pub(super) fn may_serve(&mut self) -> bool {
+        self.is_barred &= self.replies.pending_count() > 0;
+        !self.is_full() && !self.is_barred
     }
 
     /// The RESP client's own state.
@@ -213,6 +206,11 @@ impl Session {
             self.progress.has_begun = true;
             encode(self.replies.ready(&mut core.buffers));
         }
+    }
+
+    /// Whether what follows waits for all replies so far.
+    pub(super) fn set_barred(&mut self, is_barred: bool) {
+        self.is_barred = is_barred;
     }
 
     /// A reply of the current request waits.
@@ -360,10 +358,6 @@ impl Session {
             _ if failed => Part::Failure(bytes),
             Form::RespSum => Part::Add(integer(bytes)),
             form if form.adds_up() => Part::Add(0),
-            Form::Part => {
-                let end = protocol::memcache::reply::END;
-                Part::Bytes(bytes.strip_suffix(end).unwrap_or(bytes))
-            }
             _ => Part::Bytes(bytes),
         };
         self.replies.resolve(seq, part, &mut core.buffers);

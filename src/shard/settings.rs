@@ -19,6 +19,10 @@ pub(super) const SEND_STALL_MS_MAX: u64 = 60_000;
 /// How long a shard finishes what is in flight when it is told to stop.
 pub(super) const DRAIN_MS_MAX: u64 = 10_000;
 
+/// Turns after the stop in which a shard still receives; each takes in up to all its receive
+/// buffers.
+pub(super) const STOP_TURNS_MAX: u32 = 100;
+
 /// How often a shard with something to watch looks at it.
 pub(super) const TICK_MS: u64 = 100;
 
@@ -34,8 +38,15 @@ pub(super) const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Longest key that RESP stores, in bytes.
 pub const RESP_KEY_BYTES_MAX: usize = 65_535;
 
-/// Version that `version`, `INFO` and `HELLO` give.
+/// ringfort's own version.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What `version` answers: the memcached that is spoken here, then who speaks it. libmemcached takes
+/// a first number of 0 for a broken server.
+pub(super) const MEMCACHED_VERSION: &str = concat!("1.6.18-ringfort-", env!("CARGO_PKG_VERSION"));
+
+/// What `INFO` and `HELLO` answer: the Redis that is spoken here. Libraries turn features on by it.
+pub(super) const REDIS_VERSION: &str = "7.0.0";
 
 /// What is the same for all shards.
 #[derive(Debug, Clone)]
@@ -52,6 +63,14 @@ pub struct Settings {
     pub memcache_port: u16,
     /// The port of the RESP front end, 0 if it is off.
     pub resp_port: u16,
+}
+
+impl Settings {
+    /// Longest bulk that a RESP client may send, in bytes: Redis' `proto-max-bulk-len`. Keys must
+    /// fit, however small the items are.
+    pub(super) fn bulk_bytes_max(&self) -> usize {
+        self.item_bytes_max.max(RESP_KEY_BYTES_MAX)
+    }
 }
 
 /// Requests unanswered by one backend connection; more are held back.

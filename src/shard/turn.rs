@@ -19,7 +19,7 @@ use super::{
     pool::{Pool, PoolSettings},
     resp::Client,
     session::FrontEnd,
-    settings::{DRAIN_MS_MAX, Settings, TICK_MS},
+    settings::{DRAIN_MS_MAX, STOP_TURNS_MAX, Settings, TICK_MS},
     stats::StatsBoard,
 };
 use crate::{
@@ -85,6 +85,8 @@ pub struct Shard<I> {
     connection_count: Arc<AtomicUsize>,
     client_count: u64,
     stop: StopFlag,
+    /// Turns since the stop, until draining begins.
+    stop_turns: u32,
     /// When draining must be over, once it has begun.
     drain_until: Option<UnixMs>,
     accept_failed: [bool; 2],
@@ -112,10 +114,11 @@ impl<I: Io> Shard<I> {
         let now = io.now();
         LISTENERS.iter().for_each(|listener| io.accept(*listener));
         let value_bytes_max = settings.item_bytes_max;
-        let pool = pool.map(|pool| Pool::new(&pool, value_bytes_max));
+        let pool = pool.map(|pool| Pool::new(&pool, store.hasher(), value_bytes_max));
         let mut core = Core {
             now,
             store,
+            is_short: false,
             mesh,
             pool,
             buffers: BufferPool::new(),
@@ -137,6 +140,7 @@ impl<I: Io> Shard<I> {
             connection_count,
             client_count: 0,
             stop,
+            stop_turns: 0,
             drain_until: None,
             accept_failed: [false; 2],
             sends_in_flight: 0,
@@ -156,7 +160,9 @@ impl<I: Io> Shard<I> {
     pub fn turn(&mut self) -> io::Result<bool> {
         self.wait()?;
         self.core.now = self.io.now();
+        self.core.is_short = false;
         let mut completions = std::mem::take(&mut self.completions);
+        let is_quiet = completions.is_empty();
         for completion in completions.drain(..) {
             self.complete(completion);
         }
@@ -165,7 +171,7 @@ impl<I: Io> Shard<I> {
         self.core.send_flush_asks();
         self.retry_held();
         if self.drain_until.is_none() && self.stop.is_raised() {
-            self.start_drain();
+            self.drain_once_read(is_quiet);
         }
         if self.core.now >= self.next_tick {
             self.tick();
@@ -179,15 +185,17 @@ impl<I: Io> Shard<I> {
         let Self { io, core, .. } = self;
         core.mesh.take_wakes(|shard| io.wake(shard));
         core.store.offline();
-        let wait = if core.mesh.try_sleep() {
+        let is_stopping = self.stop_turns > 0 && self.drain_until.is_none();
+        let wait = if !is_stopping && core.mesh.try_sleep() {
             self.patience()
         } else {
             Wait::Poll
         };
-        let result = self.io.turn(wait, &mut self.completions);
+        // After an error it stays asleep and reads nothing: nobody waits for it.
+        self.io.turn(wait, &mut self.completions)?;
         self.core.mesh.awake();
         self.core.store.online();
-        result
+        Ok(())
     }
 
     /// How long nothing needs to be looked at.
@@ -199,6 +207,11 @@ impl<I: Io> Shard<I> {
             || !self.held.is_empty()
             || self.core.pool.as_ref().is_some_and(Pool::needs_tick);
         let tick = needs_tick.then_some(self.next_tick);
+        let tick = if self.core.is_short {
+            Some(UnixMs(self.core.now.0 + 1))
+        } else {
+            tick
+        };
         let due = match (tick, self.store_tick) {
             (Some(tick), Some(store)) => Some(tick.min(store)),
             (one, other) => one.or(other),
@@ -296,6 +309,9 @@ impl<I: Io> Shard<I> {
                 ListenerId::Resp => resp::reply::TOO_MANY_CONNECTIONS,
             };
             conn.session.reply(&mut self.core, line);
+        }
+        // The last one may come in while the listener is being closed.
+        if is_over || self.drain_until.is_some() {
             conn.ended();
         }
         put(&mut self.peers, token, Peer::Downstream(conn));
@@ -356,7 +372,9 @@ impl<I: Io> Shard<I> {
 
     fn drain_mailboxes(&mut self) {
         for shard in 0..self.core.mesh.shard_count() {
-            while let Some(ask) = self.core.mesh.next_asked(shard) {
+            while !self.core.must_wait()
+                && let Some(ask) = self.core.mesh.next_asked(shard)
+            {
                 self.core.serve(shard, ask);
             }
             while let Some(Answer { origin, body }) = self.core.mesh.next_answered(shard) {
@@ -571,6 +589,15 @@ impl<I: Io> Shard<I> {
         self.touched = touched;
     }
 
+    /// Starts to drain once a turn that began after the stop brought nothing more: what clients had
+    /// sent by then is answered. Those that go on sending do not hold the end up for long.
+    fn drain_once_read(&mut self, is_quiet: bool) {
+        self.stop_turns += 1;
+        if (is_quiet && self.stop_turns > 1) || self.stop_turns > STOP_TURNS_MAX {
+            self.start_drain();
+        }
+    }
+
     /// Stops accepting and receiving; what has arrived is answered.
     fn start_drain(&mut self) {
         self.drain_until = Some(UnixMs(self.core.now.0 + DRAIN_MS_MAX));
@@ -604,11 +631,8 @@ impl<I: Io> Shard<I> {
             }
             return true;
         }
-        let has_clients = self
-            .peers
-            .iter()
-            .flatten()
-            .any(|(_, peer)| matches!(peer, Peer::Downstream(_)));
+        // Clients of other shards may wait for what only this one can do.
+        let has_clients = self.connection_count.load(Ordering::Relaxed) > 0;
         !has_clients && unconfirmed == 0
     }
 }

@@ -214,7 +214,7 @@ impl IndexWriter {
             index,
             arena,
             number,
-            tag(hash) | offset.0 / ALIGN_BYTES as u64,
+            tag(hash) | (offset.0 / ALIGN_BYTES as u64),
         )?;
         self.entry_count += 1;
         Ok(())
@@ -226,7 +226,7 @@ impl IndexWriter {
         let tag = found.slot.load(Ordering::Relaxed) & !OFFSET_MASK;
         found
             .slot
-            .store(tag | offset.0 / ALIGN_BYTES as u64, Ordering::Release);
+            .store(tag | (offset.0 / ALIGN_BYTES as u64), Ordering::Release);
     }
 
     /// Unlinks an entry.

@@ -239,6 +239,17 @@ impl ShardStore {
         self.writer.apply(now, key, operation, value, old)
     }
 
+    /// Whether changes should wait: there is memory, but another shard has to end its turn before
+    /// it can be used again.
+    pub fn must_wait(&mut self) -> bool {
+        if !self.writer.segments.is_out_for_now() {
+            return false;
+        }
+        self.epochs.quiescent(self.shard);
+        self.writer.segments.reclaim(&self.epochs);
+        self.writer.segments.is_out_for_now()
+    }
+
     /// Makes everything in this shard's partition disappear, at once or at `at`.
     pub fn flush(&mut self, now: UnixMs, at: UnixMs) {
         self.writer.flush(now, at);

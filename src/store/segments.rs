@@ -212,6 +212,11 @@ impl Segments {
         !self.retired.is_empty()
     }
 
+    /// Whether no segment is free, but some will be once their grace period is over.
+    pub(super) fn is_out_for_now(&self) -> bool {
+        self.free.is_empty() && self.has_retired()
+    }
+
     pub(super) fn used_bytes(&self, segment: u32) -> u32 {
         self.table[segment as usize].used_bytes
     }

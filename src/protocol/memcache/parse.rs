@@ -187,6 +187,7 @@ impl<'b> Command<'b, '_> {
             b"stats" => self.complete(Request::Stats {
                 argument: words.next().unwrap_or_default(),
             }),
+            b"mn" => self.complete(Request::MetaNoOp),
             b"quit" => self.complete(Request::Quit),
             _ => self.unknown(verb, words),
         }

@@ -23,6 +23,8 @@ pub const OK: &[u8] = b"OK\r\n";
 pub const END: &[u8] = b"END\r\n";
 /// `stats reset`.
 pub const RESET: &[u8] = b"RESET\r\n";
+/// `mn`.
+pub const META_NO_OP: &[u8] = b"MN\r\n";
 /// Unknown command, or a known one with too few or too many words.
 pub const ERROR: &[u8] = b"ERROR\r\n";
 /// A key or number that cannot be one.

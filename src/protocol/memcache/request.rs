@@ -91,6 +91,9 @@ pub enum Request<'b> {
         /// The first word after it, empty if there is none.
         argument: &'b [u8],
     },
+    /// `mn`, the meta protocol's no-op; answered `MN`. Clients send it to learn that all before it is
+    /// done.
+    MetaNoOp,
     /// `quit`: close once what came before is answered.
     Quit,
 }

@@ -176,6 +176,8 @@ fn other_requests_are_read() {
         (b"stats\r\n", stats(b"")),
         (b"stats  items\r\n", stats(b"items")),
         (b"stats detail on\r\n", stats(b"detail")),
+        (b"mn\r\n", Request::MetaNoOp),
+        (b"mn and more HTTP/1.1\r\n", Request::MetaNoOp),
         (b"quit\r\n", Request::Quit),
     ];
     for &(wire, request) in table {
@@ -222,7 +224,8 @@ fn mistakes_are_answered_as_memcached_answers_them() {
         (b"get\r\n", reply::ERROR),
         (b"get \r\n", reply::ERROR),
         (b"GET a\r\n", reply::ERROR),
-        (b"mn\r\n", reply::ERROR),
+        (b"mg k\r\n", reply::ERROR),
+        (b"mnx\r\n", reply::ERROR),
         (b"x HTTP/1.0\r\n", reply::ERROR),
         (b"connect / HTTP/1.1\r\n", reply::ERROR),
         (b"gat x\r\n", reply::INVALID_EXPTIME),

@@ -133,6 +133,7 @@ fn naive_other(consumed: usize, verb: &[u8], words: &[&[u8]], noreply: bool) -> 
         (b"stats", _) => complete(Request::Stats {
             argument: words.first().copied().unwrap_or_default(),
         }),
+        (b"mn", _) => complete(Request::MetaNoOp),
         (b"quit", _) => complete(Request::Quit),
         (b"replace" | b"prepend" | b"bget" | b"flush_all" | b"verbosity", _) => error(reply::ERROR),
         _ => {
@@ -270,7 +271,7 @@ const LONG: &[u8] = &[b'l'; 251];
 const REQUEST_PIECES: &[&[u8]] = &[
     b"get ", b"gets ", b"gat ", b"gats", b"bget ", b"set ", b"add ", b"replace ", b"append ",
     b"prepend ", b"cas ", b"delete ", b"incr ", b"decr ", b"touch ", b"flush_all", b"verbosity ",
-    b"version", b"stats", b"quit", b"mg ", b"HTTP/1.1", b"get key\r\n", b"set k 0 0 3\r\n",
+    b"version", b"stats", b"quit", b"mn", b"mg ", b"HTTP/1.1", b"get key\r\n", b"set k 0 0 3\r\n",
     b"cas k 1 2 3 4\r\n", b"set k 0 0 3 noreply\r\n", b"abc\r\n", b" ", b" ", b" ", b" ", b"  ",
     b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b"\0", b"\t", b"key", b"k", b" noreply", b" 0",
     b" 1", b" 3", b" 8", b" 9", b" -1", b" +2", b" 007", b" 4294967296", b" 18446744073709551615",

@@ -1,0 +1,180 @@
+//! Serving the requests that arrived together, together.
+//!
+//! Requests are parsed some ahead; the index buckets of all their keys are asked for, then the
+//! entries, and only then is the first one executed. In a store larger than the caches the waits
+//! for memory overlap that way instead of adding up.
+
+use arrayvec::ArrayVec;
+
+use super::{
+    core::Core,
+    session::{Served, Session, Step, Stop},
+};
+use crate::{protocol::Parsed, store::KeyHash};
+
+/// Requests parsed ahead: about as many cache misses as a core has in flight.
+const REQUESTS_AHEAD_MAX: usize = 16;
+
+/// A protocol, as the batch sees it.
+pub(super) trait Dialect {
+    /// A request, borrowed from the bytes it came in.
+    type Request<'b>: Copy;
+    /// What is wrong with bytes that are none.
+    type Refusal<'b>;
+
+    /// Reads the request at the front of `bytes`.
+    fn parse<'b>(
+        session: &mut Session,
+        core: &Core,
+        bytes: &'b [u8],
+    ) -> Parsed<Self::Request<'b>, Self::Refusal<'b>>;
+
+    /// The key of a request that is about just one; `raw` are the request's bytes.
+    fn key<'b>(request: &Self::Request<'b>, raw: &'b [u8]) -> Option<&'b [u8]>;
+
+    /// Executes a request, whose bytes are `raw`.
+    fn execute(
+        session: &mut Session,
+        core: &mut Core,
+        request: Self::Request<'_>,
+        raw: &[u8],
+    ) -> Step;
+
+    /// Answers what was refused. The last of what it takes is how the conversation goes on.
+    fn refuse(session: &mut Session, core: &mut Core, refusal: &Self::Refusal<'_>) -> Step;
+
+    /// The next parse starts at another request than the last one ended with.
+    fn rewind(session: &mut Session);
+}
+
+/// A request that waits for those before it.
+#[derive(Clone, Copy)]
+struct Planned<R> {
+    request: R,
+    /// Where its bytes end.
+    end: usize,
+    hash: Option<KeyHash>,
+}
+
+/// Why parsing ahead stopped.
+enum Ahead<F> {
+    /// There may be more.
+    Full,
+    /// The rest is not whole.
+    Starved { want: usize },
+    /// The rest is no request; where what is refused ends.
+    Refused { refusal: F, end: usize },
+}
+
+/// Serves the requests at the front of `bytes`.
+pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &[u8]) -> Served {
+    let mut consumed = 0;
+    loop {
+        consumed += session.swallow_from(&bytes[consumed..]);
+        let mut batch = ArrayVec::new();
+        let ahead = parse_ahead::<D>(session, core, bytes, consumed, &mut batch);
+        if batch.len() > 1 {
+            batch
+                .iter()
+                .filter_map(|planned| planned.hash)
+                .for_each(|h| core.store.prefetch_entry(h));
+        }
+        for Planned { request, end, .. } in batch {
+            let step = if session.may_serve() {
+                D::execute(session, core, request, &bytes[consumed..end])
+            } else {
+                Step::Hold
+            };
+            match step {
+                Step::Done => consumed = end,
+                Step::Hold => {
+                    D::rewind(session);
+                    return Served {
+                        consumed,
+                        stop: Stop::Held,
+                    };
+                }
+                Step::Close => {
+                    return Served {
+                        consumed: end,
+                        stop: Stop::Closing,
+                    };
+                }
+            }
+        }
+        match ahead {
+            Ahead::Full => {}
+            Ahead::Starved { want } => {
+                return Served {
+                    consumed,
+                    stop: Stop::Starved { want },
+                };
+            }
+            Ahead::Refused { refusal, end } => {
+                let step = if session.may_serve() {
+                    D::refuse(session, core, &refusal)
+                } else {
+                    Step::Hold
+                };
+                match step {
+                    Step::Done => consumed = end,
+                    Step::Hold => {
+                        return Served {
+                            consumed,
+                            stop: Stop::Held,
+                        };
+                    }
+                    Step::Close => {
+                        return Served {
+                            consumed: end,
+                            stop: Stop::Closing,
+                        };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Parses up to a batch of requests from `start` on and asks for their keys' buckets.
+fn parse_ahead<'b, D: Dialect>(
+    session: &mut Session,
+    core: &Core,
+    bytes: &'b [u8],
+    start: usize,
+    batch: &mut ArrayVec<Planned<D::Request<'b>>, REQUESTS_AHEAD_MAX>,
+) -> Ahead<D::Refusal<'b>> {
+    let mut at = start;
+    while !batch.is_full() {
+        let rest = &bytes[at..];
+        if rest.is_empty() {
+            return Ahead::Starved { want: 1 };
+        }
+        match D::parse(session, core, rest) {
+            Parsed::Incomplete { want } => return Ahead::Starved { want },
+            Parsed::Refused { refusal, consumed } => {
+                return Ahead::Refused {
+                    refusal,
+                    end: at + consumed,
+                };
+            }
+            Parsed::Complete { request, consumed } => {
+                at += consumed;
+                let is_alone = batch.is_empty() && at == bytes.len();
+                let key = if is_alone {
+                    None
+                } else {
+                    D::key(&request, rest)
+                };
+                let hash = key.map(|key| core.store.hasher().hash(key));
+                hash.into_iter().for_each(|hash| core.store.prefetch(hash));
+                batch.push(Planned {
+                    request,
+                    end: at,
+                    hash,
+                });
+            }
+        }
+    }
+    Ahead::Full
+}

@@ -1,0 +1,200 @@
+//! A pool that is written through: replies stay in step with requests, and the L1 is never behind an
+//! acknowledged write, whatever breaks.
+
+use ringfort::config::{Protocol, WritePolicy};
+use ringfort::io::sim::{Faults, ServerState};
+
+use crate::checker::Call;
+use crate::embedded::{PATIENCE_MS, check_histories, converse, finish, hear_all};
+use crate::for_each_seed;
+use crate::sim::caller::Caller;
+use crate::sim::exact::Exact;
+use crate::sim::register;
+use crate::sim::{Fleet, PoolSetup, Setup, address};
+
+#[test]
+fn every_byte_of_every_reply_is_as_a_server_alone_would_say() {
+    for_each_seed(600, |seed| {
+        let (mut fleet, protocol) = fleet(seed);
+        connect_all(&mut fleet);
+        let mut clients: Vec<Exact> = (0..6)
+            .map(|number| {
+                let shard = fleet.rng.below(fleet.shard_count());
+                Exact::connect(&fleet, number, shard, protocol)
+            })
+            .collect();
+        for _ in 0..60 {
+            converse(&mut fleet, &mut clients);
+        }
+        finish(&mut fleet, clients);
+    });
+}
+
+/// With faults too: a write that ended in an error may have been done at any time since.
+#[test]
+fn shared_keys_are_linearizable_whatever_breaks() {
+    for_each_seed(1500, |seed| {
+        let (mut fleet, protocol) = fleet(seed);
+        let mut callers: Vec<Caller> = (0..6)
+            .map(|_| {
+                let shard = fleet.rng.below(fleet.shard_count());
+                Caller::connect(&fleet, shard, protocol)
+            })
+            .collect();
+        if seed % 4 > 0 {
+            fleet.world.set_faults(Faults::HARSH);
+        }
+        for value in 1..400 {
+            if seed % 4 > 0 && fleet.rng.chance(40) {
+                trouble(&mut fleet);
+            }
+            let caller = fleet.rng.below(callers.len());
+            let call = match fleet.rng.below(3) {
+                0 => Call::Set(value),
+                _ => Call::Get,
+            };
+            let key = fleet.rng.below(3);
+            if !callers[caller].is_busy() {
+                callers[caller].call(&fleet, key, call);
+            }
+            for _ in 0..fleet.rng.below(6) {
+                fleet.round();
+                callers.iter_mut().for_each(|caller| caller.hear(&fleet));
+            }
+        }
+        fleet.heal();
+        hear_all(&mut fleet, &mut callers);
+        check_histories(&callers, register::is_linearizable);
+        callers
+            .iter()
+            .for_each(|caller| fleet.world.close(caller.client));
+        fleet.check_end();
+    });
+}
+
+/// One of the servers changes its ways, or time passes.
+pub(crate) fn trouble(fleet: &mut Fleet) {
+    let number = fleet.rng.below(fleet.backends.len());
+    match fleet.rng.below(8) {
+        0 => fleet
+            .world
+            .set_server(address(number), ServerState::Hanging),
+        1 => fleet
+            .world
+            .set_server(address(number), ServerState::Refusing),
+        2 => fleet
+            .world
+            .set_server(address(number), ServerState::Unreachable),
+        3 => fleet.world.break_connections(address(number)),
+        4 => {
+            let ms = fleet.rng.below(6_000) as u64;
+            fleet.world.advance(ms);
+        }
+        _ => fleet.world.set_server(address(number), ServerState::Up),
+    }
+}
+
+/// A server that says nothing more is given up in time, and whoever waits for it is told.
+#[test]
+fn nobody_waits_for_ever_on_a_server_that_hangs() {
+    for_each_seed(200, |seed| {
+        let (mut fleet, protocol) = fleet(seed);
+        let mut callers: Vec<Caller> = (0..6)
+            .map(|_| {
+                let shard = fleet.rng.below(fleet.shard_count());
+                Caller::connect(&fleet, shard, protocol)
+            })
+            .collect();
+        let hangs = [ServerState::Hanging, ServerState::Unreachable][fleet.rng.below(2)];
+        let turning_point = fleet.rng.below(30);
+        for value in 0..60 {
+            if value == turning_point {
+                let all = 0..fleet.backends.len();
+                all.for_each(|number| fleet.world.set_server(address(number), hangs));
+            }
+            let caller = fleet.rng.below(callers.len());
+            let key = fleet.rng.below(3);
+            callers[caller].call(&fleet, key, Call::Set(value as u64));
+            callers[caller].call(&fleet, key, Call::Get);
+            fleet.round();
+        }
+        hear_all(&mut fleet, &mut callers);
+        assert!(callers.iter().any(|caller| caller.error_count > 0));
+        callers
+            .iter()
+            .for_each(|caller| fleet.world.close(caller.client));
+        fleet.check_end();
+    });
+}
+
+/// A request over several servers, one of which fails, is answered once: by an error.
+#[test]
+fn a_sum_with_a_failed_part_is_an_error_and_nothing_is_lost() {
+    const KEYS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    for_each_seed(300, |seed| {
+        let pool = PoolSetup {
+            protocol: Protocol::Resp,
+            write: WritePolicy::Through,
+            l1_ms: [Some(60_000), None][seed as usize % 2],
+            server_count: 2,
+        };
+        let mut fleet = Fleet::new(seed, &Setup::pool(1 + seed as usize % 3, pool));
+        connect_all(&mut fleet);
+        fleet.world.set_faults(Faults::NETWORK);
+        let client = fleet.world.connect(0, ringfort::io::ListenerId::Resp);
+        let words: Vec<&[u8]> = ["EXISTS"]
+            .iter()
+            .chain(&KEYS)
+            .map(|word| word.as_bytes())
+            .collect();
+        fleet
+            .world
+            .send(client, &crate::sim::redis::request(&words));
+        fleet
+            .world
+            .send(client, b"*2\r\n$4\r\nECHO\r\n$4\r\nnext\r\n");
+        for _ in 0..fleet.rng.below(8) {
+            fleet.round();
+        }
+        fleet
+            .world
+            .break_connections(address(fleet.rng.clone().below(2)));
+        let mut received = Vec::new();
+        let is_answered = fleet.run_until(PATIENCE_MS, |fleet| {
+            received.extend(fleet.world.take_received(client));
+            received.ends_with(b"$4\r\nnext\r\n")
+        });
+        assert!(is_answered, "{}", received.escape_ascii());
+        let first = received.strip_suffix(b"$4\r\nnext\r\n").unwrap_or_default();
+        let is_sum = first == b":0\r\n";
+        let is_error = first.starts_with(b"-ERR ") && first.ends_with(b"\r\n");
+        assert!(is_sum || is_error, "{}", first.escape_ascii());
+        fleet.world.close(client);
+        fleet.check_end();
+    });
+}
+
+/// Lets every shard connect to every server.
+pub(crate) fn connect_all(fleet: &mut Fleet) {
+    let wanted = fleet.backends.len();
+    let is_connected = fleet.run_until(PATIENCE_MS, |fleet| {
+        (0..fleet.shard_count()).all(|shard| fleet.world.open_sockets(shard) == wanted)
+            && !fleet.world.is_busy()
+    });
+    assert!(is_connected);
+    fleet.run_until_idle();
+}
+
+/// Both protocols, with and without an L1, with one to three servers and shards.
+fn fleet(seed: u64) -> (Fleet, Protocol) {
+    let protocol = [Protocol::Memcache, Protocol::Resp][seed as usize % 2];
+    let pool = PoolSetup {
+        protocol,
+        write: WritePolicy::Through,
+        l1_ms: [None, Some(60_000), Some(20)][seed as usize / 2 % 3],
+        server_count: 1 + seed as usize / 3 % 3,
+    };
+    let fleet = Fleet::new(seed, &Setup::pool(1 + seed as usize % 3, pool));
+    fleet.world.set_faults(Faults::NETWORK);
+    (fleet, protocol)
+}

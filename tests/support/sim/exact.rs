@@ -1,0 +1,150 @@
+//! A client with keys of its own, whose every reply byte is known beforehand: its requests also
+//! go to a model server that only it talks to.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use ringfort::config::Protocol;
+use ringfort::io::sim::{ClientId, SimRng, SimServer};
+
+use super::memcached::Memcached;
+use super::redis::{self, Redis};
+use super::{Fleet, listener};
+
+/// Keys of one client: few, so that requests in one pipeline meet on them.
+const KEY_COUNT: usize = 4;
+
+pub(crate) struct Exact {
+    pub(crate) client: ClientId,
+    number: usize,
+    protocol: Protocol,
+    oracle: Box<dyn SimServer>,
+    expected: Vec<u8>,
+    /// Where replies in `expected` end.
+    ends: Vec<usize>,
+    received: Vec<u8>,
+    value_count: usize,
+}
+
+impl Exact {
+    pub(crate) fn connect(fleet: &Fleet, number: usize, shard: usize, protocol: Protocol) -> Self {
+        let nobody = Rc::new(Cell::new(0));
+        let oracle: Box<dyn SimServer> = match protocol {
+            Protocol::Memcache => Box::new(Memcached::new(0, &nobody)),
+            Protocol::Resp => Box::new(Redis::new(0, &nobody)),
+        };
+        Self {
+            client: fleet.world.connect(shard, listener(protocol)),
+            number,
+            protocol,
+            oracle,
+            expected: Vec::new(),
+            ends: vec![0],
+            received: Vec::new(),
+            value_count: 0,
+        }
+    }
+
+    /// Sends one to eight requests at once.
+    pub(crate) fn send_some(&mut self, fleet: &mut Fleet) {
+        let mut bytes = Vec::new();
+        for _ in 0..1 + fleet.rng.below(8) {
+            let request = self.request(&mut fleet.rng);
+            self.oracle.received(0, &request, &mut self.expected);
+            self.ends.push(self.expected.len());
+            bytes.extend(request);
+        }
+        fleet.world.send(self.client, &bytes);
+    }
+
+    /// Compares what has come with what must.
+    pub(crate) fn check(&mut self, fleet: &Fleet) {
+        let start = self.received.len();
+        self.received.extend(fleet.world.take_received(self.client));
+        let end = self.received.len();
+        if self.expected.get(start..end) != Some(&self.received[start..]) {
+            let from = start.saturating_sub(100);
+            let wanted = &self.expected[from..self.expected.len().min(from + 600)];
+            panic!(
+                "client {}:\nexpected {:?}\n     got {:?}",
+                self.number,
+                wanted.escape_ascii().to_string(),
+                self.received[from..end.min(from + 600)]
+                    .escape_ascii()
+                    .to_string(),
+            );
+        }
+    }
+
+    pub(crate) fn is_served(&self) -> bool {
+        self.received.len() == self.expected.len()
+    }
+
+    /// Whether what has come ends where a reply ends.
+    pub(crate) fn has_whole_replies(&self) -> bool {
+        self.ends.contains(&self.received.len())
+    }
+
+    fn request(&mut self, rng: &mut SimRng) -> Vec<u8> {
+        match self.protocol {
+            Protocol::Memcache => self.memcache_request(rng),
+            Protocol::Resp => self.resp_request(rng),
+        }
+    }
+
+    fn memcache_request(&mut self, rng: &mut SimRng) -> Vec<u8> {
+        let (key, value) = (self.key(rng), self.value(rng));
+        let noreply = if rng.chance(200) { " noreply" } else { "" };
+        let line = match rng.below(12) {
+            0..=3 => format!("get {key}\r\n"),
+            4 => format!("get {key} {} {}\r\n", self.key(rng), self.key(rng)),
+            5 => format!("delete {key}{noreply}\r\n"),
+            6 => format!("incr {key} {}{noreply}\r\n", rng.below(100)),
+            7 => format!("touch {key} 0{noreply}\r\n"),
+            other => {
+                let verb = ["set", "add", "replace", "append"][other - 8];
+                let (flags, count) = (rng.below(9), value.len());
+                format!("{verb} {key} {flags} 0 {count}{noreply}\r\n{value}\r\n")
+            }
+        };
+        line.into_bytes()
+    }
+
+    fn resp_request(&mut self, rng: &mut SimRng) -> Vec<u8> {
+        let (key, value) = (self.key(rng), self.value(rng));
+        let (second, third) = (self.key(rng), self.key(rng));
+        let delta = rng.below(100).to_string();
+        let words: &[&str] = match rng.below(14) {
+            0..=2 => &["GET", &key],
+            3 => &["MGET", &key, &second, &third],
+            4 => &["SET", &key, &value],
+            5 => &["MSET", &key, &value, &second, "7"],
+            6 => &["SETNX", &key, &value],
+            7 => &["GETSET", &key, &value],
+            8 => &["GETDEL", &key],
+            9 if key != second => &["DEL", &key, &second],
+            9 => &["DEL", &key],
+            10 => &["EXISTS", &key, &second],
+            11 => &["APPEND", &key, &value],
+            12 => &["STRLEN", &key],
+            _ => &["INCRBY", &key, &delta],
+        };
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        redis::request(&words)
+    }
+
+    fn key(&self, rng: &mut SimRng) -> String {
+        format!("own-{}-{}", self.number, rng.below(KEY_COUNT))
+    }
+
+    /// Mostly numbers; some values are longer than a receive buffer.
+    fn value(&mut self, rng: &mut SimRng) -> String {
+        self.value_count += 1;
+        let number = self.value_count.to_string();
+        match rng.below(20) {
+            0 => format!("{number}-").repeat(2_000),
+            1..=3 => format!("{number}.").repeat(rng.below(300)),
+            _ => number,
+        }
+    }
+}

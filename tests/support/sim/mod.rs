@@ -1,0 +1,344 @@
+//! The whole proxy on the fake I/O: shards, clients and servers in one thread, from one seed.
+#![allow(dead_code, reason = "a test binary that mounts this uses its own part")]
+
+pub(crate) mod caller;
+pub(crate) mod exact;
+pub(crate) mod memcached;
+pub(crate) mod redis;
+pub(crate) mod register;
+
+use std::cell::{Cell, RefCell};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::{Arc, atomic::AtomicUsize};
+
+use ringfort::config::{Protocol, WritePolicy};
+use ringfort::io::ListenerId;
+use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
+use ringfort::mesh;
+use ringfort::route::{HashRing, HashRingMode, ServerIndex, ServerSpec};
+use ringfort::shard::{
+    Parts, PoolSettings, RESP_KEY_BYTES_MAX, Settings, Shard, StatsBoard, StopFlag,
+};
+use ringfort::store::{self, KeyHasher, StoreParams};
+
+use self::memcached::Memcached;
+use self::redis::Redis;
+
+/// How a fleet is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) shard_count: usize,
+    pub(crate) item_bytes_max: usize,
+    pub(crate) pool: Option<PoolSetup>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PoolSetup {
+    pub(crate) protocol: Protocol,
+    pub(crate) write: WritePolicy,
+    pub(crate) l1_ms: Option<u64>,
+    pub(crate) server_count: usize,
+}
+
+impl Setup {
+    pub(crate) fn embedded(shard_count: usize) -> Self {
+        Self {
+            shard_count,
+            item_bytes_max: 64 * 1024,
+            pool: None,
+        }
+    }
+
+    pub(crate) fn pool(shard_count: usize, pool: PoolSetup) -> Self {
+        Self {
+            pool: Some(pool),
+            ..Self::embedded(shard_count)
+        }
+    }
+}
+
+/// A server of the pool, whichever protocol it speaks.
+#[derive(Clone)]
+pub(crate) enum Backend {
+    Memcached(Rc<RefCell<Memcached>>),
+    Redis(Rc<RefCell<Redis>>),
+}
+
+/// All shards, the world around them, and who turns them.
+pub(crate) struct Fleet {
+    pub(crate) world: SimWorld,
+    pub(crate) rng: SimRng,
+    /// Counts up with everything that a client sees or does: the order of a history.
+    pub(crate) moment: Rc<Cell<u64>>,
+    pub(crate) backends: Vec<Backend>,
+    pub(crate) stop: StopFlag,
+    shards: Vec<Option<Shard<SimIo>>>,
+    connection_count: Arc<AtomicUsize>,
+    hash_ring: Option<HashRing>,
+}
+
+/// Rounds after which a run has gone wrong; the longest of them take a tenth.
+const ROUND_COUNT_MAX: u64 = 2_000_000;
+
+impl Fleet {
+    pub(crate) fn new(seed: u64, setup: &Setup) -> Self {
+        let shard_count = setup.shard_count;
+        let world = SimWorld::new(seed, shard_count);
+        let moment = Rc::new(Cell::new(0));
+        let pool = setup.pool.map(pool_settings);
+        let backends = setup.pool.map_or_else(Vec::new, |pool| {
+            (0..pool.server_count)
+                .map(|number| backend(&world, pool.protocol, number, &moment))
+                .collect()
+        });
+        let hash_ring = pool.as_ref().map(|pool| pool.hash_ring.clone());
+        let stop = StopFlag::default();
+        let connection_count = Arc::new(AtomicUsize::new(0));
+        let parts = parts(seed, setup, pool, &stop, &connection_count, &world);
+        let shards = parts
+            .into_iter()
+            .enumerate()
+            .map(|(shard, parts)| Some(Shard::new(world.io(shard), parts)))
+            .collect();
+        Self {
+            rng: SimRng::new(!seed),
+            moment,
+            backends,
+            stop,
+            shards,
+            connection_count,
+            hash_ring,
+            world,
+        }
+    }
+
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// A moment later than all before.
+    pub(crate) fn next_moment(&self) -> u64 {
+        next_moment(&self.moment)
+    }
+
+    /// The server that owns a key.
+    pub(crate) fn server_of(&self, key: &[u8]) -> usize {
+        let ServerIndex(server) = self.hash_ring.as_ref().expect("a pool").owner(key);
+        usize::from(server)
+    }
+
+    /// Lets servers and shards do what they can. False if there was nothing to do for anybody.
+    pub(crate) fn round(&mut self) -> bool {
+        let was_busy = self.world.is_busy();
+        self.world.step();
+        let mut order: Vec<usize> = (0..self.shards.len()).collect();
+        self.rng.shuffle(&mut order);
+        let mut was_ready = false;
+        for shard in order {
+            if self.shards[shard].is_some() && self.world.is_ready(shard) {
+                was_ready = true;
+                self.turn(shard);
+            }
+        }
+        if self.rng.chance(20) {
+            self.world.advance(1);
+        }
+        was_busy || was_ready
+    }
+
+    fn turn(&mut self, shard: usize) {
+        let Some(running) = &mut self.shards[shard] else {
+            return;
+        };
+        match running.turn() {
+            Ok(true) => {}
+            Ok(false) => self.shards[shard] = None,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => panic!("shard {shard}: {error}"),
+        }
+    }
+
+    /// Goes on until `is_done`, letting time pass when only time can help. False when nothing
+    /// will happen any more, or nothing has for `patience_ms`.
+    pub(crate) fn run_until(
+        &mut self,
+        patience_ms: u64,
+        mut is_done: impl FnMut(&mut Self) -> bool,
+    ) -> bool {
+        let until = self.world.now().0 + patience_ms;
+        for _ in 0..ROUND_COUNT_MAX {
+            if is_done(self) {
+                return true;
+            }
+            if self.world.now().0 > until {
+                return false;
+            }
+            if self.round() {
+                continue;
+            }
+            let Some(alarm) = self.world.next_alarm() else {
+                return is_done(self);
+            };
+            self.world
+                .advance(alarm.0.saturating_sub(self.world.now().0).max(1));
+        }
+        panic!("no end in sight");
+    }
+
+    /// Until nothing is left to do but wait.
+    pub(crate) fn run_until_idle(&mut self) {
+        for _ in 0..ROUND_COUNT_MAX {
+            if !self.round() {
+                return;
+            }
+        }
+        panic!("no end in sight");
+    }
+
+    /// Tells the shards to stop.
+    pub(crate) fn stop(&self) {
+        self.stop.raise();
+        (0..self.shards.len()).for_each(|shard| self.world.wake(shard));
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shards.iter().all(Option::is_none)
+    }
+
+    /// Makes the network kind and every server well.
+    pub(crate) fn heal(&self) {
+        self.world.set_faults(Faults::NETWORK);
+        for number in 0..self.backends.len() {
+            self.world.set_server(address(number), ServerState::Up);
+            for shard in 0..self.shards.len() {
+                self.world.hold_answers(address(number), shard, false);
+            }
+        }
+    }
+
+    /// All clients have gone: nothing of them is left, and the shards end when they are told.
+    pub(crate) fn check_end(&mut self) {
+        self.heal();
+        let is_empty = self.run_until(120_000, |fleet| fleet.clients() == 0);
+        assert!(is_empty, "{} clients are still there", self.clients());
+        self.run_until_idle();
+        for shard in 0..self.shards.len() {
+            assert_eq!(self.world.buffers_out(shard), 0, "buffers of shard {shard}");
+            let sockets = self.world.open_sockets(shard);
+            assert!(
+                sockets <= self.backends.len(),
+                "shard {shard} has {sockets} sockets"
+            );
+        }
+        self.stop();
+        assert!(
+            self.run_until(60_000, |fleet| fleet.has_ended()),
+            "shards do not end"
+        );
+    }
+
+    fn clients(&self) -> usize {
+        self.connection_count
+            .load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+pub(crate) fn next_moment(moment: &Cell<u64>) -> u64 {
+    moment.set(moment.get() + 1);
+    moment.get()
+}
+
+/// Where the n-th server is.
+pub(crate) fn address(number: usize) -> SocketAddr {
+    let ip = Ipv4Addr::new(10, 0, 0, number as u8 + 1);
+    SocketAddr::new(IpAddr::V4(ip), 11_211)
+}
+
+/// The front end for a protocol.
+pub(crate) fn listener(protocol: Protocol) -> ListenerId {
+    match protocol {
+        Protocol::Memcache => ListenerId::Memcache,
+        Protocol::Resp => ListenerId::Resp,
+    }
+}
+
+fn backend(world: &SimWorld, protocol: Protocol, number: usize, moment: &Rc<Cell<u64>>) -> Backend {
+    let seed = number as u64;
+    match protocol {
+        Protocol::Memcache => {
+            let memcached = Rc::new(RefCell::new(Memcached::new(seed, moment)));
+            let server: Rc<RefCell<dyn SimServer>> = memcached.clone();
+            world.serve(address(number), server);
+            Backend::Memcached(memcached)
+        }
+        Protocol::Resp => {
+            let redis = Rc::new(RefCell::new(Redis::new(seed, moment)));
+            let server: Rc<RefCell<dyn SimServer>> = redis.clone();
+            world.serve(address(number), server);
+            Backend::Redis(redis)
+        }
+    }
+}
+
+fn pool_settings(pool: PoolSetup) -> PoolSettings {
+    let addresses: Vec<_> = (0..pool.server_count).map(address).collect();
+    let servers: Vec<_> = addresses
+        .iter()
+        .map(|address| ServerSpec {
+            host: address.ip().to_string(),
+            port: address.port(),
+            weight: 1,
+            name: None,
+        })
+        .collect();
+    PoolSettings {
+        protocol: pool.protocol,
+        hash_ring: HashRing::build(HashRingMode::Libmemcached, &servers).expect("a ring"),
+        addresses,
+        write: pool.write,
+        l1_ms: pool.l1_ms,
+    }
+}
+
+fn parts(
+    seed: u64,
+    setup: &Setup,
+    pool: Option<PoolSettings>,
+    stop: &StopFlag,
+    connection_count: &Arc<AtomicUsize>,
+    world: &SimWorld,
+) -> Vec<Parts> {
+    let mut params = StoreParams {
+        shard_count: setup.shard_count,
+        partition_bytes: 0,
+        item_bytes_max: setup.item_bytes_max,
+        key_bytes_max: RESP_KEY_BYTES_MAX,
+    };
+    // Room enough that nothing is evicted: a simulation checks what a cache may not forget.
+    params.partition_bytes = 4 * params.partition_bytes_min();
+    let stores = store::build(&params, KeyHasher::new(seed)).expect("memory");
+    let settings = Arc::new(Settings {
+        item_bytes_max: setup.item_bytes_max,
+        connections_max: 10_000,
+        memory_bytes: setup.shard_count * params.partition_bytes,
+        started: world.now(),
+        memcache_port: 11_211,
+        resp_port: 6_379,
+    });
+    let board = StatsBoard::new(setup.shard_count);
+    stores
+        .into_iter()
+        .zip(mesh::mesh(setup.shard_count))
+        .map(|(store, mesh)| Parts {
+            store,
+            mesh,
+            settings: Arc::clone(&settings),
+            board: board.clone(),
+            connection_count: Arc::clone(connection_count),
+            stop: stop.clone(),
+            pool: pool.clone(),
+        })
+        .collect()
+}

@@ -1,0 +1,191 @@
+//! A plain model of Redis: the oracle for replies, and a server of a pool.
+//!
+//! It knows strings without expiry, and requests as arrays of bulks.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use ringfort::io::sim::{SimRng, SimServer};
+
+use super::next_moment;
+
+pub(crate) struct Redis {
+    pub(crate) items: HashMap<Vec<u8>, Vec<u8>>,
+    /// The `GET`s of each key.
+    pub(crate) get_counts: HashMap<Vec<u8>, usize>,
+    /// When each key was last deleted.
+    pub(crate) deleted_at: HashMap<Vec<u8>, u64>,
+    /// Deletes that are refused, of 1000.
+    pub(crate) refuse_permille: u32,
+    rng: SimRng,
+    moment: Rc<Cell<u64>>,
+    /// Bytes of requests that are not whole, by connection.
+    partial: HashMap<usize, Vec<u8>>,
+}
+
+impl Redis {
+    pub(crate) fn new(seed: u64, moment: &Rc<Cell<u64>>) -> Self {
+        Self {
+            items: HashMap::new(),
+            get_counts: HashMap::new(),
+            deleted_at: HashMap::new(),
+            refuse_permille: 0,
+            rng: SimRng::new(seed),
+            moment: Rc::clone(moment),
+            partial: HashMap::new(),
+        }
+    }
+
+    fn execute(&mut self, words: &[&[u8]], out: &mut Vec<u8>) {
+        match words {
+            [b"GET", key] => {
+                *self.get_counts.entry(key.to_vec()).or_default() += 1;
+                bulk(out, self.items.get(*key).map(Vec::as_slice));
+            }
+            [b"MGET", keys @ ..] => {
+                out.extend_from_slice(format!("*{}\r\n", keys.len()).as_bytes());
+                for key in keys {
+                    bulk(out, self.items.get(*key).map(Vec::as_slice));
+                }
+            }
+            [b"SET", key, value] => {
+                self.items.insert(key.to_vec(), value.to_vec());
+                out.extend_from_slice(b"+OK\r\n");
+            }
+            [b"MSET", pairs @ ..] => {
+                for pair in pairs.chunks(2) {
+                    self.items.insert(pair[0].to_vec(), pair[1].to_vec());
+                }
+                out.extend_from_slice(b"+OK\r\n");
+            }
+            [b"SETNX", key, value] => {
+                let is_new = !self.items.contains_key(*key);
+                if is_new {
+                    self.items.insert(key.to_vec(), value.to_vec());
+                }
+                integer(out, usize::from(is_new) as i64);
+            }
+            [b"GETSET", key, value] => {
+                let old = self.items.insert(key.to_vec(), value.to_vec());
+                bulk(out, old.as_deref());
+            }
+            [b"GETDEL", key] => bulk(out, self.items.remove(*key).as_deref()),
+            [b"DEL", keys @ ..] => self.delete(keys, out),
+            [b"EXISTS", keys @ ..] => {
+                let there = keys.iter().filter(|key| self.items.contains_key(**key));
+                integer(out, there.count() as i64);
+            }
+            [b"APPEND", key, value] => {
+                let item = self.items.entry(key.to_vec()).or_default();
+                item.extend_from_slice(value);
+                integer(out, item.len() as i64);
+            }
+            [b"STRLEN", key] => integer(out, self.items.get(*key).map_or(0, Vec::len) as i64),
+            [b"INCRBY", key, delta] => self.incr(key, number(delta).expect("a delta"), out),
+            [b"FLUSHALL"] => {
+                self.items.clear();
+                out.extend_from_slice(b"+OK\r\n");
+            }
+            other => panic!("the model is asked {other:?}"),
+        }
+    }
+
+    fn delete(&mut self, keys: &[&[u8]], out: &mut Vec<u8>) {
+        if self.rng.chance(self.refuse_permille) {
+            return out.extend_from_slice(b"-BUSY not now\r\n");
+        }
+        let mut count = 0;
+        for key in keys {
+            self.deleted_at
+                .insert(key.to_vec(), next_moment(&self.moment));
+            count += i64::from(self.items.remove(*key).is_some());
+        }
+        integer(out, count);
+    }
+
+    fn incr(&mut self, key: &[u8], delta: i64, out: &mut Vec<u8>) {
+        let old = self.items.get(key).map_or(Some(0), |value| number(value));
+        // Redis knows a number by its shortest form only.
+        let is_short = |old: &i64| {
+            let text = self.items.get(key);
+            text.is_none_or(|text| *text == old.to_string().as_bytes())
+        };
+        let Some(old) = old.filter(is_short) else {
+            let line = b"-ERR value is not an integer or out of range\r\n";
+            return out.extend_from_slice(line);
+        };
+        let sum = old + delta;
+        self.items
+            .insert(key.to_vec(), sum.to_string().into_bytes());
+        integer(out, sum);
+    }
+}
+
+impl SimServer for Redis {
+    fn received(&mut self, connection: usize, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut pending = self.partial.remove(&connection).unwrap_or_default();
+        pending.extend_from_slice(bytes);
+        let mut start = 0;
+        while let Some((words, count)) = array(&pending[start..]) {
+            self.execute(&words, out);
+            start += count;
+        }
+        pending.drain(..start);
+        self.partial.insert(connection, pending);
+    }
+
+    fn closed(&mut self, connection: usize) {
+        self.partial.remove(&connection);
+    }
+}
+
+/// The array of bulks at the front of `bytes` and its length, if it is whole.
+fn array(bytes: &[u8]) -> Option<(Vec<&[u8]>, usize)> {
+    let mut end = 0;
+    let count = header(bytes, &mut end, b'*')?;
+    let mut words = Vec::new();
+    for _ in 0..count {
+        let len = header(bytes, &mut end, b'$')?;
+        words.push(bytes.get(end..end + len)?);
+        bytes.get(end + len..end + len + 2)?;
+        end += len + 2;
+    }
+    Some((words, end))
+}
+
+fn header(bytes: &[u8], end: &mut usize, mark: u8) -> Option<usize> {
+    let rest = &bytes[*end..];
+    let line_end = rest.windows(2).position(|pair| pair == b"\r\n")?;
+    assert_eq!(rest[0], mark, "{:?}", bytes.escape_ascii().to_string());
+    *end += line_end + 2;
+    number(&rest[1..line_end]).map(|number| number as usize)
+}
+
+fn number(bytes: &[u8]) -> Option<i64> {
+    std::str::from_utf8(bytes).ok()?.parse().ok()
+}
+
+fn bulk(out: &mut Vec<u8>, value: Option<&[u8]>) {
+    match value {
+        None => out.extend_from_slice(b"$-1\r\n"),
+        Some(value) => {
+            out.extend_from_slice(format!("${}\r\n", value.len()).as_bytes());
+            out.extend_from_slice(value);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+fn integer(out: &mut Vec<u8>, number: i64) {
+    out.extend_from_slice(format!(":{number}\r\n").as_bytes());
+}
+
+/// A request as an array of bulks.
+pub(crate) fn request(words: &[&[u8]]) -> Vec<u8> {
+    let mut out = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        bulk(&mut out, Some(word));
+    }
+    out
+}
