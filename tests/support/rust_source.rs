@@ -107,12 +107,10 @@ fn without_literals(text: &str) -> String {
             .count();
         let word = &bytes[at..at + word_bytes];
         let start = at + word_bytes;
-        let end = match literal_end(bytes, start, matches!(word, b"r" | b"br" | b"cr")) {
-            Some(end) => end,
-            None => {
-                at = start.max(at + 1);
-                continue;
-            }
+        let is_raw = matches!(word, b"r" | b"br" | b"cr");
+        let Some(end) = literal_end(bytes, start, is_raw) else {
+            at = start.max(at + 1);
+            continue;
         };
         blank(&mut code[start..end]);
         at = end;
