@@ -27,7 +27,7 @@ const LAYERS: &[Layer] = &[
     ("protocol", &[]),
     ("route", &[]),
     ("store", &["sync"]),
-    ("config", &["route"]),
+    ("config", &["route", "store", "protocol"]),
     ("runtime", &[]),
     ("mesh", &["sync"]),
     ("io", &["store"]),
@@ -194,10 +194,9 @@ const MACHINE_FOLDERS: &[&str] = &[
 
 /// Files that were longer when the limit came. They may shrink, not grow; who is within the limit leaves the list.
 const LONG_FILES: &[(&str, usize)] = &[
-    ("src/io/uring.rs", 665),
-    ("src/shard/turn.rs", 689),
-    ("src/store/partition.rs", 592),
-    ("src/store/tests.rs", 521),
+    ("src/io/uring.rs", 630),
+    ("src/shard/turn.rs", 505),
+    ("src/store/partition.rs", 560),
 ];
 
 /// The same for functions: file, name, lines.

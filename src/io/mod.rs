@@ -9,11 +9,15 @@ mod buffers;
 pub mod sim;
 mod token;
 pub mod uring;
+mod waker;
 
 use core::time::Duration;
 use std::{io, net::SocketAddr};
 
-pub use self::token::Token;
+pub use self::{
+    token::Token,
+    waker::{RingDirectory, Waker},
+};
 use crate::store::UnixMs;
 
 /// The listeners of a shard, by front end.

@@ -1,7 +1,7 @@
 //! A shard: one core's thread with everything it owns, working in turns.
 //!
 //! * `batch`, `core`, `session`, `replies`, `form`: executing requests and keeping replies in order
-//! * `memcache`, `resp`, `resp_pool`, `report`, `flush`: what requests mean
+//! * `memcache`, `memcache_pool`, `resp`, `resp_pool`, `report`, `flush`: what requests mean
 //! * `pool`, `link`, `errand`, `backends`: pool mode
 //! * `downstream`, and this file: connections and the turn
 
@@ -15,6 +15,7 @@ mod flush;
 mod form;
 mod link;
 mod memcache;
+mod memcache_pool;
 mod message;
 mod peers;
 mod pool;
@@ -30,7 +31,7 @@ mod turn;
 pub use self::{
     message::{Answer, Ask},
     pool::PoolSettings,
-    settings::{RESP_KEY_BYTES_MAX, Settings},
+    settings::Settings,
     stats::StatsBoard,
     turn::{Parts, Shard, StopFlag},
 };

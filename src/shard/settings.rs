@@ -1,6 +1,6 @@
 //! What every shard is told at start, and the limits of a connection.
 
-use crate::store::UnixMs;
+use crate::{protocol::resp, store::UnixMs};
 
 /// Replies that wait or stand behind one that does, for one connection; it is not read from
 /// beyond.
@@ -39,9 +39,6 @@ pub(super) const ARGS_MAX: usize = 1024 * 1024;
 /// Longest inline RESP command, in bytes, as Redis has it.
 pub(super) const INLINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Longest key that RESP stores, in bytes.
-pub const RESP_KEY_BYTES_MAX: usize = 65_535;
-
 /// ringfort's own version.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -73,7 +70,7 @@ impl Settings {
     /// Longest bulk that a RESP client may send, in bytes: Redis' `proto-max-bulk-len`. Keys must
     /// fit, however small the items are.
     pub(super) fn bulk_bytes_max(&self) -> usize {
-        self.item_bytes_max.max(RESP_KEY_BYTES_MAX)
+        self.item_bytes_max.max(resp::KEY_BYTES_MAX)
     }
 }
 

@@ -18,9 +18,7 @@ use ringfort::io::ListenerId;
 use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
 use ringfort::mesh;
 use ringfort::route::{HashRing, HashRingMode, ServerIndex, ServerSpec};
-use ringfort::shard::{
-    Parts, PoolSettings, RESP_KEY_BYTES_MAX, Settings, Shard, StatsBoard, StopFlag,
-};
+use ringfort::shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag};
 use ringfort::store::{self, KeyHasher, StoreParams};
 
 use self::memcached::Memcached;
@@ -314,7 +312,7 @@ fn parts(
         shard_count: setup.shard_count,
         partition_bytes: 0,
         item_bytes_max: setup.item_bytes_max,
-        key_bytes_max: RESP_KEY_BYTES_MAX,
+        key_bytes_max: ringfort::protocol::resp::KEY_BYTES_MAX,
     };
     // Room enough that nothing is evicted: a simulation checks what a cache may not forget.
     params.partition_bytes = 4 * params.partition_bytes_min();
