@@ -8,7 +8,29 @@
 //!                            \-> owner shard's mailbox (mutation, fill) /
 //! ```
 //!
-//! The floors of the house, bottom-up; a module uses only what stands below it.
+//! The floors of the house, from the roof down; a module uses only what stands below it
+//! (`tests/tidy.rs` has the table, edge by edge, and insists on it):
+//!
+//! ```text
+//! main       the process: what was typed, and serve it or print it
+//! cli        what was typed, as a Config; explain
+//! server     checks the machine, binds, spawns and pins shards, ends them on a signal
+//! shard      the turn: connections, requests, replies in order, pool mode, statistics
+//! backend    a server's pipeline and its queued deletes, without their socket
+//! fill       one fetch per key for all who ask for it, void once the key is written
+//! io         what a shard asks of sockets, and the io_uring that gives it
+//! mesh       queues from each shard to each other, and waking who sleeps
+//! runtime    the only door to glommio: threads pinned to cores
+//! config     what ringfort runs with, resolved, and its limits; plain data
+//! store      the memory: one writer and any number of readers per partition
+//! route      which server of a pool owns a key
+//! protocol   memcache and RESP, both directions, bytes to borrowed values and back
+//! sync       atomics: the standard ones, or loom's
+//! ```
+//!
+//! From `config` down nothing opens a socket, reads a clock or starts a thread: time is passed in.
+//! Start with `shard::turn`, which is the loop, then read `shard::memcache` for what a request
+//! means, and `store` for where it ends.
 
 pub mod backend;
 pub mod cli;
