@@ -98,6 +98,11 @@ impl<Q, R> MeshPort<Q, R> {
         self.allowance[shard]
     }
 
+    /// How many requests to `shard` it has not answered.
+    pub fn unanswered(&self, shard: usize) -> usize {
+        lane_depth(self.shard_count()) - self.allowance[shard]
+    }
+
     /// Sends a request to another shard.
     ///
     /// # Errors

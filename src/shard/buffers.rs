@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 /// Bytes of buffers of each kind kept for reuse; what is given back beyond is freed. It is part of
 /// what a shard takes beside its store, so a burst of large values must not stay in it.
-const FREE_BYTES_MAX: usize = 2 << 20;
+const FREE_BYTES_MAX: usize = 1 << 20;
 
 /// Buffers of each kind that a shard starts with.
 const START_COUNT: usize = 64;

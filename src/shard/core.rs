@@ -9,7 +9,7 @@ use super::{
     flush::FlushAsk,
     message::{Answer, AnswerBody, Ask, AskBody, Origin, Parcel},
     pool::Pool,
-    settings::Settings,
+    settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
 };
 use crate::{
@@ -76,7 +76,9 @@ impl Core {
             return Mutated::Now(self.apply(key, operation, value));
         }
         let owner = self.store.owner(key.hash);
-        if self.mesh.allowance(owner) == 0 {
+        // As if all that is under way were as large as this one: many small ones, or few large.
+        let asked_bytes = self.mesh.unanswered(owner) * (key.bytes.len() + value.len());
+        if self.mesh.allowance(owner) == 0 || asked_bytes > ASK_BYTES_MAX {
             return Mutated::Full;
         }
         let parcel = self.parcel(key, value);

@@ -2,9 +2,10 @@
 //!
 //! * `batch`, `core`, `session`, `replies`, `form`: executing requests and keeping replies in order
 //! * `memcache`, `resp`, `resp_pool`, `report`, `flush`: what requests mean
-//! * `pool`, `link`, `errand`: pool mode
+//! * `pool`, `link`, `errand`, `backends`: pool mode
 //! * `downstream`, and this file: connections and the turn
 
+mod backends;
 mod batch;
 mod buffers;
 mod core;
@@ -15,6 +16,7 @@ mod form;
 mod link;
 mod memcache;
 mod message;
+mod peers;
 mod pool;
 mod replies;
 mod report;

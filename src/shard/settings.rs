@@ -10,6 +10,10 @@ pub(super) const PIPELINE_DEPTH_MAX: usize = 1_024;
 /// reply may exceed it.
 pub(super) const OUTPUT_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of changes on their way from one shard to another, about. A mailbox has room for a
+/// thousand, which may be large.
+pub(super) const ASK_BYTES_MAX: usize = 2 << 20;
+
 /// Bytes of requests kept for a connection that must wait before it is not received from.
 pub(super) const INPUT_BYTES_HELD_MAX: usize = 64 * 1024;
 

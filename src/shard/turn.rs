@@ -14,8 +14,8 @@ use super::{
     buffers::BufferPool,
     core::Core,
     downstream::Downstream,
-    errand::Delivery,
     message::{Answer, Ask},
+    peers::{Peer, Peers},
     pool::{Pool, PoolSettings},
     resp::Client,
     session::FrontEnd,
@@ -23,7 +23,6 @@ use super::{
     stats::StatsBoard,
 };
 use crate::{
-    backend::Received,
     io::{Completion, Errno, Io, ListenerId, RecvBuffer, Token, Wait},
     mesh::MeshPort,
     protocol::{memcache, resp},
@@ -64,24 +63,18 @@ pub struct Parts {
     pub pool: Option<PoolSettings>,
 }
 
-/// Who is at the other end of a socket.
-enum Peer {
-    Downstream(Box<Downstream>),
-    Backend { server: usize },
-}
-
 /// A shard on its I/O.
 pub struct Shard<I> {
-    io: I,
-    core: Core,
-    peers: Vec<Option<(Token, Peer)>>,
+    pub(super) io: I,
+    pub(super) core: Core,
+    pub(super) peers: Peers,
     /// Connections with replies to send.
     dirty: Vec<Token>,
     /// Connections with requests to try again.
     held: VecDeque<Token>,
     completions: Vec<Completion>,
     /// Connections that got a reply from a backend and are to be settled.
-    touched: Vec<Token>,
+    pub(super) touched: Vec<Token>,
     connection_count: Arc<AtomicUsize>,
     client_count: u64,
     stop: StopFlag,
@@ -93,8 +86,7 @@ pub struct Shard<I> {
     /// Sends to clients that have not ended, and how many of them this turn began.
     sends_in_flight: usize,
     sends_new: usize,
-    next_tick: UnixMs,
-    store_tick: Option<UnixMs>,
+    pub(super) next_tick: UnixMs,
 }
 
 const LISTENERS: [ListenerId; 2] = [ListenerId::Memcache, ListenerId::Resp];
@@ -132,7 +124,7 @@ impl<I: Io> Shard<I> {
         let mut shard = Self {
             io,
             core,
-            peers: Vec::new(),
+            peers: Peers::default(),
             dirty: Vec::new(),
             held: VecDeque::new(),
             completions: Vec::new(),
@@ -146,7 +138,6 @@ impl<I: Io> Shard<I> {
             sends_in_flight: 0,
             sends_new: 0,
             next_tick: now,
-            store_tick: None,
         };
         // Backends are being connected before the first client can ask for one.
         shard.tick_links();
@@ -161,6 +152,14 @@ impl<I: Io> Shard<I> {
         self.wait()?;
         self.core.now = self.io.now();
         self.core.is_short = false;
+        if self
+            .core
+            .store
+            .next_tick()
+            .is_some_and(|at| at <= self.core.now)
+        {
+            self.core.store.tick(self.core.now);
+        }
         let mut completions = std::mem::take(&mut self.completions);
         let is_quiet = completions.is_empty();
         for completion in completions.drain(..) {
@@ -212,7 +211,7 @@ impl<I: Io> Shard<I> {
         } else {
             tick
         };
-        let due = match (tick, self.store_tick) {
+        let due = match (tick, self.core.store.next_tick()) {
             (Some(tick), Some(store)) => Some(tick.min(store)),
             (one, other) => one.or(other),
         };
@@ -245,7 +244,7 @@ impl<I: Io> Shard<I> {
         let Self {
             io, core, peers, ..
         } = self;
-        let server = match find(peers, token) {
+        let server = match peers.find(token) {
             Some(Peer::Downstream(conn)) => {
                 conn.received(core, io.bytes(&buffer));
                 None
@@ -263,7 +262,7 @@ impl<I: Io> Shard<I> {
 
     fn sent(&mut self, token: Token, buffer: Vec<u8>, result: Result<(), Errno>) {
         self.core.buffers.put(buffer);
-        match (find(&mut self.peers, token), result) {
+        match (self.peers.find(token), result) {
             (Some(Peer::Downstream(conn)), Ok(())) => {
                 self.sends_in_flight -= 1;
                 conn.sent();
@@ -314,13 +313,13 @@ impl<I: Io> Shard<I> {
         if is_over || self.drain_until.is_some() {
             conn.ended();
         }
-        put(&mut self.peers, token, Peer::Downstream(conn));
+        self.peers.insert(token, Peer::Downstream(conn));
         self.io.recv(token);
         self.settle(token);
     }
 
     fn ended(&mut self, token: Token) {
-        match find(&mut self.peers, token) {
+        match self.peers.find(token) {
             Some(Peer::Downstream(conn)) => {
                 conn.ended();
                 self.settle(token);
@@ -335,7 +334,7 @@ impl<I: Io> Shard<I> {
 
     /// Brings a connection's place in the lists in line with its state.
     fn settle(&mut self, token: Token) {
-        let Some(Peer::Downstream(conn)) = find(&mut self.peers, token) else {
+        let Some(conn) = self.peers.downstream(token) else {
             return;
         };
         if conn.is_finished() {
@@ -360,7 +359,7 @@ impl<I: Io> Shard<I> {
     }
 
     fn close_downstream(&mut self, token: Token) {
-        let Some(Peer::Downstream(mut conn)) = take(&mut self.peers, token) else {
+        let Some(Peer::Downstream(mut conn)) = self.peers.remove(token) else {
             return;
         };
         self.sends_in_flight -= usize::from(conn.is_sending());
@@ -379,7 +378,7 @@ impl<I: Io> Shard<I> {
             }
             while let Some(Answer { origin, body }) = self.core.mesh.next_answered(shard) {
                 let Self { core, peers, .. } = self;
-                if let Some(Peer::Downstream(conn)) = find(peers, origin.token) {
+                if let Some(conn) = peers.downstream(origin.token) {
                     conn.session.answered(core, origin.seq, body);
                     self.settle(origin.token);
                 }
@@ -393,7 +392,7 @@ impl<I: Io> Shard<I> {
                 return;
             };
             let Self { core, peers, .. } = self;
-            if let Some(Peer::Downstream(conn)) = find(peers, token) {
+            if let Some(conn) = peers.downstream(token) {
                 conn.is_listed_held = false;
                 conn.retry(core);
                 self.settle(token);
@@ -417,7 +416,7 @@ impl<I: Io> Shard<I> {
                 .for_each(|link| link.flush(io, &mut core.buffers));
         }
         for token in dirty.drain(..) {
-            let Some(Peer::Downstream(conn)) = find(peers, token) else {
+            let Some(conn) = peers.downstream(token) else {
                 continue;
             };
             conn.is_listed_dirty = false;
@@ -438,10 +437,6 @@ impl<I: Io> Shard<I> {
     fn tick(&mut self) {
         let now = self.core.now;
         self.next_tick = UnixMs(now.0 + TICK_MS);
-        if self.store_tick.is_some_and(|at| at <= now) {
-            self.core.store.tick(now);
-        }
-        self.store_tick = self.core.store.next_tick(now);
         for listener in LISTENERS {
             if std::mem::take(&mut self.accept_failed[listener as usize]) {
                 self.io.accept(listener);
@@ -451,137 +446,16 @@ impl<I: Io> Shard<I> {
         self.close_stalled();
     }
 
-    fn tick_links(&mut self) {
-        let now = self.core.now;
-        for server in 0..self.core.pool.as_ref().map_or(0, |pool| pool.links.len()) {
-            let Self {
-                io, core, peers, ..
-            } = self;
-            let Some(pool) = &mut core.pool else { return };
-            let link = &mut pool.links[server];
-            if link.is_overdue(now) {
-                self.disconnect(server, &"it does not answer");
-                continue;
-            }
-            if link.refused {
-                self.disconnect(server, &"it refused a delete");
-                continue;
-            }
-            if let Some(token) = link.connect_if_due(now, io) {
-                put(peers, token, Peer::Backend { server });
-            }
-        }
-    }
-
     fn close_stalled(&mut self) {
         let now = self.core.now;
-        let stalled: Vec<Token> = self
-            .peers
-            .iter()
-            .flatten()
-            .filter_map(|(token, peer)| match peer {
-                Peer::Downstream(conn) if conn.is_stalled(now) => Some(*token),
-                _ => None,
-            })
-            .collect();
+        let stalled = self.peers.downstreams(|conn| conn.is_stalled(now));
         stalled
             .into_iter()
             .for_each(|token| self.close_downstream(token));
     }
 
-    fn connected(&mut self, token: Token, result: Result<(), Errno>) {
-        let Some(Peer::Backend { server }) = find(&mut self.peers, token) else {
-            return;
-        };
-        let server = *server;
-        match result {
-            Ok(()) => {
-                let now = self.core.now;
-                if let Some(pool) = &mut self.core.pool {
-                    pool.links[server].connected(now);
-                }
-                self.io.recv(token);
-            }
-            Err(errno) => {
-                self.disconnect(server, &io::Error::from(errno));
-            }
-        }
-    }
-
-    fn backend_received(&mut self, server: usize, buffer: &RecvBuffer) {
-        let Self { io, core, .. } = self;
-        let Some(pool) = &mut core.pool else { return };
-        let link = &mut pool.links[server];
-        let mut input = std::mem::take(&mut link.input);
-        if input.is_empty() {
-            let bytes = io.bytes(buffer);
-            // Replies are read where the kernel put them; only the start of one that is not
-            // whole is copied.
-            let progress = deliver_replies(core, &mut self.peers, &mut self.touched, server, bytes);
-            if let Progress::Consumed(consumed) = progress
-                && consumed < bytes.len()
-            {
-                input = core.buffers.take_input();
-                input.extend_from_slice(&bytes[consumed..]);
-            }
-            self.after_replies(server, progress, input);
-            return;
-        }
-        input.extend_from_slice(io.bytes(buffer));
-        let mut progress = Progress::Consumed(0);
-        if input.len() >= link.want {
-            progress = deliver_replies(core, &mut self.peers, &mut self.touched, server, &input);
-            if let Progress::Consumed(consumed) = progress {
-                bytes::Buf::advance(&mut input, consumed);
-            }
-        }
-        self.after_replies(server, progress, input);
-    }
-
-    fn after_replies(&mut self, server: usize, progress: Progress, input: bytes::BytesMut) {
-        self.settle_touched();
-        if matches!(progress, Progress::Broken) {
-            return self.disconnect(server, &"it broke the protocol");
-        }
-        match &mut self.core.pool {
-            Some(pool) if !input.is_empty() => pool.links[server].input = input,
-            _ => self.core.buffers.put_input(input),
-        }
-    }
-
-    /// Gives a backend connection up; whoever waits on it is told.
-    fn disconnect(&mut self, server: usize, why: &dyn std::fmt::Display) {
-        let now = self.core.now;
-        let Some(pool) = &mut self.core.pool else {
-            return;
-        };
-        let link = &mut pool.links[server];
-        tracing::warn!(backend = %link.address, shard = self.core.mesh.shard(), "lost: {why}");
-        if let Some(token) = link.disconnect(now) {
-            take(&mut self.peers, token);
-            self.io.close(token);
-        }
-        loop {
-            let Self {
-                core,
-                peers,
-                touched,
-                ..
-            } = self;
-            let Some(pool) = &mut core.pool else { break };
-            let Some(pending) = pool.links[server].pipeline.abandon() else {
-                break;
-            };
-            core.fail(pending, &mut |core, delivery| {
-                deliver(core, peers, touched, &delivery)
-            });
-        }
-        self.settle_touched();
-        self.next_tick = now;
-    }
-
     /// Settles the connections that backends' replies or failures have changed.
-    fn settle_touched(&mut self) {
+    pub(super) fn settle_touched(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
         for token in touched.drain(..) {
             self.settle(token);
@@ -604,15 +478,8 @@ impl<I: Io> Shard<I> {
         LISTENERS
             .iter()
             .for_each(|listener| self.io.accept_stop(*listener));
-        let tokens: Vec<Token> = self
-            .peers
-            .iter()
-            .flatten()
-            .filter(|(_, peer)| matches!(peer, Peer::Downstream(_)))
-            .map(|(token, _)| *token)
-            .collect();
-        for token in tokens {
-            if let Some(Peer::Downstream(conn)) = find(&mut self.peers, token) {
+        for token in self.peers.downstreams(|_| true) {
+            if let Some(conn) = self.peers.downstream(token) {
                 conn.ended();
             }
             self.settle(token);
@@ -635,79 +502,4 @@ impl<I: Io> Shard<I> {
         let has_clients = self.connection_count.load(Ordering::Relaxed) > 0;
         !has_clients && unconfirmed == 0
     }
-}
-
-/// How far a backend's bytes went.
-enum Progress {
-    Consumed(usize),
-    Broken,
-}
-
-/// Concludes every whole reply in `bytes`.
-fn deliver_replies(
-    core: &mut Core,
-    peers: &mut [Option<(Token, Peer)>],
-    touched: &mut Vec<Token>,
-    server: usize,
-    bytes: &[u8],
-) -> Progress {
-    let mut consumed = 0;
-    loop {
-        let Some(pool) = &mut core.pool else {
-            return Progress::Consumed(consumed);
-        };
-        let link = &mut pool.links[server];
-        match link.pipeline.receive(&bytes[consumed..]) {
-            Received::Incomplete { want } => {
-                link.want = want;
-                return Progress::Consumed(consumed);
-            }
-            Received::Broken => return Progress::Broken,
-            Received::Complete {
-                tag,
-                reply,
-                consumed: len,
-            } => {
-                consumed += len;
-                core.conclude(server, tag, &reply, &mut |core, delivery| {
-                    deliver(core, peers, touched, &delivery);
-                });
-            }
-        }
-    }
-}
-
-fn deliver(
-    core: &mut Core,
-    peers: &mut [Option<(Token, Peer)>],
-    touched: &mut Vec<Token>,
-    delivery: &Delivery<'_>,
-) {
-    let origin = delivery.origin;
-    if let Some(Peer::Downstream(conn)) = find(peers, origin.token) {
-        conn.session
-            .deliver(core, origin.seq, delivery.failed, delivery.bytes);
-        if touched.last() != Some(&origin.token) {
-            touched.push(origin.token);
-        }
-    }
-}
-
-fn find(peers: &mut [Option<(Token, Peer)>], token: Token) -> Option<&mut Peer> {
-    match peers.get_mut(token.index()) {
-        Some(Some((owner, peer))) if *owner == token => Some(peer),
-        _ => None,
-    }
-}
-
-fn put(peers: &mut Vec<Option<(Token, Peer)>>, token: Token, peer: Peer) {
-    if peers.len() <= token.index() {
-        peers.resize_with(token.index() + 1, || None);
-    }
-    peers[token.index()] = Some((token, peer));
-}
-
-fn take(peers: &mut [Option<(Token, Peer)>], token: Token) -> Option<Peer> {
-    find(peers, token)?;
-    peers[token.index()].take().map(|(_, peer)| peer)
 }

@@ -167,9 +167,6 @@ impl PartitionWriter {
 
     /// Unlinks expired entries, a bounded number of entries further each time.
     pub(super) fn sweep(&mut self, now: UnixMs) {
-        if !self.has_deadlines() {
-            return;
-        }
         let partition = Arc::clone(&self.partition);
         let mut segments_left = self.segments.count();
         for _ in 0..SWEEP_ENTRIES_MAX {

@@ -49,7 +49,9 @@ impl Epochs {
     /// The shard wakes up and may read from here on.
     pub fn online(&self, shard: usize) {
         let epoch = self.global.load(Ordering::Acquire);
-        self.shards[shard].store(epoch, Ordering::Relaxed);
+        // A Release, too: a writer that sees this epoch takes what was read before the shard last
+        // went offline for finished.
+        self.shards[shard].store(epoch, Ordering::Release);
         fence(Ordering::SeqCst);
     }
 

@@ -256,8 +256,8 @@ impl ShardStore {
     }
 
     /// When [`Self::tick`] wants to be called next, if at all.
-    pub fn next_tick(&self, now: UnixMs) -> Option<UnixMs> {
-        self.writer.next_tick(now)
+    pub fn next_tick(&self) -> Option<UnixMs> {
+        self.writer.next_tick()
     }
 
     /// Does what is due: delayed flushes, a bounded sweep of expired entries.

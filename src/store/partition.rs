@@ -121,8 +121,8 @@ pub(super) struct PartitionWriter {
     pub(super) cleaning: Option<super::clean::Cleaning>,
     pub(super) sweep: super::clean::SweepCursor,
     entry_count: u64,
-    /// Set once an entry with a deadline was stored; without one there is nothing to sweep.
-    has_deadlines: bool,
+    /// When expired entries are swept next; never, as long as no entry had a deadline.
+    sweep_at: Option<UnixMs>,
     next_cas: u64,
     cas_step: u64,
     flush_at: Option<UnixMs>,
@@ -166,7 +166,7 @@ impl PartitionWriter {
             cleaning: None,
             sweep: super::clean::SweepCursor::default(),
             entry_count: 0,
-            has_deadlines: false,
+            sweep_at: None,
             next_cas: 1 + params.shard as u64,
             cas_step: params.shard_count as u64,
             flush_at: None,
@@ -261,9 +261,8 @@ impl PartitionWriter {
     }
 
     /// When [`Self::tick`] has something to do, if ever.
-    pub(super) fn next_tick(&self, now: UnixMs) -> Option<UnixMs> {
-        let sweep = (self.has_deadlines && self.index.entry_count() > 0)
-            .then(|| UnixMs(now.0 + super::clean::SWEEP_INTERVAL_MS));
+    pub(super) fn next_tick(&self) -> Option<UnixMs> {
+        let sweep = self.sweep_at.filter(|_| self.index.entry_count() > 0);
         match (self.flush_at, sweep) {
             (Some(flush), Some(sweep)) => Some(flush.min(sweep)),
             (one, other) => one.or(other),
@@ -275,8 +274,18 @@ impl PartitionWriter {
         if self.flush_at.is_some_and(|at| at <= now) {
             self.flush(now, now);
         }
-        self.sweep(now);
+        if self.sweep_at.is_some_and(|at| at <= now) {
+            self.sweep(now);
+            self.sweep_at = Some(UnixMs(now.0 + super::clean::SWEEP_INTERVAL_MS));
+        }
         self.publish_figures();
+    }
+
+    /// From the first deadline on there is something to sweep.
+    fn note_deadline(&mut self, now: UnixMs, deadline: Deadline) {
+        if deadline != Deadline::NEVER && self.sweep_at.is_none() {
+            self.sweep_at = Some(UnixMs(now.0 + super::clean::SWEEP_INTERVAL_MS));
+        }
     }
 
     fn concat(
@@ -383,7 +392,7 @@ impl PartitionWriter {
         if deadline.is_past(now) {
             self.unlink(&slot, &entry);
         } else {
-            self.has_deadlines |= deadline != Deadline::NEVER;
+            self.note_deadline(now, deadline);
             entry.set_deadline(deadline);
         }
         Outcome::Touched
@@ -421,7 +430,7 @@ impl PartitionWriter {
         let Some(offset) = self.write(Stream::Fresh, &entry) else {
             return Outcome::OutOfMemory;
         };
-        self.has_deadlines |= deadline != Deadline::NEVER;
+        self.note_deadline(now, deadline);
         match found {
             Some((slot, old)) => {
                 IndexWriter::replace(&slot, offset);
@@ -551,10 +560,6 @@ impl PartitionWriter {
 
     pub(super) fn is_dead(&self, entry: &EntryRef<'_>, now: UnixMs) -> bool {
         !self.partition.is_alive(entry) || entry.deadline().is_past(now)
-    }
-
-    pub(super) fn has_deadlines(&self) -> bool {
-        self.has_deadlines
     }
 
     pub(super) fn count_evicted(&self) {

@@ -490,7 +490,7 @@ fn a_delayed_flush_spares_what_comes_later() {
     set(&mut store, UnixMs(0), b"early", b"1");
     store.flush(UnixMs(0), UnixMs(500));
     assert!(value(&store, UnixMs(499), b"early").is_some());
-    assert_eq!(store.next_tick(UnixMs(0)), Some(UnixMs(500)));
+    assert_eq!(store.next_tick(), Some(UnixMs(500)));
     store.tick(UnixMs(500));
     assert!(value(&store, UnixMs(500), b"early").is_none());
     set(&mut store, UnixMs(501), b"late", b"1");
@@ -513,8 +513,8 @@ fn the_sweep_unlinks_what_has_expired() {
         store.apply(UnixMs(0), key, operation, b"v", &mut Vec::new());
     }
     assert_eq!(store.stats().entry_count, 1_000);
-    for _ in 0..3 {
-        store.tick(UnixMs(200));
+    for second in 1..4 {
+        store.tick(UnixMs(second * 1_000));
     }
     assert_eq!(store.stats().entry_count, 0);
     assert_eq!(store.stats().expired_count, 1_000);
