@@ -6,7 +6,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::route::{HashRing, HashRingError, HashRingMode, ServerSpec};
-use crate::shard::RESP_KEY_BYTES_MAX;
 use crate::store::StoreParams;
 
 const KIB: usize = 1024;
@@ -48,6 +47,9 @@ pub const ITEM_BYTES_MAX_MIN: usize = KIB;
 /// The most that the largest value may be limited to: each shard has several segments that hold
 /// one, and cleans one as a whole.
 pub const ITEM_BYTES_MAX_MAX: usize = 8 * MIB;
+
+/// Longest key that RESP stores, in bytes. (memcache's have 250.)
+pub const RESP_KEY_BYTES_MAX: usize = 65_535;
 
 /// Open downstream connections of the whole process, by default.
 pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;

@@ -6,8 +6,8 @@ use super::{
     core::{Core, Mutated},
     flush,
     form::Form,
-    message::Errand,
-    replies::{Covers, Part},
+    memcache_pool,
+    replies::Covers,
     report,
     session::{Session, Step},
     settings::{LINE_BYTES_MAX, MEMCACHED_VERSION},
@@ -80,7 +80,7 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
         Request::Retrieve { keys, cas, touch } => match (touch, core.pool.is_some()) {
             (None, false) => retrieve(session, core, keys, cas),
             (Some(exptime), false) => retrieve_and_touch(session, core, keys, cas, exptime),
-            (touch, true) => retrieve_from_pool(session, core, keys, cas, touch),
+            (touch, true) => memcache_pool::retrieve(session, core, keys, cas, touch),
         },
         Request::FlushAll { delay, noreply } => {
             let at = match delay.deadline_ms(core.now.0) {
@@ -93,7 +93,7 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
                 Form::MemcacheOk
             };
             let mut request = core.buffers.take();
-            encode_with_reply(&mut request, raw);
+            memcache_pool::encode_with_reply(&mut request, raw);
             let step = flush::flush_all(session, core, at, form, &request);
             core.buffers.put(request);
             step
@@ -119,7 +119,7 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
         Request::Quit => Step::Close,
         change => {
             if core.pool.is_some() {
-                change_in_pool(session, core, change, raw)
+                memcache_pool::change(session, core, change, raw)
             } else {
                 change_in_store(session, core, change)
             }
@@ -224,105 +224,6 @@ pub(super) fn show(entry: EntryRef<'_>, cas: bool, out: &mut Vec<u8>) {
     reply::value(out, entry.key(), entry.flags(), entry.value(), cas);
 }
 
-/// Keys that the L1 has are answered at once, the others by their backends, in the order asked.
-fn retrieve_from_pool(
-    session: &mut Session,
-    core: &mut Core,
-    keys: Keys<'_>,
-    cas: bool,
-    touch: Option<Exptime>,
-) -> Step {
-    let is_single = keys.count() == 1;
-    let step = session.for_each_key(core, keys, |session, core, bytes| {
-        let key = core.key(bytes);
-        let is_plain = !cas && touch.is_none();
-        if is_plain && core.has_l1() {
-            if session.must_wait_for(key) {
-                return Step::Hold;
-            }
-            if answer_from_l1(session, core, key, is_single) {
-                return Step::Done;
-            }
-        }
-        let errand = match (touch, cas) {
-            (Some(_), _) => Errand::Write { retrieves: true },
-            (None, true) => Errand::Read,
-            (None, false) => Errand::Fetch,
-        };
-        let form = if is_single {
-            Form::Retrieval
-        } else {
-            Form::Part
-        };
-        let mut request = core.buffers.take();
-        if errand != Errand::Fetch {
-            encode_retrieval(&mut request, bytes, cas, touch);
-        }
-        let step = session.run_errand(core, key, errand, &request, form);
-        core.buffers.put(request);
-        if step == Step::Done {
-            session.set_deferred();
-        }
-        step
-    });
-    if step == Step::Done {
-        end_group(session, core, is_single);
-    }
-    step
-}
-
-/// Answers a key from the L1, if it is there.
-fn answer_from_l1(session: &mut Session, core: &mut Core, key: Key<'_>, is_single: bool) -> bool {
-    core.counters().gets.add(1);
-    let Some(entry) = core.store.get(key, core.now) else {
-        return false;
-    };
-    core.board.of(core.mesh.shard()).get_hits.add(1);
-    if is_single || !session.is_deferred() {
-        show(entry, false, session.replies.ready(&mut core.buffers));
-        return true;
-    }
-    // An earlier key of the group waits and may fail; this one shares its fate.
-    let mut block = core.buffers.take();
-    show(entry, false, &mut block);
-    let seq = session.replies.defer(Form::Part, Covers::Nothing, 1);
-    session
-        .replies
-        .resolve(seq, Part::Bytes(&block), &mut core.buffers);
-    core.buffers.put(block);
-    true
-}
-
-/// Ends a retrieval. What a single key's backend sent ends itself.
-fn end_group(session: &mut Session, core: &mut Core, is_single: bool) {
-    match (session.take_deferred(), is_single) {
-        (false, _) => session.reply(core, reply::END),
-        (true, true) => {}
-        (true, false) => {
-            let seq = session.replies.defer(Form::GroupEnd, Covers::Nothing, 1);
-            session
-                .replies
-                .resolve(seq, Part::Bytes(reply::END), &mut core.buffers);
-        }
-    }
-}
-
-fn encode_retrieval(out: &mut Vec<u8>, key: &[u8], cas: bool, touch: Option<Exptime>) {
-    let verb: &[u8] = match (touch, cas) {
-        (None, false) => b"get ",
-        (None, true) => b"gets ",
-        (Some(_), false) => b"gat ",
-        (Some(_), true) => b"gats ",
-    };
-    out.extend_from_slice(verb);
-    if let Some(Exptime(exptime)) = touch {
-        out.extend_from_slice(itoa::Buffer::new().format(exptime).as_bytes());
-        out.push(b' ');
-    }
-    out.extend_from_slice(key);
-    out.extend_from_slice(b"\r\n");
-}
-
 fn change_in_store(session: &mut Session, core: &mut Core, request: Request<'_>) -> Step {
     let Some(change) = Change::of(request, core) else {
         return Step::Done;
@@ -338,69 +239,21 @@ fn change_in_store(session: &mut Session, core: &mut Core, request: Request<'_>)
     session.mutate(core, key, operation, value, form)
 }
 
-fn change_in_pool(
-    session: &mut Session,
-    core: &mut Core,
-    request: Request<'_>,
-    raw: &[u8],
-) -> Step {
-    let Some(change) = Change::of(request, core) else {
-        return Step::Done;
-    };
-    let key = core.key(change.key);
-    let invalidates = core.pool.as_ref().is_some_and(|pool| pool.invalidates());
-    if invalidates && change.is_whole {
-        let deletes = change.form_if_heard == Form::MemcacheDelete;
-        return session.run_errand(core, key, Errand::Invalidate { deletes }, &[], change.form);
-    }
-    let form = if change.form == Form::Silent {
-        Form::Silent
-    } else {
-        Form::Verbatim
-    };
-    let errand = Errand::Write { retrieves: false };
-    if form == Form::Verbatim {
-        return session.run_errand(core, key, errand, raw, form);
-    }
-    let mut request = core.buffers.take();
-    encode_with_reply(&mut request, raw);
-    let step = session.run_errand(core, key, errand, &request, form);
-    core.buffers.put(request);
-    step
-}
-
-/// The request without its `noreply`: a backend that stays silent could not be told from one
-/// that is slow, and what it may complain about would be taken for another request's reply.
-fn encode_with_reply(out: &mut Vec<u8>, raw: &[u8]) {
-    const NOREPLY: &[u8] = b"noreply";
-    let line_end = memchr::memchr(b'\n', raw).map_or(raw.len(), |newline| newline + 1);
-    let (line, data) = raw.split_at(line_end);
-    let words = line.trim_ascii_end();
-    out.extend_from_slice(
-        words
-            .strip_suffix(NOREPLY)
-            .unwrap_or(words)
-            .trim_ascii_end(),
-    );
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(data);
-}
-
 /// A request that changes one key.
-struct Change<'b> {
-    key: &'b [u8],
-    operation: Operation,
-    value: &'b [u8],
+pub(super) struct Change<'b> {
+    pub(super) key: &'b [u8],
+    pub(super) operation: Operation,
+    pub(super) value: &'b [u8],
     /// The reply's form.
-    form: Form,
+    pub(super) form: Form,
     /// The same without regard to `noreply`.
-    form_if_heard: Form,
+    pub(super) form_if_heard: Form,
     /// The value as a whole is written or removed, whatever it was.
-    is_whole: bool,
+    pub(super) is_whole: bool,
 }
 
 impl<'b> Change<'b> {
-    fn of(request: Request<'b>, core: &Core) -> Option<Self> {
+    pub(super) fn of(request: Request<'b>, core: &Core) -> Option<Self> {
         let (now, counters) = (core.now, core.counters());
         let (key, operation, value, form, noreply, is_whole) = match request {
             Request::Store {

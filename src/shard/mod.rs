@@ -15,6 +15,7 @@ mod flush;
 mod form;
 mod link;
 mod memcache;
+mod memcache_pool;
 mod message;
 mod peers;
 mod pool;
@@ -30,7 +31,7 @@ mod turn;
 pub use self::{
     message::{Answer, Ask},
     pool::PoolSettings,
-    settings::{RESP_KEY_BYTES_MAX, Settings},
+    settings::Settings,
     stats::StatsBoard,
     turn::{Parts, Shard, StopFlag},
 };

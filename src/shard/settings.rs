@@ -1,6 +1,6 @@
 //! What every shard is told at start, and the limits of a connection.
 
-use crate::store::UnixMs;
+use crate::{config::RESP_KEY_BYTES_MAX, store::UnixMs};
 
 /// Replies that wait or stand behind one that does, for one connection; it is not read from
 /// beyond.
@@ -16,6 +16,10 @@ pub(super) const ASK_BYTES_MAX: usize = 2 << 20;
 
 /// Bytes of requests kept for a connection that must wait before it is not received from.
 pub(super) const INPUT_BYTES_HELD_MAX: usize = 64 * 1024;
+
+/// Longest request, in bytes; the connection is closed at a longer one, as Redis does at
+/// `client-query-buffer-limit`. Only many large arguments come to so much.
+pub(super) const REQUEST_BYTES_MAX: usize = 64 << 20;
 
 /// A connection that takes nothing of what it is sent for this long is closed.
 pub(super) const SEND_STALL_MS_MAX: u64 = 60_000;
@@ -38,9 +42,6 @@ pub(super) const ARGS_MAX: usize = 1024 * 1024;
 
 /// Longest inline RESP command, in bytes, as Redis has it.
 pub(super) const INLINE_BYTES_MAX: usize = 64 * 1024;
-
-/// Longest key that RESP stores, in bytes.
-pub const RESP_KEY_BYTES_MAX: usize = 65_535;
 
 /// ringfort's own version.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");

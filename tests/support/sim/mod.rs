@@ -13,14 +13,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, atomic::AtomicUsize};
 
+use ringfort::config::RESP_KEY_BYTES_MAX;
 use ringfort::config::{Protocol, WritePolicy};
 use ringfort::io::ListenerId;
 use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
 use ringfort::mesh;
 use ringfort::route::{HashRing, HashRingMode, ServerIndex, ServerSpec};
-use ringfort::shard::{
-    Parts, PoolSettings, RESP_KEY_BYTES_MAX, Settings, Shard, StatsBoard, StopFlag,
-};
+use ringfort::shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag};
 use ringfort::store::{self, KeyHasher, StoreParams};
 
 use self::memcached::Memcached;

@@ -1,0 +1,171 @@
+//! Pipelines fed whole and in pieces.
+
+use super::*;
+
+const NOW: UnixMs = UnixMs(5);
+
+fn run(protocol: Protocol, expects: &[Expects], wire: &[u8]) -> Vec<(usize, String, String)> {
+    let mut pipeline = Pipeline::new(protocol, KeyHasher::new(1), 100);
+    for (tag, expects) in expects.iter().enumerate() {
+        pipeline.push(tag, *expects, NOW);
+    }
+    let mut replies = Vec::new();
+    let (mut start, mut end) = (0, 0);
+    // Byte by byte: no reply may come early or twice.
+    loop {
+        match pipeline.receive(&wire[start..end]) {
+            Received::Broken => panic!("broken at {end}"),
+            Received::Incomplete { want } => {
+                assert!(want > end - start, "it wants more than there is");
+                if end == wire.len() {
+                    assert_eq!(start, end, "something is left over");
+                    return replies;
+                }
+                end += 1;
+            }
+            Received::Complete {
+                tag,
+                reply,
+                consumed,
+            } => {
+                let frame = String::from_utf8_lossy(reply.frame).into_owned();
+                replies.push((tag, frame, format!("{:?}", reply.meaning)));
+                start += consumed;
+            }
+        }
+    }
+}
+
+#[test]
+fn memcache_replies_match_their_requests() {
+    use Expects::{Line, Retrieval};
+    let wire = b"VALUE k 3 2\r\nab\r\nEND\r\nEND\r\nSTORED\r\nSERVER_ERROR busy\r\n";
+    let replies = run(
+        Protocol::Memcache,
+        &[Retrieval, Retrieval, Line, Retrieval],
+        wire,
+    );
+    assert_eq!(replies.len(), 4);
+    assert_eq!(replies[0].1, "VALUE k 3 2\r\nab\r\n");
+    assert!(replies[0].2.starts_with("Hit"), "{}", replies[0].2);
+    assert_eq!(replies[1].2, "Miss");
+    assert_eq!(replies[2].2, "Other");
+    assert_eq!((replies[3].0, &replies[3].2[..]), (3, "Error"));
+}
+
+#[test]
+fn resp_replies_match_their_requests() {
+    let wire = b"$2\r\nab\r\n$-1\r\n+OK\r\n-ERR no\r\n:5\r\n*2\r\n$1\r\na\r\n:1\r\n";
+    let replies = run(Protocol::Resp, &[Expects::Line; 6], wire);
+    let meanings: Vec<&str> = replies
+        .iter()
+        .map(|reply| reply.2.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(
+        meanings,
+        ["Hit", "Miss", "Other", "Error", "Other", "Other"]
+    );
+    assert_eq!(replies[5].1, "*2\r\n$1\r\na\r\n:1\r\n");
+}
+
+#[test]
+fn unasked_and_unexpected_bytes_break_it() {
+    let mut pipeline = Pipeline::<u32>::new(Protocol::Memcache, KeyHasher::new(1), 100);
+    assert!(matches!(pipeline.receive(b"STORED\r\n"), Received::Broken));
+    pipeline.push(1, Expects::Line, NOW);
+    assert!(matches!(pipeline.receive(b"END\r\n"), Received::Broken));
+    let mut pipeline = Pipeline::new(Protocol::Memcache, KeyHasher::new(1), 100);
+    pipeline.push(1, Expects::Retrieval, NOW);
+    let two = b"VALUE a 0 1\r\nx\r\nVALUE b 0 1\r\n";
+    assert!(matches!(pipeline.receive(two), Received::Broken));
+    assert_eq!(pipeline.oldest(), Some(NOW));
+    assert_eq!(pipeline.abandon(), Some(1));
+    assert_eq!(pipeline.abandon(), None);
+}
+
+/// Asks for the keys, joined as they are, and gives what each got.
+fn get_joined(keys: &[&str], wire: &[u8]) -> (String, Vec<String>) {
+    let hasher = KeyHasher::new(1);
+    let mut pipeline = Pipeline::new(Protocol::Memcache, hasher, 100);
+    for (tag, key) in keys.iter().enumerate() {
+        pipeline.push_get(tag, hasher.key(key.as_bytes()), NOW);
+    }
+    let request = String::from_utf8(pipeline.take_output(Vec::new())).unwrap();
+    let (mut start, mut end) = (0, 0);
+    let mut got = Vec::new();
+    while got.len() < keys.len() {
+        match pipeline.receive(&wire[start..end]) {
+            Received::Broken => {
+                got.push("broken".to_owned());
+                break;
+            }
+            Received::Incomplete { .. } => end += 1,
+            Received::Complete {
+                tag,
+                reply,
+                consumed,
+            } => {
+                assert_eq!(tag, got.len());
+                start += consumed;
+                got.push(match reply.meaning {
+                    Meaning::Hit { value, .. } => String::from_utf8_lossy(value).into_owned(),
+                    other => format!("{other:?}"),
+                });
+            }
+        }
+    }
+    if got.last().is_some_and(|last| last != "broken") {
+        assert_eq!(start, wire.len(), "all of it is read");
+    }
+    (request, got)
+}
+
+#[test]
+fn retrievals_share_one_get_and_part_its_values() {
+    let value = |key: &str| format!("VALUE {key} 0 1\r\n{}\r\n", key.to_uppercase());
+    for (values, expected) in [
+        (vec!["a", "b", "c"], ["A", "B", "C"]),
+        (vec!["b"], ["Miss", "B", "Miss"]),
+        (vec!["a", "c"], ["A", "Miss", "C"]),
+        (vec![], ["Miss", "Miss", "Miss"]),
+    ] {
+        let wire: String = values.iter().map(|key| value(key)).collect();
+        let (request, got) = get_joined(&["a", "b", "c"], format!("{wire}END\r\n").as_bytes());
+        assert_eq!(request, "get a b c\r\n");
+        assert_eq!(got, expected, "{values:?}");
+    }
+}
+
+#[test]
+fn an_error_is_every_remaining_keys_answer() {
+    let wire = b"VALUE a 0 1\r\nA\r\nSERVER_ERROR out of memory\r\n";
+    let (_, got) = get_joined(&["a", "b", "c"], wire);
+    assert_eq!(got, ["A", "Error", "Error"]);
+}
+
+#[test]
+fn a_value_that_nobody_asked_for_breaks_it() {
+    let (_, got) = get_joined(&["a", "b"], b"VALUE x 0 1\r\nX\r\nEND\r\n");
+    assert_eq!(got, ["Miss", "broken"]);
+}
+
+#[test]
+fn a_get_is_closed_by_other_requests_by_sending_and_by_its_limit() {
+    let hasher = KeyHasher::new(1);
+    let mut pipeline = Pipeline::new(Protocol::Memcache, hasher, 100);
+    pipeline.push_get(0, hasher.key(b"a"), NOW);
+    pipeline
+        .push(1, Expects::Line, NOW)
+        .extend_from_slice(b"delete a\r\n");
+    pipeline.push_get(2, hasher.key(b"b"), NOW);
+    assert_eq!(
+        pipeline.take_output(Vec::new()),
+        b"get a\r\ndelete a\r\nget b\r\n"
+    );
+    for tag in 0..=GET_KEYS_MAX {
+        pipeline.push_get(tag, hasher.key(b"k"), NOW);
+    }
+    let output = pipeline.take_output(Vec::new());
+    assert_eq!(output.iter().filter(|byte| **byte == b'\n').count(), 2);
+    assert!(output.ends_with(b" k\r\nget k\r\n"));
+}

@@ -1,0 +1,165 @@
+//! memcache in pool mode: each key's request goes to the server that the ring chooses.
+//!
+//! A retrieval of several keys is taken apart into one request per key; the replies are put
+//! together in order.
+
+use super::{
+    core::Core,
+    form::Form,
+    memcache::{Change, show},
+    message::Errand,
+    replies::{Covers, Part},
+    session::{Session, Step},
+};
+use crate::{
+    protocol::memcache::{Exptime, Keys, Request, reply},
+    store::Key,
+};
+
+/// Keys that the L1 has are answered at once, the others by their backends, in the order asked.
+pub(super) fn retrieve(
+    session: &mut Session,
+    core: &mut Core,
+    keys: Keys<'_>,
+    cas: bool,
+    touch: Option<Exptime>,
+) -> Step {
+    let is_single = keys.count() == 1;
+    let step = session.for_each_key(core, keys, |session, core, bytes| {
+        let key = core.key(bytes);
+        let is_plain = !cas && touch.is_none();
+        if is_plain && core.has_l1() {
+            if session.must_wait_for(key) {
+                return Step::Hold;
+            }
+            if answer_from_l1(session, core, key, is_single) {
+                return Step::Done;
+            }
+        }
+        let errand = match (touch, cas) {
+            (Some(_), _) => Errand::Write { retrieves: true },
+            (None, true) => Errand::Read,
+            (None, false) => Errand::Fetch,
+        };
+        let form = if is_single {
+            Form::Retrieval
+        } else {
+            Form::Part
+        };
+        let mut request = core.buffers.take();
+        if errand != Errand::Fetch {
+            encode_retrieval(&mut request, bytes, cas, touch);
+        }
+        let step = session.run_errand(core, key, errand, &request, form);
+        core.buffers.put(request);
+        if step == Step::Done {
+            session.set_deferred();
+        }
+        step
+    });
+    if step == Step::Done {
+        end_group(session, core, is_single);
+    }
+    step
+}
+
+/// Answers a key from the L1, if it is there.
+fn answer_from_l1(session: &mut Session, core: &mut Core, key: Key<'_>, is_single: bool) -> bool {
+    core.counters().gets.add(1);
+    let Some(entry) = core.store.get(key, core.now) else {
+        return false;
+    };
+    core.board.of(core.mesh.shard()).get_hits.add(1);
+    if is_single || !session.is_deferred() {
+        show(entry, false, session.replies.ready(&mut core.buffers));
+        return true;
+    }
+    // An earlier key of the group waits and may fail; this one shares its fate.
+    let mut block = core.buffers.take();
+    show(entry, false, &mut block);
+    let seq = session.replies.defer(Form::Part, Covers::Nothing, 1);
+    session
+        .replies
+        .resolve(seq, Part::Bytes(&block), &mut core.buffers);
+    core.buffers.put(block);
+    true
+}
+
+/// Ends a retrieval. What a single key's backend sent ends itself.
+fn end_group(session: &mut Session, core: &mut Core, is_single: bool) {
+    match (session.take_deferred(), is_single) {
+        (false, _) => session.reply(core, reply::END),
+        (true, true) => {}
+        (true, false) => {
+            let seq = session.replies.defer(Form::GroupEnd, Covers::Nothing, 1);
+            session
+                .replies
+                .resolve(seq, Part::Bytes(reply::END), &mut core.buffers);
+        }
+    }
+}
+
+fn encode_retrieval(out: &mut Vec<u8>, key: &[u8], cas: bool, touch: Option<Exptime>) {
+    let verb: &[u8] = match (touch, cas) {
+        (None, false) => b"get ",
+        (None, true) => b"gets ",
+        (Some(_), false) => b"gat ",
+        (Some(_), true) => b"gats ",
+    };
+    out.extend_from_slice(verb);
+    if let Some(Exptime(exptime)) = touch {
+        out.extend_from_slice(itoa::Buffer::new().format(exptime).as_bytes());
+        out.push(b' ');
+    }
+    out.extend_from_slice(key);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Changes go to their backends; under `--write invalidate` only as deletes.
+pub(super) fn change(
+    session: &mut Session,
+    core: &mut Core,
+    request: Request<'_>,
+    raw: &[u8],
+) -> Step {
+    let Some(change) = Change::of(request, core) else {
+        return Step::Done;
+    };
+    let key = core.key(change.key);
+    let invalidates = core.pool.as_ref().is_some_and(|pool| pool.invalidates());
+    if invalidates && change.is_whole {
+        let deletes = change.form_if_heard == Form::MemcacheDelete;
+        return session.run_errand(core, key, Errand::Invalidate { deletes }, &[], change.form);
+    }
+    let form = if change.form == Form::Silent {
+        Form::Silent
+    } else {
+        Form::Verbatim
+    };
+    let errand = Errand::Write { retrieves: false };
+    if form == Form::Verbatim {
+        return session.run_errand(core, key, errand, raw, form);
+    }
+    let mut request = core.buffers.take();
+    encode_with_reply(&mut request, raw);
+    let step = session.run_errand(core, key, errand, &request, form);
+    core.buffers.put(request);
+    step
+}
+
+/// The request without its `noreply`: a backend that stays silent could not be told from one
+/// that is slow, and what it may complain about would be taken for another request's reply.
+pub(super) fn encode_with_reply(out: &mut Vec<u8>, raw: &[u8]) {
+    const NOREPLY: &[u8] = b"noreply";
+    let line_end = memchr::memchr(b'\n', raw).map_or(raw.len(), |newline| newline + 1);
+    let (line, data) = raw.split_at(line_end);
+    let words = line.trim_ascii_end();
+    out.extend_from_slice(
+        words
+            .strip_suffix(NOREPLY)
+            .unwrap_or(words)
+            .trim_ascii_end(),
+    );
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(data);
+}
