@@ -204,7 +204,7 @@ const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[
     ("src/shard/memcache.rs", "of", 86),
     ("src/shard/report.rs", "info", 95),
     ("src/shard/resp.rs", "single", 99),
-    ("src/store/tests.rs", "model", 150),
+    ("src/store/tests/twin.rs", "model", 150),
 ];
 
 #[test]

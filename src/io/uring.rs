@@ -152,8 +152,8 @@ pub struct Uring {
 /// that outlives them costs nothing, where one with each wait would.
 #[derive(Debug, Default)]
 struct Timer {
-    /// When it fires, on the clock of [`Uring::started`].
-    fires_after: Option<Duration>,
+    /// When it fires.
+    fires_at: Option<UnixMs>,
     /// What the kernel reads when the operation is submitted.
     timespec: Box<types::Timespec>,
 }
@@ -278,30 +278,26 @@ impl Uring {
         }
     }
 
-    /// Makes sure that the wait ends within `limit`.
-    fn arm_timer(&mut self, limit: Duration) {
-        let fires_after = self.started.elapsed() + limit;
-        if self
-            .timer
-            .fires_after
-            .is_some_and(|armed| armed <= fires_after)
-        {
+    /// Makes sure that the wait ends by `until`. Looks at the clock only if a timeout is missing.
+    fn arm_timer(&mut self, until: UnixMs) {
+        if self.timer.fires_at.is_some_and(|armed| armed <= until) {
             return;
         }
-        self.timer.fires_after = Some(fires_after);
-        *self.timer.timespec = types::Timespec::from(limit);
+        self.timer.fires_at = Some(until);
+        let left = Duration::from_millis(until.0.saturating_sub(self.now().0));
+        *self.timer.timespec = types::Timespec::from(left);
         let timeout = opcode::Timeout::new(&raw const *self.timer.timespec).build();
         self.push(timeout.user_data(Op::Timer.alone()));
     }
 
     fn submit_and_wait(&mut self, wait: Wait) -> io::Result<()> {
         self.buffers.publish();
-        if let Wait::AtMost(limit) = wait {
-            self.arm_timer(limit);
+        if let Wait::Until(until) = wait {
+            self.arm_timer(until);
         }
         let submitter = self.ring.submitter();
         let result = match wait {
-            Wait::Forever | Wait::AtMost(_) => submitter.submit_and_wait(1),
+            Wait::Forever | Wait::Until(_) => submitter.submit_and_wait(1),
             Wait::Poll => {
                 let queued = self.ring.submission().len() as u32;
                 let submitter = self.ring.submitter();
@@ -340,7 +336,7 @@ impl Uring {
                 self.poll_control();
                 completions.push(Completion::Woken);
             }
-            Op::Timer => self.timer.fires_after = None,
+            Op::Timer => self.timer.fires_at = None,
             Op::Silent => {}
         }
     }
