@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::protocol::resp;
 use crate::route::{HashRing, HashRingError, HashRingMode, ServerSpec};
 use crate::store::StoreParams;
 
@@ -48,9 +49,6 @@ pub const ITEM_BYTES_MAX_MIN: usize = KIB;
 /// one, and cleans one as a whole.
 pub const ITEM_BYTES_MAX_MAX: usize = 8 * MIB;
 
-/// Longest key that RESP stores, in bytes. (memcache's have 250.)
-pub const RESP_KEY_BYTES_MAX: usize = 65_535;
-
 /// Open downstream connections of the whole process, by default.
 pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
 
@@ -84,7 +82,7 @@ fn store_params(shard_count: usize, memory_bytes: usize, item_bytes_max: usize) 
         shard_count,
         partition_bytes: (memory_bytes / shard_count).saturating_sub(FIXED_BYTES_PER_SHARD),
         item_bytes_max,
-        key_bytes_max: RESP_KEY_BYTES_MAX,
+        key_bytes_max: resp::KEY_BYTES_MAX,
     }
 }
 

@@ -27,7 +27,7 @@ const LAYERS: &[Layer] = &[
     ("protocol", &[]),
     ("route", &[]),
     ("store", &["sync"]),
-    ("config", &["route", "store"]),
+    ("config", &["route", "store", "protocol"]),
     ("runtime", &[]),
     ("mesh", &["sync"]),
     ("io", &["store"]),
@@ -194,10 +194,9 @@ const MACHINE_FOLDERS: &[&str] = &[
 
 /// Files that were longer when the limit came. They may shrink, not grow; who is within the limit leaves the list.
 const LONG_FILES: &[(&str, usize)] = &[
-    ("src/io/uring.rs", 671),
-    ("src/shard/turn.rs", 689),
-    ("src/store/partition.rs", 597),
-    ("src/store/tests.rs", 501),
+    ("src/io/uring.rs", 630),
+    ("src/shard/turn.rs", 505),
+    ("src/store/partition.rs", 560),
 ];
 
 /// The same for functions: file, name, lines.
@@ -205,7 +204,7 @@ const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[
     ("src/shard/memcache.rs", "of", 86),
     ("src/shard/report.rs", "info", 95),
     ("src/shard/resp.rs", "single", 99),
-    ("src/store/tests.rs", "model", 150),
+    ("src/store/tests/twin.rs", "model", 150),
 ];
 
 #[test]

@@ -9,11 +9,14 @@ mod buffers;
 pub mod sim;
 mod token;
 pub mod uring;
+mod waker;
 
-use core::time::Duration;
 use std::{io, net::SocketAddr};
 
-pub use self::token::Token;
+pub use self::{
+    token::Token,
+    waker::{RingDirectory, Waker},
+};
 use crate::store::UnixMs;
 
 /// The listeners of a shard, by front end.
@@ -42,8 +45,8 @@ pub enum Wait {
     Poll,
     /// Until something happens.
     Forever,
-    /// Until something happens, at most this long.
-    AtMost(Duration),
+    /// Until something happens, or this time has come.
+    Until(UnixMs),
 }
 
 /// Received bytes, still in a buffer of the I/O's: read them with [`Io::bytes`] and give them

@@ -12,12 +12,10 @@
 
 #![expect(unsafe_code, reason = "submits pointers to the kernel")]
 
-use core::sync::atomic::{AtomicI32, Ordering};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
     os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd},
-    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -28,6 +26,7 @@ use super::{
     Completion, Errno, Io, ListenerId, RecvBuffer, Token, Wait,
     buffers::{GROUP, ProvidedBuffers},
     token::SocketTable,
+    waker::{RingDirectory, Waker},
 };
 use crate::store::UnixMs;
 
@@ -133,36 +132,6 @@ impl Socket {
     }
 }
 
-/// The ring descriptors of all shards, by number; how [`Uring::wake`] finds the others.
-#[derive(Debug, Clone)]
-pub struct RingDirectory(Arc<[AtomicI32]>);
-
-impl RingDirectory {
-    /// A directory for so many shards.
-    pub fn new(shard_count: usize) -> Self {
-        Self((0..shard_count).map(|_| AtomicI32::new(-1)).collect())
-    }
-}
-
-/// Wakes a shard from any thread that is not one.
-#[derive(Debug, Clone)]
-pub struct Waker(Arc<OwnedFd>);
-
-impl Waker {
-    /// The shard gets a [`Completion::Woken`] soon.
-    pub fn wake(&self) {
-        let one = 1_u64;
-        // SAFETY: writes eight bytes of this function's own to an eventfd that is open.
-        unsafe {
-            libc::write(
-                self.0.as_raw_fd(),
-                (&raw const one).cast(),
-                size_of_val(&one),
-            )
-        };
-    }
-}
-
 /// One shard's io_uring.
 ///
 /// Fields drop in order: the ring ends before the memory it may write to.
@@ -183,8 +152,8 @@ pub struct Uring {
 /// that outlives them costs nothing, where one with each wait would.
 #[derive(Debug, Default)]
 struct Timer {
-    /// When it fires, on the clock of [`Uring::started`].
-    fires_after: Option<Duration>,
+    /// When it fires.
+    fires_at: Option<UnixMs>,
     /// What the kernel reads when the operation is submitted.
     timespec: Box<types::Timespec>,
 }
@@ -225,15 +194,8 @@ impl Uring {
     ) -> io::Result<Self> {
         let ring = new_ring()?;
         let buffers = ProvidedBuffers::register(&ring)?;
-        // SAFETY: eventfd has no memory arguments; the descriptor is new and ours.
-        let control = unsafe {
-            let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
-        directory.0[shard].store(ring.as_raw_fd(), Ordering::Release);
+        let control = Waker::new()?;
+        directory.publish(shard, ring.as_raw_fd());
         let mut uring = Self {
             ring,
             sockets: SocketTable::new(),
@@ -241,7 +203,7 @@ impl Uring {
             starved: Vec::new(),
             listeners: [memcache, resp],
             directory,
-            control: Waker(Arc::new(control)),
+            control,
             started: Instant::now(),
             started_unix_ms: unix_ms(),
             timer: Timer::default(),
@@ -256,7 +218,7 @@ impl Uring {
     }
 
     fn poll_control(&mut self) {
-        let fd = types::Fd(self.control.0.as_raw_fd());
+        let fd = types::Fd(self.control.fd());
         let poll = opcode::PollAdd::new(fd, libc::POLLIN as u32).build();
         self.push(poll.user_data(Op::Control.alone()));
     }
@@ -316,30 +278,26 @@ impl Uring {
         }
     }
 
-    /// Makes sure that the wait ends within `limit`.
-    fn arm_timer(&mut self, limit: Duration) {
-        let fires_after = self.started.elapsed() + limit;
-        if self
-            .timer
-            .fires_after
-            .is_some_and(|armed| armed <= fires_after)
-        {
+    /// Makes sure that the wait ends by `until`. Looks at the clock only if a timeout is missing.
+    fn arm_timer(&mut self, until: UnixMs) {
+        if self.timer.fires_at.is_some_and(|armed| armed <= until) {
             return;
         }
-        self.timer.fires_after = Some(fires_after);
-        *self.timer.timespec = types::Timespec::from(limit);
+        self.timer.fires_at = Some(until);
+        let left = Duration::from_millis(until.0.saturating_sub(self.now().0));
+        *self.timer.timespec = types::Timespec::from(left);
         let timeout = opcode::Timeout::new(&raw const *self.timer.timespec).build();
         self.push(timeout.user_data(Op::Timer.alone()));
     }
 
     fn submit_and_wait(&mut self, wait: Wait) -> io::Result<()> {
         self.buffers.publish();
-        if let Wait::AtMost(limit) = wait {
-            self.arm_timer(limit);
+        if let Wait::Until(until) = wait {
+            self.arm_timer(until);
         }
         let submitter = self.ring.submitter();
         let result = match wait {
-            Wait::Forever | Wait::AtMost(_) => submitter.submit_and_wait(1),
+            Wait::Forever | Wait::Until(_) => submitter.submit_and_wait(1),
             Wait::Poll => {
                 let queued = self.ring.submission().len() as u32;
                 let submitter = self.ring.submitter();
@@ -374,14 +332,11 @@ impl Uring {
             Op::Connect => self.complete_connect(token, entry.result(), completions),
             Op::Wake => completions.push(Completion::Woken),
             Op::Control => {
-                let mut count = [0_u8; 8];
-                let fd = self.control.0.as_raw_fd();
-                // SAFETY: reads at most eight bytes into this function's own array.
-                unsafe { libc::read(fd, count.as_mut_ptr().cast(), count.len()) };
+                self.control.reset();
                 self.poll_control();
                 completions.push(Completion::Woken);
             }
-            Op::Timer => self.timer.fires_after = None,
+            Op::Timer => self.timer.fires_at = None,
             Op::Silent => {}
         }
     }
@@ -635,7 +590,7 @@ impl Io for Uring {
     }
 
     fn wake(&mut self, shard: usize) {
-        let fd = self.directory.0[shard].load(Ordering::Acquire);
+        let fd = self.directory.ring(shard);
         let message = opcode::MsgRingData::new(types::Fd(fd), 0, Op::Wake.alone(), None).build();
         let message = message.flags(squeue::Flags::SKIP_SUCCESS);
         self.push(message.user_data(Op::Silent.alone()));

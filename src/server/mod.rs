@@ -23,7 +23,7 @@ use signal_hook::{
 pub use self::error::StartError;
 use crate::{
     config::{Config, Mode, PoolConfig},
-    io::uring::{RingDirectory, Uring, Waker},
+    io::{RingDirectory, Waker, uring::Uring},
     mesh,
     route::HashRing,
     runtime::{self, Executor},

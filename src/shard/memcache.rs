@@ -242,8 +242,8 @@ fn change_in_store(session: &mut Session, core: &mut Core, request: Request<'_>)
 /// A request that changes one key.
 pub(super) struct Change<'b> {
     pub(super) key: &'b [u8],
-    pub(super) operation: Operation,
-    pub(super) value: &'b [u8],
+    operation: Operation,
+    value: &'b [u8],
     /// The reply's form.
     pub(super) form: Form,
     /// The same without regard to `noreply`.

@@ -1,7 +1,4 @@
 //! memcache in pool mode: each key's request goes to the server that the ring chooses.
-//!
-//! A retrieval of several keys is taken apart into one request per key; the replies are put
-//! together in order.
 
 use super::{
     core::Core,
@@ -115,7 +112,6 @@ fn encode_retrieval(out: &mut Vec<u8>, key: &[u8], cas: bool, touch: Option<Expt
     out.extend_from_slice(b"\r\n");
 }
 
-/// Changes go to their backends; under `--write invalidate` only as deletes.
 pub(super) fn change(
     session: &mut Session,
     core: &mut Core,

@@ -1,7 +1,7 @@
 //! A shard: one core's thread with everything it owns, working in turns.
 //!
 //! * `batch`, `core`, `session`, `replies`, `form`: executing requests and keeping replies in order
-//! * `memcache`, `resp`, `resp_pool`, `report`, `flush`: what requests mean
+//! * `memcache`, `memcache_pool`, `resp`, `resp_pool`, `report`, `flush`: what requests mean
 //! * `pool`, `link`, `errand`, `backends`: pool mode
 //! * `downstream`, and this file: connections and the turn
 

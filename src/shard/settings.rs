@@ -1,6 +1,6 @@
 //! What every shard is told at start, and the limits of a connection.
 
-use crate::{config::RESP_KEY_BYTES_MAX, store::UnixMs};
+use crate::{protocol::resp, store::UnixMs};
 
 /// Replies that wait or stand behind one that does, for one connection; it is not read from
 /// beyond.
@@ -29,7 +29,7 @@ pub(super) const DRAIN_MS_MAX: u64 = 10_000;
 
 /// Turns after the stop in which a shard still receives; each takes in up to all its receive
 /// buffers.
-pub(super) const STOP_TURNS_MAX: u32 = 100;
+pub(super) const STOP_TURNS_MAX: u32 = 16;
 
 /// How often a shard with something to watch looks at it.
 pub(super) const TICK_MS: u64 = 100;
@@ -74,7 +74,7 @@ impl Settings {
     /// Longest bulk that a RESP client may send, in bytes: Redis' `proto-max-bulk-len`. Keys must
     /// fit, however small the items are.
     pub(super) fn bulk_bytes_max(&self) -> usize {
-        self.item_bytes_max.max(RESP_KEY_BYTES_MAX)
+        self.item_bytes_max.max(resp::KEY_BYTES_MAX)
     }
 }
 

@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use super::{
@@ -83,9 +82,8 @@ pub struct Shard<I> {
     /// When draining must be over, once it has begun.
     drain_until: Option<UnixMs>,
     accept_failed: [bool; 2],
-    /// Sends to clients that have not ended, and how many of them this turn began.
+    /// Sends to clients that have not ended.
     sends_in_flight: usize,
-    sends_new: usize,
     pub(super) next_tick: UnixMs,
 }
 
@@ -136,7 +134,6 @@ impl<I: Io> Shard<I> {
             drain_until: None,
             accept_failed: [false; 2],
             sends_in_flight: 0,
-            sends_new: 0,
             next_tick: now,
         };
         // Backends are being connected before the first client can ask for one.
@@ -176,7 +173,12 @@ impl<I: Io> Shard<I> {
             self.tick();
         }
         self.flush();
-        Ok(!self.is_drained())
+        let is_drained = self.is_drained();
+        if is_drained {
+            // Nobody waits for a shard that reads nothing more.
+            self.core.store.offline();
+        }
+        Ok(!is_drained)
     }
 
     /// Announces that no reference is held, and waits for something to do.
@@ -199,8 +201,7 @@ impl<I: Io> Shard<I> {
 
     /// How long nothing needs to be looked at.
     fn patience(&self) -> Wait {
-        // A send that was not done at once has met a client that does not read.
-        let needs_tick = self.sends_in_flight > self.sends_new
+        let needs_tick = self.sends_in_flight > 0
             || self.drain_until.is_some()
             || self.accept_failed.contains(&true)
             || !self.held.is_empty()
@@ -217,7 +218,7 @@ impl<I: Io> Shard<I> {
         };
         match due {
             None => Wait::Forever,
-            Some(at) => Wait::AtMost(Duration::from_millis(at.0.saturating_sub(self.core.now.0))),
+            Some(at) => Wait::Until(at),
         }
     }
 
@@ -402,7 +403,6 @@ impl<I: Io> Shard<I> {
 
     /// Sends what has become ready, once a turn and connection.
     fn flush(&mut self) {
-        self.sends_new = 0;
         let Self {
             io,
             core,
@@ -422,7 +422,7 @@ impl<I: Io> Shard<I> {
             conn.is_listed_dirty = false;
             if conn.wants_flush() {
                 let output = conn.start_send(core.now);
-                self.sends_new += 1;
+                self.sends_in_flight += 1;
                 core.board
                     .of(core.mesh.shard())
                     .bytes_written
@@ -430,7 +430,6 @@ impl<I: Io> Shard<I> {
                 io.send(token, output);
             }
         }
-        self.sends_in_flight += self.sends_new;
     }
 
     /// Looks at what only time changes.

@@ -15,6 +15,7 @@ mod count;
 mod deadline;
 mod entry;
 mod epoch;
+mod figures;
 mod index;
 mod operation;
 mod partition;
@@ -28,8 +29,8 @@ pub use self::{
     deadline::{Deadline, UnixMs},
     entry::EntryRef,
     epoch::{Epoch, Epochs},
+    figures::PartitionStats,
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side},
-    partition::PartitionStats,
 };
 pub(crate) use self::{entry::footprint_bytes_max, segments::SEGMENT_COUNT_MIN};
 use self::{

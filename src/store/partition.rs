@@ -15,6 +15,7 @@ use super::{
     deadline::{Deadline, UnixMs},
     entry::{EntryRef, NewEntry},
     epoch::Epochs,
+    figures::{Figures, PartitionStats},
     index::{Found, Index, IndexWriter},
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side},
     segments::{Segments, Stream},
@@ -32,28 +33,6 @@ pub(super) struct Partition {
     /// Entries up to this version were flushed and do not exist.
     flushed_cas: AtomicU64,
     figures: Figures,
-}
-
-/// What the owner publishes about its partition; plain stores of one writer.
-#[derive(Debug, Default)]
-struct Figures {
-    entry_count: AtomicU64,
-    live_bytes: AtomicU64,
-    evicted_count: AtomicU64,
-    expired_count: AtomicU64,
-}
-
-/// A partition in numbers.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct PartitionStats {
-    /// Entries, those that have expired unnoticed included.
-    pub entry_count: u64,
-    /// Bytes that these entries take, headers included.
-    pub live_bytes: u64,
-    /// Entries that left because memory was needed.
-    pub evicted_count: u64,
-    /// Entries that were found expired.
-    pub expired_count: u64,
 }
 
 impl Partition {
@@ -100,13 +79,7 @@ impl Partition {
     }
 
     pub(super) fn stats(&self) -> PartitionStats {
-        let figures = &self.figures;
-        PartitionStats {
-            entry_count: figures.entry_count.load(Ordering::Relaxed),
-            live_bytes: figures.live_bytes.load(Ordering::Relaxed),
-            evicted_count: figures.evicted_count.load(Ordering::Relaxed),
-            expired_count: figures.expired_count.load(Ordering::Relaxed),
-        }
+        self.figures.stats()
     }
 }
 
@@ -563,21 +536,16 @@ impl PartitionWriter {
     }
 
     pub(super) fn count_evicted(&self) {
-        bump(&self.partition.figures.evicted_count);
+        self.partition.figures.count_evicted();
     }
 
     pub(super) fn count_expired(&self) {
-        bump(&self.partition.figures.expired_count);
+        self.partition.figures.count_expired();
     }
 
     fn publish_figures(&self) {
         let figures = &self.partition.figures;
-        figures
-            .entry_count
-            .store(self.entry_count, Ordering::Relaxed);
-        figures
-            .live_bytes
-            .store(self.segments.live_bytes(), Ordering::Relaxed);
+        figures.set_content(self.entry_count, self.segments.live_bytes());
     }
 }
 
@@ -589,9 +557,4 @@ fn refusal(condition: Condition, found: Option<&EntryRef<'_>>) -> Option<Outcome
         (Condition::Version(_), None) => Some(Outcome::NotFound),
         (Condition::Version(cas), Some(entry)) => (entry.cas() != cas).then_some(Outcome::Exists),
     }
-}
-
-/// Adds one to a counter that only this thread writes.
-fn bump(counter: &AtomicU64) {
-    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }

@@ -9,6 +9,7 @@ use crate::embedded::{PATIENCE_MS, check_histories, converse, finish, hear_all};
 use crate::for_each_seed;
 use crate::sim::caller::Caller;
 use crate::sim::exact::Exact;
+use crate::sim::redis::request;
 use crate::sim::register;
 use crate::sim::{Fleet, PoolSetup, Setup, address};
 
@@ -27,6 +28,33 @@ fn every_byte_of_every_reply_is_as_a_server_alone_would_say() {
             converse(&mut fleet, &mut clients);
         }
         finish(&mut fleet, clients);
+    });
+}
+
+/// Nothing but the seed decides what happens: else a failure could not be repeated.
+#[test]
+fn a_seed_makes_the_same_run_again() {
+    let run = |seed| {
+        let (mut fleet, protocol) = fleet(seed);
+        fleet.world.set_faults(Faults::HARSH);
+        let client = fleet.world.connect(0, crate::sim::listener(protocol));
+        let mut received = Vec::new();
+        for number in 0..200 {
+            trouble(&mut fleet);
+            let request = match protocol {
+                Protocol::Memcache => format!("get key{number}\r\n").into_bytes(),
+                Protocol::Resp => request(&[b"GET", b"key"]),
+            };
+            fleet.world.send(client, &request);
+            fleet.round();
+            received.extend(fleet.world.take_received(client));
+        }
+        (received, fleet.world.now(), fleet.rng.number())
+    };
+    for_each_seed(20, |seed| {
+        let first = run(seed);
+        assert!(!first.0.is_empty());
+        assert_eq!(first, run(seed));
     });
 }
 
@@ -147,9 +175,7 @@ fn a_sum_with_a_failed_part_is_an_error_and_nothing_is_lost() {
             .chain(&KEYS)
             .map(|word| word.as_bytes())
             .collect();
-        fleet
-            .world
-            .send(client, &crate::sim::redis::request(&words));
+        fleet.world.send(client, &request(&words));
         fleet
             .world
             .send(client, b"*2\r\n$4\r\nECHO\r\n$4\r\nnext\r\n");

@@ -1,4 +1,4 @@
-//! Pipelines fed whole and in pieces.
+//! Replies read byte by byte, alone and joined.
 
 use super::*;
 

@@ -252,8 +252,8 @@ impl Io for SimIo {
         }
         let until = match (side.sleep, wait) {
             // It was turned to sleep before, and has not run since.
-            (Sleep::Until(until), Wait::Forever | Wait::AtMost(_)) => until,
-            (Sleep::Awake, Wait::AtMost(limit)) => Some(UnixMs(now.0 + limit.as_millis() as u64)),
+            (Sleep::Until(until), Wait::Forever | Wait::Until(_)) => until,
+            (Sleep::Awake, Wait::Until(until)) => Some(until),
             (Sleep::Awake, Wait::Forever) => None,
             (_, Wait::Poll) => Some(now),
         };

@@ -1,6 +1,5 @@
 //! The fake keeps the ring's rules.
 
-use core::time::Duration;
 
 use super::*;
 use crate::io::{Completion, Io, Token, Wait};
@@ -142,7 +141,7 @@ fn a_turn_that_would_block_says_so_until_something_happens() {
     world.wake(0);
     assert!(world.is_ready(0));
     assert!(!would_block(&mut io, Wait::Forever));
-    let patience = Wait::AtMost(Duration::from_millis(7));
+    let patience = Wait::Until(UnixMs(world.now().0 + 7));
     assert!(would_block(&mut io, patience));
     assert_eq!(world.next_alarm(), Some(UnixMs(world.now().0 + 7)));
     world.advance(6);

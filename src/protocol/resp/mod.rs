@@ -20,6 +20,9 @@ pub use expiry::{Condition, ExpireCondition, SetExpiry};
 pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};
 pub use request::{Credentials, Request};
 
+/// Longest key, in bytes: what fits the store's sixteen bits. Redis itself takes 512 MiB.
+pub const KEY_BYTES_MAX: usize = 65_535;
+
 /// Which RESP a connection speaks: 2 until HELLO says 3.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {

@@ -13,7 +13,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, atomic::AtomicUsize};
 
-use ringfort::config::RESP_KEY_BYTES_MAX;
 use ringfort::config::{Protocol, WritePolicy};
 use ringfort::io::ListenerId;
 use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
@@ -313,7 +312,7 @@ fn parts(
         shard_count: setup.shard_count,
         partition_bytes: 0,
         item_bytes_max: setup.item_bytes_max,
-        key_bytes_max: RESP_KEY_BYTES_MAX,
+        key_bytes_max: ringfort::protocol::resp::KEY_BYTES_MAX,
     };
     // Room enough that nothing is evicted: a simulation checks what a cache may not forget.
     params.partition_bytes = 4 * params.partition_bytes_min();
