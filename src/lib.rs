@@ -18,7 +18,7 @@
 //! shard      the turn: connections, requests, replies in order, pool mode, statistics
 //! backend    a server's pipeline and its queued deletes, without their socket
 //! fill       one fetch per key for all who ask for it, void once the key is written
-//! io         what a shard asks of sockets, and the io_uring that gives it
+//! io         what a shard asks of sockets; the io_uring that gives it, a seeded fake that pretends
 //! mesh       queues from each shard to each other, and waking who sleeps
 //! runtime    the only door to glommio: threads pinned to cores
 //! config     what ringfort runs with, resolved, and its limits; plain data

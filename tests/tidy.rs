@@ -1,7 +1,8 @@
 //! The promise to whoever reads the source: the house rules hold, and each says why and what to do instead.
 //!
-//! The tables are here, for people to look up and to change with a reason; `support/house_rules.rs` has the rules,
-//! and tests of them on small bad files, so that a rule that notices nothing is noticed.
+//! The tables are here, for people to look up and to change with a reason; `support/layer_rules.rs` and
+//! `support/house_rules.rs` have the rules, and tests of them on small bad files, so that a rule that notices
+//! nothing is noticed.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,14 +10,16 @@ use std::path::{Path, PathBuf};
 
 #[path = "support/house_rules.rs"]
 mod house_rules;
+#[path = "support/layer_rules.rs"]
+mod layer_rules;
 #[path = "support/rust_source.rs"]
 mod rust_source;
 
 use house_rules::{
-    Ban, Fence, Layer, ban_complaints, declared_flags, fence_complaints, flags_of_table,
-    layer_complaints, machine_complaints, mark_complaints, size_complaints, stale_entries,
-    unsafe_complaints,
+    Ban, Fence, ban_complaints, declared_flags, fence_complaints, flags_of_table,
+    machine_complaints, mark_complaints, size_complaints, stale_entries, unsafe_complaints,
 };
+use layer_rules::{Layer, Upward, layer_complaints};
 use rust_source::RustSource;
 
 /// Every top-level module and what it may use, from the ground up: a row names only modules of rows above it, so
@@ -46,6 +49,9 @@ const LAYERS: &[Layer] = &[
     ("cli", &["route", "config"]),
     ("main", &["config", "server", "cli"]),
 ];
+
+/// Edges that point up all the same, and what would mend them. To be emptied, not to be added to.
+const UPWARD: &[Upward] = &[];
 
 /// Where `unsafe` may stand: raw memory, the kernel, the queue between two cores, resource limits.
 const UNSAFE_FENCES: &[&str] = &[
@@ -195,7 +201,7 @@ const MACHINE_FOLDERS: &[&str] = &[
 /// Files that were longer when the limit came. They may shrink, not grow; who is within the limit leaves the list.
 const LONG_FILES: &[(&str, usize)] = &[
     ("src/io/uring.rs", 630),
-    ("src/shard/turn.rs", 505),
+    ("src/shard/turn.rs", 504),
     ("src/store/partition.rs", 560),
 ];
 
@@ -209,7 +215,7 @@ const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[
 
 #[test]
 fn modules_use_only_what_stands_below() {
-    assert_none(layer_complaints(LAYERS, &sources("src")));
+    assert_none(layer_complaints(LAYERS, UPWARD, &sources("src")));
 }
 
 #[test]

@@ -10,9 +10,6 @@ const FILE_LINES_MAX: usize = 500;
 /// Longer functions do not fit a screen.
 const FUNCTION_LINES_MAX: usize = 75;
 
-/// A top-level module, and those that it may use.
-pub(crate) type Layer = (&'static str, &'static [&'static str]);
-
 /// Paths of other crates that only some files may name.
 pub(crate) struct Fence {
     pub(crate) path: &'static str,
@@ -27,87 +24,6 @@ pub(crate) struct Ban {
     /// Files that may.
     pub(crate) allowed: &'static [&'static str],
     pub(crate) instead: &'static str,
-}
-
-/// Complaints about edges that the table does not have, and about a table that does not fit the source.
-pub(crate) fn layer_complaints(layers: &[Layer], sources: &[RustSource]) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut used = BTreeSet::new();
-    for (row, (module, uses)) in layers.iter().enumerate() {
-        let below: Vec<_> = layers[..row].iter().map(|layer| layer.0).collect();
-        for unknown in uses.iter().filter(|used| !below.contains(used)) {
-            found.push(format!(
-                "LAYERS: {module} uses {unknown}, which does not stand above its row"
-            ));
-        }
-    }
-    for source in sources {
-        let Some(user) = top_module(source) else {
-            continue;
-        };
-        let Some((_, allowed)) = layers.iter().find(|layer| layer.0 == user) else {
-            found.push(format!(
-                "{}: LAYERS has no row for `{user}`; give it its floor",
-                source.path
-            ));
-            continue;
-        };
-        for (line, target) in edges(source, layers) {
-            if target == user {
-                continue;
-            }
-            if !allowed.contains(&target.as_str()) {
-                found.push(format!(
-                    "{}:{line}: `{user}` may not use `{target}`: dependencies point down, as LAYERS has them; pass \
-                     in what is needed, or move it to the floor that both stand on",
-                    source.path
-                ));
-            }
-            used.insert((user.clone(), target));
-        }
-    }
-    for (module, uses) in layers {
-        for unused in uses
-            .iter()
-            .filter(|target| !used.contains(&((*module).to_owned(), (**target).to_owned())))
-        {
-            found.push(format!(
-                "LAYERS: {module} does not use {unused} any more: take it out of the row"
-            ));
-        }
-    }
-    found
-}
-
-/// The top-level module that a file belongs to; `lib.rs` only lists them.
-fn top_module(source: &RustSource) -> Option<String> {
-    let module = source.module()[0];
-    (module != "lib").then(|| module.to_owned())
-}
-
-/// The top-level modules that a file names.
-fn edges(source: &RustSource, layers: &[Layer]) -> Vec<(usize, String)> {
-    let depth = source.module().len();
-    let mut edges = Vec::new();
-    for named in source.paths() {
-        let segments: Vec<_> = named.path.split("::").collect();
-        let supers = segments
-            .iter()
-            .take_while(|segment| **segment == "super")
-            .count();
-        let target = match segments[0] {
-            "crate" | "ringfort" => segments.get(1),
-            // As many steps up as the file is deep: the crate's root, unless it is from within a `mod tests`.
-            "super" if supers == depth => segments
-                .get(supers)
-                .filter(|target| layers.iter().any(|layer| layer.0 == **target)),
-            _ => None,
-        };
-        if let Some(target) = target {
-            edges.push((named.line, (*target).to_owned()));
-        }
-    }
-    edges
 }
 
 pub(crate) fn unsafe_complaints(
@@ -297,63 +213,24 @@ fn lines_with<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = usize> +
         .filter_map(move |(line, text)| has_word(text, word).then_some(line))
 }
 
+/// Insists on one complaint, about this line and in these words.
+#[cfg(test)]
+pub(crate) fn assert_one(complaints: &[String], line: &str, words: &str) {
+    let [complaint] = complaints else {
+        panic!("one complaint: {complaints:?}");
+    };
+    assert!(
+        complaint.starts_with(line) && complaint.contains(words),
+        "{complaint}"
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LAYERS: &[Layer] = &[("low", &[]), ("high", &["low"])];
-
     fn rust(path: &str, text: &str) -> RustSource {
         RustSource::new(path, text)
-    }
-
-    /// Insists on one complaint, about this line and in these words.
-    fn assert_one(complaints: &[String], line: &str, words: &str) {
-        let [complaint] = complaints else {
-            panic!("one complaint: {complaints:?}");
-        };
-        assert!(
-            complaint.starts_with(line) && complaint.contains(words),
-            "{complaint}"
-        );
-    }
-
-    #[test]
-    fn an_edge_that_points_up_is_found_however_it_is_written() {
-        let good = rust("src/high.rs", "use crate::low::A;");
-        let ways = [
-            ("src/low/a.rs", "use crate::high::B;"),
-            ("src/low/a.rs", "use crate::{low::A, high};"),
-            ("src/low/a.rs", "fn f() { crate::high::g() }"),
-            ("src/low/a.rs", "use super::super::high::B;"),
-            ("src/low/mod.rs", "use super::high;"),
-        ];
-        for (path, text) in ways {
-            let sources = [rust("src/high.rs", &good.text), rust(path, text)];
-            assert_one(
-                &layer_complaints(LAYERS, &sources),
-                &format!("{path}:1"),
-                "`high`",
-            );
-        }
-        assert_eq!(layer_complaints(LAYERS, &[good]), [""; 0]);
-    }
-
-    #[test]
-    fn a_table_of_layers_that_lies_is_found() {
-        let uses = [rust("src/high.rs", "use crate::low::A;")];
-        let cycle: &[Layer] = &[("low", &["high"]), ("high", &["low"])];
-        assert!(layer_complaints(cycle, &uses)[0].contains("does not stand above"));
-        assert_one(
-            &layer_complaints(LAYERS, &[rust("src/high.rs", "")]),
-            "LAYERS",
-            "any more",
-        );
-        let stranger = [
-            rust("src/high.rs", "use crate::low;"),
-            rust("src/new.rs", ""),
-        ];
-        assert_one(&layer_complaints(LAYERS, &stranger), "src/new.rs", "no row");
     }
 
     #[test]

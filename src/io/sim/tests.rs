@@ -1,6 +1,5 @@
 //! The fake keeps the ring's rules.
 
-
 use super::*;
 use crate::io::{Completion, Io, Token, Wait};
 
