@@ -81,6 +81,23 @@ fn a_value_that_is_too_large_with_its_key_is_refused() {
     }
 }
 
+/// A million bulks of a MiB are within every single limit, and a TiB together.
+#[test]
+fn a_resp_request_without_end_closes() {
+    let mut ringfort = Ringfort::embedded();
+    let before_bytes = ringfort.process().rss_bytes();
+    let mut wire = Wire::connect(ringfort.resp());
+    wire.try_send(b"*1048576\r\n$4\r\nMSET\r\n");
+    let mut bulk = b"$3\r\nkey\r\n$1000000\r\n".to_vec();
+    bulk.resize(bulk.len() + 1_000_000, b'v');
+    bulk.extend_from_slice(b"\r\n");
+    let sent = (0..1000).take_while(|_| wire.try_send(&bulk)).count();
+    assert!(sent < 200, "{sent} MB of one request were taken");
+    Wire::connect(ringfort.resp()).ask("EXISTS key\r\n", ":0\r\n");
+    let grown_bytes = ringfort.process().rss_bytes().saturating_sub(before_bytes);
+    assert!(grown_bytes < 32 * MIB as u64, "grew by {grown_bytes} bytes");
+}
+
 /// The largest that must work, so that the limit is where it is said to be.
 #[test]
 fn a_value_just_under_the_limit_is_stored() {

@@ -6,7 +6,7 @@ use super::{
     buffers::BufferPool,
     core::Core,
     session::{FrontEnd, Session, Stop},
-    settings::{INPUT_BYTES_HELD_MAX, SEND_STALL_MS_MAX},
+    settings::{INPUT_BYTES_HELD_MAX, REQUEST_BYTES_MAX, SEND_STALL_MS_MAX},
 };
 use crate::{io::Token, store::UnixMs};
 
@@ -64,6 +64,10 @@ impl Downstream {
         self.input.extend_from_slice(bytes);
         if !self.is_held && self.input.len() >= self.want {
             self.serve_input(core);
+        }
+        if !self.is_held && self.input.len() > REQUEST_BYTES_MAX {
+            self.input = BytesMut::new();
+            self.is_ending = true;
         }
     }
 

@@ -17,6 +17,10 @@ pub(super) const ASK_BYTES_MAX: usize = 2 << 20;
 /// Bytes of requests kept for a connection that must wait before it is not received from.
 pub(super) const INPUT_BYTES_HELD_MAX: usize = 64 * 1024;
 
+/// Longest request, in bytes; the connection is closed at a longer one, as Redis does at
+/// `client-query-buffer-limit`. Only many large arguments come to so much.
+pub(super) const REQUEST_BYTES_MAX: usize = 64 << 20;
+
 /// A connection that takes nothing of what it is sent for this long is closed.
 pub(super) const SEND_STALL_MS_MAX: u64 = 60_000;
 
@@ -25,7 +29,7 @@ pub(super) const DRAIN_MS_MAX: u64 = 10_000;
 
 /// Turns after the stop in which a shard still receives; each takes in up to all its receive
 /// buffers.
-pub(super) const STOP_TURNS_MAX: u32 = 100;
+pub(super) const STOP_TURNS_MAX: u32 = 16;
 
 /// How often a shard with something to watch looks at it.
 pub(super) const TICK_MS: u64 = 100;
