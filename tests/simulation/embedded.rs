@@ -198,6 +198,21 @@ fn a_drain_answers_what_has_arrived() {
     });
 }
 
+/// Nobody else has to come by for that.
+#[test]
+fn an_idle_shard_closes_a_client_that_does_not_read() {
+    for_each_seed(5, |seed| {
+        let mut fleet = fleet(seed);
+        let mut stalled = Exact::connect(&fleet, 0, 0, Protocol::Memcache);
+        fleet.world.set_window(stalled.client, 10);
+        for _ in 0..300 {
+            stalled.send_some(&mut fleet);
+        }
+        let is_closed = fleet.run_until(PATIENCE_MS, |fleet| fleet.world.is_closed(stalled.client));
+        assert!(is_closed);
+    });
+}
+
 /// A client that never reads is closed in the end, and holds nobody else up.
 #[test]
 fn a_client_that_does_not_read_is_closed() {
