@@ -38,15 +38,14 @@ pub const MEMORY_BYTES_PER_SHARD_MIN: usize = 16 * MIB;
 /// writes of every size: 5 MiB each, and 7 MiB of program and allocator for both.
 pub const FIXED_BYTES_PER_SHARD: usize = 8 * MIB;
 
-/// The largest value in bytes, by default: memcached's.
+/// The largest item (key, value and 56 bytes, as memcached counts it) in bytes, by default:
+/// memcached's.
 pub const ITEM_BYTES_MAX_DEFAULT: usize = MIB;
 
-/// The least that the largest value may be limited to: every client expects to store a page of
-/// text.
+/// The least that items may be limited to: every client expects to store a page of text.
 pub const ITEM_BYTES_MAX_MIN: usize = KIB;
 
-/// The most that the largest value may be limited to: each shard has several segments that hold
-/// one, and cleans one as a whole.
+/// The most that items may be limited to: each shard has several segments that hold one.
 pub const ITEM_BYTES_MAX_MAX: usize = 8 * MIB;
 
 /// Open downstream connections of the whole process, by default.
@@ -97,7 +96,7 @@ pub struct Config {
     pub cores: Vec<usize>,
     /// Memory of all shards together, buffers and store, in bytes.
     pub memory_bytes: usize,
-    /// The largest value in bytes.
+    /// The largest item in bytes: key, value and memcached's header of 56 bytes.
     pub item_bytes_max: usize,
     /// Open downstream connections, of all shards together.
     pub connections_max: usize,
@@ -134,7 +133,7 @@ pub struct PoolConfig {
 /// A protocol that ringfort serves and its backends speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// memcached's text protocol, classic and meta.
+    /// memcached's text protocol.
     Memcache,
     /// Redis' protocol, versions 2 and 3.
     Resp,
