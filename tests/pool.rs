@@ -131,6 +131,24 @@ fn a_write_through_is_on_the_backend_when_it_is_answered() {
 }
 
 #[test]
+fn a_flush_reaches_every_server_and_its_delay_does() {
+    for l1 in ["off", "60s"] {
+        let pool = Pool::memcached(&["--write", "through", "--l1", l1]);
+        let mut wire = Wire::connect(pool.ringfort.memcache());
+        let sets: String = (0..30)
+            .map(|key| format!("set key-{key} 0 0 1\r\nx\r\n"))
+            .collect();
+        wire.ask(sets, "STORED\r\n".repeat(30));
+        wire.ask("flush_all 1000\r\n", "OK\r\n");
+        let held = |pool: &Pool| -> usize { pool.backends.iter().map(|one| held(one, 30)).sum() };
+        assert_eq!(held(&pool), 30, "a flush of the far future, --l1 {l1}");
+        wire.ask("get key-1\r\n", "VALUE key-1 0 1\r\nx\r\nEND\r\n");
+        wire.ask("flush_all\r\nget key-1\r\n", "OK\r\nEND\r\n");
+        assert_eq!(held(&pool), 0, "--l1 {l1}");
+    }
+}
+
+#[test]
 fn an_invalidation_is_answered_at_once_and_arrives() {
     let pool = Pool::memcached(&["--write", "invalidate", "--l1", "60s"]);
     // On all three, whichever it belongs to; the two others may keep theirs.
