@@ -131,7 +131,7 @@ struct ResourceArgs {
     /// CPUs to run on, as in 0,2-5 [default: those that the process is allowed]
     #[arg(long, value_name = "LIST", value_parser = values::cores)]
     cores: Option<Cores>,
-    /// Memory of all shards together, buffers and store [default: 1GiB, or 24MiB a shard if more]
+    /// Memory of all shards together, buffers and store [default: 1GiB, or 16MiB a shard if more]
     #[arg(long, value_name = "SIZE", value_parser = values::size, allow_hyphen_values = true)]
     memory: Option<usize>,
     /// Largest value, 1KiB to 8MiB [default: 1MiB]

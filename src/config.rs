@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::protocol::resp;
 use crate::route::{HashRing, HashRingError, HashRingMode, ServerSpec};
 use crate::store::StoreParams;
 
@@ -81,7 +80,6 @@ fn store_params(shard_count: usize, memory_bytes: usize, item_bytes_max: usize) 
         shard_count,
         partition_bytes: (memory_bytes / shard_count).saturating_sub(FIXED_BYTES_PER_SHARD),
         item_bytes_max,
-        key_bytes_max: resp::KEY_BYTES_MAX,
     }
 }
 

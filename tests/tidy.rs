@@ -30,7 +30,7 @@ const LAYERS: &[Layer] = &[
     ("protocol", &[]),
     ("route", &[]),
     ("store", &["sync"]),
-    ("config", &["route", "store", "protocol"]),
+    ("config", &["route", "store"]),
     ("runtime", &[]),
     ("mesh", &["sync"]),
     ("io", &["store"]),

@@ -160,7 +160,7 @@ fn many_cores() {
         panic!("the default serves on any machine");
     };
     assert_eq!(config.cores.len(), SHARDS_MAX);
-    assert_eq!(config.memory_bytes, SHARDS_MAX * 24 * 1024 * 1024);
+    assert_eq!(config.memory_bytes, SHARDS_MAX * 16 * 1024 * 1024);
     let unknown = Command::parse_on(&[], ["ringfort"]).expect_err("no CPUs");
     assert!(unknown.to_string().contains("--cores: "), "{unknown}");
 }
@@ -214,15 +214,15 @@ fn sizes() {
 
 #[test]
 fn memory_follows_from_shards_and_item_size() {
-    assert_eq!(config("--memory 48MiB --shards 2").memory_bytes, 48 << 20);
+    assert_eq!(config("--memory 32MiB --shards 2").memory_bytes, 32 << 20);
     assert_eq!(
         error("--memory 16MiB --shards 2"),
-        "--memory 16MiB: too small for --shards 2 and --item-size-max 1MiB; raise it to 48MiB or \
+        "--memory 16MiB: too small for --shards 2 and --item-size-max 1MiB; raise it to 32MiB or \
          lower one of them"
     );
     assert_eq!(
         error("--memory 64MiB --shards 1 --item-size-max 8MiB"),
-        "--memory 64MiB: too small for --shards 1 and --item-size-max 8MiB; raise it to 136MiB or \
+        "--memory 64MiB: too small for --shards 1 and --item-size-max 8MiB; raise it to 72MiB or \
          lower one of them"
     );
 }

@@ -98,13 +98,13 @@ fn a_shard_has_room_for_its_buffers_and_its_segments() {
         item_bytes_max,
         ..config()
     };
-    assert_eq!(with(48 * MIB, MIB).check(), Ok(()));
+    assert_eq!(with(48 * MIB, 2 * MIB).check(), Ok(()));
     assert_eq!(
-        error(&with(48 * MIB - 1, MIB)),
-        "--memory 50331647: too small for --shards 2 and --item-size-max 1MiB; raise it to \
+        error(&with(48 * MIB - 1, 2 * MIB)),
+        "--memory 50331647: too small for --shards 2 and --item-size-max 2MiB; raise it to \
          48MiB or lower one of them"
     );
-    // Small items: the least for any shard.
+    // Items up to 1 MiB: the least for any shard.
     assert_eq!(with(32 * MIB, KIB).check(), Ok(()));
     assert!(error(&with(32 * MIB - 1, KIB)).contains("raise it to 32MiB"));
 }

@@ -29,6 +29,10 @@ pub(super) struct Needs {
     pub(super) server_count: usize,
 }
 
+/// Buffers from this size on go back to the kernel when they are freed, in bytes. glibc would
+/// raise its own limit to the largest buffer it ever saw freed, and keep those.
+const MALLOC_KEPT_BYTES_MAX: libc::c_int = 128 * 1024;
+
 /// Checks this machine, and raises soft limits as far as needed.
 pub(super) fn run(needs: &Needs) -> Result<(), StartError> {
     check_kernel(&read("/proc/sys/kernel/osrelease"))?;
@@ -36,6 +40,7 @@ pub(super) fn run(needs: &Needs) -> Result<(), StartError> {
     check_memory(needs.memory_bytes as u64, &Memory::of_machine())?;
     raise_files(needs)?;
     raise_memlock(MEMLOCK_BYTES_PER_SHARD)?;
+    keep_little();
     uring::new_ring()
         .map(drop)
         .map_err(StartError::UringRefused)
@@ -117,6 +122,15 @@ fn raise_files(needs: &Needs) -> Result<(), StartError> {
     let rings = needs.shard_count * 16;
     let needed = (needs.connections_max + backends + rings) as u64 + FILES_RESERVED;
     raise(libc::RLIMIT_NOFILE, needed).map_err(|limit| StartError::FilesTooFew { limit, needed })
+}
+
+/// Memory stays what the limit says: what is freed is not kept by the allocator.
+fn keep_little() {
+    #[cfg(target_env = "gnu")]
+    for parameter in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
+        // SAFETY: sets a number inside the allocator; no shard runs yet.
+        unsafe { libc::mallopt(parameter, MALLOC_KEPT_BYTES_MAX) };
+    }
 }
 
 fn raise_memlock(needed_bytes: u64) -> Result<(), StartError> {

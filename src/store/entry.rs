@@ -38,6 +38,9 @@ const _: () = assert!(HEADER_BYTES == 24);
 const META_HAS_FLAGS: u8 = 1;
 const FLAGS_BYTES: usize = 4;
 
+/// What an entry takes beside key and value, at most.
+pub(super) const ENTRY_OVERHEAD_BYTES_MAX: usize = HEADER_BYTES + FLAGS_BYTES + ALIGN_BYTES - 1;
+
 /// What an entry is made of, before it is written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NewEntry<'a> {
@@ -96,11 +99,6 @@ impl NewEntry<'_> {
 fn footprint(key_bytes: usize, value_bytes: usize, has_flags: bool) -> usize {
     let flags_bytes = if has_flags { FLAGS_BYTES } else { 0 };
     (HEADER_BYTES + flags_bytes + key_bytes + value_bytes).next_multiple_of(ALIGN_BYTES)
-}
-
-/// The largest footprint of an entry whose key and value have these sizes, in bytes.
-pub(crate) fn footprint_bytes_max(key_bytes: usize, value_bytes: usize) -> usize {
-    footprint(key_bytes, value_bytes, true)
 }
 
 /// An entry that a reader found, valid for as long as the borrow of the store it came from:

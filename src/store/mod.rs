@@ -25,6 +25,7 @@ mod tests;
 
 use std::{io, sync::Arc};
 
+pub(crate) use self::segments::SEGMENT_COUNT_MIN;
 pub use self::{
     deadline::{Deadline, UnixMs},
     entry::EntryRef,
@@ -32,7 +33,6 @@ pub use self::{
     figures::PartitionStats,
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side},
 };
-pub(crate) use self::{entry::footprint_bytes_max, segments::SEGMENT_COUNT_MIN};
 use self::{
     index::ARENA_BYTES_MAX,
     partition::{Partition, PartitionParams, PartitionWriter},
@@ -96,17 +96,14 @@ pub struct StoreParams {
     pub partition_bytes: usize,
     /// Largest key, value and memcached's item header together, in bytes.
     pub item_bytes_max: usize,
-    /// Largest key, in bytes, below 64 KiB.
-    pub key_bytes_max: usize,
 }
 
 impl StoreParams {
     /// Bytes of a segment: a 128th of the partition, so that the spare ones cost little, but
     /// room for the largest entry and at most 64 MiB, so that one is cleaned in reasonable time.
     pub fn segment_bytes(&self) -> usize {
-        let entry_bytes = footprint_bytes_max(self.key_bytes_max, self.item_bytes_max);
         let wanted = (self.partition_bytes / 128).clamp(1 << 16, 64 << 20);
-        (1 << wanted.ilog2()).max(entry_bytes.next_power_of_two())
+        (1 << wanted.ilog2()).max(self.item_bytes_max.next_power_of_two())
     }
 
     /// Fewest bytes a partition works with under this item limit.
@@ -128,9 +125,7 @@ impl StoreParams {
 pub fn build(params: &StoreParams, hasher: KeyHasher) -> io::Result<Vec<ShardStore>> {
     let segment_bytes = params.segment_bytes();
     let segment_count = params.partition_bytes / segment_bytes;
-    if segment_count < SEGMENT_COUNT_MIN
-        || (segment_count * segment_bytes) as u64 > ARENA_BYTES_MAX
-        || params.key_bytes_max > usize::from(u16::MAX)
+    if segment_count < SEGMENT_COUNT_MIN || (segment_count * segment_bytes) as u64 > ARENA_BYTES_MAX
     {
         return Err(io::ErrorKind::InvalidInput.into());
     }

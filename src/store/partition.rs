@@ -13,7 +13,7 @@ use super::{
     arena::{Arena, Offset},
     count,
     deadline::{Deadline, UnixMs},
-    entry::{EntryRef, NewEntry},
+    entry::{ENTRY_OVERHEAD_BYTES_MAX, EntryRef, NewEntry},
     epoch::Epochs,
     figures::{Figures, PartitionStats},
     index::{Found, Index, IndexWriter},
@@ -24,6 +24,9 @@ use super::{
 /// What the item limit counts beside key and value, in bytes: memcached's own header with CAS,
 /// so that both servers draw the line at the same value.
 const ITEM_OVERHEAD_BYTES: usize = 56;
+
+// So an entry within the limit takes no more than the limit, which is what a segment has room for.
+const _: () = assert!(ENTRY_OVERHEAD_BYTES_MAX <= ITEM_OVERHEAD_BYTES);
 
 /// The part that every shard reads.
 #[derive(Debug)]

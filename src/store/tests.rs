@@ -16,7 +16,6 @@ fn store(partition_bytes: usize) -> ShardStore {
         shard_count: 1,
         partition_bytes,
         item_bytes_max: 4096,
-        key_bytes_max: 250,
     };
     let mut store = build(&params, KeyHasher::new(7)).unwrap().remove(0);
     store.online();
@@ -244,7 +243,6 @@ fn every_shard_reads_what_the_owner_wrote() {
         shard_count: 3,
         partition_bytes: MIB,
         item_bytes_max: 4096,
-        key_bytes_max: 250,
     };
     let mut stores = build(&params, KeyHasher::new(1)).unwrap();
     stores.iter_mut().for_each(ShardStore::online);
@@ -302,7 +300,6 @@ fn a_shard_in_a_long_turn_costs_time_not_writes() {
         shard_count: 2,
         partition_bytes: MIB,
         item_bytes_max: 4096,
-        key_bytes_max: 250,
     };
     let mut stores = build(&params, KeyHasher::new(7)).unwrap();
     let mut reader = stores.pop().unwrap();

@@ -312,7 +312,6 @@ fn parts(
         shard_count: setup.shard_count,
         partition_bytes: 0,
         item_bytes_max: setup.item_bytes_max,
-        key_bytes_max: ringfort::protocol::resp::KEY_BYTES_MAX,
     };
     // Room enough that nothing is evicted: a simulation checks what a cache may not forget.
     params.partition_bytes = 4 * params.partition_bytes_min();
