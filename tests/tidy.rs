@@ -200,9 +200,9 @@ const MACHINE_FOLDERS: &[&str] = &[
 
 /// Files that were longer when the limit came. They may shrink, not grow; who is within the limit leaves the list.
 const LONG_FILES: &[(&str, usize)] = &[
-    ("src/io/uring.rs", 630),
+    ("src/io/uring.rs", 626),
     ("src/shard/turn.rs", 504),
-    ("src/store/partition.rs", 560),
+    ("src/store/partition.rs", 554),
 ];
 
 /// The same for functions: file, name, lines.

@@ -72,6 +72,18 @@ pub enum Condition {
     Version(u64),
 }
 
+impl Condition {
+    /// Why nothing is stored where the value there has version `cas`, or there is none.
+    pub(super) fn refusal(self, cas: Option<u64>) -> Option<Outcome> {
+        match (self, cas) {
+            (Self::Always, _) | (Self::Absent, None) | (Self::Present, Some(_)) => None,
+            (Self::Absent, Some(_)) | (Self::Present, None) => Some(Outcome::NotStored),
+            (Self::Version(_), None) => Some(Outcome::NotFound),
+            (Self::Version(wanted), Some(cas)) => (cas != wanted).then_some(Outcome::Exists),
+        }
+    }
+}
+
 /// What must hold for an `Expire` to act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpireCondition {

@@ -17,7 +17,7 @@ use super::{
     epoch::Epochs,
     figures::{Figures, PartitionStats},
     index::{Found, Index, IndexWriter},
-    operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side},
+    operation::{Applied, ExpireCondition, Expiry, Operation, Outcome, Side},
     segments::{Segments, Stream},
 };
 
@@ -178,7 +178,8 @@ impl PartitionWriter {
                     old.extend_from_slice(entry.value());
                     has_old = true;
                 }
-                let outcome = match refusal(condition, found.as_ref().map(|(_, entry)| entry)) {
+                let outcome = match condition.refusal(found.as_ref().map(|(_, entry)| entry.cas()))
+                {
                     Some(outcome) => outcome,
                     None => {
                         let deadline = match (expiry, &found) {
@@ -549,15 +550,5 @@ impl PartitionWriter {
     fn publish_figures(&self) {
         let figures = &self.partition.figures;
         figures.set_content(self.entry_count, self.segments.live_bytes());
-    }
-}
-
-/// Why a `Set` under `condition` does not store, if it does not.
-fn refusal(condition: Condition, found: Option<&EntryRef<'_>>) -> Option<Outcome> {
-    match (condition, found) {
-        (Condition::Always, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => None,
-        (Condition::Absent, Some(_)) | (Condition::Present, None) => Some(Outcome::NotStored),
-        (Condition::Version(_), None) => Some(Outcome::NotFound),
-        (Condition::Version(cas), Some(entry)) => (entry.cas() != cas).then_some(Outcome::Exists),
     }
 }
