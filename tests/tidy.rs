@@ -62,7 +62,6 @@ const UNSAFE_FENCES: &[&str] = &[
     "src/store/mod.rs",
     "src/io/",
     "src/mesh/spsc.rs",
-    "src/server/preflight.rs",
     "tests/no_alloc.rs",
     "bench/src/bin/floor/echo.rs",
 ];

@@ -3,12 +3,12 @@
 //! Each check runs on what it is given, so that tests can give it a machine that lacks something;
 //! [`run`] gives it this one.
 
-#![expect(unsafe_code, reason = "reads and raises resource limits")]
-
 use std::fs;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 use super::error::StartError;
-use crate::{io::uring, runtime::MEMLOCK_BYTES_MIN};
+use crate::{io::uring, runtime::MEMLOCK_BYTES_MIN, store};
 
 /// Oldest kernel whose io_uring has what the data path needs: multishot receive with provided
 /// buffers, deferred task work and messages between rings.
@@ -29,10 +29,6 @@ pub(super) struct Needs {
     pub(super) server_count: usize,
 }
 
-/// Buffers from this size on go back to the kernel when they are freed, in bytes. glibc would
-/// raise its own limit to the largest buffer it ever saw freed, and keep those.
-const MALLOC_KEPT_BYTES_MAX: libc::c_int = 128 * 1024;
-
 /// Checks this machine, and raises soft limits as far as needed.
 pub(super) fn run(needs: &Needs) -> Result<(), StartError> {
     check_kernel(&read("/proc/sys/kernel/osrelease"))?;
@@ -40,7 +36,7 @@ pub(super) fn run(needs: &Needs) -> Result<(), StartError> {
     check_memory(needs.memory_bytes as u64, &Memory::of_machine())?;
     raise_files(needs)?;
     raise_memlock(MEMLOCK_BYTES_PER_SHARD)?;
-    keep_little();
+    store::give_back_freed_buffers();
     uring::new_ring()
         .map(drop)
         .map_err(StartError::UringRefused)
@@ -121,48 +117,29 @@ fn raise_files(needs: &Needs) -> Result<(), StartError> {
     let backends = needs.shard_count * needs.server_count;
     let rings = needs.shard_count * 16;
     let needed = (needs.connections_max + backends + rings) as u64 + FILES_RESERVED;
-    raise(libc::RLIMIT_NOFILE, needed).map_err(|limit| StartError::FilesTooFew { limit, needed })
-}
-
-/// Memory stays what the limit says: what is freed is not kept by the allocator.
-fn keep_little() {
-    #[cfg(target_env = "gnu")]
-    for parameter in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
-        // SAFETY: sets a number inside the allocator; no shard runs yet.
-        unsafe { libc::mallopt(parameter, MALLOC_KEPT_BYTES_MAX) };
-    }
+    raise(Resource::Nofile, needed).map_err(|limit| StartError::FilesTooFew { limit, needed })
 }
 
 fn raise_memlock(needed_bytes: u64) -> Result<(), StartError> {
-    raise(libc::RLIMIT_MEMLOCK, needed_bytes).map_err(|limit_bytes| StartError::MemlockTooLow {
+    raise(Resource::Memlock, needed_bytes).map_err(|limit_bytes| StartError::MemlockTooLow {
         limit_bytes,
         needed_bytes,
     })
 }
 
 /// Raises a soft limit to at least `needed`; the hard limit if that is not allowed.
-fn raise(resource: libc::__rlimit_resource_t, needed: u64) -> Result<(), u64> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the kernel fills a struct of this function's own.
-    if unsafe { libc::getrlimit(resource, &raw mut limit) } != 0 {
+fn raise(resource: Resource, needed: u64) -> Result<(), u64> {
+    let mut limit = getrlimit(resource);
+    if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());
     }
-    if limit.rlim_cur >= needed {
-        return Ok(());
+    if let Some(maximum) = limit.maximum
+        && maximum < needed
+    {
+        return Err(maximum);
     }
-    if limit.rlim_max < needed {
-        return Err(limit.rlim_max);
-    }
-    limit.rlim_cur = needed;
-    // SAFETY: the kernel reads a struct of this function's own.
-    if unsafe { libc::setrlimit(resource, &raw const limit) } == 0 {
-        Ok(())
-    } else {
-        Err(0)
-    }
+    limit.current = Some(needed);
+    setrlimit(resource, limit).map_err(|_| 0)
 }
 
 #[cfg(test)]
@@ -215,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_limit_beyond_the_hard_one_is_an_error() {
-        assert!(raise(libc::RLIMIT_NOFILE, u64::MAX - 1).is_err());
-        assert!(raise(libc::RLIMIT_NOFILE, 1).is_ok());
+        assert!(raise(Resource::Nofile, u64::MAX - 1).is_err());
+        assert!(raise(Resource::Nofile, 1).is_ok());
     }
 }

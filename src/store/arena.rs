@@ -11,6 +11,21 @@ use std::{io, ptr::NonNull};
 /// Alignment of the mapping: one huge page, so that transparent huge pages can back all of it.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 
+/// Buffers from this size on go back to the kernel when they are freed, in bytes. glibc would
+/// raise its own limit to the largest buffer it ever saw freed, and keep those.
+#[cfg(target_env = "gnu")]
+const MALLOC_KEPT_BYTES_MAX: libc::c_int = 128 * 1024;
+
+/// What is freed beside the arenas is not kept by the allocator, so that the memory limit holds
+/// for the whole process. To be called before there are other threads.
+pub fn give_back_freed_buffers() {
+    #[cfg(target_env = "gnu")]
+    for parameter in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
+        // SAFETY: sets a number inside the allocator, which guards it itself.
+        unsafe { libc::mallopt(parameter, MALLOC_KEPT_BYTES_MAX) };
+    }
+}
+
 /// A place in an arena: bytes from its start, a multiple of [`ALIGN_BYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Offset(pub(super) u64);

@@ -27,6 +27,7 @@ use std::{io, sync::Arc};
 
 pub(crate) use self::segments::SEGMENT_COUNT_MIN;
 pub use self::{
+    arena::give_back_freed_buffers,
     deadline::{Deadline, UnixMs},
     entry::EntryRef,
     epoch::{Epoch, Epochs},
