@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use super::{
     buffers::BufferPool,
-    errand::Route,
     flush::FlushAsk,
     message::{Answer, AnswerBody, Ask, AskBody, Origin, Parcel},
-    pool::Pool,
+    pool::{Pool, errand::Route},
     settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
 };

@@ -5,9 +5,9 @@
 
 use super::{
     core::Core,
-    errand::{Pending, Route},
     form::Form,
     message::{Ask, AskBody, Origin},
+    pool::errand::{Pending, Route},
     replies::{Covers, Part},
     session::{Session, Step},
 };

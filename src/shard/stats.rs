@@ -6,6 +6,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
+use super::core::Core;
 use crate::sync::CachePadded;
 
 /// One number of one shard; only that shard changes it.
@@ -109,6 +110,44 @@ impl StatsBoard {
         self.0.iter().for_each(|counters| totals.add(&counters.0));
         totals
     }
+}
+
+/// Everything counted, in memcached's names where it has one. A name with a dot is `INFO`'s only.
+pub(super) fn figures(core: &Core) -> [(&'static str, u64); 29] {
+    let totals = core.board.totals();
+    let store = core.store.stats();
+    let uptime = core.now.seconds() - core.settings.started.seconds();
+    [
+        ("pid", u64::from(std::process::id())),
+        ("uptime", uptime),
+        ("time", core.now.seconds()),
+        ("pointer_size", u64::from(usize::BITS)),
+        ("curr_connections", totals.connections),
+        ("total_connections", totals.connections_total),
+        ("rejected_connections", totals.connections_refused),
+        ("max_connections", core.settings.connections_max as u64),
+        ("cmd_get", totals.gets),
+        ("cmd_set", totals.sets),
+        ("cmd_flush", totals.flushes),
+        ("cmd_touch", totals.touches),
+        ("get_hits", totals.get_hits),
+        ("get_misses", totals.gets.saturating_sub(totals.get_hits)),
+        ("deletes", totals.deletes),
+        ("counts", totals.counts),
+        ("bytes_read", totals.bytes_read),
+        ("bytes_written", totals.bytes_written),
+        ("limit_maxbytes", core.settings.memory_bytes as u64),
+        ("threads", core.mesh.shard_count() as u64),
+        ("bytes", store.live_bytes),
+        ("curr_items", store.entry_count),
+        ("evictions", store.evicted_count),
+        ("reclaimed", store.expired_count),
+        ("shard_hops", totals.hops),
+        ("backend_requests", totals.backend_requests),
+        ("backend_failures", totals.backend_failures),
+        ("fills_joined", totals.fills_joined),
+        ("invalidations", totals.invalidations),
+    ]
 }
 
 #[cfg(test)]

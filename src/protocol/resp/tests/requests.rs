@@ -85,10 +85,12 @@ fn commands_about_keys_are_given_their_meaning() {
 
 #[test]
 fn other_commands_are_given_their_meaning() {
-    let hello = |version, setname, auth| Request::Hello {
-        version,
-        setname,
-        auth,
+    let hello = |version, setname, auth| {
+        Request::Connection(ConnectionRequest::Hello {
+            version,
+            setname,
+            auth,
+        })
     };
     let auth = Credentials {
         username: b"u",
@@ -97,12 +99,15 @@ fn other_commands_are_given_their_meaning() {
     let table = [
         ("flushall ASYNC", Request::FlushAll),
         ("flushdb", Request::FlushAll),
-        ("ping", Request::Ping { message: None }),
+        (
+            "ping",
+            Request::Connection(ConnectionRequest::Ping { message: None }),
+        ),
         (
             "ping x",
-            Request::Ping {
+            Request::Connection(ConnectionRequest::Ping {
                 message: Some(b"x"),
-            },
+            }),
         ),
         ("hello", hello(None, None, None)),
         ("hello 2", hello(Some(Version::Resp2), None, None)),
@@ -110,20 +115,32 @@ fn other_commands_are_given_their_meaning() {
             "hello 3 auth u p setname n",
             hello(Some(Version::Resp3), Some(b"n"), Some(auth)),
         ),
-        ("command", Request::Command),
-        ("command count", Request::CommandCount),
-        ("command list", Request::CommandList),
-        ("client setname ", Request::ClientSetName { name: b"" }),
+        ("command", Request::Server(ServerRequest::Command)),
+        (
+            "command count",
+            Request::Server(ServerRequest::CommandCount),
+        ),
+        ("command list", Request::Server(ServerRequest::CommandList)),
+        (
+            "client setname ",
+            Request::Connection(ConnectionRequest::ClientSetName { name: b"" }),
+        ),
         (
             "CLIENT setinfo lib-name x",
-            Request::ClientSetInfo {
+            Request::Connection(ConnectionRequest::ClientSetInfo {
                 attribute: b"lib-name",
                 value: b"x",
-            },
+            }),
         ),
-        ("client id", Request::ClientId),
-        ("select -1", Request::Select { index: -1 }),
-        ("quit now", Request::Quit),
+        (
+            "client id",
+            Request::Connection(ConnectionRequest::ClientId),
+        ),
+        (
+            "select -1",
+            Request::Connection(ConnectionRequest::Select { index: -1 }),
+        ),
+        ("quit now", Request::Connection(ConnectionRequest::Quit)),
     ];
     for (command, expected) in table {
         read(command, |request| {
@@ -139,11 +156,15 @@ fn the_rest_is_what_follows() {
             let rest = match request {
                 Ok(Request::MGet { keys: rest } | Request::Del { keys: rest }) => rest,
                 Ok(Request::Exists { keys: rest } | Request::Touch { keys: rest }) => rest,
-                Ok(Request::Info { sections: rest } | Request::MSet { pairs: rest }) => rest,
-                Ok(Request::ConfigGet { patterns: rest }) => rest,
-                Ok(Request::CommandInfo { names: rest } | Request::CommandDocs { names: rest }) => {
-                    rest
-                }
+                Ok(
+                    Request::Server(ServerRequest::Info { sections: rest })
+                    | Request::MSet { pairs: rest },
+                ) => rest,
+                Ok(Request::Server(ServerRequest::ConfigGet { patterns: rest })) => rest,
+                Ok(
+                    Request::Server(ServerRequest::CommandInfo { names: rest })
+                    | Request::Server(ServerRequest::CommandDocs { names: rest }),
+                ) => rest,
                 other => panic!("{command}: {other:?}"),
             };
             assert_eq!(rest.count(), expected.len(), "{command}");

@@ -1,8 +1,15 @@
 //! Pool mode's own state in a shard: the ring, a link to each server, and the fills under way.
 
+pub(super) mod backends;
+pub(super) mod errand;
+pub(super) mod link;
+pub(super) mod memcache;
+pub(super) mod resp;
+
 use std::net::SocketAddr;
 
-use super::{errand::Route, link::Link, settings::BACKEND_IN_FLIGHT_MAX};
+use self::{errand::Route, link::Link};
+use super::settings::BACKEND_IN_FLIGHT_MAX;
 use crate::{
     config::{Protocol, WritePolicy},
     fill::Fills,

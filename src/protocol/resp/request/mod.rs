@@ -3,7 +3,13 @@
 //! Checks come in Redis's order, so that of several mistakes the same one is named: the command,
 //! its arity, then what its own code looks at first.
 
-use super::Version;
+mod connection;
+mod server;
+
+pub use self::{
+    connection::{ConnectionRequest, Credentials},
+    server::ServerRequest,
+};
 use super::args::{Args, Rest};
 use super::error::RequestError;
 use super::expiry::{
@@ -91,62 +97,10 @@ pub enum Request<'b> {
     DbSize,
     /// FLUSHALL and FLUSHDB, whether SYNC or ASYNC.
     FlushAll,
-    Ping {
-        message: Option<&'b [u8]>,
-    },
-    Echo {
-        message: &'b [u8],
-    },
-    Hello {
-        version: Option<Version>,
-        setname: Option<&'b [u8]>,
-        auth: Option<Credentials<'b>>,
-    },
-    Info {
-        sections: Rest<'b>,
-    },
-    Time,
-    /// COMMAND without more.
-    Command,
-    CommandCount,
-    CommandDocs {
-        names: Rest<'b>,
-    },
-    /// No names means all.
-    CommandInfo {
-        names: Rest<'b>,
-    },
-    CommandList,
-    ConfigGet {
-        patterns: Rest<'b>,
-    },
-    /// An empty name takes the name away.
-    ClientSetName {
-        name: &'b [u8],
-    },
-    ClientGetName,
-    ClientSetInfo {
-        attribute: &'b [u8],
-        value: &'b [u8],
-    },
-    ClientId,
-    /// Which indexes exist is for the server to say.
-    Select {
-        index: i32,
-    },
-    Reset,
-    Quit,
-}
-
-/// HELLO's AUTH.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "fields are named as Redis's documentation names the arguments"
-)]
-pub struct Credentials<'b> {
-    pub username: &'b [u8],
-    pub password: &'b [u8],
+    /// About the connection itself.
+    Connection(ConnectionRequest<'b>),
+    /// About the server as a whole.
+    Server(ServerRequest<'b>),
 }
 
 impl<'b> Request<'b> {
@@ -217,60 +171,12 @@ impl<'b> Request<'b> {
             Command::Type => Self::Type { key },
             Command::DbSize => Self::DbSize,
             Command::FlushAll | Command::FlushDb => return read_flush(args),
-            _ => return Self::read_connection(spec, args),
-        };
-        Ok(request)
-    }
-
-    /// Commands about the connection and the server, not about keys.
-    fn read_connection(
-        spec: &'static CommandSpec,
-        args: Args<'b>,
-    ) -> Result<Self, RequestError<'b>> {
-        let request = match spec.command {
-            Command::Ping if args.count() > 2 => return Err(RequestError::Arity(spec.name)),
-            Command::Ping => Self::Ping {
-                message: args.get(1),
-            },
-            Command::Echo => Self::Echo {
-                message: args.at(1),
-            },
-            Command::Hello => return read_hello(args),
-            Command::Info => Self::Info {
-                sections: args.rest(1),
-            },
-            Command::Time => Self::Time,
-            Command::Command => Self::Command,
-            Command::CommandCount => Self::CommandCount,
-            Command::CommandDocs => Self::CommandDocs {
-                names: args.rest(2),
-            },
-            Command::CommandInfo => Self::CommandInfo {
-                names: args.rest(2),
-            },
-            Command::CommandList if args.count() > 2 => return Err(RequestError::Syntax),
-            Command::CommandList => Self::CommandList,
-            Command::ConfigGet => Self::ConfigGet {
-                patterns: args.rest(2),
-            },
-            Command::ClientSetName => Self::ClientSetName {
-                name: client_name(args.at(2))?,
-            },
-            Command::ClientGetName => Self::ClientGetName,
-            Command::ClientSetInfo => Self::ClientSetInfo {
-                attribute: args.at(2),
-                value: args.at(3),
-            },
-            Command::ClientId => Self::ClientId,
-            Command::Select => {
-                let index = integer(args.at(1))?;
-                Self::Select {
-                    index: i32::try_from(index).or(Err(RequestError::NotAnIndex))?,
-                }
+            _ => {
+                return match ConnectionRequest::read(spec, args) {
+                    Some(request) => request.map(Self::Connection),
+                    None => ServerRequest::read(spec, args).map(Self::Server),
+                };
             }
-            Command::Reset => Self::Reset,
-            Command::Quit => Self::Quit,
-            _ => return Err(RequestError::UnknownCommand(args)),
         };
         Ok(request)
     }
@@ -307,44 +213,6 @@ fn read_flush(args: Args<'_>) -> Result<Request<'_>, RequestError<'_>> {
         Ok(Request::FlushAll)
     } else {
         Err(RequestError::Syntax)
-    }
-}
-
-fn read_hello(args: Args<'_>) -> Result<Request<'_>, RequestError<'_>> {
-    let version = match args.get(1).map(number::signed) {
-        None => None,
-        Some(Some(2)) => Some(Version::Resp2),
-        Some(Some(3)) => Some(Version::Resp3),
-        Some(Some(_)) => return Err(RequestError::ProtocolVersion),
-        Some(None) => return Err(RequestError::HelloVersion),
-    };
-    let (mut setname, mut auth) = (None, None);
-    let mut rest = args.iter_from(2);
-    while let Some(option) = rest.next() {
-        let unknown = RequestError::HelloOption(option);
-        if option.eq_ignore_ascii_case(b"auth") && rest.len() >= 2 {
-            let username = rest.next().ok_or(unknown)?;
-            let password = rest.next().ok_or(unknown)?;
-            auth = Some(Credentials { username, password });
-        } else if option.eq_ignore_ascii_case(b"setname") {
-            setname = Some(client_name(rest.next().ok_or(unknown)?)?);
-        } else {
-            return Err(unknown);
-        }
-    }
-    Ok(Request::Hello {
-        version,
-        setname,
-        auth,
-    })
-}
-
-fn client_name(name: &[u8]) -> Result<&[u8], RequestError<'_>> {
-    let printable = name.iter().all(u8::is_ascii_graphic);
-    if printable {
-        Ok(name)
-    } else {
-        Err(RequestError::ClientName)
     }
 }
 

@@ -6,7 +6,7 @@
 //! fill under way keeps the old value, and when the backend has answered, before the client
 //! hears of it, so that a fill that overtook the write keeps nothing either.
 
-use super::{
+use crate::shard::{
     core::Core,
     message::{Answer, AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
 };
@@ -29,7 +29,7 @@ const QUEUE_FULL: &str = "invalidation queue is full";
 
 /// Who waits for a backend's reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Route {
+pub(in crate::shard) enum Route {
     /// A connection of this shard.
     Here(Origin),
     /// A connection of another shard.
@@ -38,7 +38,7 @@ pub(super) enum Route {
 
 /// What a backend's reply is for.
 #[derive(Debug)]
-pub(super) enum Pending {
+pub(in crate::shard) enum Pending {
     /// One request.
     Request(Route),
     /// One request that changes this key.
@@ -52,15 +52,15 @@ pub(super) enum Pending {
 }
 
 /// A reply on its way to a connection of this shard.
-pub(super) struct Delivery<'a> {
-    pub(super) origin: Origin,
-    pub(super) failed: bool,
-    pub(super) bytes: &'a [u8],
+pub(in crate::shard) struct Delivery<'a> {
+    pub(in crate::shard) origin: Origin,
+    pub(in crate::shard) failed: bool,
+    pub(in crate::shard) bytes: &'a [u8],
 }
 
 impl Core {
     /// Whether an errand for this key can be started now.
-    pub(super) fn has_room_for(&self, key: Key<'_>) -> bool {
+    pub(in crate::shard) fn has_room_for(&self, key: Key<'_>) -> bool {
         let home = self.home(key.hash);
         if home != self.shard() {
             return self.mesh.allowance(home) > 0;
@@ -72,7 +72,7 @@ impl Core {
 
     /// Starts an errand that there is [room for](Self::has_room_for). `Some` if it is over
     /// already.
-    pub(super) fn run_errand(
+    pub(in crate::shard) fn run_errand(
         &mut self,
         origin: Origin,
         key: Key<'_>,
@@ -95,7 +95,7 @@ impl Core {
     }
 
     /// Runs another shard's errand.
-    pub(super) fn serve_backend(
+    pub(in crate::shard) fn serve_backend(
         &mut self,
         asker: usize,
         origin: Origin,
@@ -199,7 +199,7 @@ impl Core {
     }
 
     /// A backend has answered. `deliver` gets each reply for a connection of this shard.
-    pub(super) fn conclude(
+    pub(in crate::shard) fn conclude(
         &mut self,
         server: usize,
         pending: Pending,
@@ -227,7 +227,7 @@ impl Core {
     }
 
     /// A backend will not answer.
-    pub(super) fn fail(
+    pub(in crate::shard) fn fail(
         &mut self,
         pending: Pending,
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
@@ -362,7 +362,7 @@ impl Core {
     }
 
     /// The line for a client whose backend is not connected.
-    pub(super) fn failure_line(&mut self) -> Vec<u8> {
+    pub(in crate::shard) fn failure_line(&mut self) -> Vec<u8> {
         match self.failure(UNAVAILABLE) {
             AnswerBody::Replied { bytes, .. } => bytes,
             _ => Vec::new(),

@@ -3,7 +3,8 @@
 //! A command with several keys is taken apart into one request per key; the replies are put
 //! together in order, or added up.
 
-use super::{
+use crate::protocol::resp::{Args, Request, Rest, Version, reply};
+use crate::shard::{
     core::Core,
     flush,
     form::Form,
@@ -11,10 +12,9 @@ use super::{
     resp,
     session::{Session, Step},
 };
-use crate::protocol::resp::{Args, Request, Rest, Version, reply};
 
 /// Executes a request that is about keys, or about all of them.
-pub(super) fn execute(
+pub(in crate::shard) fn execute(
     session: &mut Session,
     core: &mut Core,
     request: &Request<'_>,

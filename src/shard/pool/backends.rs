@@ -4,10 +4,10 @@ use std::{fmt::Display, io};
 
 use bytes::{Buf, BytesMut};
 
-use super::{
+use crate::shard::{
     core::Core,
-    errand::Delivery,
     peers::{Peer, Peers},
+    pool::errand::Delivery,
     turn::Shard,
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 
 impl<I: Io> Shard<I> {
     /// Makes the connections that are due, and gives up those that do not answer.
-    pub(super) fn tick_links(&mut self) {
+    pub(in crate::shard) fn tick_links(&mut self) {
         let now = self.core.now;
         for server in 0..self.core.pool.as_ref().map_or(0, |pool| pool.links.len()) {
             let Self {
@@ -39,7 +39,7 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    pub(super) fn connected(&mut self, token: Token, result: Result<(), Errno>) {
+    pub(in crate::shard) fn connected(&mut self, token: Token, result: Result<(), Errno>) {
         let Some(server) = self.peers.backend(token) else {
             return;
         };
@@ -57,7 +57,7 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    pub(super) fn backend_received(&mut self, server: usize, buffer: &RecvBuffer) {
+    pub(in crate::shard) fn backend_received(&mut self, server: usize, buffer: &RecvBuffer) {
         let Self { io, core, .. } = self;
         let Some(pool) = &mut core.pool else { return };
         let link = &mut pool.links[server];
@@ -99,7 +99,7 @@ impl<I: Io> Shard<I> {
     }
 
     /// Gives a backend connection up; whoever waits on it is told.
-    pub(super) fn disconnect(&mut self, server: usize, why: &dyn Display) {
+    pub(in crate::shard) fn disconnect(&mut self, server: usize, why: &dyn Display) {
         let now = self.core.now;
         let Some(pool) = &mut self.core.pool else {
             return;

@@ -1,6 +1,6 @@
 //! memcache in pool mode: each key's request goes to the server that the ring chooses.
 
-use super::{
+use crate::shard::{
     core::Core,
     form::Form,
     memcache::{Change, show},
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Keys that the L1 has are answered at once, the others by their backends, in the order asked.
-pub(super) fn retrieve(
+pub(in crate::shard) fn retrieve(
     session: &mut Session,
     core: &mut Core,
     keys: Keys<'_>,
@@ -112,7 +112,7 @@ fn encode_retrieval(out: &mut Vec<u8>, key: &[u8], cas: bool, touch: Option<Expt
     out.extend_from_slice(b"\r\n");
 }
 
-pub(super) fn change(
+pub(in crate::shard) fn change(
     session: &mut Session,
     core: &mut Core,
     request: Request<'_>,
@@ -145,7 +145,7 @@ pub(super) fn change(
 
 /// The request without its `noreply`: a backend that stays silent could not be told from one
 /// that is slow, and what it may complain about would be taken for another request's reply.
-pub(super) fn encode_with_reply(out: &mut Vec<u8>, raw: &[u8]) {
+pub(in crate::shard) fn encode_with_reply(out: &mut Vec<u8>, raw: &[u8]) {
     const NOREPLY: &[u8] = b"noreply";
     let line_end = memchr::memchr(b'\n', raw).map_or(raw.len(), |newline| newline + 1);
     let (line, data) = raw.split_at(line_end);

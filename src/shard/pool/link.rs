@@ -3,9 +3,9 @@
 
 use std::net::SocketAddr;
 
-use super::{
+use crate::shard::{
     buffers::BufferPool,
-    errand::Pending,
+    pool::errand::Pending,
     settings::{BACKEND_DEADLINE_MS, RECONNECT_MS_MAX, RECONNECT_MS_MIN},
 };
 use crate::{
@@ -29,24 +29,24 @@ enum State {
 
 /// A backend server and this shard's connection to it.
 #[derive(Debug)]
-pub(super) struct Link {
-    pub(super) address: SocketAddr,
+pub(in crate::shard) struct Link {
+    pub(in crate::shard) address: SocketAddr,
     protocol: Protocol,
     state: State,
     backoff_ms: u64,
     is_sending: bool,
     /// The backend refused a delete: the connection is to be given up and the delete repeated.
-    pub(super) refused: bool,
-    pub(super) pipeline: Pipeline<Pending>,
-    pub(super) invalidations: InvalidationQueue,
+    pub(in crate::shard) refused: bool,
+    pub(in crate::shard) pipeline: Pipeline<Pending>,
+    pub(in crate::shard) invalidations: InvalidationQueue,
     /// The start of a reply that is not whole.
-    pub(super) input: bytes::BytesMut,
+    pub(in crate::shard) input: bytes::BytesMut,
     /// Bytes of `input` before which looking again is pointless.
-    pub(super) want: usize,
+    pub(in crate::shard) want: usize,
 }
 
 impl Link {
-    pub(super) fn new(
+    pub(in crate::shard) fn new(
         address: SocketAddr,
         protocol: Protocol,
         hasher: KeyHasher,
@@ -69,11 +69,11 @@ impl Link {
     }
 
     /// Whether requests can be added: they are sent, or will be once the connect ends.
-    pub(super) fn takes_requests(&self) -> bool {
+    pub(in crate::shard) fn takes_requests(&self) -> bool {
         !matches!(self.state, State::Down { .. })
     }
 
-    pub(super) fn token(&self) -> Option<Token> {
+    pub(in crate::shard) fn token(&self) -> Option<Token> {
         match self.state {
             State::Down { .. } => None,
             State::Connecting { token, .. } | State::Up { token, .. } => Some(token),
@@ -81,12 +81,16 @@ impl Link {
     }
 
     /// Whether time must be watched: a connection is missing or an answer is.
-    pub(super) fn needs_tick(&self) -> bool {
+    pub(in crate::shard) fn needs_tick(&self) -> bool {
         !matches!(self.state, State::Up { .. }) || self.pipeline.in_flight() > 0 || self.refused
     }
 
     /// Connects if it is time to. The new connection's token, if one was started.
-    pub(super) fn connect_if_due(&mut self, now: UnixMs, io: &mut impl Io) -> Option<Token> {
+    pub(in crate::shard) fn connect_if_due(
+        &mut self,
+        now: UnixMs,
+        io: &mut impl Io,
+    ) -> Option<Token> {
         let State::Down { retry_at } = self.state else {
             return None;
         };
@@ -106,7 +110,7 @@ impl Link {
     }
 
     /// The connect succeeded.
-    pub(super) fn connected(&mut self, now: UnixMs) {
+    pub(in crate::shard) fn connected(&mut self, now: UnixMs) {
         if let State::Connecting { token, .. } = self.state {
             self.state = State::Up { token, since: now };
             self.pump_invalidations(now);
@@ -114,7 +118,7 @@ impl Link {
     }
 
     /// Whether the backend has kept somebody waiting for too long.
-    pub(super) fn is_overdue(&self, now: UnixMs) -> bool {
+    pub(in crate::shard) fn is_overdue(&self, now: UnixMs) -> bool {
         let since = match self.state {
             State::Connecting { since, .. } => Some(since),
             _ => None,
@@ -130,7 +134,7 @@ impl Link {
     ///
     /// A connection that stood for a while is made again at once; else, and where deletes are
     /// refused, the pauses grow.
-    pub(super) fn disconnect(&mut self, now: UnixMs) -> Option<Token> {
+    pub(in crate::shard) fn disconnect(&mut self, now: UnixMs) -> Option<Token> {
         let token = self.token();
         let stood = match self.state {
             State::Up { since, .. } => now.0.saturating_sub(since.0) >= RECONNECT_MS_MAX,
@@ -158,7 +162,7 @@ impl Link {
     }
 
     /// Adds deletes to the pipeline, as many as the queue's window allows.
-    pub(super) fn pump_invalidations(&mut self, now: UnixMs) {
+    pub(in crate::shard) fn pump_invalidations(&mut self, now: UnixMs) {
         if !matches!(self.state, State::Up { .. }) {
             return;
         }
@@ -174,7 +178,7 @@ impl Link {
     }
 
     /// Sends what has been added, unless a send is under way.
-    pub(super) fn flush(&mut self, io: &mut impl Io, buffers: &mut BufferPool) {
+    pub(in crate::shard) fn flush(&mut self, io: &mut impl Io, buffers: &mut BufferPool) {
         if let State::Up { token, .. } = self.state
             && !self.is_sending
             && self.pipeline.has_output()
@@ -185,7 +189,7 @@ impl Link {
     }
 
     /// A send ended.
-    pub(super) fn sent(&mut self) {
+    pub(in crate::shard) fn sent(&mut self) {
         self.is_sending = false;
     }
 }

@@ -1,0 +1,203 @@
+//! Requests that change keys of the store, as operations for their owners.
+
+use super::super::{
+    core::Core,
+    flush,
+    form::Form,
+    session::{Session, Step},
+};
+use crate::{
+    protocol::resp::{self, Request, SetExpiry, Version, reply},
+    store::{Condition, Deadline, ExpireCondition, Expiry, Operation, Side, UnixMs},
+};
+
+/// Requests that change one or more keys of the store.
+pub(super) fn change(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+    version: Version,
+) -> Step {
+    match *request {
+        Request::Del { keys } => {
+            core.counters().deletes.add(1);
+            let items = keys.into_iter().map(|key| (key, &b""[..]));
+            let delete = Operation::Delete { wants_old: false };
+            session.mutate_all(core, Form::RespSum, keys.count(), delete, items)
+        }
+        Request::MSet { pairs } => {
+            core.counters().sets.add(1);
+            let set = set_operation(SetExpiry::None, Condition::Always, false, core.now);
+            session.mutate_all(core, Form::RespOk, pairs.count() / 2, set, pairs.pairs())
+        }
+        Request::DbSize => {
+            let count = core.store.stats().entry_count;
+            if session.replies.pending_count() > 0 {
+                return Step::Hold;
+            }
+            reply::integer(session.ready(&mut core.buffers), count as i64);
+            Step::Done
+        }
+        Request::FlushAll => flush::flush_all(session, core, flush::AT_ONCE, Form::RespOk, &[]),
+        _ => match single(request, version, core) {
+            Some(Change {
+                key,
+                operation,
+                value,
+                form,
+            }) => {
+                let key = core.key(key);
+                session.mutate(core, key, operation, value, form)
+            }
+            None => Step::Done,
+        },
+    }
+}
+
+/// A request that changes one key.
+pub(in crate::shard) struct Change<'b> {
+    pub(in crate::shard) key: &'b [u8],
+    operation: Operation,
+    value: &'b [u8],
+    pub(in crate::shard) form: Form,
+}
+
+/// The change of one key that a request asks for, if it does.
+pub(in crate::shard) fn single<'b>(
+    request: &Request<'b>,
+    version: Version,
+    core: &Core,
+) -> Option<Change<'b>> {
+    let (now, counters) = (core.now, core.counters());
+    let (key, operation, value, form) = match *request {
+        Request::Set {
+            key,
+            value,
+            expiry,
+            condition,
+            get,
+        } => {
+            counters.sets.add(1);
+            let operation = set_operation(expiry, store_condition(condition), get, now);
+            let form = if get {
+                Form::RespOld(version)
+            } else {
+                Form::RespStored(version)
+            };
+            (key, operation, value, form)
+        }
+        Request::SetNx { key, value } => {
+            counters.sets.add(1);
+            let operation = set_operation(SetExpiry::None, Condition::Absent, false, now);
+            (key, operation, value, Form::RespChanged)
+        }
+        Request::GetSet { key, value } => {
+            counters.sets.add(1);
+            let operation = set_operation(SetExpiry::None, Condition::Always, true, now);
+            (key, operation, value, Form::RespOld(version))
+        }
+        Request::GetDel { key } => {
+            counters.deletes.add(1);
+            (
+                key,
+                Operation::Delete { wants_old: true },
+                &b""[..],
+                Form::RespOld(version),
+            )
+        }
+        Request::Append { key, value } => {
+            counters.sets.add(1);
+            let operation = Operation::Concat {
+                side: Side::Back,
+                creates: true,
+            };
+            (key, operation, value, Form::RespNumber)
+        }
+        Request::IncrBy { key, delta } => {
+            counters.counts.add(1);
+            (
+                key,
+                Operation::CountSigned { delta },
+                &b""[..],
+                Form::RespNumber,
+            )
+        }
+        Request::Expire {
+            key,
+            in_ms,
+            condition,
+        } => {
+            counters.touches.add(1);
+            let deadline = if in_ms > 0 {
+                Deadline::after(now, in_ms as u64)
+            } else {
+                Deadline::PAST
+            };
+            let condition = expire_condition(condition);
+            (
+                key,
+                Operation::Expire {
+                    deadline,
+                    condition,
+                },
+                &b""[..],
+                Form::RespChanged,
+            )
+        }
+        Request::Persist { key } => {
+            counters.touches.add(1);
+            let condition = ExpireCondition::IfSome;
+            let operation = Operation::Expire {
+                deadline: Deadline::NEVER,
+                condition,
+            };
+            (key, operation, &b""[..], Form::RespChanged)
+        }
+        _ => return None,
+    };
+    Some(Change {
+        key,
+        operation,
+        value,
+        form,
+    })
+}
+
+fn set_operation(
+    expiry: SetExpiry,
+    condition: Condition,
+    wants_old: bool,
+    now: UnixMs,
+) -> Operation {
+    let expiry = match expiry {
+        SetExpiry::None => Expiry::Until(Deadline::NEVER),
+        SetExpiry::Keep => Expiry::Keep,
+        SetExpiry::InMs(ms) => Expiry::Until(Deadline::after(now, ms)),
+        SetExpiry::AtMs(at) => Expiry::Until(Deadline::at(UnixMs(at))),
+    };
+    Operation::Set {
+        flags: 0,
+        expiry,
+        condition,
+        wants_old,
+    }
+}
+
+fn store_condition(condition: resp::Condition) -> Condition {
+    match condition {
+        resp::Condition::Always => Condition::Always,
+        resp::Condition::Absent => Condition::Absent,
+        resp::Condition::Present => Condition::Present,
+    }
+}
+
+fn expire_condition(condition: resp::ExpireCondition) -> ExpireCondition {
+    match condition {
+        resp::ExpireCondition::Always => ExpireCondition::Always,
+        resp::ExpireCondition::Absent => ExpireCondition::IfNone,
+        resp::ExpireCondition::Present => ExpireCondition::IfSome,
+        resp::ExpireCondition::Later => ExpireCondition::IfLater,
+        resp::ExpireCondition::Sooner => ExpireCondition::IfEarlier,
+        resp::ExpireCondition::PresentAndSooner => ExpireCondition::IfSomeEarlier,
+    }
+}

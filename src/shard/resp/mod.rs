@@ -1,0 +1,172 @@
+//! The RESP front end: requests become reads and operations of the store, or errands to the
+//! pool; the protocol itself is `protocol::resp`'s.
+
+mod change;
+mod connection;
+mod read;
+mod server;
+
+pub(super) use self::{change::single, read::answer_from_l1};
+
+use super::{
+    batch::Dialect,
+    core::Core,
+    pool::resp as resp_pool,
+    session::{Session, Step},
+    settings::{ARGS_MAX, INLINE_BYTES_MAX},
+};
+use crate::protocol::{
+    Parsed,
+    resp::{self, Args, Limits, Progress, ProtocolError, Request, RequestError, Version},
+};
+
+/// What a RESP client has said of itself.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    pub(super) id: u64,
+    pub(super) version: Version,
+    pub(super) name: Vec<u8>,
+    /// How far the request that is coming in was parsed.
+    pub(super) parsing: Progress,
+}
+
+/// RESP's two versions.
+pub(super) struct Resp;
+
+/// A frame and what it means.
+type Framed<'b> = (Args<'b>, Result<Request<'b>, RequestError<'b>>);
+
+impl Dialect for Resp {
+    type Request<'b> = Framed<'b>;
+    type Refusal<'b> = ProtocolError;
+
+    fn parse<'b>(
+        session: &mut Session,
+        core: &Core,
+        bytes: &'b [u8],
+    ) -> Parsed<Framed<'b>, ProtocolError> {
+        let mut parsing = session
+            .resp_client()
+            .map(|client| std::mem::take(&mut client.parsing))
+            .unwrap_or_default();
+        match resp::parse_resumed(bytes, &limits(core), &mut parsing) {
+            Parsed::Incomplete { want } => {
+                if let Some(client) = session.resp_client() {
+                    client.parsing = parsing;
+                }
+                Parsed::Incomplete { want }
+            }
+            Parsed::Refused { refusal, consumed } => Parsed::Refused { refusal, consumed },
+            Parsed::Complete {
+                request: args,
+                consumed,
+            } => Parsed::Complete {
+                request: (args, Request::from_args(args)),
+                consumed,
+            },
+        }
+    }
+
+    fn key<'b>((_, request): &Framed<'b>, _: &'b [u8]) -> Option<&'b [u8]> {
+        match *request.as_ref().ok()? {
+            Request::Get { key }
+            | Request::Set { key, .. }
+            | Request::SetNx { key, .. }
+            | Request::IncrBy { key, .. }
+            | Request::Expire { key, .. }
+            | Request::Ttl { key }
+            | Request::PTtl { key } => Some(key),
+            _ => None,
+        }
+    }
+
+    fn execute(
+        session: &mut Session,
+        core: &mut Core,
+        (args, request): Framed<'_>,
+        _: &[u8],
+    ) -> Step {
+        if args.is_escaped() {
+            return serve_escaped(session, core, &args.unescape());
+        }
+        if args.count() == 0 {
+            return Step::Done;
+        }
+        serve_request(session, core, args, &request)
+    }
+
+    fn refuse(session: &mut Session, core: &mut Core, refusal: &ProtocolError) -> Step {
+        refusal.encode(session.ready(&mut core.buffers));
+        Step::Close
+    }
+
+    fn rewind(session: &mut Session) {
+        if let Some(client) = session.resp_client() {
+            client.parsing = Progress::default();
+        }
+    }
+}
+
+fn limits(core: &Core) -> Limits {
+    Limits {
+        bulk_bytes_max: core.settings.bulk_bytes_max(),
+        args_max: ARGS_MAX,
+        inline_bytes_max: INLINE_BYTES_MAX,
+    }
+}
+
+/// An inline request with escapes stands in the input otherwise than it is meant.
+fn serve_escaped(session: &mut Session, core: &mut Core, wire: &[u8]) -> Step {
+    match resp::parse(wire, &limits(core)) {
+        Parsed::Complete { request: args, .. } => {
+            serve_request(session, core, args, &Request::from_args(args))
+        }
+        _ => Step::Done,
+    }
+}
+
+fn serve_request(
+    session: &mut Session,
+    core: &mut Core,
+    args: Args<'_>,
+    request: &Result<Request<'_>, RequestError<'_>>,
+) -> Step {
+    match request {
+        Err(error) => refuse(session, core, error),
+        Ok(request) => {
+            let step = execute(session, core, request, args);
+            if step != Step::Hold {
+                core.counters().resp_requests.add(1);
+            }
+            step
+        }
+    }
+}
+
+fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> Step {
+    if error.closes() {
+        return Step::Close;
+    }
+    error.encode(session.ready(&mut core.buffers));
+    Step::Done
+}
+
+fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: Args<'_>) -> Step {
+    let version = session
+        .resp_client()
+        .map_or(Version::Resp2, |client| client.version);
+    match request {
+        Request::Connection(request) => {
+            return connection::connection(session, core, request, version);
+        }
+        Request::Server(request) => return server::server(session, core, request, version),
+        _ => {}
+    }
+    if core.pool.is_some() {
+        return resp_pool::execute(session, core, request, args, version);
+    }
+    if let Some(step) = read::read(session, core, request, version) {
+        return step;
+    }
+    change::change(session, core, request, version)
+}
