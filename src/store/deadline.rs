@@ -11,24 +11,27 @@ impl UnixMs {
     }
 }
 
-/// When an entry stops existing.
+/// Bits that a deadline takes: milliseconds up to the year 4199.
+pub(super) const DEADLINE_BITS: u32 = 46;
+
+/// When an entry stops existing. What is later than the year 4199 is kept as that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadline(u64);
 
 impl Deadline {
     /// No expiry.
-    pub const NEVER: Self = Self(u64::MAX);
+    pub const NEVER: Self = Self((1 << DEADLINE_BITS) - 1);
     /// Expired from the start.
     pub const PAST: Self = Self(0);
 
     /// Expires at `instant`: from that millisecond on the entry is gone.
     pub fn at(instant: UnixMs) -> Self {
-        Self(instant.0.min(u64::MAX - 1))
+        Self(instant.0.min(Self::NEVER.0 - 1))
     }
 
     /// Expires `ms` milliseconds after `now`.
     pub fn after(now: UnixMs, ms: u64) -> Self {
-        Self(now.0.saturating_add(ms).min(u64::MAX - 1))
+        Self::at(UnixMs(now.0.saturating_add(ms)))
     }
 
     /// Whether the entry is gone at `now`.
@@ -60,12 +63,12 @@ mod tests {
         let deadline = Deadline::after(now, 5);
         assert!(!deadline.is_past(UnixMs(1_004)));
         assert!(deadline.is_past(UnixMs(1_005)));
-        assert!(!Deadline::NEVER.is_past(UnixMs(u64::MAX - 1)));
+        assert!(!Deadline::NEVER.is_past(UnixMs((1 << DEADLINE_BITS) - 2)));
         assert!(Deadline::PAST.is_past(UnixMs(0)));
         assert_eq!(Deadline::NEVER.instant(), None);
         assert_eq!(
             Deadline::after(now, u64::MAX).instant(),
-            Some(UnixMs(u64::MAX - 1))
+            Some(UnixMs((1 << DEADLINE_BITS) - 2))
         );
     }
 }

@@ -1,45 +1,87 @@
 //! An entry as it lies in memory, and the reference that readers get.
 //!
 //! ```text
-//! 0        8               16             20         22      23            24
-//! | cas    | deadline      | value bytes  | key bytes | meta  | referenced | [flags] key value pad |
-//!            atomic, owner                                     atomic, any
+//! 0         8                      16               20           24
+//! | version | deadline, marks, key | value, content | last used | [flags] [cas] key value pad |
+//!             atomic, owner                           atomic, any
 //! ```
 //!
 //! Written once by the owner before it is published, and immutable from then on, but for two
-//! atomics: the deadline (the owner changes it in place) and the referenced byte (any reader
-//! sets it, the owner clears it by copying the entry). `flags` are there only if they are not 0.
+//! atomics: the word with the deadline and the two marks of memcache's meta commands, which the
+//! owner changes in place, and the word that says when the entry was last used, which any reader
+//! stores. `flags` are there only if they are not 0, `cas` only if a client chose it.
 
 #![expect(unsafe_code, reason = "reads and writes entries in the arena")]
 
 use core::{
     marker::PhantomData,
     ptr::NonNull,
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-use super::{arena::ALIGN_BYTES, deadline::Deadline};
+use super::{
+    arena::ALIGN_BYTES,
+    deadline::{DEADLINE_BITS, Deadline, UnixMs},
+};
 
 /// The fixed part of an entry.
 #[repr(C)]
 struct Header {
-    cas: u64,
-    deadline: AtomicU64,
-    value_bytes: u32,
-    key_bytes: u16,
-    meta: u8,
-    referenced: AtomicU8,
+    version: u64,
+    /// From the low end: the deadline, the marks, the key's length.
+    term: AtomicU64,
+    /// From the low end: the value's length, what else is there.
+    content: u32,
+    /// From the low end: seconds since [`USED_EPOCH_SECONDS`], whether it was read, whether it was
+    /// read since it was written here.
+    used: AtomicU32,
 }
 
 const HEADER_BYTES: usize = size_of::<Header>();
 const _: () = assert!(HEADER_BYTES == 24);
 
-/// `meta`: four bytes of flags stand between the header and the key.
-const META_HAS_FLAGS: u8 = 1;
+const MARK_STALE: u64 = 1 << DEADLINE_BITS;
+const MARK_WON: u64 = 1 << (DEADLINE_BITS + 1);
+const KEY_SHIFT: u32 = 48;
+const _: () = assert!(DEADLINE_BITS + 2 == KEY_SHIFT);
+const DEADLINE_MASK: u64 = MARK_STALE - 1;
+
+/// The value's length takes the lower bits of `content`.
+const VALUE_BYTES_MASK: u32 = (1 << 30) - 1;
+/// Four bytes of flags stand behind the header.
+const HAS_FLAGS: u32 = 1 << 30;
+/// Eight bytes of a CAS id that a client chose stand before the key.
+const HAS_CAS: u32 = 1 << 31;
 const FLAGS_BYTES: usize = 4;
+const CAS_BYTES: usize = 8;
+
+/// 2025-01-01: seconds since then fit 30 bits until 2059.
+const USED_EPOCH_SECONDS: u64 = 1_735_689_600;
+const USED_SECONDS_MASK: u32 = (1 << 30) - 1;
+/// A client read it.
+const USED_FETCHED: u32 = 1 << 30;
+/// A client read it since it was written to where it lies: eviction's second chance.
+const USED_REFERENCED: u32 = 1 << 31;
 
 /// What an entry takes beside key and value, at most.
-pub(super) const ENTRY_OVERHEAD_BYTES_MAX: usize = HEADER_BYTES + FLAGS_BYTES + ALIGN_BYTES - 1;
+pub(super) const ENTRY_OVERHEAD_BYTES_MAX: usize =
+    HEADER_BYTES + FLAGS_BYTES + CAS_BYTES + ALIGN_BYTES - 1;
+
+/// When an entry was last used, and whether it was ever read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Used(u32);
+
+impl Used {
+    /// Written at `now` and not read yet.
+    pub(super) fn written(now: UnixMs) -> Self {
+        Self(used_seconds(now))
+    }
+}
+
+fn used_seconds(now: UnixMs) -> u32 {
+    let seconds = now.seconds().saturating_sub(USED_EPOCH_SECONDS);
+    seconds.min(u64::from(USED_SECONDS_MASK)) as u32
+}
 
 /// What an entry is made of, before it is written.
 #[derive(Debug, Clone, Copy)]
@@ -48,8 +90,14 @@ pub(super) struct NewEntry<'a> {
     /// The value is the concatenation of both parts, so that append needs no copy of its own.
     pub(super) value: [&'a [u8]; 2],
     pub(super) flags: u32,
-    pub(super) cas: u64,
+    /// Counts up with every entry of a partition.
+    pub(super) version: u64,
+    /// The CAS id, if it is not the version.
+    pub(super) cas: Option<u64>,
     pub(super) deadline: Deadline,
+    pub(super) is_stale: bool,
+    pub(super) is_won: bool,
+    pub(super) used: Used,
 }
 
 impl NewEntry<'_> {
@@ -57,38 +105,46 @@ impl NewEntry<'_> {
         self.value[0].len() + self.value[1].len()
     }
 
+    fn content(&self) -> u32 {
+        let flags = if self.flags == 0 { 0 } else { HAS_FLAGS };
+        let cas = if self.cas.is_none() { 0 } else { HAS_CAS };
+        self.value_bytes() as u32 | flags | cas
+    }
+
+    fn term(&self) -> u64 {
+        let stale = if self.is_stale { MARK_STALE } else { 0 };
+        let won = if self.is_won { MARK_WON } else { 0 };
+        self.deadline.to_bits() | stale | won | (self.key.len() as u64) << KEY_SHIFT
+    }
+
     /// Bytes the entry takes in a segment, padding included.
     pub(super) fn footprint_bytes(&self) -> usize {
-        footprint(self.key.len(), self.value_bytes(), self.flags != 0)
+        footprint(self.key.len(), self.content())
     }
 
     /// Writes the entry at `place`.
     ///
     /// # Safety
     /// `place` is aligned to [`ALIGN_BYTES`], has [`Self::footprint_bytes`] writable bytes that
-    /// nobody else reads or writes, and the key is shorter than 64 KiB, the value than 4 GiB.
+    /// nobody else reads or writes, and the key is shorter than 64 KiB, the value than 1 GiB.
     pub(super) unsafe fn write(&self, place: NonNull<u8>) {
         debug_assert!(self.key.len() <= usize::from(u16::MAX));
-        let has_flags = self.flags != 0;
+        debug_assert!(self.value_bytes() <= VALUE_BYTES_MASK as usize);
         let header = Header {
-            cas: self.cas,
-            deadline: AtomicU64::new(self.deadline.to_bits()),
-            value_bytes: self.value_bytes() as u32,
-            key_bytes: self.key.len() as u16,
-            meta: if has_flags { META_HAS_FLAGS } else { 0 },
-            referenced: AtomicU8::new(0),
+            version: self.version,
+            term: AtomicU64::new(self.term()),
+            content: self.content(),
+            used: AtomicU32::new(self.used.0),
         };
+        let flags = self.flags.to_le_bytes();
+        let cas = self.cas.unwrap_or(0).to_le_bytes();
+        let flags = if self.flags == 0 { &[][..] } else { &flags };
+        let cas = if self.cas.is_none() { &[][..] } else { &cas };
         // SAFETY: the caller grants `footprint_bytes`, which is the sum of what is written here.
         unsafe {
             place.cast::<Header>().write(header);
             let mut cursor = place.add(HEADER_BYTES);
-            if has_flags {
-                cursor
-                    .cast::<[u8; FLAGS_BYTES]>()
-                    .write(self.flags.to_le_bytes());
-                cursor = cursor.add(FLAGS_BYTES);
-            }
-            for part in [self.key, self.value[0], self.value[1]] {
+            for part in [flags, cas, self.key, self.value[0], self.value[1]] {
                 cursor.copy_from_nonoverlapping(NonNull::from(part).cast(), part.len());
                 cursor = cursor.add(part.len());
             }
@@ -96,9 +152,20 @@ impl NewEntry<'_> {
     }
 }
 
-fn footprint(key_bytes: usize, value_bytes: usize, has_flags: bool) -> usize {
-    let flags_bytes = if has_flags { FLAGS_BYTES } else { 0 };
-    (HEADER_BYTES + flags_bytes + key_bytes + value_bytes).next_multiple_of(ALIGN_BYTES)
+/// Where the key begins in an entry of this content.
+fn key_start(content: u32) -> usize {
+    let flags_bytes = if content & HAS_FLAGS == 0 {
+        0
+    } else {
+        FLAGS_BYTES
+    };
+    let cas_bytes = if content & HAS_CAS == 0 { 0 } else { CAS_BYTES };
+    HEADER_BYTES + flags_bytes + cas_bytes
+}
+
+fn footprint(key_bytes: usize, content: u32) -> usize {
+    let value_bytes = (content & VALUE_BYTES_MASK) as usize;
+    (key_start(content) + key_bytes + value_bytes).next_multiple_of(ALIGN_BYTES)
 }
 
 /// An entry that a reader found, valid for as long as the borrow of the store it came from:
@@ -128,89 +195,132 @@ impl<'turn> EntryRef<'turn> {
         unsafe { self.header.as_ref() }
     }
 
-    fn has_flags(&self) -> bool {
-        self.header().meta & META_HAS_FLAGS != 0
-    }
-
     fn bytes_at(&self, start: usize, len: usize) -> &'turn [u8] {
         // SAFETY: `start` and `len` come from the header, and `write` put that many bytes there.
         unsafe { NonNull::slice_from_raw_parts(self.header.cast::<u8>().add(start), len).as_ref() }
     }
 
-    fn key_start(&self) -> usize {
-        HEADER_BYTES + if self.has_flags() { FLAGS_BYTES } else { 0 }
+    fn array_at<const N: usize>(&self, start: usize) -> [u8; N] {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(self.bytes_at(start, N));
+        bytes
+    }
+
+    fn term(&self) -> u64 {
+        self.header().term.load(Ordering::Relaxed)
+    }
+
+    fn key_bytes(&self) -> usize {
+        (self.term() >> KEY_SHIFT) as usize
     }
 
     /// The key's bytes.
     pub fn key(&self) -> &'turn [u8] {
-        self.bytes_at(self.key_start(), usize::from(self.header().key_bytes))
+        self.bytes_at(key_start(self.header().content), self.key_bytes())
     }
 
     /// The value's bytes.
     pub fn value(&self) -> &'turn [u8] {
-        let header = self.header();
-        let start = self.key_start() + usize::from(header.key_bytes);
-        self.bytes_at(start, header.value_bytes as usize)
+        let content = self.header().content;
+        let start = key_start(content) + self.key_bytes();
+        self.bytes_at(start, (content & VALUE_BYTES_MASK) as usize)
     }
 
     /// The client's opaque 32 bits (memcache); 0 for what RESP wrote.
     pub fn flags(&self) -> u32 {
-        if !self.has_flags() {
+        if self.header().content & HAS_FLAGS == 0 {
             return 0;
         }
-        let mut bytes = [0; FLAGS_BYTES];
-        bytes.copy_from_slice(self.bytes_at(HEADER_BYTES, FLAGS_BYTES));
-        u32::from_le_bytes(bytes)
+        u32::from_le_bytes(self.array_at(HEADER_BYTES))
     }
 
-    /// The version: differs between any two values a key ever had.
+    /// memcache's CAS id: differs between any two values a key ever had, unless clients chose it.
     pub fn cas(&self) -> u64 {
-        self.header().cas
+        self.chosen_cas().unwrap_or_else(|| self.version())
+    }
+
+    fn chosen_cas(&self) -> Option<u64> {
+        let content = self.header().content;
+        let start = key_start(content) - CAS_BYTES;
+        (content & HAS_CAS != 0).then(|| u64::from_le_bytes(self.array_at(start)))
+    }
+
+    /// Counts up with every entry that its partition stores.
+    pub(super) fn version(&self) -> u64 {
+        self.header().version
     }
 
     /// When the entry expires.
     pub fn deadline(&self) -> Deadline {
-        Deadline::from_bits(self.header().deadline.load(Ordering::Relaxed))
+        Deadline::from_bits(self.term() & DEADLINE_MASK)
     }
 
-    /// Remembers for eviction that the entry was used. A plain store, and only if it changes
-    /// anything: a hot entry's cache line stays shared between the cores that read it.
-    pub fn mark_referenced(&self) {
-        let referenced = &self.header().referenced;
-        if referenced.load(Ordering::Relaxed) == 0 {
-            referenced.store(1, Ordering::Relaxed);
+    /// Whether a client marked the value as outdated (meta `md` and `ms` with `I`).
+    pub fn is_stale(&self) -> bool {
+        self.term() & MARK_STALE != 0
+    }
+
+    /// Whether some client was told that it is to renew the value (meta `W`).
+    pub fn is_won(&self) -> bool {
+        self.term() & MARK_WON != 0
+    }
+
+    /// When the entry was last read, or written; in steps of a second.
+    pub fn used_at(&self) -> UnixMs {
+        let seconds = self.header().used.load(Ordering::Relaxed) & USED_SECONDS_MASK;
+        UnixMs((USED_EPOCH_SECONDS + u64::from(seconds)) * 1000)
+    }
+
+    /// Whether a client has read the entry.
+    pub fn is_fetched(&self) -> bool {
+        self.header().used.load(Ordering::Relaxed) & USED_FETCHED != 0
+    }
+
+    /// Remembers, for eviction and for who asks, that the entry was read. A plain store, and only
+    /// if it changes anything: a hot entry's cache line is written once a second and stays shared
+    /// between the cores that read it.
+    pub fn mark_used(&self, now: UnixMs) {
+        let used = &self.header().used;
+        let new = used_seconds(now) | USED_FETCHED | USED_REFERENCED;
+        if used.load(Ordering::Relaxed) != new {
+            used.store(new, Ordering::Relaxed);
         }
     }
 
     pub(super) fn is_referenced(&self) -> bool {
-        self.header().referenced.load(Ordering::Relaxed) != 0
+        self.header().used.load(Ordering::Relaxed) & USED_REFERENCED != 0
     }
 
     /// Changes the deadline in place; only the owner of the partition does.
     pub(super) fn set_deadline(&self, deadline: Deadline) {
-        self.header()
-            .deadline
-            .store(deadline.to_bits(), Ordering::Relaxed);
+        let term = self.term() & !DEADLINE_MASK | deadline.to_bits();
+        self.header().term.store(term, Ordering::Relaxed);
+    }
+
+    /// Marks the entry as won in place; only the owner of the partition does.
+    pub(super) fn set_won(&self) {
+        let term = self.term() | MARK_WON;
+        self.header().term.store(term, Ordering::Relaxed);
     }
 
     /// Bytes the entry takes in its segment.
     pub(super) fn footprint_bytes(&self) -> usize {
-        let header = self.header();
-        footprint(
-            usize::from(header.key_bytes),
-            header.value_bytes as usize,
-            self.has_flags(),
-        )
+        footprint(self.key_bytes(), self.header().content)
     }
 
-    /// The same content, to be written elsewhere.
+    /// The same content, to be written elsewhere, where it was not read yet.
     pub(super) fn to_new(self) -> NewEntry<'turn> {
+        let used = self.header().used.load(Ordering::Relaxed);
         NewEntry {
             key: self.key(),
             value: [self.value(), &[]],
             flags: self.flags(),
-            cas: self.cas(),
+            version: self.version(),
+            cas: self.chosen_cas(),
             deadline: self.deadline(),
+            is_stale: self.is_stale(),
+            is_won: self.is_won(),
+            used: Used(used & !USED_REFERENCED),
         }
     }
 }
@@ -234,18 +344,24 @@ mod tests {
     fn what_is_written_is_read() {
         let arena = Arena::map(1 << 16, 1).unwrap();
         let place = arena.at(arena.segment_start(0));
-        for (key, value, flags) in [
-            (&b"k"[..], [&b""[..], b""], 0),
-            (b"key", [b"value", b""], 7),
-            (b"key", [b"front", b"-back"], u32::MAX),
-            (&[b'k'; 250], [&[b'v'; 1000], b"x"], 0),
+        let written = UnixMs(1_800_000_000_000);
+        for (key, value, flags, cas) in [
+            (&b"k"[..], [&b""[..], b""], 0, None),
+            (b"key", [b"value", b""], 7, None),
+            (b"key", [b"front", b"-back"], u32::MAX, Some(1)),
+            (b"key", [b"value", b""], 0, Some(u64::MAX)),
+            (&[b'k'; 250], [&[b'v'; 1000], b"x"], 0, None),
         ] {
             let new = NewEntry {
                 key,
                 value,
                 flags,
-                cas: 42,
+                version: 42,
+                cas,
                 deadline: Deadline::at(UnixMs(9)),
+                is_stale: flags == 7,
+                is_won: false,
+                used: Used::written(written),
             };
             // SAFETY: the arena is this test's own and the segment is larger than the entry.
             let entry = unsafe {
@@ -254,14 +370,26 @@ mod tests {
             };
             assert_eq!(entry.key(), key);
             assert_eq!(entry.value(), value.concat());
-            assert_eq!((entry.flags(), entry.cas()), (flags, 42));
+            assert_eq!((entry.flags(), entry.version()), (flags, 42));
+            assert_eq!(entry.cas(), cas.unwrap_or(42));
             assert_eq!(entry.deadline(), Deadline::at(UnixMs(9)));
             assert_eq!(entry.footprint_bytes(), new.footprint_bytes());
-            assert!(!entry.is_referenced());
-            entry.mark_referenced();
-            assert!(entry.is_referenced());
+            assert_eq!(entry.used_at(), written);
+            assert!(!entry.is_referenced() && !entry.is_fetched() && !entry.is_won());
+            entry.mark_used(UnixMs(written.0 + 7_999));
+            assert_eq!(entry.used_at(), UnixMs(written.0 + 7_000));
+            assert!(entry.is_referenced() && entry.is_fetched());
+            entry.set_won();
             entry.set_deadline(Deadline::NEVER);
             assert_eq!(entry.deadline(), Deadline::NEVER);
+            assert!(entry.is_won());
+            assert_eq!((entry.is_stale(), entry.key()), (flags == 7, key));
+            let moved = entry.to_new();
+            assert_eq!(
+                moved.used,
+                Used(entry.header().used.load(Ordering::Relaxed) & !USED_REFERENCED)
+            );
+            assert_eq!((moved.cas, moved.is_won), (cas, true));
         }
     }
 }

@@ -7,9 +7,11 @@
 //! * `arena`, `entry`: the memory, and an entry in it (unsafe lives here and in `index`)
 //! * `index`: hash to entry, growing a bucket at a time
 //! * `segments`, `clean`: appending, compaction, eviction, expiry
-//! * `partition`, `operation`: what can be done to a key
+//! * `partition`: what readers and the writer hold
+//! * `operation`, `change`, `count`: what can be done to a key
 
 mod arena;
+mod change;
 mod clean;
 mod count;
 mod deadline;
@@ -32,7 +34,7 @@ pub use self::{
     entry::EntryRef,
     epoch::{Epoch, Epochs},
     figures::PartitionStats,
-    operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side},
+    operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
 };
 use self::{
     index::ARENA_BYTES_MAX,
@@ -199,13 +201,21 @@ impl ShardStore {
     /// The entry of a key, wherever it lives, marked as used.
     #[inline]
     pub fn get(&self, key: Key<'_>, now: UnixMs) -> Option<EntryRef<'_>> {
+        let entry = self.peek(key, now)?;
+        entry.mark_used(now);
+        Some(entry)
+    }
+
+    /// The entry of a key, wherever it lives, without a mark that it was used.
+    #[inline]
+    pub fn peek(&self, key: Key<'_>, now: UnixMs) -> Option<EntryRef<'_>> {
         let partition = &self.partitions[self.owner(key.hash)];
         #[expect(unsafe_code, reason = "the borrow of self is the proof")]
         // SAFETY: the shard is online while it runs a turn, and `online`, `quiescent` and
         // `offline` take `&mut self`, so none of them runs while the result is borrowed.
-        let entry = unsafe { partition.get(key, now)? };
-        entry.mark_referenced();
-        Some(entry)
+        unsafe {
+            partition.get(key, now)
+        }
     }
 
     /// Asks for the cache line that [`Self::get`] will read first.

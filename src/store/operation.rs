@@ -14,6 +14,8 @@ pub enum Operation {
         expiry: Expiry,
         /// What must hold for it to be stored.
         condition: Condition,
+        /// What the meta commands may choose.
+        stamp: Stamp,
         /// Copies the value that was there before, stored or not.
         wants_old: bool,
     },
@@ -26,6 +28,8 @@ pub enum Operation {
     },
     /// Removes the key.
     Delete {
+        /// What must hold for it to be removed.
+        condition: Condition,
         /// Copies the value that was there.
         wants_old: bool,
     },
@@ -48,6 +52,51 @@ pub enum Operation {
         /// What must hold for it to be changed.
         condition: ExpireCondition,
     },
+    /// Marks the value as won: a client was told to renew it.
+    Win,
+}
+
+/// What a memcache meta `ms` may choose of an entry beside its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamp {
+    /// The CAS id (flag `E`); none for the next version.
+    pub cas: Option<u64>,
+    /// The value is outdated already (flag `I`).
+    pub is_stale: bool,
+}
+
+impl Operation {
+    /// Whether the value that was there is to be copied.
+    pub(super) fn wants_old(self) -> bool {
+        match self {
+            Self::Set { wants_old, .. } | Self::Delete { wants_old, .. } => wants_old,
+            _ => false,
+        }
+    }
+
+    /// Stores a value whatever is there, for good.
+    pub const SET: Self = Self::Set {
+        flags: 0,
+        expiry: Expiry::Until(Deadline::NEVER),
+        condition: Condition::Always,
+        stamp: Stamp {
+            cas: None,
+            is_stale: false,
+        },
+        wants_old: false,
+    };
+
+    /// Removes a key and gives the value that was there.
+    pub const TAKE: Self = Self::Delete {
+        condition: Condition::Always,
+        wants_old: true,
+    };
+
+    /// Removes a key whatever is there.
+    pub const DELETE: Self = Self::Delete {
+        condition: Condition::Always,
+        wants_old: false,
+    };
 }
 
 /// The deadline that a `Set` gives.
@@ -59,7 +108,7 @@ pub enum Expiry {
     Until(Deadline),
 }
 
-/// What must hold for a `Set` to store.
+/// What must hold for a `Set` to store, or a `Delete` to remove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     /// Nothing.
@@ -99,6 +148,21 @@ pub enum ExpireCondition {
     IfEarlier,
     /// The key has a deadline, and the new one is earlier (XX LT).
     IfSomeEarlier,
+}
+
+impl ExpireCondition {
+    /// Whether a deadline may take the place of `current`.
+    pub(super) fn holds(self, current: Deadline, new: Deadline) -> bool {
+        let is_earlier = new.to_bits() < current.to_bits();
+        match self {
+            Self::Always => true,
+            Self::IfNone => current == Deadline::NEVER,
+            Self::IfSome => current != Deadline::NEVER,
+            Self::IfLater => new.to_bits() > current.to_bits(),
+            Self::IfEarlier => is_earlier,
+            Self::IfSomeEarlier => current != Deadline::NEVER && is_earlier,
+        }
+    }
 }
 
 /// Which end of a value.

@@ -11,22 +11,13 @@ use std::{io, sync::Arc};
 use super::{
     Key, KeyHash, KeyHasher,
     arena::{Arena, Offset},
-    count,
     deadline::{Deadline, UnixMs},
-    entry::{ENTRY_OVERHEAD_BYTES_MAX, EntryRef, NewEntry},
+    entry::{EntryRef, NewEntry},
     epoch::Epochs,
     figures::{Figures, PartitionStats},
     index::{Found, Index, IndexWriter},
-    operation::{Applied, ExpireCondition, Expiry, Operation, Outcome, Side},
     segments::{Segments, Stream},
 };
-
-/// What the item limit counts beside key and value, in bytes: memcached's own header with CAS,
-/// so that both servers draw the line at the same value.
-const ITEM_OVERHEAD_BYTES: usize = 56;
-
-// So an entry within the limit takes no more than the limit, which is what a segment has room for.
-const _: () = assert!(ENTRY_OVERHEAD_BYTES_MAX <= ITEM_OVERHEAD_BYTES);
 
 /// The part that every shard reads.
 #[derive(Debug)]
@@ -34,7 +25,7 @@ pub(super) struct Partition {
     pub(super) arena: Arena,
     pub(super) index: Index,
     /// Entries up to this version were flushed and do not exist.
-    flushed_cas: AtomicU64,
+    flushed_version: AtomicU64,
     figures: Figures,
 }
 
@@ -78,7 +69,7 @@ impl Partition {
     }
 
     fn is_alive(&self, entry: &EntryRef<'_>) -> bool {
-        entry.cas() > self.flushed_cas.load(Ordering::Acquire)
+        entry.version() > self.flushed_version.load(Ordering::Acquire)
     }
 
     pub(super) fn stats(&self) -> PartitionStats {
@@ -96,13 +87,13 @@ pub(super) struct PartitionWriter {
     pub(super) segments: Segments,
     pub(super) cleaning: Option<super::clean::Cleaning>,
     pub(super) sweep: super::clean::SweepCursor,
-    entry_count: u64,
+    pub(super) entry_count: u64,
     /// When expired entries are swept next; never, as long as no entry had a deadline.
     sweep_at: Option<UnixMs>,
-    next_cas: u64,
-    cas_step: u64,
+    pub(super) next_version: u64,
+    pub(super) version_step: u64,
     flush_at: Option<UnixMs>,
-    item_bytes_max: usize,
+    pub(super) item_bytes_max: usize,
 }
 
 /// What a new partition needs to know.
@@ -130,7 +121,7 @@ impl PartitionWriter {
         let partition = Partition {
             arena,
             index,
-            flushed_cas: AtomicU64::new(0),
+            flushed_version: AtomicU64::new(0),
             figures: Figures::default(),
         };
         Ok(Self {
@@ -143,82 +134,24 @@ impl PartitionWriter {
             sweep: super::clean::SweepCursor::default(),
             entry_count: 0,
             sweep_at: None,
-            next_cas: 1 + params.shard as u64,
-            cas_step: params.shard_count as u64,
+            next_version: 1 + params.shard as u64,
+            version_step: params.shard_count as u64,
             flush_at: None,
             item_bytes_max: params.item_bytes_max,
         })
     }
 
-    /// Applies `operation` with `value` to a key. The value that was there, if wanted, is
-    /// appended to `old`.
-    pub(super) fn apply(
+    /// The slot and entry of a key that is alive; one that is not is unlinked.
+    pub(super) fn find_alive<'turn>(
         &mut self,
-        now: UnixMs,
+        partition: &'turn Partition,
         key: Key<'_>,
-        operation: Operation,
-        value: &[u8],
-        old: &mut Vec<u8>,
-    ) -> Applied {
-        self.make_room(key.bytes.len() + value.len(), now);
-        let partition = Arc::clone(&self.partition);
+        now: UnixMs,
+    ) -> Option<(Found<'turn>, EntryRef<'turn>)> {
         // SAFETY: the owner is online while it runs a turn, and what is found is not used after
-        // this function, which contains no quiescent point.
+        // the change that asked for it, which contains no quiescent point.
         let found = unsafe { partition.find(key) };
-        let found = self.drop_if_dead(found, now);
-        let applied = match operation {
-            Operation::Set {
-                flags,
-                expiry,
-                condition,
-                wants_old,
-            } => {
-                let mut has_old = false;
-                if let (true, Some((_, entry))) = (wants_old, &found) {
-                    old.extend_from_slice(entry.value());
-                    has_old = true;
-                }
-                let outcome = match condition.refusal(found.as_ref().map(|(_, entry)| entry.cas()))
-                {
-                    Some(outcome) => outcome,
-                    None => {
-                        let deadline = match (expiry, &found) {
-                            (Expiry::Until(deadline), _) => deadline,
-                            (Expiry::Keep, Some((_, entry))) => entry.deadline(),
-                            (Expiry::Keep, None) => Deadline::NEVER,
-                        };
-                        self.store(now, key, [value, &[]], flags, deadline, found)
-                    }
-                };
-                Applied { outcome, has_old }
-            }
-            Operation::Concat { side, creates } => {
-                self.concat(now, key, value, side, creates, found).into()
-            }
-            Operation::Delete { wants_old } => match found {
-                None => Outcome::NotFound.into(),
-                Some((slot, entry)) => {
-                    if wants_old {
-                        old.extend_from_slice(entry.value());
-                    }
-                    self.unlink(&slot, &entry);
-                    Applied {
-                        outcome: Outcome::Deleted,
-                        has_old: wants_old,
-                    }
-                }
-            },
-            Operation::CountUnsigned { delta, down } => {
-                self.count_unsigned(now, key, delta, down, found).into()
-            }
-            Operation::CountSigned { delta } => self.count_signed(now, key, delta, found).into(),
-            Operation::Expire {
-                deadline,
-                condition,
-            } => self.expire(now, deadline, condition, found).into(),
-        };
-        self.publish_figures();
-        applied
+        self.drop_if_dead(found, now)
     }
 
     /// Makes everything that is there now disappear, at once or at `at`.
@@ -228,10 +161,10 @@ impl PartitionWriter {
             return;
         }
         self.flush_at = None;
-        let last_cas = self.next_cas - self.cas_step.min(self.next_cas);
+        let last_version = self.next_version - self.version_step.min(self.next_version);
         self.partition
-            .flushed_cas
-            .store(last_cas, Ordering::Release);
+            .flushed_version
+            .store(last_version, Ordering::Release);
         self.segments.release_all();
         self.entry_count = 0;
         self.publish_figures();
@@ -259,176 +192,10 @@ impl PartitionWriter {
     }
 
     /// From the first deadline on there is something to sweep.
-    fn note_deadline(&mut self, now: UnixMs, deadline: Deadline) {
+    pub(super) fn note_deadline(&mut self, now: UnixMs, deadline: Deadline) {
         if deadline != Deadline::NEVER && self.sweep_at.is_none() {
             self.sweep_at = Some(UnixMs(now.0 + super::clean::SWEEP_INTERVAL_MS));
         }
-    }
-
-    fn concat(
-        &mut self,
-        now: UnixMs,
-        key: Key<'_>,
-        value: &[u8],
-        side: Side,
-        creates: bool,
-        found: Option<(Found<'_>, EntryRef<'_>)>,
-    ) -> Outcome {
-        match found {
-            None if creates => self.store(now, key, [value, &[]], 0, Deadline::NEVER, None),
-            None => Outcome::NotStored,
-            Some((slot, entry)) => {
-                let parts = match side {
-                    Side::Back => [entry.value(), value],
-                    Side::Front => [value, entry.value()],
-                };
-                if self.is_too_large(key, parts) {
-                    return Outcome::TooLarge;
-                }
-                let (flags, deadline) = (entry.flags(), entry.deadline());
-                self.store(now, key, parts, flags, deadline, Some((slot, entry)))
-            }
-        }
-    }
-
-    fn count_unsigned(
-        &mut self,
-        now: UnixMs,
-        key: Key<'_>,
-        delta: u64,
-        down: bool,
-        found: Option<(Found<'_>, EntryRef<'_>)>,
-    ) -> Outcome {
-        let Some((slot, entry)) = found else {
-            return Outcome::NotFound;
-        };
-        match count::unsigned(entry.value(), delta, down) {
-            Err(outcome) => outcome,
-            Ok((number, text)) => {
-                let (flags, deadline) = (entry.flags(), entry.deadline());
-                let value = [text.as_bytes(), &[]];
-                let stored = self.store(now, key, value, flags, deadline, Some((slot, entry)));
-                if stored == Outcome::OutOfMemory {
-                    stored
-                } else {
-                    Outcome::Unsigned(number)
-                }
-            }
-        }
-    }
-
-    fn count_signed(
-        &mut self,
-        now: UnixMs,
-        key: Key<'_>,
-        delta: i64,
-        found: Option<(Found<'_>, EntryRef<'_>)>,
-    ) -> Outcome {
-        let entry = found.as_ref().map(|(_, entry)| *entry);
-        match count::signed(entry.map(|entry| entry.value()), delta) {
-            Err(outcome) => outcome,
-            Ok((number, text)) => {
-                let (flags, deadline) = entry.map_or((0, Deadline::NEVER), |entry| {
-                    (entry.flags(), entry.deadline())
-                });
-                let value = [text.as_bytes(), &[]];
-                let stored = self.store(now, key, value, flags, deadline, found);
-                if stored == Outcome::OutOfMemory {
-                    stored
-                } else {
-                    Outcome::Signed(number)
-                }
-            }
-        }
-    }
-
-    fn expire(
-        &mut self,
-        now: UnixMs,
-        deadline: Deadline,
-        condition: ExpireCondition,
-        found: Option<(Found<'_>, EntryRef<'_>)>,
-    ) -> Outcome {
-        let Some((slot, entry)) = found else {
-            return Outcome::NotFound;
-        };
-        let current = entry.deadline();
-        let holds = match condition {
-            ExpireCondition::Always => true,
-            ExpireCondition::IfNone => current == Deadline::NEVER,
-            ExpireCondition::IfSome => current != Deadline::NEVER,
-            ExpireCondition::IfLater => deadline.to_bits() > current.to_bits(),
-            ExpireCondition::IfEarlier => deadline.to_bits() < current.to_bits(),
-            ExpireCondition::IfSomeEarlier => {
-                current != Deadline::NEVER && deadline.to_bits() < current.to_bits()
-            }
-        };
-        if !holds {
-            return Outcome::Untouched;
-        }
-        if deadline.is_past(now) {
-            self.unlink(&slot, &entry);
-        } else {
-            self.note_deadline(now, deadline);
-            entry.set_deadline(deadline);
-        }
-        Outcome::Touched
-    }
-
-    fn store(
-        &mut self,
-        now: UnixMs,
-        key: Key<'_>,
-        value: [&[u8]; 2],
-        flags: u32,
-        deadline: Deadline,
-        found: Option<(Found<'_>, EntryRef<'_>)>,
-    ) -> Outcome {
-        let stored = Outcome::Stored {
-            value_bytes: (value[0].len() + value[1].len()) as u64,
-        };
-        if self.is_too_large(key, value) || deadline.is_past(now) {
-            if let Some((slot, entry)) = &found {
-                self.unlink(slot, entry);
-            }
-            return if deadline.is_past(now) {
-                stored
-            } else {
-                Outcome::TooLarge
-            };
-        }
-        let entry = NewEntry {
-            key: key.bytes,
-            value,
-            flags,
-            cas: self.next_cas,
-            deadline,
-        };
-        let Some(offset) = self.write(Stream::Fresh, &entry) else {
-            return Outcome::OutOfMemory;
-        };
-        self.note_deadline(now, deadline);
-        match found {
-            Some((slot, old)) => {
-                IndexWriter::replace(&slot, offset);
-                self.release(slot.offset, &old);
-            }
-            None => {
-                if !self.link(key.hash, offset) {
-                    let segment = self.partition.arena.segment_of(offset);
-                    self.segments.release(segment, entry.footprint_bytes());
-                    return Outcome::OutOfMemory;
-                }
-                self.entry_count += 1;
-            }
-        }
-        self.next_cas += self.cas_step;
-        stored
-    }
-
-    fn is_too_large(&self, key: Key<'_>, value: [&[u8]; 2]) -> bool {
-        let bytes = key.bytes.len() + value[0].len() + value[1].len();
-        bytes + ITEM_OVERHEAD_BYTES > self.item_bytes_max || key.bytes.len() > usize::from(u16::MAX)
     }
 
     /// Writes an entry into fresh memory; nobody sees it before the index names it.
@@ -442,7 +209,7 @@ impl PartitionWriter {
     }
 
     /// Names a new entry in the index, which may grow. False if it has no room.
-    fn link(&mut self, hash: KeyHash, offset: Offset) -> bool {
+    pub(super) fn link(&mut self, hash: KeyHash, offset: Offset) -> bool {
         let partition = Arc::clone(&self.partition);
         let Partition { arena, index, .. } = &*partition;
         if self.index.insert(index, arena, hash, offset).is_err() {
@@ -547,7 +314,7 @@ impl PartitionWriter {
         self.partition.figures.count_expired();
     }
 
-    fn publish_figures(&self) {
+    pub(super) fn publish_figures(&self) {
         let figures = &self.partition.figures;
         figures.set_content(self.entry_count, self.segments.live_bytes());
     }

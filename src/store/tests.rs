@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 
 use proptest::prelude::*;
 
-use self::twin::{Step, Twin, model, steps};
+use self::twin::{CHOSEN_CAS_MIN, Step, Twin, model, steps};
 use super::*;
 
 const MIB: usize = 1 << 20;
@@ -27,6 +27,7 @@ fn set(store: &mut ShardStore, now: UnixMs, key: &[u8], value: &[u8]) -> Outcome
         flags: 0,
         expiry: Expiry::Until(Deadline::NEVER),
         condition: Condition::Always,
+        stamp: Stamp::default(),
         wants_old: false,
     };
     let key = store.hasher().key(key);
@@ -50,6 +51,9 @@ fn check(store: &ShardStore, now: UnixMs, map: &HashMap<u8, Twin>) {
             value: entry.value().to_vec(),
             flags: entry.flags(),
             deadline: entry.deadline(),
+            cas: Some(entry.cas()).filter(|cas| *cas >= CHOSEN_CAS_MIN),
+            is_stale: entry.is_stale(),
+            is_won: entry.is_won(),
         });
         let expected = map.get(&key).filter(|twin| !twin.deadline.is_past(now));
         assert_eq!(seen.as_ref(), expected, "key {key}");
@@ -84,6 +88,7 @@ proptest! {
                         flags: 1,
                         expiry: Expiry::Keep,
                         condition: Condition::Version(cas.unwrap_or(1) + u64::from(!right)),
+                        stamp: Stamp::default(),
                         wants_old: false,
                     };
                     let outcome =
@@ -93,8 +98,7 @@ proptest! {
                         (Some(_), false) => Outcome::Exists,
                         (Some(_), true) => {
                             let twin = map.get_mut(&key).unwrap();
-                            twin.value = b"cas".to_vec();
-                            twin.flags = 1;
+                            *twin = Twin { flags: 1, ..twin.with_value(b"cas") };
                             Outcome::Stored { value_bytes: 3 }
                         }
                     };
@@ -280,6 +284,7 @@ fn the_sweep_unlinks_what_has_expired() {
             flags: 0,
             expiry: Expiry::Until(Deadline::at(UnixMs(100))),
             condition: Condition::Always,
+            stamp: Stamp::default(),
             wants_old: false,
         };
         let bytes = number.to_le_bytes();

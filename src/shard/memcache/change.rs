@@ -7,7 +7,7 @@ use super::super::{
 };
 use crate::{
     protocol::memcache::{self, Direction, Exptime, Request, StoreVerb},
-    store::{Condition, Deadline, ExpireCondition, Expiry, Operation, Side, UnixMs},
+    store::{Condition, Deadline, ExpireCondition, Expiry, Operation, Side, Stamp, UnixMs},
 };
 
 pub(super) fn change_in_store(
@@ -69,7 +69,7 @@ impl<'b> Change<'b> {
             }
             Request::Delete { key, noreply } => {
                 counters.deletes.add(1);
-                let operation = Operation::Delete { wants_old: false };
+                let operation = Operation::DELETE;
                 (
                     key,
                     operation,
@@ -154,6 +154,7 @@ fn store_operation(verb: StoreVerb, flags: u32, expiry: Expiry) -> Operation {
         flags,
         expiry,
         condition,
+        stamp: Stamp::default(),
         wants_old: false,
     }
 }

@@ -65,7 +65,7 @@ impl Dialect for Memcache {
         // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
         if let (Some(key), None) = (refusal.unlink, &core.pool) {
             let key = core.key(key);
-            let delete = Operation::Delete { wants_old: false };
+            let delete = Operation::DELETE;
             if session.mutate(core, key, delete, &[], Form::Silent) == Step::Hold {
                 return Step::Hold;
             }

@@ -14,7 +14,7 @@ use crate::{
     backend::{Expects, Meaning, Reply},
     config::Protocol,
     fill::{FillId, Lease},
-    store::{Applied, Condition, Expiry, Key, Operation, Outcome, UnixMs},
+    store::{Applied, Condition, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
 };
 
 /// The line for a client whose backend is not connected.
@@ -195,7 +195,7 @@ impl Core {
         if let Some(pool) = &mut self.pool {
             pool.fills.void(key);
         }
-        self.apply(key, Operation::Delete { wants_old: false }, &[]);
+        self.apply(key, Operation::DELETE, &[]);
     }
 
     /// A backend has answered. `deliver` gets each reply for a connection of this shard.
@@ -340,6 +340,7 @@ impl Core {
             flags,
             expiry: Expiry::Until(deadline),
             condition: Condition::Always,
+            stamp: Stamp::default(),
             wants_old: false,
         };
         self.old.clear();

@@ -8,7 +8,7 @@ use super::super::{
 };
 use crate::{
     protocol::resp::{self, Request, SetExpiry, Version, reply},
-    store::{Condition, Deadline, ExpireCondition, Expiry, Operation, Side, UnixMs},
+    store::{Condition, Deadline, ExpireCondition, Expiry, Operation, Side, Stamp, UnixMs},
 };
 
 /// Requests that change one or more keys of the store.
@@ -22,7 +22,7 @@ pub(super) fn change(
         Request::Del { keys } => {
             core.counters().deletes.add(1);
             let items = keys.into_iter().map(|key| (key, &b""[..]));
-            let delete = Operation::Delete { wants_old: false };
+            let delete = Operation::DELETE;
             session.mutate_all(core, Form::RespSum, keys.count(), delete, items)
         }
         Request::MSet { pairs } => {
@@ -98,12 +98,7 @@ pub(in crate::shard) fn single<'b>(
         }
         Request::GetDel { key } => {
             counters.deletes.add(1);
-            (
-                key,
-                Operation::Delete { wants_old: true },
-                &b""[..],
-                Form::RespOld(version),
-            )
+            (key, Operation::TAKE, &b""[..], Form::RespOld(version))
         }
         Request::Append { key, value } => {
             counters.sets.add(1);
@@ -179,6 +174,7 @@ fn set_operation(
         flags: 0,
         expiry,
         condition,
+        stamp: Stamp::default(),
         wants_old,
     }
 }

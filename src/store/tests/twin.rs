@@ -12,6 +12,35 @@ pub(super) struct Twin {
     pub(super) value: Vec<u8>,
     pub(super) flags: u32,
     pub(super) deadline: Deadline,
+    /// The CAS id, if a client chose it.
+    pub(super) cas: Option<u64>,
+    pub(super) is_stale: bool,
+    pub(super) is_won: bool,
+}
+
+/// CAS ids that clients choose are larger, so that a look at an entry tells them apart.
+pub(super) const CHOSEN_CAS_MIN: u64 = 1 << 60;
+
+impl Twin {
+    fn new(value: &[u8]) -> Self {
+        Self {
+            value: value.to_vec(),
+            flags: 0,
+            deadline: Deadline::NEVER,
+            cas: None,
+            is_stale: false,
+            is_won: false,
+        }
+    }
+
+    /// Another value with the same flags and deadline.
+    pub(super) fn with_value(&self, value: &[u8]) -> Self {
+        Self {
+            flags: self.flags,
+            deadline: self.deadline,
+            ..Self::new(value)
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -41,6 +70,10 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(Condition::Absent),
         Just(Condition::Present)
     ];
+    let chosen_cas = proptest::option::weighted(0.2, 0..3_u64)
+        .prop_map(|chosen| chosen.map(|cas| CHOSEN_CAS_MIN + cas));
+    let stamp = (chosen_cas, proptest::bool::weighted(0.2))
+        .prop_map(|(cas, is_stale)| Stamp { cas, is_stale });
     let expiry = prop_oneof![Just(Expiry::Keep), deadline.clone().prop_map(Expiry::Until)];
     let side = prop_oneof![Just(Side::Back), Just(Side::Front)];
     let expire_condition = prop_oneof![
@@ -52,13 +85,15 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(ExpireCondition::IfSomeEarlier),
     ];
     let operation = prop_oneof![
-        4 => (any::<u32>(), expiry, condition, any::<bool>()).prop_map(
-            |(flags, expiry, condition, wants_old)| Operation::Set {
-                flags: flags % 3, expiry, condition, wants_old
+        4 => (any::<u32>(), expiry, condition.clone(), stamp, any::<bool>()).prop_map(
+            |(flags, expiry, condition, stamp, wants_old)| Operation::Set {
+                flags: flags % 3, expiry, condition, stamp, wants_old
             }
         ),
         1 => (side, any::<bool>()).prop_map(|(side, creates)| Operation::Concat { side, creates }),
-        1 => any::<bool>().prop_map(|wants_old| Operation::Delete { wants_old }),
+        1 => (condition, any::<bool>())
+            .prop_map(|(condition, wants_old)| Operation::Delete { condition, wants_old }),
+        1 => Just(Operation::Win),
         1 => (0_u64..20, any::<bool>())
             .prop_map(|(delta, down)| Operation::CountUnsigned { delta, down }),
         1 => (-20_i64..20).prop_map(|delta| Operation::CountSigned { delta }),
@@ -105,6 +140,7 @@ pub(super) fn model(
             flags,
             expiry,
             condition,
+            stamp,
             wants_old,
         } => {
             let old = there
@@ -122,9 +158,11 @@ pub(super) fn model(
                 Expiry::Keep => there.map_or(Deadline::NEVER, |twin| twin.deadline),
             };
             let twin = Twin {
-                value: value.to_vec(),
                 flags,
                 deadline,
+                cas: stamp.cas,
+                is_stale: stamp.is_stale,
+                ..Twin::new(value)
             };
             let outcome = if !stores {
                 Outcome::NotStored
@@ -143,14 +181,7 @@ pub(super) fn model(
             (outcome, old)
         }
         Operation::Concat { side, creates } => match there {
-            None if creates => {
-                let twin = Twin {
-                    value: value.to_vec(),
-                    flags: 0,
-                    deadline: Deadline::NEVER,
-                };
-                (put(twin), None)
-            }
+            None if creates => (put(Twin::new(value)), None),
             None => (Outcome::NotStored, None),
             Some(twin) => {
                 let joined = match side {
@@ -160,45 +191,46 @@ pub(super) fn model(
                 if 1 + joined.len() + 56 > 4096 {
                     return (Outcome::TooLarge, None);
                 }
-                (
-                    put(Twin {
-                        value: joined,
-                        ..twin
-                    }),
-                    None,
-                )
+                (put(twin.with_value(&joined)), None)
             }
         },
-        Operation::Delete { wants_old } => match map.remove(&key) {
+        Operation::Delete {
+            wants_old,
+            condition,
+        } => match there {
             None => (Outcome::NotFound, None),
-            Some(twin) => (Outcome::Deleted, wants_old.then_some(twin.value)),
+            Some(twin) => {
+                let old = wants_old.then_some(twin.value);
+                if condition == Condition::Absent {
+                    return (Outcome::NotStored, old);
+                }
+                map.remove(&key);
+                (Outcome::Deleted, old)
+            }
+        },
+        Operation::Win => match map.get_mut(&key) {
+            None => (Outcome::NotFound, None),
+            Some(twin) => {
+                twin.is_won = true;
+                (Outcome::Touched, None)
+            }
         },
         Operation::CountUnsigned { delta, down } => match there {
             None => (Outcome::NotFound, None),
             Some(twin) => match count::unsigned(&twin.value, delta, down) {
                 Err(outcome) => (outcome, None),
                 Ok((number, text)) => {
-                    put(Twin {
-                        value: text.as_bytes().to_vec(),
-                        ..twin
-                    });
+                    put(twin.with_value(text.as_bytes()));
                     (Outcome::Unsigned(number), None)
                 }
             },
         },
         Operation::CountSigned { delta } => {
-            let twin = there.clone().unwrap_or(Twin {
-                value: Vec::new(),
-                flags: 0,
-                deadline: Deadline::NEVER,
-            });
+            let twin = there.clone().unwrap_or_else(|| Twin::new(b""));
             match count::signed(there.as_ref().map(|twin| &twin.value[..]), delta) {
                 Err(outcome) => (outcome, None),
                 Ok((number, text)) => {
-                    put(Twin {
-                        value: text.as_bytes().to_vec(),
-                        ..twin
-                    });
+                    put(twin.with_value(text.as_bytes()));
                     (Outcome::Signed(number), None)
                 }
             }

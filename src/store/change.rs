@@ -1,0 +1,268 @@
+//! Changing one key: what each operation does to what is there.
+
+use std::sync::Arc;
+
+use super::{
+    Key, count,
+    deadline::{Deadline, UnixMs},
+    entry::{ENTRY_OVERHEAD_BYTES_MAX, EntryRef, NewEntry, Used},
+    index::{Found, IndexWriter},
+    operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
+    partition::PartitionWriter,
+    segments::Stream,
+};
+
+/// What the item limit counts beside key and value, in bytes: memcached's own header with CAS,
+/// so that both servers draw the line at the same value.
+const ITEM_OVERHEAD_BYTES: usize = 56;
+
+// So an entry within the limit takes no more than the limit, which is what a segment has room for.
+const _: () = assert!(ENTRY_OVERHEAD_BYTES_MAX <= ITEM_OVERHEAD_BYTES);
+
+/// What is there: where the index names it, and the entry.
+type There<'a> = Option<(Found<'a>, EntryRef<'a>)>;
+
+/// What is to be stored.
+#[derive(Debug, Clone, Copy)]
+struct Content<'a> {
+    value: [&'a [u8]; 2],
+    flags: u32,
+    deadline: Deadline,
+    stamp: Stamp,
+}
+
+impl<'a> Content<'a> {
+    /// Another value for what is there, which keeps its flags and deadline; if nothing is, it has
+    /// none.
+    fn instead_of(there: Option<EntryRef<'_>>, value: [&'a [u8]; 2]) -> Self {
+        Self {
+            value,
+            flags: there.map_or(0, |entry| entry.flags()),
+            deadline: there.map_or(Deadline::NEVER, |entry| entry.deadline()),
+            stamp: Stamp::default(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.value[0].len() + self.value[1].len()
+    }
+}
+
+impl PartitionWriter {
+    /// Applies `operation` with `value` to a key. The value that was there, if wanted, is
+    /// appended to `old`.
+    pub(super) fn apply(
+        &mut self,
+        now: UnixMs,
+        key: Key<'_>,
+        operation: Operation,
+        value: &[u8],
+        old: &mut Vec<u8>,
+    ) -> Applied {
+        self.make_room(key.bytes.len() + value.len(), now);
+        let partition = Arc::clone(&self.partition);
+        let there = self.find_alive(&partition, key, now);
+        let entry = there.as_ref().map(|(_, entry)| *entry);
+        let has_old = match (operation.wants_old(), entry) {
+            (true, Some(entry)) => {
+                old.extend_from_slice(entry.value());
+                true
+            }
+            _ => false,
+        };
+        let outcome = match operation {
+            Operation::Set {
+                flags,
+                expiry,
+                condition,
+                stamp,
+                ..
+            } => match condition.refusal(entry.map(|entry| entry.cas())) {
+                Some(refusal) => refusal,
+                None => {
+                    let deadline = match expiry {
+                        Expiry::Until(deadline) => deadline,
+                        Expiry::Keep => entry.map_or(Deadline::NEVER, |entry| entry.deadline()),
+                    };
+                    let content = Content {
+                        value: [value, &[]],
+                        flags,
+                        deadline,
+                        stamp,
+                    };
+                    self.store(now, key, content, there)
+                }
+            },
+            Operation::Concat { side, creates } => {
+                self.concat(now, key, value, side, creates, there)
+            }
+            Operation::Delete { condition, .. } => self.delete(condition, there),
+            Operation::CountUnsigned { delta, down } => {
+                self.count_unsigned(now, key, delta, down, there)
+            }
+            Operation::CountSigned { delta } => self.count_signed(now, key, delta, there),
+            Operation::Expire {
+                deadline,
+                condition,
+            } => self.expire(now, deadline, condition, there),
+            Operation::Win => match entry {
+                None => Outcome::NotFound,
+                Some(entry) => {
+                    entry.set_won();
+                    Outcome::Touched
+                }
+            },
+        };
+        self.publish_figures();
+        Applied { outcome, has_old }
+    }
+
+    fn concat(
+        &mut self,
+        now: UnixMs,
+        key: Key<'_>,
+        value: &[u8],
+        side: Side,
+        creates: bool,
+        there: There<'_>,
+    ) -> Outcome {
+        let parts = match (&there, side) {
+            (None, _) if !creates => return Outcome::NotStored,
+            (None, _) => [value, &[]],
+            (Some((_, entry)), Side::Back) => [entry.value(), value],
+            (Some((_, entry)), Side::Front) => [value, entry.value()],
+        };
+        let entry = there.as_ref().map(|(_, entry)| *entry);
+        if entry.is_some() && self.is_too_large(key, parts) {
+            return Outcome::TooLarge;
+        }
+        self.store(now, key, Content::instead_of(entry, parts), there)
+    }
+
+    fn delete(&mut self, condition: Condition, there: There<'_>) -> Outcome {
+        let Some((slot, entry)) = there else {
+            return Outcome::NotFound;
+        };
+        if let Some(refusal) = condition.refusal(Some(entry.cas())) {
+            return refusal;
+        }
+        self.unlink(&slot, &entry);
+        Outcome::Deleted
+    }
+
+    fn count_unsigned(
+        &mut self,
+        now: UnixMs,
+        key: Key<'_>,
+        delta: u64,
+        down: bool,
+        there: There<'_>,
+    ) -> Outcome {
+        let Some((_, entry)) = there else {
+            return Outcome::NotFound;
+        };
+        match count::unsigned(entry.value(), delta, down) {
+            Err(outcome) => outcome,
+            Ok((number, text)) => {
+                let content = Content::instead_of(Some(entry), [text.as_bytes(), &[]]);
+                match self.store(now, key, content, there) {
+                    Outcome::OutOfMemory => Outcome::OutOfMemory,
+                    _ => Outcome::Unsigned(number),
+                }
+            }
+        }
+    }
+
+    fn count_signed(&mut self, now: UnixMs, key: Key<'_>, delta: i64, there: There<'_>) -> Outcome {
+        let entry = there.as_ref().map(|(_, entry)| *entry);
+        match count::signed(entry.map(|entry| entry.value()), delta) {
+            Err(outcome) => outcome,
+            Ok((number, text)) => {
+                let content = Content::instead_of(entry, [text.as_bytes(), &[]]);
+                match self.store(now, key, content, there) {
+                    Outcome::OutOfMemory => Outcome::OutOfMemory,
+                    _ => Outcome::Signed(number),
+                }
+            }
+        }
+    }
+
+    fn expire(
+        &mut self,
+        now: UnixMs,
+        deadline: Deadline,
+        condition: ExpireCondition,
+        there: There<'_>,
+    ) -> Outcome {
+        let Some((slot, entry)) = there else {
+            return Outcome::NotFound;
+        };
+        if !condition.holds(entry.deadline(), deadline) {
+            return Outcome::Untouched;
+        }
+        if deadline.is_past(now) {
+            self.unlink(&slot, &entry);
+        } else {
+            self.note_deadline(now, deadline);
+            entry.set_deadline(deadline);
+        }
+        Outcome::Touched
+    }
+
+    /// Puts a value where `there` is, or nothing. What is too large or over already takes away
+    /// what is there.
+    fn store(
+        &mut self,
+        now: UnixMs,
+        key: Key<'_>,
+        content: Content<'_>,
+        there: There<'_>,
+    ) -> Outcome {
+        let stored = Outcome::Stored {
+            value_bytes: content.bytes() as u64,
+        };
+        let is_past = content.deadline.is_past(now);
+        if is_past || self.is_too_large(key, content.value) {
+            if let Some((slot, entry)) = &there {
+                self.unlink(slot, entry);
+            }
+            return if is_past { stored } else { Outcome::TooLarge };
+        }
+        let entry = NewEntry {
+            key: key.bytes,
+            value: content.value,
+            flags: content.flags,
+            version: self.next_version,
+            cas: content.stamp.cas,
+            deadline: content.deadline,
+            is_stale: content.stamp.is_stale,
+            is_won: false,
+            used: Used::written(now),
+        };
+        let Some(offset) = self.write(Stream::Fresh, &entry) else {
+            return Outcome::OutOfMemory;
+        };
+        self.note_deadline(now, content.deadline);
+        match there {
+            Some((slot, old)) => {
+                IndexWriter::replace(&slot, offset);
+                self.release(slot.offset, &old);
+            }
+            None => {
+                if !self.link(key.hash, offset) {
+                    let segment = self.partition.arena.segment_of(offset);
+                    self.segments.release(segment, entry.footprint_bytes());
+                    return Outcome::OutOfMemory;
+                }
+                self.entry_count += 1;
+            }
+        }
+        self.next_version += self.version_step;
+        stored
+    }
+
+    fn is_too_large(&self, key: Key<'_>, value: [&[u8]; 2]) -> bool {
+        let bytes = key.bytes.len() + value[0].len() + value[1].len();
+        bytes + ITEM_OVERHEAD_BYTES > self.item_bytes_max || key.bytes.len() > usize::from(u16::MAX)
+    }
+}
