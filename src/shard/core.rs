@@ -75,9 +75,7 @@ impl Core {
             return Mutated::Now(self.apply(key, operation, value));
         }
         let owner = self.store.owner(key.hash);
-        // As if all that is under way were as large as this one: many small ones, or few large.
-        let asked_bytes = self.mesh.unanswered(owner) * (key.bytes.len() + value.len());
-        if self.mesh.allowance(owner) == 0 || asked_bytes > ASK_BYTES_MAX {
+        if !self.may_ask(owner, key.bytes.len() + value.len()) {
             return Mutated::Full;
         }
         let parcel = self.parcel(key, value);
@@ -89,6 +87,13 @@ impl Core {
             },
         );
         Mutated::Later
+    }
+
+    /// Whether another shard takes a request of so many bytes now.
+    pub(super) fn may_ask(&self, shard: usize, bytes: usize) -> bool {
+        // As if all that is under way were as large as this one: many small ones, or few large.
+        let asked_bytes = self.mesh.unanswered(shard) * bytes;
+        self.mesh.allowance(shard) > 0 && asked_bytes <= ASK_BYTES_MAX
     }
 
     /// Whether changes wait for memory; the next turn then comes soon.
@@ -145,6 +150,15 @@ impl Core {
                 AnswerBody::Applied {
                     applied,
                     bytes: parcel.bytes,
+                }
+            }
+            AskBody::Run { voice, request } => {
+                let mut bytes = self.buffers.take();
+                self.run(voice, &request, &mut bytes);
+                self.buffers.put(request);
+                AnswerBody::Replied {
+                    failed: false,
+                    bytes,
                 }
             }
             AskBody::Flush { at } => {

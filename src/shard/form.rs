@@ -34,11 +34,6 @@ pub(super) enum Form {
     MemcacheCount,
     /// memcache's `touch`.
     MemcacheTouch,
-    /// memcache's `gat` and `gats`: the entry, looked up once its deadline is changed.
-    MemcacheTouched {
-        /// Whether the CAS id is shown.
-        cas: bool,
-    },
     /// RESP's `OK`, once all parts are done.
     RespOk,
     /// RESP's sum over the parts.
@@ -58,17 +53,14 @@ impl Form {
     pub(super) fn failed(self) -> Self {
         match self {
             Self::Silent => Self::Silent,
-            Self::Part | Self::MemcacheTouched { .. } => Self::FailedPart,
+            Self::Part => Self::FailedPart,
             _ => Self::Verbatim,
         }
     }
 
     /// Whether the reply is left out after a failure in its group.
     pub(super) fn is_grouped(self) -> bool {
-        matches!(
-            self,
-            Self::Part | Self::FailedPart | Self::GroupEnd | Self::MemcacheTouched { .. }
-        )
+        matches!(self, Self::Part | Self::FailedPart | Self::GroupEnd)
     }
 
     /// Whether the reply is made of several results.

@@ -1,6 +1,6 @@
 //! What shards say to each other.
 
-use super::replies::Seq;
+use super::{replies::Seq, run::Voice};
 use crate::{
     io::Token,
     store::{Applied, KeyHash, Operation, UnixMs},
@@ -46,6 +46,8 @@ pub(super) enum AskBody {
         operation: Operation,
         parcel: Parcel,
     },
+    /// Execute this request about one key, and write its reply.
+    Run { voice: Voice, request: Vec<u8> },
     /// Flush the partition.
     Flush { at: UnixMs },
     /// Ask the key's backend, under the rules of the L1.
@@ -88,6 +90,6 @@ pub(super) enum AnswerBody {
     Applied { applied: Applied, bytes: Vec<u8> },
     /// The partition is flushed.
     Flushed,
-    /// The backend's reply, as the client is to see it.
+    /// The reply, as the client is to see it.
     Replied { failed: bool, bytes: Vec<u8> },
 }

@@ -1,7 +1,7 @@
 //! A shard: one core's thread with everything it owns, working in turns.
 //!
 //! * `batch`, `core`, `session`, `replies`, `form`: executing requests and keeping replies in order
-//! * `memcache`, `resp`, `flush`: what requests mean
+//! * `memcache`, `resp`, `flush`: what requests mean; `run`: those that run where their key lives
 //! * `pool`: the same where the truth lives on servers behind
 //! * `downstream`, and this file: connections and the turn
 
@@ -17,6 +17,7 @@ mod peers;
 mod pool;
 mod replies;
 mod resp;
+mod run;
 mod session;
 mod settings;
 mod stats;

@@ -5,10 +5,11 @@ use super::{
     buffers::BufferPool,
     core::{Core, Mutated},
     form::Form,
-    memcache::{self, Memcache},
+    memcache::Memcache,
     message::{AnswerBody, Errand, Origin},
     replies::{Covers, Part, Replies, Seq},
     resp::{self, Resp},
+    run::Voice,
     settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX},
 };
 use crate::{
@@ -118,6 +119,14 @@ impl Session {
         match &mut self.front_end {
             FrontEnd::Resp(client) => Some(client),
             FrontEnd::Memcache => None,
+        }
+    }
+
+    /// How the owner of a key is to read this client's requests.
+    pub(super) fn voice(&self) -> Voice {
+        match &self.front_end {
+            FrontEnd::Memcache => Voice::Memcache,
+            FrontEnd::Resp(client) => Voice::Resp(client.version),
         }
     }
 
@@ -336,14 +345,7 @@ impl Session {
             return self.replies.resolve(seq, part, &mut core.buffers);
         }
         let mut encoded = core.buffers.take();
-        if let Form::MemcacheTouched { cas } = form {
-            let key = core.key(bytes);
-            if let Some(entry) = core.store.get(key, core.now) {
-                memcache::show(entry, cas, &mut encoded);
-            }
-        } else {
-            form.encode(applied, bytes, &mut encoded);
-        }
+        form.encode(applied, bytes, &mut encoded);
         self.replies
             .resolve(seq, Part::Bytes(&encoded), &mut core.buffers);
         core.buffers.put(encoded);

@@ -58,6 +58,15 @@ const LINE_BYTES_MAX: usize = 2048;
 const VALUE_OVERHEAD: usize = "VALUE    \r\n\r\n".len() + 10 + 20 + 20;
 const CRLF: &[u8] = b"\r\n";
 
+/// Appends a `gat` or `gats` of one key, as a shard asks another.
+pub fn encode_get_and_touch(out: &mut Vec<u8>, key: &[u8], cas: bool, exptime: Exptime) {
+    out.extend_from_slice(if cas { b"gats " } else { b"gat " });
+    number::write(out, exptime.0);
+    out.push(b' ');
+    out.extend_from_slice(key);
+    out.extend_from_slice(CRLF);
+}
+
 /// Appends a whole VALUE block; `cas` for `gets` and `gats`.
 #[inline]
 pub fn value(out: &mut Vec<u8>, key: &[u8], flags: u32, data: &[u8], cas: Option<u64>) {

@@ -112,8 +112,7 @@ impl<'b> SetOptions<'b> {
         } else if is("keepttl") && self.timer.is_none() {
             self.keep = true;
         } else {
-            let timer = Timer::ALL.into_iter().find(|timer| is(timer.name));
-            let timer = timer.ok_or(RequestError::Syntax)?;
+            let timer = Timer::named(option).ok_or(RequestError::Syntax)?;
             let other = self.timer.is_some_and(|(before, _)| before != timer);
             let time = rest.next().filter(|_| !self.keep && !other);
             self.timer = Some((timer, time.ok_or(RequestError::Syntax)?));
@@ -154,6 +153,11 @@ impl Timer {
         },
     ];
 
+    fn named(option: &[u8]) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|timer| option.eq_ignore_ascii_case(timer.name.as_bytes()))
+    }
+
     /// The expiry, which has to be positive and on the clock.
     fn expiry<'b>(self, time: &[u8], command: &'static str) -> Result<SetExpiry, RequestError<'b>> {
         let invalid = RequestError::ExpireTime(command);
@@ -190,6 +194,27 @@ pub(super) fn read_setex<'b>(
         condition,
         get: false,
     })
+}
+
+/// GETEX's options: `None` leaves the expiry, [`SetExpiry::None`] takes it away (PERSIST).
+pub(super) fn read_getex_expiry(args: Args<'_>) -> Result<Option<SetExpiry>, RequestError<'_>> {
+    let mut persists = false;
+    let mut chosen: Option<(Timer, &[u8])> = None;
+    let mut rest = args.iter_from(2);
+    while let Some(option) = rest.next() {
+        if option.eq_ignore_ascii_case(b"persist") && chosen.is_none() {
+            persists = true;
+            continue;
+        }
+        let timer = Timer::named(option).ok_or(RequestError::Syntax)?;
+        let other = chosen.is_some_and(|(before, _)| before != timer);
+        let time = rest.next().filter(|_| !persists && !other);
+        chosen = Some((timer, time.ok_or(RequestError::Syntax)?));
+    }
+    match chosen {
+        Some((timer, time)) => timer.expiry(time, "getex").map(Some),
+        None => Ok(persists.then_some(SetExpiry::None)),
+    }
 }
 
 /// EXPIRE and PEXPIRE.

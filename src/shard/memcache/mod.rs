@@ -8,7 +8,7 @@ mod stats;
 pub(super) use self::{change::Change, retrieve::show};
 use self::{
     change::change_in_store,
-    retrieve::{retrieve, retrieve_and_touch},
+    retrieve::{retrieve, retrieve_and_touch, touch_and_show},
 };
 use super::{
     batch::Dialect,
@@ -39,11 +39,7 @@ impl Dialect for Memcache {
         core: &Core,
         bytes: &'b [u8],
     ) -> Parsed<Request<'b>, Refusal<'b>> {
-        let limits = Limits {
-            value_bytes_max: core.settings.item_bytes_max,
-            line_bytes_max: LINE_BYTES_MAX,
-        };
-        memcache::parse(bytes, &limits)
+        memcache::parse(bytes, &limits(core))
     }
 
     fn key<'b>(request: &Request<'b>, _: &'b [u8]) -> Option<&'b [u8]> {
@@ -80,6 +76,29 @@ impl Dialect for Memcache {
     }
 
     fn rewind(_: &mut Session) {}
+}
+
+fn limits(core: &Core) -> Limits {
+    Limits {
+        value_bytes_max: core.settings.item_bytes_max,
+        line_bytes_max: LINE_BYTES_MAX,
+    }
+}
+
+/// Executes a request about one key of this shard, see [`run`](super::run).
+pub(super) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) {
+    let Parsed::Complete { request, .. } = memcache::parse(request, &limits(core)) else {
+        return;
+    };
+    if let Request::Retrieve {
+        keys,
+        cas,
+        touch: Some(exptime),
+    } = request
+    {
+        keys.into_iter()
+            .for_each(|key| touch_and_show(core, core.key(key), cas, exptime, out));
+    }
 }
 
 fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[u8]) -> Step {

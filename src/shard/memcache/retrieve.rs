@@ -2,16 +2,15 @@
 
 use super::{
     super::{
-        core::{Core, Mutated},
+        core::Core,
         form::Form,
-        replies::Covers,
         session::{Session, Step},
     },
     change::deadline,
 };
 use crate::{
     protocol::memcache::{Exptime, Keys, reply},
-    store::{Deadline, EntryRef, ExpireCondition, Key, Operation},
+    store::{EntryRef, ExpireCondition, Key, Operation},
 };
 
 pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bool) -> Step {
@@ -40,31 +39,15 @@ pub(super) fn retrieve_and_touch(
     cas: bool,
     exptime: Exptime,
 ) -> Step {
-    let deadline = deadline(exptime, core.now);
-    let operation = Operation::Expire {
-        deadline,
-        condition: ExpireCondition::Always,
-    };
     let step = session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);
-        if deadline == Deadline::PAST {
-            return retrieve_and_expire(session, core, key, cas, operation);
-        }
-        match core.mutate(session.next_origin(), key, operation, &[]) {
-            Mutated::Full => return Step::Hold,
-            Mutated::Later => {
-                let form = Form::MemcacheTouched { cas };
-                session.replies.defer(form, Covers::Key(key.hash), 1);
-            }
-            Mutated::Now(_) => {
-                let out = session.replies.ready(&mut core.buffers);
-                if let Some(entry) = core.store.get(key, core.now) {
-                    show(entry, cas, out);
-                }
-            }
-        }
-        core.counters().touches.add(1);
-        Step::Done
+        let mut request = core.buffers.take();
+        reply::encode_get_and_touch(&mut request, bytes, cas, exptime);
+        let step = session.run_at_owner(core, key, &request, Form::Verbatim, |core, out| {
+            touch_and_show(core, key, cas, exptime, out);
+        });
+        core.buffers.put(request);
+        step
     });
     if step == Step::Done {
         session.reply(core, reply::END);
@@ -72,37 +55,24 @@ pub(super) fn retrieve_and_touch(
     step
 }
 
-/// A time in the past shows the entry a last time, so it is read before it goes.
-fn retrieve_and_expire(
-    session: &mut Session,
+/// `gat` and `gats` of one key of this shard. A time in the past shows the entry a last time.
+pub(super) fn touch_and_show(
     core: &mut Core,
     key: Key<'_>,
     cas: bool,
-    operation: Operation,
-) -> Step {
-    if session.must_wait_for(key) {
-        return Step::Hold;
-    }
-    let mut block = core.buffers.take();
-    if let Some(entry) = core.store.get(key, core.now) {
-        show(entry, cas, &mut block);
-    }
-    let mutated = core.mutate(session.next_origin(), key, operation, &[]);
-    if !matches!(mutated, Mutated::Full) {
-        session.reply(core, &block);
-    }
-    core.buffers.put(block);
-    match mutated {
-        Mutated::Full => return Step::Hold,
-        Mutated::Later => {
-            session
-                .replies
-                .defer(Form::Silent, Covers::Key(key.hash), 1);
-        }
-        Mutated::Now(_) => {}
-    }
+    exptime: Exptime,
+    out: &mut Vec<u8>,
+) {
     core.counters().touches.add(1);
-    Step::Done
+    let Some(entry) = core.store.get(key, core.now) else {
+        return;
+    };
+    show(entry, cas, out);
+    let expire = Operation::Expire {
+        deadline: deadline(exptime, core.now),
+        condition: ExpireCondition::Always,
+    };
+    core.apply(key, expire, &[]);
 }
 
 /// Appends an entry's VALUE block.

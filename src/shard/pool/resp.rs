@@ -126,6 +126,11 @@ fn one_key(
         | Request::Type { key }
         | Request::Ttl { key }
         | Request::PTtl { key } => (key, Errand::ReadLine, Form::Verbatim),
+        Request::String(request) => (
+            request.key(),
+            Errand::Write { retrieves: false },
+            Form::Verbatim,
+        ),
         _ => {
             let Some(change) = resp::single(request, version, core) else {
                 return Step::Done;

@@ -164,18 +164,22 @@ fn set_operation(
     wants_old: bool,
     now: UnixMs,
 ) -> Operation {
-    let expiry = match expiry {
+    Operation::Set {
+        flags: 0,
+        expiry: expiry_at(expiry, now),
+        condition,
+        stamp: Stamp::default(),
+        wants_old,
+    }
+}
+
+/// What a request's expiry means at `now`.
+pub(super) fn expiry_at(expiry: SetExpiry, now: UnixMs) -> Expiry {
+    match expiry {
         SetExpiry::None => Expiry::Until(Deadline::NEVER),
         SetExpiry::Keep => Expiry::Keep,
         SetExpiry::InMs(ms) => Expiry::Until(Deadline::after(now, ms)),
         SetExpiry::AtMs(at) => Expiry::Until(Deadline::at(UnixMs(at))),
-    };
-    Operation::Set {
-        flags: 0,
-        expiry,
-        condition,
-        stamp: Stamp::default(),
-        wants_old,
     }
 }
 

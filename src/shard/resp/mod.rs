@@ -5,12 +5,14 @@ mod change;
 mod connection;
 mod read;
 mod server;
+mod strings;
 
 pub(super) use self::{change::single, read::answer_from_l1};
 
 use super::{
     batch::Dialect,
     core::Core,
+    form::Form,
     pool::resp as resp_pool,
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
@@ -115,6 +117,16 @@ fn limits(core: &Core) -> Limits {
     }
 }
 
+/// Executes a request about one key of this shard, see [`run`](super::run).
+pub(super) fn run(core: &mut Core, request: &[u8], version: Version, out: &mut Vec<u8>) {
+    let Parsed::Complete { request: args, .. } = resp::parse(request, &limits(core)) else {
+        return;
+    };
+    if let Ok(Request::String(request)) = Request::from_args(args) {
+        strings::run(core, core.key(request.key()), &request, version, out);
+    }
+}
+
 /// An inline request with escapes stands in the input otherwise than it is meant.
 fn serve_escaped(session: &mut Session, core: &mut Core, wire: &[u8]) -> Step {
     match resp::parse(wire, &limits(core)) {
@@ -164,6 +176,12 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: 
     }
     if core.pool.is_some() {
         return resp_pool::execute(session, core, request, args, version);
+    }
+    if let Request::String(request) = request {
+        let key = core.key(request.key());
+        return session.run_at_owner(core, key, args.raw(), Form::Verbatim, |core, out| {
+            strings::run(core, key, request, version, out);
+        });
     }
     if let Some(step) = read::read(session, core, request, version) {
         return step;

@@ -5,10 +5,12 @@
 
 mod connection;
 mod server;
+mod strings;
 
 pub use self::{
     connection::{ConnectionRequest, Credentials},
     server::ServerRequest,
+    strings::StringRequest,
 };
 use super::args::{Args, Rest};
 use super::error::RequestError;
@@ -97,6 +99,8 @@ pub enum Request<'b> {
     DbSize,
     /// FLUSHALL and FLUSHDB, whether SYNC or ASYNC.
     FlushAll,
+    /// The rarer commands about strings.
+    String(StringRequest<'b>),
     /// About the connection itself.
     Connection(ConnectionRequest<'b>),
     /// About the server as a whole.
@@ -172,6 +176,9 @@ impl<'b> Request<'b> {
             Command::DbSize => Self::DbSize,
             Command::FlushAll | Command::FlushDb => return read_flush(args),
             _ => {
+                if let Some(request) = StringRequest::read(spec, args) {
+                    return request.map(Self::String);
+                }
                 return match ConnectionRequest::read(spec, args) {
                     Some(request) => request.map(Self::Connection),
                     None => ServerRequest::read(spec, args).map(Self::Server),
