@@ -162,5 +162,7 @@ fn is_decodable(key: &[u8]) -> bool {
         .collect();
     let padded = digits.chunks(4).find(|block| block.contains(&b'='));
     let pads = |block: &[u8]| block.iter().filter(|byte| **byte == b'=').count();
-    !digits.is_empty() && digits.len().is_multiple_of(4) && padded.is_none_or(|block| pads(block) <= 2)
+    !digits.is_empty()
+        && digits.len().is_multiple_of(4)
+        && padded.is_none_or(|block| pads(block) <= 2)
 }
