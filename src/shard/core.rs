@@ -105,8 +105,14 @@ impl Core {
     /// Applies an operation to a key that this shard owns.
     pub(super) fn apply(&mut self, key: Key<'_>, operation: Operation, value: &[u8]) -> Applied {
         self.old.clear();
-        self.store
-            .apply(self.now, key, operation, value, &mut self.old)
+        let applied = self
+            .store
+            .apply(self.now, key, operation, value, &mut self.old);
+        // What a pool changes here are copies.
+        if self.pool.is_none() {
+            self.counters().note_applied(&operation, applied.outcome);
+        }
+        applied
     }
 
     /// Packs a key and what belongs to it for another shard.
@@ -137,10 +143,7 @@ impl Core {
                     bytes: parcel.key(),
                     hash: parcel.hash,
                 };
-                self.old.clear();
-                let applied =
-                    self.store
-                        .apply(self.now, key, operation, parcel.content(), &mut self.old);
+                let applied = self.apply(key, operation, parcel.content());
                 if applied.has_old {
                     parcel.bytes.clear();
                     parcel.bytes.extend_from_slice(&self.old);

@@ -7,7 +7,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use super::core::Core;
-use crate::sync::CachePadded;
+use crate::{
+    store::{Absence, Condition, Operation, Outcome},
+    sync::CachePadded,
+};
 
 /// One number of one shard; only that shard changes it.
 #[derive(Debug, Default)]
@@ -69,10 +72,44 @@ counters! {
     sets,
     /// Deadlines changed or asked to.
     touches,
+    /// Of the keys looked up, expired.
+    get_expired,
+    /// Of the keys looked up, flushed.
+    get_flushed,
+    /// Values stored, whatever for.
+    stored,
+    /// Values refused because of their size.
+    store_too_large,
+    /// Values refused because no memory could be freed.
+    store_no_memory,
+    /// Conditional stores whose CAS id was the right one.
+    cas_hits,
+    /// The same, of keys that were not there.
+    cas_misses,
+    /// The same, of values that somebody else had changed.
+    cas_badval,
+    /// Deadlines changed.
+    touch_hits,
+    /// Deadlines that were to be changed of keys that were not there.
+    touch_misses,
     /// Deletes.
     deletes,
+    /// Of these, of keys that were there.
+    delete_hits,
+    /// Of these, of keys that were not there, or were not as they should.
+    delete_misses,
     /// Increments and decrements.
     counts,
+    /// Of these, up.
+    incr_hits,
+    /// Increments of keys that were not there.
+    incr_misses,
+    /// Of these, down.
+    decr_hits,
+    /// Decrements of keys that were not there.
+    decr_misses,
+    /// memcache's `me`.
+    metas,
     /// Flushes.
     flushes,
     /// Bytes received from downstreams.
@@ -89,6 +126,69 @@ counters! {
     fills_joined,
     /// Invalidations promised.
     invalidations,
+}
+
+impl Counters {
+    /// Counts a look-up that found nothing.
+    pub(super) fn note_absence(&self, absence: Absence) {
+        match absence {
+            Absence::Unknown => {}
+            Absence::Expired => self.get_expired.add(1),
+            Absence::Flushed => self.get_flushed.add(1),
+        }
+    }
+
+    /// Counts a store that compared CAS ids.
+    pub(super) fn note_compared(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Stored { .. } => self.cas_hits.add(1),
+            Outcome::NotFound => self.cas_misses.add(1),
+            Outcome::Exists => self.cas_badval.add(1),
+            _ => {}
+        }
+    }
+
+    /// Counts what came of an operation that a client asked for.
+    pub(super) fn note_applied(&self, operation: &Operation, outcome: Outcome) {
+        match (operation, outcome) {
+            (_, Outcome::TooLarge) => self.store_too_large.add(1),
+            (_, Outcome::OutOfMemory) => self.store_no_memory.add(1),
+            (Operation::Set { .. } | Operation::Concat { .. }, outcome) => {
+                let is_stored = matches!(outcome, Outcome::Stored { .. });
+                self.stored.add(u64::from(is_stored));
+                if let Operation::Set {
+                    condition: Condition::Version(_),
+                    ..
+                } = operation
+                {
+                    self.note_compared(outcome);
+                }
+            }
+            (Operation::Delete { .. }, Outcome::Deleted) => self.delete_hits.add(1),
+            (Operation::Delete { .. }, _) => self.delete_misses.add(1),
+            (Operation::Expire { .. }, Outcome::NotFound) => self.touch_misses.add(1),
+            (Operation::Expire { .. }, _) => self.touch_hits.add(1),
+            (Operation::CountUnsigned { down, .. }, Outcome::Unsigned(_)) => {
+                self.note_counted(*down);
+            }
+            (Operation::CountSigned { delta }, Outcome::Signed(_)) => self.note_counted(*delta < 0),
+            (Operation::CountUnsigned { down: false, .. }, Outcome::NotFound) => {
+                self.incr_misses.add(1);
+            }
+            (Operation::CountUnsigned { down: true, .. }, Outcome::NotFound) => {
+                self.decr_misses.add(1);
+            }
+            _ => {}
+        }
+    }
+
+    fn note_counted(&self, down: bool) {
+        if down {
+            self.decr_hits.add(1);
+        } else {
+            self.incr_hits.add(1);
+        }
+    }
 }
 
 /// All shards' counters.

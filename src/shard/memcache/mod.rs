@@ -2,6 +2,7 @@
 //! pool; the protocol itself is `protocol::memcache`'s.
 
 mod change;
+mod meta;
 mod retrieve;
 mod stats;
 
@@ -22,9 +23,13 @@ use super::{
 use crate::{
     protocol::{
         Parsed,
-        memcache::{self, Limits, Refusal, Request, meta::KeyRoom, reply},
+        memcache::{
+            self, Limits, Refusal, Request,
+            meta::{KeyRoom, MetaRequest},
+            reply,
+        },
     },
-    store::{Operation, UnixMs},
+    store::{Deadline, Operation, UnixMs},
 };
 
 /// memcache's text protocol.
@@ -49,6 +54,7 @@ impl Dialect for Memcache {
             | Request::Delete { key, .. }
             | Request::Arithmetic { key, .. }
             | Request::Touch { key, .. } => Some(key),
+            Request::Meta(MetaRequest { key, .. }) => key.as_plain(),
             _ => None,
         }
     }
@@ -62,8 +68,12 @@ impl Dialect for Memcache {
         if let (Some(key), None) = (refusal.unlink, &core.pool) {
             let mut room = KeyRoom::new();
             let key = core.key(key.bytes(&mut room));
-            let delete = Operation::DELETE;
-            if session.mutate(core, key, delete, &[], Form::Silent) == Step::Hold {
+            // Not a delete: nobody asked for one, and nobody counts it.
+            let unlink = Operation::Term {
+                deadline: Some(Deadline::PAST),
+                wins: false,
+            };
+            if session.mutate(core, key, unlink, &[], Form::Silent) == Step::Hold {
                 return Step::Hold;
             }
         }
@@ -91,14 +101,16 @@ pub(super) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) {
     let Parsed::Complete { request, .. } = memcache::parse(request, &limits(core)) else {
         return;
     };
-    if let Request::Retrieve {
-        keys,
-        cas,
-        touch: Some(exptime),
-    } = request
-    {
-        keys.into_iter()
-            .for_each(|key| touch_and_show(core, core.key(key), cas, exptime, out));
+    match request {
+        Request::Retrieve {
+            keys,
+            cas,
+            touch: Some(exptime),
+        } => keys
+            .into_iter()
+            .for_each(|key| touch_and_show(core, core.key(key), cas, exptime, out)),
+        Request::Meta(request) => meta::run(core, &request, out),
+        _ => {}
     }
 }
 
@@ -147,9 +159,12 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             session.reply(core, reply::SHUTDOWN_NOT_ENABLED);
             Step::Done
         }
-        Request::Meta(_) => {
-            session.reply(core, reply::ERROR);
-            Step::Done
+        Request::Meta(request) => {
+            if core.pool.is_some() {
+                session.reply(core, reply::ERROR);
+                return Step::Done;
+            }
+            meta::execute(session, core, &request, raw)
         }
         Request::Quit => Step::Close,
         change => {
