@@ -27,7 +27,7 @@ use crate::{
     mesh,
     route::HashRing,
     runtime::{self, Executor},
-    shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag},
+    shard::{CpuTime, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag},
     store::{self, KeyHasher, UnixMs},
 };
 
@@ -272,6 +272,8 @@ fn parts(
     let settings = Arc::new(Settings {
         item_bytes_max: config.item_bytes_max,
         connections_max: config.connections_max,
+        allows_shutdown: config.allows_shutdown,
+        cpu_time,
         memory_bytes: config.memory_bytes,
         started: UnixMs(unix_ms()),
         memcache_port: memcache.map_or(0, |address| address.port()),
@@ -328,6 +330,13 @@ fn pool_settings(pool: &PoolConfig) -> Result<PoolSettings, StartError> {
 fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(unix_ms())
+}
+
+/// What the kernel has counted for this process.
+fn cpu_time() -> CpuTime {
+    let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+    let usage = usage::own();
+    CpuTime { user_us: micros(usage.ru_utime), system_us: micros(usage.ru_stime) }
 }
 
 fn unix_ms() -> u64 {

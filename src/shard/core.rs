@@ -23,6 +23,8 @@ pub(super) struct Core {
     pub(super) store: ShardStore,
     /// A change waits for memory that other shards have not let go of yet.
     pub(super) is_short: bool,
+    /// A client asked the process to end.
+    pub(super) wants_stop: bool,
     pub(super) mesh: MeshPort<Ask, Answer>,
     pub(super) pool: Option<Pool>,
     pub(super) buffers: BufferPool,

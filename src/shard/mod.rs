@@ -21,12 +21,14 @@ mod run;
 mod session;
 mod settings;
 mod stats;
+mod stop;
 mod turn;
 
 pub use self::{
     message::{Answer, Ask},
     pool::PoolSettings,
-    settings::Settings,
+    settings::{CpuTime, Settings},
     stats::StatsBoard,
-    turn::{Parts, Shard, StopFlag},
+    stop::StopFlag,
+    turn::{Parts, Shard},
 };

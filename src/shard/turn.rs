@@ -5,7 +5,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
@@ -20,6 +20,7 @@ use super::{
     session::FrontEnd,
     settings::{DRAIN_MS_MAX, STOP_TURNS_MAX, Settings, TICK_MS},
     stats::StatsBoard,
+    stop::StopFlag,
 };
 use crate::{
     io::{Completion, Errno, Io, ListenerId, RecvBuffer, Token, Wait},
@@ -27,21 +28,6 @@ use crate::{
     protocol::{memcache, resp},
     store::{ShardStore, UnixMs},
 };
-
-/// Tells all shards to finish.
-#[derive(Debug, Clone, Default)]
-pub struct StopFlag(Arc<AtomicBool>);
-
-impl StopFlag {
-    /// Asks the shards to stop; each must be woken to notice.
-    pub fn raise(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// What a shard is made of.
 #[derive(Debug)]
@@ -76,7 +62,7 @@ pub struct Shard<I> {
     pub(super) touched: Vec<Token>,
     connection_count: Arc<AtomicUsize>,
     client_count: u64,
-    stop: StopFlag,
+    pub(super) stop: StopFlag,
     /// Turns since the stop, until draining begins.
     stop_turns: u32,
     /// When draining must be over, once it has begun.
@@ -109,6 +95,7 @@ impl<I: Io> Shard<I> {
             now,
             store,
             is_short: false,
+            wants_stop: false,
             mesh,
             pool,
             buffers: BufferPool::new(),
@@ -166,6 +153,7 @@ impl<I: Io> Shard<I> {
         self.drain_mailboxes();
         self.core.send_flush_asks();
         self.retry_held();
+        self.pass_on_shutdown();
         if self.drain_until.is_none() && self.stop.is_raised() {
             self.drain_once_read(is_quiet);
         }

@@ -24,7 +24,7 @@ use crate::{
     protocol::{
         Parsed,
         memcache::{
-            self, Limits, Refusal, Request,
+            self, Limits, Refusal, Request, ShutdownMode,
             meta::{KeyRoom, MetaRequest},
             reply,
         },
@@ -147,18 +147,15 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             }
             Step::Done
         }
-        Request::Stats { argument, .. } => {
-            stats::stats(session, core, argument);
+        Request::Stats { argument, option } => {
+            stats::stats(session, core, argument, option);
             Step::Done
         }
         Request::MetaNoOp => {
             session.reply(core, reply::META_NO_OP);
             Step::Done
         }
-        Request::Shutdown { .. } => {
-            session.reply(core, reply::SHUTDOWN_NOT_ENABLED);
-            Step::Done
-        }
+        Request::Shutdown { mode } => shut_down(session, core, mode),
         Request::Meta(request) => {
             if core.pool.is_some() {
                 session.reply(core, reply::ERROR);
@@ -175,4 +172,19 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             }
         }
     }
+}
+
+/// Ends the process, where that is allowed; both ways are graceful. Nothing is answered: the
+/// connection closes.
+fn shut_down(session: &mut Session, core: &mut Core, mode: ShutdownMode) -> Step {
+    let line = match mode {
+        _ if !core.settings.allows_shutdown => reply::SHUTDOWN_NOT_ENABLED,
+        ShutdownMode::Invalid => reply::SHUTDOWN_MODE,
+        ShutdownMode::Now | ShutdownMode::Graceful => {
+            core.wants_stop = true;
+            return Step::Close;
+        }
+    };
+    session.reply(core, line);
+    Step::Done
 }

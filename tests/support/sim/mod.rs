@@ -319,6 +319,8 @@ fn parts(
     let settings = Arc::new(Settings {
         item_bytes_max: setup.item_bytes_max,
         connections_max: 10_000,
+        allows_shutdown: false,
+        cpu_time: || CpuTime::default(),
         memory_bytes: setup.shard_count * params.partition_bytes,
         started: world.now(),
         memcache_port: 11_211,
