@@ -57,6 +57,11 @@ pub enum Command {
     Select,
     Reset,
     Quit,
+    Multi,
+    Exec,
+    Discard,
+    Watch,
+    Unwatch,
 }
 
 /// One row.
@@ -153,6 +158,8 @@ pub static COMMANDS: &[CommandSpec] = &[
     row(Command::Expire, "expire", -3, WRITE_FAST, ONE_KEY),
     row(Command::Ttl, "ttl", 2, READ_FAST, ONE_KEY),
     row(Command::Ping, "ping", -1, FAST, NO_KEYS),
+    row(Command::Multi, "multi", 1, TRANSACTION, NO_KEYS),
+    row(Command::Exec, "exec", 1, EXEC, NO_KEYS),
     row(Command::Echo, "echo", 2, LOADING_FAST, NO_KEYS),
     row(Command::Hello, "hello", -1, CONNECTION, NO_KEYS),
     row(Command::SetNx, "setnx", 3, WRITE_GROW_FAST, ONE_KEY),
@@ -182,6 +189,9 @@ pub static COMMANDS: &[CommandSpec] = &[
     row(Command::Config, "config", -2, NONE, NO_KEYS),
     row(Command::Client, "client", -2, NONE, NO_KEYS),
     row(Command::Select, "select", 2, LOADING_FAST, NO_KEYS),
+    row(Command::Discard, "discard", 1, TRANSACTION, NO_KEYS),
+    row(Command::Watch, "watch", -2, TRANSACTION, ALL_KEYS),
+    row(Command::Unwatch, "unwatch", 1, TRANSACTION, NO_KEYS),
     row(Command::Reset, "reset", 1, CONNECTION, NO_KEYS),
     row(Command::Quit, "quit", -1, CONNECTION, NO_KEYS),
 ];
@@ -210,6 +220,8 @@ const LOADING: &[&str] = &["loading", "stale"];
 const LOADING_FAST: &[&str] = &["loading", "stale", "fast"];
 const CLIENT: &[&str] = &["noscript", "loading", "stale"];
 const ADMIN: &[&str] = &["admin", "noscript", "loading", "stale"];
+const TRANSACTION: &[&str] = &["noscript", "loading", "stale", "fast", "allow_busy"];
+const EXEC: &[&str] = &["noscript", "loading", "stale", "skip_slowlog"];
 const CONNECTION: &[&str] = &[
     "noscript",
     "loading",
