@@ -7,12 +7,13 @@ use super::{
     buffers::BufferPool,
     flush::FlushAsk,
     message::{Answer, AnswerBody, Ask, AskBody, Origin, Parcel},
-    pool::{Pool, errand::Route},
+    pool::{Pool, errand::Route, over_resp::Script},
     settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
     world::World,
 };
 use crate::{
+    config::Protocol,
     mesh::MeshPort,
     store::{Applied, Key, KeyHash, Operation, ShardStore, UnixMs},
 };
@@ -191,6 +192,21 @@ impl Core {
     /// Whether values read from backends are kept.
     pub(super) fn has_l1(&self) -> bool {
         self.pool.as_ref().is_some_and(Pool::has_l1)
+    }
+
+    /// What the servers of the pool speak; none without a pool.
+    pub(super) fn backend_protocol(&self) -> Option<Protocol> {
+        self.pool.as_ref().map(|pool| pool.protocol)
+    }
+
+    /// Whether clients may speak another protocol than the pool's servers.
+    pub(super) fn is_crossed(&self) -> bool {
+        self.pool.as_ref().is_some_and(Pool::is_crossed)
+    }
+
+    /// What Redis servers run for what they have no command for.
+    pub(super) fn script(&self) -> Option<&Script> {
+        self.pool.as_ref().map(Pool::script)
     }
 
     /// The shard that handles a key's backend traffic: its owner where the L1 is on, so that

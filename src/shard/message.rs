@@ -2,6 +2,7 @@
 
 use super::{replies::Seq, run::Voice};
 use crate::{
+    backend::Expects,
     io::Token,
     store::{Applied, KeyHash, Operation, UnixMs},
 };
@@ -64,15 +65,10 @@ pub(super) enum Errand {
     /// Read a whole value: may be shared by who asks at the same time, and kept. The request is
     /// the key.
     Fetch,
-    /// Read a whole value that is not to be kept.
-    Read,
-    /// Read something that is answered by one line.
-    ReadLine,
+    /// Read something that is not to be kept.
+    Read(Expects),
     /// Change the key on the backend; the answer is the backend's.
-    Write {
-        /// The answer is a value, not a line.
-        retrieves: bool,
-    },
+    Write(Expects),
     /// Drop the key here at once and on the backend soon.
     Invalidate {
         /// The client asked for just that, rather than to store something.

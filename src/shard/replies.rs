@@ -34,7 +34,8 @@ struct Slot {
     total: i64,
     /// Length of `held` when the slot was taken.
     held_start: usize,
-    /// The encoded reply; for forms that add up, an error that spoils the sum.
+    /// The encoded reply; for forms that add up, an error that spoils the sum. Before the reply is
+    /// there: the key that it is about, if it cannot be encoded without.
     encoded: Option<Vec<u8>>,
 }
 
@@ -119,6 +120,20 @@ impl Replies {
     /// The form of a slot.
     pub(super) fn form(&self, seq: Seq) -> Option<Form> {
         self.slots.get(self.position(seq)).map(|slot| slot.form)
+    }
+
+    /// Keeps a key that the reply of a slot is about.
+    pub(super) fn keep_key(&mut self, seq: Seq, key: Vec<u8>) {
+        let position = self.position(seq);
+        if let Some(slot) = self.slots.get_mut(position) {
+            slot.encoded = Some(key);
+        }
+    }
+
+    /// Takes the key back, to encode the reply.
+    pub(super) fn take_key(&mut self, seq: Seq) -> Option<Vec<u8>> {
+        let position = self.position(seq);
+        self.slots.get_mut(position)?.encoded.take()
     }
 
     /// Gives a slot one of its results. What becomes ready moves to `out`.

@@ -7,6 +7,7 @@ use super::{
     form::Form,
     memcache::Memcache,
     message::{AnswerBody, Errand, Origin},
+    pool::over_resp,
     replies::{Covers, Part, Replies, Seq},
     resp::{self, Resp},
     run::Voice,
@@ -14,6 +15,7 @@ use super::{
     world::Pass,
 };
 use crate::{
+    config::Protocol,
     io::Token,
     protocol::{self, resp::Version},
     store::{Applied, Key, Operation},
@@ -319,15 +321,38 @@ impl Session {
         if !core.has_room_for(key) {
             return Step::Hold;
         }
-        let is_change = matches!(errand, Errand::Write { .. } | Errand::Invalidate { .. });
+        let seq = self.defer_errand(core, key, errand, form);
+        self.run_errand_for(core, seq, key, errand, request);
+        Step::Done
+    }
+
+    /// As [`Self::run_errand`], for a reply that names the key where the backend's does not.
+    pub(super) fn run_errand_named(
+        &mut self,
+        core: &mut Core,
+        key: Key<'_>,
+        errand: Errand,
+        request: &[u8],
+        form: Form,
+    ) -> Step {
+        if !core.has_room_for(key) {
+            return Step::Hold;
+        }
+        let seq = self.defer_errand(core, key, errand, form);
+        let name = core.buffers.copy(&[key.bytes]);
+        self.replies.keep_key(seq, name);
+        self.run_errand_for(core, seq, key, errand, request);
+        Step::Done
+    }
+
+    fn defer_errand(&mut self, core: &Core, key: Key<'_>, errand: Errand, form: Form) -> Seq {
+        let is_change = matches!(errand, Errand::Write(_) | Errand::Invalidate { .. });
         let covers = if is_change && core.has_l1() {
             Covers::Key(key.hash)
         } else {
             Covers::Nothing
         };
-        let seq = self.replies.defer(form, covers, 1);
-        self.run_errand_for(core, seq, key, errand, request);
-        Step::Done
+        self.replies.defer(form, covers, 1)
     }
 
     /// Has an errand run that there is room for; its reply goes to a slot taken before.
@@ -381,18 +406,55 @@ impl Session {
         core.buffers.put(encoded);
     }
 
+    /// A backend cannot be asked.
+    pub(super) fn fail(&mut self, core: &mut Core, seq: Seq) {
+        let line = core.failure_line();
+        self.deliver(core, seq, true, &line);
+        core.buffers.put(line);
+    }
+
     /// Takes a backend's reply.
     pub(super) fn deliver(&mut self, core: &mut Core, seq: Seq, failed: bool, bytes: &[u8]) {
         let Some(form) = self.replies.form(seq) else {
             return;
         };
         let part = match form {
+            _ if failed && self.is_foreign(core) => {
+                let mut line = core.buffers.take();
+                over_resp::error(bytes, &mut line);
+                self.replies
+                    .resolve(seq, Part::Failure(&line), &mut core.buffers);
+                return core.buffers.put(line);
+            }
             _ if failed => Part::Failure(bytes),
             Form::RespSum => Part::Add(integer(bytes)),
             form if form.adds_up() => Part::Add(0),
+            Form::OverResp(wanted) => {
+                return self.translate(core, seq, |key, out| wanted.encode(key, bytes, out));
+            }
             _ => Part::Bytes(bytes),
         };
         self.replies.resolve(seq, part, &mut core.buffers);
+    }
+
+    /// Whether the pool's servers speak another protocol than the client.
+    fn is_foreign(&self, core: &Core) -> bool {
+        let own = match self.front_end {
+            FrontEnd::Memcache => Protocol::Memcache,
+            FrontEnd::Resp(_) => Protocol::Resp,
+        };
+        core.backend_protocol().is_some_and(|other| other != own)
+    }
+
+    /// Resolves a slot with what `encode` makes of the key that was kept for it.
+    fn translate(&mut self, core: &mut Core, seq: Seq, encode: impl FnOnce(&[u8], &mut Vec<u8>)) {
+        let key = self.replies.take_key(seq);
+        let mut encoded = core.buffers.take();
+        encode(key.as_deref().unwrap_or_default(), &mut encoded);
+        self.replies
+            .resolve(seq, Part::Bytes(&encoded), &mut core.buffers);
+        core.buffers.put(encoded);
+        key.into_iter().for_each(|key| core.buffers.put(key));
     }
 }
 
