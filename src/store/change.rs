@@ -204,6 +204,8 @@ impl PartitionWriter {
             self.unlink(&slot, &entry);
         } else {
             self.note_deadline(now, deadline);
+            self.deadline_count -= entry.deadline().count();
+            self.deadline_count += deadline.count();
             entry.set_deadline(deadline);
         }
         Outcome::Touched
@@ -246,6 +248,7 @@ impl PartitionWriter {
         match there {
             Some((slot, old)) => {
                 IndexWriter::replace(&slot, offset);
+                self.deadline_count -= old.deadline().count();
                 self.release(slot.offset, &old);
             }
             None => {
@@ -257,6 +260,7 @@ impl PartitionWriter {
                 self.entry_count += 1;
             }
         }
+        self.deadline_count += content.deadline.count();
         self.next_version += self.version_step;
         stored
     }

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     entry_count: AtomicU64,
+    deadline_count: AtomicU64,
     live_bytes: AtomicU64,
     evicted_count: AtomicU64,
     expired_count: AtomicU64,
@@ -16,6 +17,8 @@ pub(super) struct Figures {
 pub struct PartitionStats {
     /// Entries, those that have expired unnoticed included.
     pub entry_count: u64,
+    /// Of these, the ones with a deadline.
+    pub deadline_count: u64,
     /// Bytes that these entries take, headers included.
     pub live_bytes: u64,
     /// Entries that left because memory was needed.
@@ -25,8 +28,9 @@ pub struct PartitionStats {
 }
 
 impl Figures {
-    pub(super) fn set_content(&self, entry_count: u64, live_bytes: u64) {
+    pub(super) fn set_content(&self, entry_count: u64, deadline_count: u64, live_bytes: u64) {
         self.entry_count.store(entry_count, Ordering::Relaxed);
+        self.deadline_count.store(deadline_count, Ordering::Relaxed);
         self.live_bytes.store(live_bytes, Ordering::Relaxed);
     }
 
@@ -41,6 +45,7 @@ impl Figures {
     pub(super) fn stats(&self) -> PartitionStats {
         PartitionStats {
             entry_count: self.entry_count.load(Ordering::Relaxed),
+            deadline_count: self.deadline_count.load(Ordering::Relaxed),
             live_bytes: self.live_bytes.load(Ordering::Relaxed),
             evicted_count: self.evicted_count.load(Ordering::Relaxed),
             expired_count: self.expired_count.load(Ordering::Relaxed),

@@ -294,6 +294,7 @@ impl ShardStore {
             .map(|partition| partition.stats())
             .fold(PartitionStats::default(), |sum, one| PartitionStats {
                 entry_count: sum.entry_count + one.entry_count,
+                deadline_count: sum.deadline_count + one.deadline_count,
                 live_bytes: sum.live_bytes + one.live_bytes,
                 evicted_count: sum.evicted_count + one.evicted_count,
                 expired_count: sum.expired_count + one.expired_count,
