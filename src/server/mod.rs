@@ -1,5 +1,6 @@
 //! The server: checks the machine, binds, spawns the shards, and ends them on a signal.
 
+mod cpu_time;
 mod error;
 mod listen;
 mod preflight;
@@ -27,7 +28,7 @@ use crate::{
     mesh,
     route::HashRing,
     runtime::{self, Executor},
-    shard::{CpuTime, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag},
+    shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag},
     store::{self, KeyHasher, UnixMs},
 };
 
@@ -267,13 +268,16 @@ fn parts(
     let stores = store::build(&config.store_params(), hasher).map_err(StartError::MemoryRefused)?;
     let pool = match &config.mode {
         Mode::Embedded => None,
-        Mode::Pool(pool) => Some(pool_settings(pool)?),
+        Mode::Pool(pool) => {
+            let is_crossed = config.listener(pool.protocol.other()).is_some();
+            Some(pool_settings(pool, is_crossed)?)
+        }
     };
     let settings = Arc::new(Settings {
         item_bytes_max: config.item_bytes_max,
         connections_max: config.connections_max,
         allows_shutdown: config.allows_shutdown,
-        cpu_time,
+        cpu_time: cpu_time::cpu_time,
         memory_bytes: config.memory_bytes,
         started: UnixMs(unix_ms()),
         memcache_port: memcache.map_or(0, |address| address.port()),
@@ -296,7 +300,7 @@ fn parts(
         .collect())
 }
 
-fn pool_settings(pool: &PoolConfig) -> Result<PoolSettings, StartError> {
+fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, StartError> {
     let addresses = pool
         .servers
         .iter()
@@ -319,6 +323,7 @@ fn pool_settings(pool: &PoolConfig) -> Result<PoolSettings, StartError> {
     })?;
     Ok(PoolSettings {
         protocol: pool.protocol,
+        is_crossed,
         hash_ring,
         addresses,
         write: pool.write,
@@ -330,13 +335,6 @@ fn pool_settings(pool: &PoolConfig) -> Result<PoolSettings, StartError> {
 fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(unix_ms())
-}
-
-/// What the kernel has counted for this process.
-fn cpu_time() -> CpuTime {
-    let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
-    let usage = usage::own();
-    CpuTime { user_us: micros(usage.ru_utime), system_us: micros(usage.ru_stime) }
 }
 
 fn unix_ms() -> u64 {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use crate::{
-    store::{Absence, Condition, Operation, Outcome},
+    store::{Absence, Condition, Operation, Outcome, PartitionStats},
     sync::CachePadded,
 };
 
@@ -28,6 +28,10 @@ impl Counter {
         self.add(count.wrapping_neg());
     }
 
+    fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -41,15 +45,24 @@ macro_rules! counters {
             $($(#[$doc])* pub(super) $name: Counter,)*
         }
 
-        /// The sum of all shards' counters.
+        impl Counters {
+            fn copy_from(&self, other: &Self) {
+                $(self.$name.set(other.$name.value());)*
+            }
+        }
+
+        /// What was counted, by one shard or by all.
         #[derive(Debug, Default, Clone, Copy)]
         pub(super) struct Totals {
             $($(#[$doc])* pub(super) $name: u64,)*
         }
 
         impl Totals {
-            fn add(&mut self, counters: &Counters) {
-                $(self.$name = self.$name.wrapping_add(counters.$name.value());)*
+            fn add(&mut self, counters: &Counters, at_reset: &Counters) {
+                $(
+                    let count = counters.$name.value().wrapping_sub(at_reset.$name.value());
+                    self.$name = self.$name.wrapping_add(count);
+                )*
             }
         }
     };
@@ -192,30 +205,86 @@ impl Counters {
 }
 
 /// All shards' counters.
+///
+/// They only go up; a reset remembers where they were. Two that reset at the same time agree.
 #[derive(Debug, Clone)]
-pub struct StatsBoard(Arc<[CachePadded<Counters>]>);
+pub struct StatsBoard {
+    counters: Arc<[CachePadded<Counters>]>,
+    at_reset: Arc<[CachePadded<Counters>]>,
+    store_at_reset: Arc<StoreCounts>,
+}
+
+/// What a partition counts and a reset forgets.
+#[derive(Debug, Default)]
+struct StoreCounts {
+    evicted: Counter,
+    evicted_unfetched: Counter,
+    expired: Counter,
+    expired_unfetched: Counter,
+}
 
 impl StatsBoard {
     /// A board for so many shards.
     pub fn new(shard_count: usize) -> Self {
-        Self((0..shard_count).map(|_| CachePadded::default()).collect())
+        let row = || (0..shard_count).map(|_| CachePadded::default()).collect();
+        Self {
+            counters: row(),
+            at_reset: row(),
+            store_at_reset: Arc::default(),
+        }
     }
 
     pub(super) fn of(&self, shard: usize) -> &Counters {
-        &self.0[shard].0
+        &self.counters[shard].0
     }
 
+    /// What all shards have counted since the last reset.
     pub(super) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        self.0.iter().for_each(|counters| totals.add(&counters.0));
+        for (counters, at_reset) in self.counters.iter().zip(self.at_reset.iter()) {
+            totals.add(&counters.0, &at_reset.0);
+        }
         totals
+    }
+
+    /// The same for one shard.
+    pub(super) fn totals_of(&self, shard: usize) -> Totals {
+        let mut totals = Totals::default();
+        totals.add(&self.counters[shard].0, &self.at_reset[shard].0);
+        totals
+    }
+
+    /// The store's figures with what it counted since the last reset.
+    pub(super) fn since_reset(&self, store: PartitionStats) -> PartitionStats {
+        let base = &self.store_at_reset;
+        let since = |count: u64, base: &Counter| count.saturating_sub(base.value());
+        PartitionStats {
+            evicted_count: since(store.evicted_count, &base.evicted),
+            evicted_unfetched_count: since(store.evicted_unfetched_count, &base.evicted_unfetched),
+            expired_count: since(store.expired_count, &base.expired),
+            expired_unfetched_count: since(store.expired_unfetched_count, &base.expired_unfetched),
+            ..store
+        }
+    }
+
+    /// Counts from here on, but for what tells how things are.
+    pub(super) fn reset(&self, store: PartitionStats) {
+        for (counters, at_reset) in self.counters.iter().zip(self.at_reset.iter()) {
+            at_reset.0.copy_from(&counters.0);
+            at_reset.0.connections.set(0);
+        }
+        let base = &self.store_at_reset;
+        base.evicted.set(store.evicted_count);
+        base.evicted_unfetched.set(store.evicted_unfetched_count);
+        base.expired.set(store.expired_count);
+        base.expired_unfetched.set(store.expired_unfetched_count);
     }
 }
 
 /// Everything counted, in memcached's names where it has one. A name with a dot is `INFO`'s only.
 pub(super) fn figures(core: &Core) -> [(&'static str, u64); 29] {
     let totals = core.board.totals();
-    let store = core.store.stats();
+    let store = core.board.since_reset(core.store.stats());
     let uptime = core.now.seconds() - core.settings.started.seconds();
     [
         ("pid", u64::from(std::process::id())),
@@ -263,5 +332,28 @@ mod tests {
         board.of(1).connections.sub(1);
         assert_eq!(board.totals().gets, 7);
         assert_eq!(board.totals().connections, 0);
+        assert_eq!(board.totals_of(1).gets, 4);
+    }
+
+    #[test]
+    fn a_reset_forgets_what_was_and_keeps_what_is() {
+        let board = StatsBoard::new(2);
+        let store = PartitionStats {
+            entry_count: 5,
+            evicted_count: 7,
+            ..PartitionStats::default()
+        };
+        board.of(0).gets.add(3);
+        board.of(1).connections.add(1);
+        board.reset(store);
+        board.of(0).gets.add(1);
+        let totals = board.totals();
+        assert_eq!((totals.gets, totals.connections), (1, 1));
+        let evicted_count = store.evicted_count + 2;
+        let since = board.since_reset(PartitionStats {
+            evicted_count,
+            ..store
+        });
+        assert_eq!((since.entry_count, since.evicted_count), (5, 2));
     }
 }

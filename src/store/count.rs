@@ -63,28 +63,36 @@ pub(super) fn signed(text: Option<&[u8]>, delta: i64) -> Result<(i64, Decimal), 
     Ok((result, Decimal::new(itoa::Buffer::new().format(result), 0)))
 }
 
-/// As C's `strtoull` under memcached's `safe_strtoull`: blanks and a sign may lead, a blank or a NUL
-/// ends it. (It also takes numbers below -2^63, which wrap round to small positive ones.)
+/// As C's `strtoull` under memcached's `safe_strtoull`: blanks and a sign may lead, a blank or a
+/// NUL ends it. A minus turns the number round, and memcached refuses what then looks negative.
 fn parse_unsigned(text: &[u8]) -> Option<u64> {
     if text.len() > VALUE_BYTES_MAX {
         return None;
     }
     let blanks = text.iter().take_while(|byte| is_blank(**byte)).count();
-    let (negative, text) = match &text[blanks..] {
-        [b'-', text @ ..] => (true, text),
-        [b'+', text @ ..] | text => (false, text),
+    let (negative, digits) = match &text[blanks..] {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] | rest => (false, rest),
     };
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let ends_well = text
-        .get(digits)
+    let count = digits
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let ends_well = digits
+        .get(count)
         .is_none_or(|byte| is_blank(*byte) || *byte == 0);
-    if digits == 0 || !ends_well {
+    if count == 0 || !ends_well {
         return None;
     }
-    let number = text[..digits].iter().try_fold(0_u64, |number, digit| {
+    let number = digits[..count].iter().try_fold(0_u64, |number, digit| {
         number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
     })?;
-    (!negative || number == 0).then_some(number)
+    let number = if negative {
+        number.wrapping_neg()
+    } else {
+        number
+    };
+    (!negative || number <= i64::MAX.unsigned_abs()).then_some(number)
 }
 
 /// C's `isspace` in the "C" locale.
@@ -134,11 +142,18 @@ mod tests {
         assert_eq!(run(&long, 1, false), Ok((2, padded)));
         let wrapped = Ok((0, b"0                   ".to_vec()));
         assert_eq!(run(b"18446744073709551615", 1, false), wrapped);
+        let zeros_before = [&[b'0'; 25][..], b"1"].concat();
+        let blanks_behind = [&b"2"[..], &[b' '; 25]].concat();
+        assert_eq!(run(&zeros_before, 1, false), Ok((2, blanks_behind)));
+        assert_eq!(run(b"5\0x", 1, false), Ok((6, b"6  ".to_vec())));
+        assert_eq!(run(b"-0", 1, false), Ok((1, b"1 ".to_vec())));
+        assert_eq!(run(b"\x0b+7\x0b", 1, false), Ok((8, b"8   ".to_vec())));
         for bad in [
             &b""[..],
             b"x",
             b"5x",
             b"-5",
+            b"-\0",
             b"18446744073709551616",
             b"111111111111111111111",
             &[b' '; 1025],

@@ -18,7 +18,7 @@ use ringfort::io::ListenerId;
 use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
 use ringfort::mesh;
 use ringfort::route::{HashRing, HashRingMode, ServerIndex, ServerSpec};
-use ringfort::shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag};
+use ringfort::shard::{CpuTime, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag};
 use ringfort::store::{self, KeyHasher, StoreParams};
 
 use self::memcached::Memcached;
@@ -293,6 +293,7 @@ fn pool_settings(pool: PoolSetup) -> PoolSettings {
         .collect();
     PoolSettings {
         protocol: pool.protocol,
+        is_crossed: false,
         hash_ring: HashRing::build(HashRingMode::Libmemcached, &servers).expect("a ring"),
         addresses,
         write: pool.write,
@@ -320,7 +321,7 @@ fn parts(
         item_bytes_max: setup.item_bytes_max,
         connections_max: 10_000,
         allows_shutdown: false,
-        cpu_time: || CpuTime::default(),
+        cpu_time: CpuTime::default,
         memory_bytes: setup.shard_count * params.partition_bytes,
         started: world.now(),
         memcache_port: 11_211,
