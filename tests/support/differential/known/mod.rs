@@ -1,5 +1,6 @@
 //! What the list of differences is made of, and how it is looked up.
 
+pub(crate) mod meta;
 pub(crate) mod resp;
 pub(crate) mod text;
 
@@ -133,16 +134,6 @@ pub(crate) fn first_difference<'o>(
     let mut pairs = real.replies.iter().zip(&ringfort.replies);
     let (real, ringfort) = pairs.find(|(real, ringfort)| real != ringfort)?;
     Some((real, ringfort))
-}
-
-/// The real replies, but for the first that differs.
-pub(crate) fn replaced(real: &Outcome, ringfort: &Outcome) -> Outcome {
-    let mut replaced = real.clone();
-    let mut pairs = replaced.replies.iter_mut().zip(&ringfort.replies);
-    if let Some((real, ringfort)) = pairs.find(|(real, ringfort)| real != ringfort) {
-        real.clone_from(ringfort);
-    }
-    replaced
 }
 
 pub(crate) fn cas_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
