@@ -15,7 +15,7 @@ use transcript::{Conversation, Cut, Player, Protocol, Script, Side, namespace};
 
 #[test]
 fn real_memcached_says_what_is_told() {
-    let memcached = Backend::memcached();
+    let memcached = Backend::still_memcached();
     let mut stage = Stage::new(Protocol::Memcache, Side::Real, memcached.address());
     stage.play_all(Stage::play_pipelined);
     stage.play_all(Stage::play_turn_by_turn);
