@@ -55,6 +55,22 @@ fn resp_on_two_shards() {
     against_redis(2);
 }
 
+/// What a real server answers now one way and now another cannot be asked: two of them have to agree, also about
+/// families that ringfort does not serve yet.
+#[test]
+fn memcached_agrees_with_itself() {
+    for protocol in [Protocol::Text, Protocol::Binary] {
+        let (one, other) = (Backend::still_memcached(), Backend::still_memcached());
+        Run::of(protocol, REAL_TWICE, one.address(), other.address()).finish();
+    }
+}
+
+#[test]
+fn redis_agrees_with_itself() {
+    let (one, other) = (Backend::redis(), Backend::redis());
+    Run::of(Protocol::Resp, REAL_TWICE, one.address(), other.address()).finish();
+}
+
 /// The harness notices what is there to be noticed, and tells it in a way that can be kept.
 #[test]
 fn a_difference_is_found_and_told_briefly() {
@@ -105,6 +121,9 @@ const PATIENCE_WHEN_MINIMIZING: Duration = Duration::from_secs(2);
 /// Disagreements that are reported before a run ends.
 const FAILURE_COUNT_MAX: usize = 5;
 
+/// In place of a number of shards: there is no ringfort, and all families are asked.
+const REAL_TWICE: usize = 0;
+
 /// A protocol, and the two servers to compare.
 struct Run {
     protocol: Protocol,
@@ -125,13 +144,20 @@ impl Run {
 
     /// Plays sequences until enough was asked; panics with those that were answered differently.
     fn finish(&self) {
-        let generator = Generator::new(self.protocol, setting("FAMILIES").as_deref());
+        let families =
+            setting("FAMILIES").or_else(|| (self.shards == REAL_TWICE).then(|| "all".to_owned()));
+        let generator = Generator::new(self.protocol, families.as_deref());
         if !generator.has_families()
             || setting("PROTOCOL").is_some_and(|name| name != self.protocol.name())
         {
             return;
         }
-        let mut contest = self.contest(PATIENCE);
+        let patience = if self.shards == REAL_TWICE {
+            PATIENCE_WHEN_MINIMIZING
+        } else {
+            PATIENCE
+        };
+        let mut contest = self.contest(patience);
         let (mut command_count, mut failures, mut explained) = (0, Vec::new(), BTreeMap::new());
         for seed in self.seeds() {
             let sequence = generator.sequence(seed);
@@ -144,7 +170,7 @@ impl Run {
                 }
                 Err(disagreement) => {
                     failures.push(self.report(seed, sequence, disagreement));
-                    contest = self.contest(PATIENCE);
+                    contest = self.contest(patience);
                 }
             }
             if command_count >= self.command_count() || failures.len() >= FAILURE_COUNT_MAX {

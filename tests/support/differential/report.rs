@@ -108,7 +108,9 @@ fn show_word(word: &[u8]) -> String {
 }
 
 fn show_outcome(mark: &str, protocol: Protocol, outcome: &Outcome, text: &mut String) {
-    for reply in &outcome.replies {
+    // Statistics come by the hundred.
+    const SHOWN_REPLY_COUNT_MAX: usize = 20;
+    for reply in outcome.replies.iter().take(SHOWN_REPLY_COUNT_MAX) {
         let mut rest = &reply[..];
         while let Some(end) =
             super::replies::line_end(rest).filter(|_| protocol != Protocol::Binary)
