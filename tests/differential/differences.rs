@@ -9,7 +9,7 @@
 //! How each is told stands in `tests/support/differential/known`.
 
 use crate::harness::Protocol;
-use crate::harness::known::{self, Difference, Kind, binary, resp, text};
+use crate::harness::known::{self, Difference, Kind, binary, meta, resp, text};
 
 pub(crate) const LIST: &[Difference] = &[
     Difference {
@@ -110,6 +110,13 @@ pub(crate) const LIST: &[Difference] = &[
         kind: Kind::Alone(text::retrieves_a_long_key),
     },
     Difference {
+        name: "meta-values",
+        protocol: Protocol::Text,
+        reason: "cas uniques are the server's to choose, seconds begin at different moments (3 s are allowed for), and \
+                 what `me` tells of slabs has no meaning in ringfort",
+        kind: Kind::Normalised(meta::tokens),
+    },
+    Difference {
         name: "cas-unique",
         protocol: Protocol::Text,
         reason: "a cas unique is the server's to choose; which entries share one is compared",
@@ -205,6 +212,12 @@ pub(crate) const LIST: &[Difference] = &[
         kind: Kind::Normalised(resp::time_tokens),
     },
     Difference {
+        name: "idle-time",
+        protocol: Protocol::Resp,
+        reason: "seconds begin at different moments: 3 s are allowed for",
+        kind: Kind::Normalised(resp::idle_tokens),
+    },
+    Difference {
         name: "client-id",
         protocol: Protocol::Resp,
         reason: "the id of a connection is the server's to choose",
@@ -215,6 +228,62 @@ pub(crate) const LIST: &[Difference] = &[
         protocol: Protocol::Resp,
         reason: "the version is ringfort's to choose, the id of a connection every server's",
         kind: Kind::Normalised(resp::hello_tokens),
+    },
+    Difference {
+        name: "all-commands",
+        protocol: Protocol::Resp,
+        reason: "Redis tells of its commands in the order in which it hashes them, and of those that ringfort does not \
+                 have",
+        kind: Kind::Avoided(resp::asks_for_all_commands),
+    },
+    Difference {
+        name: "made-up-cursor",
+        protocol: Protocol::Resp,
+        reason: "what a cursor means that SCAN has not given is the server's to choose",
+        kind: Kind::Avoided(resp::makes_up_a_cursor),
+    },
+    Difference {
+        name: "listed-keys",
+        protocol: Protocol::Resp,
+        reason: "in which order keys are listed is the server's to choose, as it hashes them with a seed of its own",
+        kind: Kind::Normalised(resp::listed_keys_tokens),
+    },
+    Difference {
+        name: "random-key",
+        protocol: Protocol::Resp,
+        reason: "which one it is is left to chance",
+        kind: Kind::Normalised(resp::random_key_tokens),
+    },
+    Difference {
+        name: "binary-closing",
+        protocol: Protocol::Binary,
+        reason: "memcached closes at a packet that is not as it ought to be, without the replies that it has not sent \
+                 yet",
+        kind: Kind::Alone(binary::makes_it_close),
+    },
+    Difference {
+        name: "binary-number-in-use",
+        protocol: Protocol::Binary,
+        reason: "as number-in-use",
+        kind: Kind::Alone(binary::counts),
+    },
+    Difference {
+        name: "binary-large-number",
+        protocol: Protocol::Binary,
+        reason: "as large-number",
+        kind: Kind::Explained {
+            rewrites: binary::takes_a_large_number,
+            parts_ways: true,
+        },
+    },
+    Difference {
+        name: "binary-last-words",
+        protocol: Protocol::Binary,
+        reason: "memcached closes without waiting for what it has said to be taken",
+        kind: Kind::Explained {
+            rewrites: binary::closes_early,
+            parts_ways: false,
+        },
     },
     Difference {
         name: "binary-unknown-body",

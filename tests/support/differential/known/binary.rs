@@ -1,8 +1,8 @@
 //! What differs from memcached's binary protocol, told by the bytes of a packet.
 
-use super::{Reply, bytes};
-use crate::harness::compare::Token;
-use crate::harness::{Command, Piece};
+use super::{Reply, bytes, first_difference};
+use crate::harness::compare::{End, Outcome, Token};
+use crate::harness::{Batch, Command, Piece};
 
 const VERSION: u8 = 0x0b;
 const STAT: u8 = 0x10;
@@ -27,6 +27,47 @@ pub(crate) fn is_unknown_with_parts(command: &Command) -> bool {
     !is_served && [key_high, key_low, extras] != [&0, &0, &0]
 }
 
+/// Whether it says goodbye, or has other parts than its opcode wants.
+pub(crate) fn makes_it_close(command: &Command) -> bool {
+    const KEY_BYTES_MAX: usize = 250;
+    let header = header(command);
+    let [
+        0x80,
+        opcode,
+        key_high,
+        key_low,
+        extras,
+        0,
+        _,
+        _,
+        body_head @ ..,
+    ] = header
+    else {
+        return true;
+    };
+    let key = usize::from(u16::from_be_bytes([*key_high, *key_low]));
+    let body = match body_head {
+        [a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]) as usize,
+        _ => return true,
+    };
+    let value = body.checked_sub(key + usize::from(*extras));
+    let (extras_wanted, has_key, has_value): (&[u8], _, _) = match opcode {
+        0x00 | 0x09 | 0x0c | 0x0d | 0x04 | 0x14 => (&[0], true, false),
+        0x01..=0x03 | 0x11..=0x13 => (&[8], true, true),
+        0x0e | 0x0f | 0x19 | 0x1a => (&[0], true, true),
+        0x05 | 0x06 | 0x15 | 0x16 => (&[20], true, false),
+        0x1c..=0x1e | 0x23 | 0x24 => (&[4], true, false),
+        0x0a | 0x0b => (&[0], false, false),
+        0x08 | 0x18 => (&[0, 4], false, false),
+        _ => return true,
+    };
+    let is_proper = extras_wanted.contains(extras)
+        && (key > 0) == has_key
+        && key <= KEY_BYTES_MAX
+        && value.is_some_and(|value| has_value || value == 0);
+    !is_proper
+}
+
 pub(crate) fn version_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
     let is_version = reply.bytes.get(1) == Some(&VERSION) && reply.bytes.get(7) == Some(&0);
     is_version.then(|| bytes("version"))
@@ -36,4 +77,31 @@ pub(crate) fn statistics_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
     const NO_KEY: &[u8] = &[0, 0];
     let is_statistic = reply.bytes.get(1) == Some(&STAT) && reply.bytes.get(2..4)? != NO_KEY;
     is_statistic.then(Vec::new)
+}
+
+/// Whether it is an increment or a decrement, quiet or not.
+pub(crate) fn counts(command: &Command) -> bool {
+    matches!(header(command), [_, 0x05 | 0x06 | 0x15 | 0x16, ..])
+}
+
+/// What ringfort said, if it took for a number what memcached did not.
+pub(crate) fn takes_a_large_number(
+    _: &Batch,
+    real: &Outcome,
+    ringfort: &Outcome,
+) -> Option<Outcome> {
+    const NOT_A_NUMBER: &[u8] = &[0, 6];
+    const FINE: &[u8] = &[0, 0];
+    let counts = |reply: &[u8]| matches!(reply, [_, 0x05 | 0x06, ..]);
+    let (real, said) = first_difference(real, ringfort)?;
+    let is_met =
+        counts(real) && counts(said) && real.get(6..8)? == NOT_A_NUMBER && said.get(6..8)? == FINE;
+    is_met.then(|| ringfort.clone())
+}
+
+/// What ringfort said, if both close and one has said more.
+pub(crate) fn closes_early(_: &Batch, real: &Outcome, ringfort: &Outcome) -> Option<Outcome> {
+    let is_closed = real.end == End::Closed && ringfort.end == End::Closed;
+    let is_short = real.replies.is_empty() || ringfort.replies.is_empty();
+    (is_closed && is_short).then(|| ringfort.clone())
 }

@@ -1,6 +1,7 @@
 //! What the list of differences is made of, and how it is looked up.
 
 pub(crate) mod binary;
+pub(crate) mod meta;
 pub(crate) mod resp;
 pub(crate) mod text;
 
