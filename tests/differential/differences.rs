@@ -1,7 +1,8 @@
 //! Everything in which ringfort's answers may differ from those of memcached 1.6.18 and Redis 7.0.15, and why.
 //!
-//! Four kinds, and each hides as little as it can:
+//! Five kinds, and each hides as little as it can:
 //! * *avoided*: never asked, as ringfort is meant to behave otherwise in what follows from it;
+//! * *arranged*: never asked in that order, for the same reason;
 //! * *alone*: asked only when all before is answered, as the real server loses what is not;
 //! * *normalised*: what is another text on each server, and means the same;
 //! * *explained*: a reply that differs, and how.
@@ -241,6 +242,13 @@ pub(crate) const LIST: &[Difference] = &[
         protocol: Protocol::Resp,
         reason: "what a cursor means that SCAN has not given is the server's to choose",
         kind: Kind::Avoided(resp::makes_up_a_cursor),
+    },
+    Difference {
+        name: "watched-absence",
+        protocol: Protocol::Resp,
+        reason: "a watched key that was absent, is written by somebody and deleted again is as it was: ringfort \
+                 executes what Redis refuses",
+        kind: Kind::Arranged,
     },
     Difference {
         name: "listed-keys",

@@ -23,6 +23,8 @@ pub(crate) struct Difference {
 pub(crate) enum Kind {
     /// Such commands are not asked.
     Avoided(fn(&Command) -> bool),
+    /// What comes of several commands, and the generator has an eye on.
+    Arranged,
     /// Such commands are asked once all before them is answered.
     Alone(fn(&Command) -> bool),
     /// Such replies, for which it gives tokens, are compared as those.

@@ -87,6 +87,7 @@ fn exec_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
             .strip_prefix(b":")
             .and_then(|digits| std::str::from_utf8(digits.trim_ascii()).ok()?.parse().ok());
         match number {
+            Some(value) if value > FAR_MS / 1000 => Token::Bytes(b"far".to_vec()),
             Some(value) if value > TOLERANCE_MS => Token::Time {
                 value,
                 tolerance: TOLERANCE_MS,
