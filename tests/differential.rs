@@ -18,7 +18,7 @@ mod support;
 mod transcript;
 
 use harness::driver::{Contest, Delivery, Disagreement};
-use harness::generate::Generator;
+use harness::generate::{Generator, unserved};
 use harness::minimize::{Minimal, minimize};
 use harness::{Protocol, Sequence, report};
 use support::backends::Backend;
@@ -53,6 +53,28 @@ fn resp_on_one_shard() {
 #[test]
 fn resp_on_two_shards() {
     against_redis(2);
+}
+
+/// Who serves a family takes it into the test: as long as it is not in there, it is answered differently.
+#[test]
+fn what_is_not_served_is_not_answered_the_same() {
+    let (memcached, redis) = (Backend::still_memcached(), Backend::redis());
+    let ringfort = Ringfort::embedded();
+    for (protocol, real, ours) in [
+        (Protocol::Text, memcached.address(), ringfort.memcache()),
+        (Protocol::Binary, memcached.address(), ringfort.memcache()),
+        (Protocol::Resp, redis.address(), ringfort.resp()),
+    ] {
+        for family in unserved(protocol) {
+            let generator = Generator::new(protocol, Some(family));
+            let mut contest = Contest::new(protocol, real, ours, PATIENCE_WHEN_MINIMIZING);
+            let mut sequences = (0..20).map(|seed| generator.sequence(seed));
+            assert!(
+                sequences.any(|sequence| contest.play(&sequence, Delivery::Plain).is_err()),
+                "{family} is answered as it should be: set it to be served in tests/support/differential"
+            );
+        }
+    }
 }
 
 /// What a real server answers now one way and now another cannot be asked: two of them have to agree, also about
@@ -194,7 +216,12 @@ impl Run {
     }
 
     fn command_count(&self) -> usize {
-        number_setting("COMMANDS").map_or(COMMAND_COUNT, |count| count as usize)
+        let count = if self.shards == REAL_TWICE {
+            COMMAND_COUNT / 2
+        } else {
+            COMMAND_COUNT
+        };
+        number_setting("COMMANDS").map_or(count, |count| count as usize)
     }
 
     /// The seeds of the sequences: those that follow from the run's, or a single one.

@@ -21,9 +21,9 @@ pub(super) const FAMILIES: &[Family] = &[
     not_yet("more-strings", 24, |dice| one(dice, MORE_STRINGS)),
     not_yet("more-expiry", 8, |dice| one(dice, MORE_EXPIRY)),
     not_yet("more-keys", 10, |dice| one(dice, MORE_KEYS)),
-    not_yet("introspection", 2, |dice| one(dice, INTROSPECTION)),
-    not_yet("multi", 4, multi),
-    not_yet("watch", 4, watch),
+    served("introspection", 2, |dice| one(dice, INTROSPECTION)),
+    served("multi", 4, multi),
+    served("watch", 4, watch),
     not_yet("reply", 2, reply_modes),
 ];
 
