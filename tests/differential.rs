@@ -237,7 +237,11 @@ impl Run {
     }
 
     fn contest(&self, patience: Duration) -> Contest {
-        Contest::new(self.protocol, self.real, self.ringfort, patience)
+        let contest = Contest::new(self.protocol, self.real, self.ringfort, patience);
+        match self.shards {
+            REAL_TWICE => contest.between_equals(),
+            _ => contest,
+        }
     }
 
     /// The shortest sequence that shows it; the whole one if it shows only once.

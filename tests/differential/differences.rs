@@ -244,10 +244,10 @@ pub(crate) const LIST: &[Difference] = &[
         kind: Kind::Avoided(resp::makes_up_a_cursor),
     },
     Difference {
-        name: "watched-absence",
+        name: "watched-and-back",
         protocol: Protocol::Resp,
-        reason: "a watched key that was absent, is written by somebody and deleted again is as it was: ringfort \
-                 executes what Redis refuses",
+        reason: "a watched key that is again as it was, absent or without a time to live, has not changed to ringfort, \
+                 which executes what Redis refuses",
         kind: Kind::Arranged,
     },
     Difference {
@@ -268,6 +268,12 @@ pub(crate) const LIST: &[Difference] = &[
         reason: "memcached closes at a packet that is not as it ought to be, without the replies that it has not sent \
                  yet",
         kind: Kind::Alone(binary::makes_it_close),
+    },
+    Difference {
+        name: "binary-delayed-flush",
+        protocol: Protocol::Binary,
+        reason: "as delayed-flush",
+        kind: Kind::Avoided(binary::flushes_later),
     },
     Difference {
         name: "binary-number-in-use",

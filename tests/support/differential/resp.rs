@@ -306,10 +306,14 @@ fn command(text: &str) -> Command {
 
 /// A few commands, among them some that read a time, and a wrong one now and then.
 fn several(dice: &mut Dice) -> Vec<Command> {
+    several_of(dice, &[STRINGS, COUNTERS, EXPIRY, KEYS])
+}
+
+fn several_of(dice: &mut Dice, parts: &[&[Row]]) -> Vec<Command> {
     let count = dice.below(6);
     let mut commands = Vec::new();
     for _ in 0..count {
-        let rows = *dice.pick(&[STRINGS, COUNTERS, EXPIRY, KEYS]);
+        let rows = *dice.pick(parts);
         let row = dice.pick(rows);
         commands.push(Command::resp(words_of(dice, row)));
     }
@@ -343,13 +347,16 @@ fn multi(dice: &mut Dice) -> Made {
     Made::Bracket(commands)
 }
 
-/// A transaction with an eye on keys that somebody else may change. If they may be absent, nobody else deletes: that
-/// a key was there in between is not noticed by ringfort (see `watched-absence`).
+/// A transaction with an eye on keys that somebody else may change. If they may be absent, nobody else deletes, and
+/// nobody takes away a time to live: that a key is again as it was is no change to ringfort (see `watched-and-back`).
 fn watch(dice: &mut Dice) -> Made {
     let keys: Vec<_> = (0..dice.between(1, 3))
         .map(|_| pools::resp_key(dice))
         .collect();
     let are_there = dice.chance(600);
+    let (persist, expiry) = EXPIRY.split_last().expect("rows");
+    assert_eq!(persist.name, "PERSIST");
+    let harmless: &[&[Row]] = &[STRINGS, COUNTERS, expiry, KEYS];
     let mut parts = Vec::new();
     if are_there {
         let set = |key: &Vec<u8>| [key.clone(), b"1".to_vec()];
@@ -360,11 +367,11 @@ fn watch(dice: &mut Dice) -> Made {
     parts.push((0, vec![Command::resp(words.collect())]));
     match dice.below(6) {
         0 => parts.push((0, vec![command("UNWATCH")])),
-        1 if are_there => parts.push((0, several(dice))),
+        1 if are_there => parts.push((0, several_of(dice, harmless))),
         _ => {}
     }
     if dice.chance(700) && are_there {
-        parts.push((1, several(dice)));
+        parts.push((1, several_of(dice, harmless)));
     } else if dice.chance(700) {
         let row = dice.pick(COUNTERS);
         parts.push((1, vec![Command::resp(words_of(dice, row))]));

@@ -79,6 +79,12 @@ pub(crate) fn statistics_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
     is_statistic.then(Vec::new)
 }
 
+/// Whether it is a flush with a time that is not 0.
+pub(crate) fn flushes_later(command: &Command) -> bool {
+    let header = header(command);
+    matches!(header, [_, 0x08 | 0x18, ..]) && header.iter().skip(24).any(|byte| *byte != 0)
+}
+
 /// Whether it is an increment or a decrement, quiet or not.
 pub(crate) fn counts(command: &Command) -> bool {
     matches!(header(command), [_, 0x05 | 0x06 | 0x15 | 0x16, ..])

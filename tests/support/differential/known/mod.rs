@@ -72,34 +72,40 @@ pub(crate) fn normalised(reply: &Reply<'_>) -> Vec<Token> {
         .unwrap_or_else(|| vec![Token::Bytes(reply.bytes.to_vec())])
 }
 
-/// What the real server would have said without one of the differences.
+/// What the real server would have said without some of the differences.
 pub(crate) struct Explanation {
-    pub(crate) name: &'static str,
+    pub(crate) names: Vec<&'static str>,
     pub(crate) outcome: Outcome,
     pub(crate) parts_ways: bool,
 }
 
-/// All that might explain what the two said.
-pub(crate) fn explanations(
-    protocol: Protocol,
-    batch: &Batch,
-    real: &Outcome,
-    ringfort: &Outcome,
-) -> impl Iterator<Item = Explanation> {
-    of(protocol).filter_map(move |difference| {
-        let Kind::Explained {
-            rewrites,
-            parts_ways,
-        } = difference.kind
-        else {
-            return None;
+/// All that might explain what the two said: each difference alone, and then one after the other.
+pub(crate) fn explanations(protocol: Protocol, batch: &Batch, real: &Outcome, ringfort: &Outcome) -> Vec<Explanation> {
+    let mut all = Explanation {
+        names: Vec::new(),
+        outcome: real.clone(),
+        parts_ways: false,
+    };
+    let mut explanations = Vec::new();
+    for difference in of(protocol) {
+        let Kind::Explained { rewrites, parts_ways } = difference.kind else {
+            continue;
         };
-        Some(Explanation {
-            name: difference.name,
-            outcome: rewrites(batch, real, ringfort)?,
-            parts_ways,
-        })
-    })
+        if let Some(outcome) = rewrites(batch, real, ringfort) {
+            explanations.push(Explanation {
+                names: vec![difference.name],
+                outcome,
+                parts_ways,
+            });
+        }
+        if let Some(outcome) = rewrites(batch, &all.outcome, ringfort) {
+            all.names.push(difference.name);
+            all.outcome = outcome;
+            all.parts_ways |= parts_ways;
+        }
+    }
+    explanations.push(all);
+    explanations
 }
 
 /// The line that a command starts with, whatever its cas unique.
@@ -137,16 +143,6 @@ pub(crate) fn first_difference<'o>(
     let mut pairs = real.replies.iter().zip(&ringfort.replies);
     let (real, ringfort) = pairs.find(|(real, ringfort)| real != ringfort)?;
     Some((real, ringfort))
-}
-
-/// The real replies, but for the first that differs.
-pub(crate) fn replaced(real: &Outcome, ringfort: &Outcome) -> Outcome {
-    let mut replaced = real.clone();
-    let mut pairs = replaced.replies.iter_mut().zip(&ringfort.replies);
-    if let Some((real, ringfort)) = pairs.find(|(real, ringfort)| real != ringfort) {
-        real.clone_from(ringfort);
-    }
-    replaced
 }
 
 pub(crate) fn cas_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
