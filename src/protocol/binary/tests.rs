@@ -278,7 +278,8 @@ fn what_is_rare_is_read() {
 
 #[test]
 fn wrong_lengths_close() {
-    let table: &[(u8, &[u8], &[u8], &[u8])] = &[
+    type Row = (u8, &'static [u8], &'static [u8], &'static [u8]);
+    let table: &[Row] = &[
         (0x00, b"", b"", b""),
         (0x00, b"1234", b"k", b""),
         (0x00, b"", b"k", b"v"),
