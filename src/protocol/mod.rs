@@ -5,6 +5,9 @@
 //! exception, a quoted RESP inline command, says so where it stands).
 
 pub mod binary;
+pub mod glob;
+pub mod lcs;
+pub mod long_double;
 pub mod memcache;
 pub mod number;
 pub mod resp;

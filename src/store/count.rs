@@ -2,18 +2,19 @@
 
 use super::operation::Outcome;
 
-/// Longest text that memcached takes for a number: 2^64 - 1 has 20 digits.
-const UNSIGNED_TEXT_BYTES_MAX: usize = 20;
+/// Longest text taken for a number, in bytes. 2^64 - 1 has 20 digits; beyond that there is room for
+/// zeros before them and blanks behind. memcached sets no limit.
+const TEXT_BYTES_MAX: usize = 64;
 
 /// A new value in decimal, in place.
 pub(super) struct Decimal {
-    text: [u8; UNSIGNED_TEXT_BYTES_MAX],
+    text: [u8; TEXT_BYTES_MAX],
     len: usize,
 }
 
 impl Decimal {
     fn new(digits: &str, len_min: usize) -> Self {
-        let mut text = [b' '; UNSIGNED_TEXT_BYTES_MAX];
+        let mut text = [b' '; TEXT_BYTES_MAX];
         text[..digits.len()].copy_from_slice(digits.as_bytes());
         Self {
             text,
@@ -51,21 +52,33 @@ pub(super) fn signed(text: Option<&[u8]>, delta: i64) -> Result<(i64, Decimal), 
     Ok((result, Decimal::new(itoa::Buffer::new().format(result), 0)))
 }
 
-/// As C's `strtoull` under memcached's `safe_strtoull`: blanks may lead, a blank may end it.
+/// As C's `strtoull` under memcached's `safe_strtoull`: blanks may lead, a blank or a NUL ends
+/// it, and a minus is fine before a zero.
 fn parse_unsigned(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > UNSIGNED_TEXT_BYTES_MAX {
+    if text.is_empty() || text.len() > TEXT_BYTES_MAX {
         return None;
     }
-    let text = text.trim_ascii_start();
-    let text = text.strip_prefix(b"+").unwrap_or(text);
+    let blanks = text.iter().take_while(|&&byte| is_blank(byte)).count();
+    let (negative, text) = match &text[blanks..] {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] | rest => (false, rest),
+    };
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let ends_well = text.get(digits).is_none_or(u8::is_ascii_whitespace);
+    let ends_well = text
+        .get(digits)
+        .is_none_or(|&byte| is_blank(byte) || byte == 0);
     if digits == 0 || !ends_well {
         return None;
     }
-    text[..digits].iter().try_fold(0_u64, |number, digit| {
+    let number = text[..digits].iter().try_fold(0_u64, |number, digit| {
         number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    })
+    });
+    number.filter(|&number| !negative || number == 0)
+}
+
+/// C's `isspace`.
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
 /// As Redis' `string2ll`: the one canonical form of a 64-bit signed number, nothing else.
@@ -105,13 +118,21 @@ mod tests {
         assert_eq!(run(b"3", 9, true), Ok((0, b"0".to_vec())));
         let wrapped = Ok((0, b"0                   ".to_vec()));
         assert_eq!(run(b"18446744073709551615", 1, false), wrapped);
+        let zeros_before = [&[b'0'; 25][..], b"1"].concat();
+        let blanks_behind = [&b"2"[..], &[b' '; 25]].concat();
+        assert_eq!(run(&zeros_before, 1, false), Ok((2, blanks_behind)));
+        assert_eq!(run(b"5\0x", 1, false), Ok((6, b"6  ".to_vec())));
+        assert_eq!(run(b"-0", 1, false), Ok((1, b"1 ".to_vec())));
+        assert_eq!(run(b"\x0b+7\x0b", 1, false), Ok((8, b"8   ".to_vec())));
         for bad in [
             &b""[..],
             b"x",
             b"5x",
             b"-5",
+            b"-\0",
             b"18446744073709551616",
             b"111111111111111111111",
+            &[b'0'; TEXT_BYTES_MAX + 1],
         ] {
             assert_eq!(
                 run(bad, 1, false),

@@ -172,6 +172,10 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: 
             return connection::connection(session, core, request, version);
         }
         Request::Server(request) => return server::server(session, core, request, version),
+        Request::Command(request) => {
+            request.encode(version, session.ready(&mut core.buffers));
+            return Step::Done;
+        }
         _ => {}
     }
     if core.pool.is_some() {

@@ -3,11 +3,13 @@
 //! Checks come in Redis's order, so that of several mistakes the same one is named: the command,
 //! its arity, then what its own code looks at first.
 
+mod command;
 mod connection;
 mod server;
 mod strings;
 
 pub use self::{
+    command::{CommandFilter, CommandRequest},
     connection::{ConnectionRequest, Credentials},
     server::ServerRequest,
     strings::StringRequest,
@@ -101,6 +103,8 @@ pub enum Request<'b> {
     FlushAll,
     /// The rarer commands about strings.
     String(StringRequest<'b>),
+    /// About the commands there are.
+    Command(CommandRequest<'b>),
     /// About the connection itself.
     Connection(ConnectionRequest<'b>),
     /// About the server as a whole.
@@ -179,6 +183,9 @@ impl<'b> Request<'b> {
                 if let Some(request) = StringRequest::read(spec, args) {
                     return request.map(Self::String);
                 }
+                if let Some(request) = CommandRequest::read(spec, args) {
+                    return request.map(Self::Command);
+                }
                 return match ConnectionRequest::read(spec, args) {
                     Some(request) => request.map(Self::Connection),
                     None => ServerRequest::read(spec, args).map(Self::Server),
@@ -201,14 +208,14 @@ fn find<'b>(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
             RequestError::UnknownCommand(*args)
         });
     };
-    let container = matches!(
-        spec.command,
-        Command::Command | Command::Config | Command::Client
-    );
+    if spec.subcommands.is_empty() {
+        return Ok(spec);
+    }
     match args.get(1) {
-        Some(sub) if container => table::lookup_sub(spec.name, sub)
+        Some(sub) => spec
+            .subcommand(sub)
             .ok_or(RequestError::UnknownSubcommand { command: name, sub }),
-        _ => Ok(spec),
+        None => Ok(spec),
     }
 }
 
