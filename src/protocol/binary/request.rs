@@ -112,6 +112,24 @@ pub enum Command<'b> {
     Quit,
 }
 
+impl<'b> Command<'b> {
+    /// The key, if it is about one.
+    #[inline]
+    pub const fn key(&self) -> Option<&'b [u8]> {
+        match *self {
+            Self::Get { key, .. }
+            | Self::GetAndTouch { key, .. }
+            | Self::Touch { key, .. }
+            | Self::Store { key, .. }
+            | Self::Delete { key, .. }
+            | Self::Count { key, .. } => Some(key),
+            Self::Flush { .. } | Self::Stat { .. } | Self::Version | Self::NoOp | Self::Quit => {
+                None
+            }
+        }
+    }
+}
+
 /// How to answer a request that breaks a rule, and how to get back in step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal<'b> {
