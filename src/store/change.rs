@@ -274,6 +274,8 @@ impl PartitionWriter {
             self.unlink(&slot, &entry);
         } else {
             self.note_deadline(now, deadline);
+            self.deadline_count -= entry.deadline().count();
+            self.deadline_count += deadline.count();
             entry.set_term(deadline, wins);
         }
     }
@@ -315,6 +317,7 @@ impl PartitionWriter {
         match there {
             Some((slot, old)) => {
                 IndexWriter::replace(&slot, offset);
+                self.deadline_count -= old.deadline().count();
                 self.release(slot.offset, &old);
             }
             None => {
@@ -326,6 +329,7 @@ impl PartitionWriter {
                 self.entry_count += 1;
             }
         }
+        self.deadline_count += content.deadline.count();
         self.next_version += self.version_step;
         stored
     }

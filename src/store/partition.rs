@@ -106,6 +106,8 @@ pub(super) struct PartitionWriter {
     pub(super) cleaning: Option<super::clean::Cleaning>,
     pub(super) sweep: super::clean::SweepCursor,
     pub(super) entry_count: u64,
+    /// Entries that have a deadline.
+    pub(super) deadline_count: u64,
     /// When expired entries are swept next; never, as long as no entry had a deadline.
     sweep_at: Option<UnixMs>,
     pub(super) next_version: u64,
@@ -151,6 +153,7 @@ impl PartitionWriter {
             cleaning: None,
             sweep: super::clean::SweepCursor::default(),
             entry_count: 0,
+            deadline_count: 0,
             sweep_at: None,
             next_version: 1 + params.shard as u64,
             version_step: params.shard_count as u64,
@@ -185,6 +188,7 @@ impl PartitionWriter {
             .store(last_version, Ordering::Release);
         self.segments.release_all();
         self.entry_count = 0;
+        self.deadline_count = 0;
         self.publish_figures();
     }
 
@@ -271,6 +275,7 @@ impl PartitionWriter {
         self.index.remove(slot);
         if self.partition.is_alive(entry) {
             self.entry_count -= 1;
+            self.deadline_count -= entry.deadline().count();
         }
         self.release(slot.offset, entry);
     }
@@ -334,6 +339,7 @@ impl PartitionWriter {
 
     pub(super) fn publish_figures(&self) {
         let figures = &self.partition.figures;
-        figures.set_content(self.entry_count, self.segments.live_bytes());
+        let live_bytes = self.segments.live_bytes();
+        figures.set_content(self.entry_count, self.deadline_count, live_bytes);
     }
 }
