@@ -24,9 +24,6 @@ use crate::{
     store::{Condition, ExpireCondition, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
 };
 
-/// The CAS id that is told of what was over as soon as it was stored: no entry's.
-const NO_ENTRY_CAS: u64 = u64::MAX;
-
 /// memcached's binary protocol.
 pub(in crate::shard) struct Binary;
 
@@ -316,7 +313,7 @@ fn is_another(core: &Core, key: Key<'_>, cas: u64) -> bool {
 }
 
 /// The CAS id of what was stored just now.
-fn cas_of(core: &Core, key: Key<'_>) -> u64 {
-    let entry = core.store.peek(key, core.now);
-    entry.map_or(NO_ENTRY_CAS, |entry| entry.cas())
+fn cas_of(core: &mut Core, key: Key<'_>) -> u64 {
+    let entry = core.store.peek(key, core.now).map(|entry| entry.cas());
+    entry.unwrap_or_else(|| core.store.spare_cas())
 }
