@@ -8,7 +8,7 @@ use crate::{
     protocol::{
         Parsed,
         memcache::{self, Spelling},
-        resp,
+        number, resp,
     },
     store::{Key, KeyHash, KeyHasher, UnixMs},
 };
@@ -325,22 +325,24 @@ impl<T> Pipeline<T> {
 }
 
 fn meta_reply(bytes: &[u8], value_bytes_max: usize) -> Parsed<Reply<'_>, ()> {
-    match memcache::parse_meta_reply(bytes, value_bytes_max) {
+    use memcache::meta::reply::{MetaReply, parse_reply, returned};
+    match parse_reply(bytes, value_bytes_max) {
         Parsed::Incomplete { want } => Parsed::Incomplete { want },
         Parsed::Refused { consumed, .. } => Parsed::Refused {
             refusal: (),
             consumed,
         },
         Parsed::Complete { request, consumed } => {
-            let meaning = match request.value {
-                Some(value) => Meaning::Hit {
-                    value,
-                    flags: request.number(b'f').unwrap_or(0) as u32,
-                },
-                None if request.code == b"EN" => Meaning::Miss,
-                None => line_meaning(request.line),
-            };
             let frame = &bytes[..consumed];
+            let flags = || returned(frame, b'f').and_then(number::unsigned);
+            let meaning = match request {
+                MetaReply::Value { data } => Meaning::Hit {
+                    value: data,
+                    flags: flags().map_or(0, |flags| flags as u32),
+                },
+                MetaReply::Line(line) if line.starts_with(b"EN") => Meaning::Miss,
+                MetaReply::Line(line) => line_meaning(line),
+            };
             Parsed::Complete {
                 request: Reply { frame, meaning },
                 consumed,

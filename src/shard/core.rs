@@ -10,6 +10,7 @@ use super::{
     pool::{Pool, errand::Route, over_resp::Script},
     settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
+    world::World,
 };
 use crate::{
     config::Protocol,
@@ -34,6 +35,8 @@ pub(super) struct Core {
     pub(super) old: Vec<u8>,
     /// Flushes that other shards had no room for.
     pub(super) flush_asks: Vec<FlushAsk>,
+    /// Whether clients are served, or held for one of them.
+    pub(super) world: World,
     /// Room for the waiters of a fill that ends.
     pub(super) waiters: Vec<Route>,
 }
@@ -166,6 +169,11 @@ impl Core {
             AskBody::Flush { at } => {
                 self.flush_own(at);
                 AnswerBody::Flushed
+            }
+            AskBody::Pause => return self.pause_for(asker, origin),
+            AskBody::Resume => {
+                self.resume_from(asker);
+                AnswerBody::Noted
             }
             AskBody::Backend { errand, parcel } => {
                 return self.serve_backend(asker, origin, errand, parcel);

@@ -51,6 +51,10 @@ pub(super) enum AskBody {
     Run { voice: Voice, request: Vec<u8> },
     /// Flush the partition.
     Flush { at: UnixMs },
+    /// Hold all clients, see [`world`](super::world); answered once that is so and quiet.
+    Pause,
+    /// Serve clients again.
+    Resume,
     /// Ask the key's backend, under the rules of the L1.
     Backend { errand: Errand, parcel: Parcel },
 }
@@ -89,6 +93,8 @@ pub(super) enum AnswerBody {
     Applied { applied: Applied, bytes: Vec<u8> },
     /// The partition is flushed.
     Flushed,
+    /// A pause is there, or a resume; nobody's reply.
+    Noted,
     /// The reply, as the client is to see it.
     Replied { failed: bool, bytes: Vec<u8> },
 }

@@ -83,6 +83,8 @@ pub(super) struct Replies {
     first_seq: u32,
     /// A part of the current group failed; the rest of the group is not sent.
     group_failed: bool,
+    /// Nothing is sent any more.
+    is_mute: bool,
 }
 
 impl Replies {
@@ -243,7 +245,18 @@ impl Replies {
 
     /// Whether something can be sent.
     pub(super) fn has_output(&self) -> bool {
-        !self.out.is_empty()
+        !self.out.is_empty() && !self.is_mute
+    }
+
+    /// Nobody is to hear of replies from now on. Throws away those that are ready.
+    pub(super) fn mute(&mut self) {
+        self.is_mute = true;
+        self.out.clear();
+    }
+
+    /// Whether replies are lost.
+    pub(super) fn is_mute(&self) -> bool {
+        self.is_mute
     }
 
     /// Takes what can be sent.

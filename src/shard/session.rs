@@ -11,12 +11,13 @@ use super::{
     replies::{Covers, Part, Replies, Seq},
     resp::{self, Resp},
     run::Voice,
-    settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX},
+    settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX, WORLD_REPLY_BYTES_MAX},
+    world::Pass,
 };
 use crate::{
     config::Protocol,
     io::Token,
-    protocol,
+    protocol::{self, resp::Version},
     store::{Applied, Key, Operation},
 };
 
@@ -49,6 +50,10 @@ pub(super) struct Session {
     is_deferred: bool,
     /// No request is served before all replies are there.
     is_barred: bool,
+    /// It has said MULTI, and requests are queued until EXEC, or are being executed by it.
+    pub(super) is_queueing: bool,
+    /// Whether the request at hand has to have the world, or has it.
+    pub(super) pass: Pass,
     /// Bytes of a refused request that are still to be thrown away.
     pub(super) swallow: usize,
 }
@@ -91,6 +96,8 @@ impl Session {
             progress: Progress::default(),
             is_deferred: false,
             is_barred: false,
+            is_queueing: false,
+            pass: Pass::None,
             swallow: 0,
         }
     }
@@ -111,9 +118,10 @@ impl Session {
     }
 
     /// Whether the next request may be served now.
-    pub(super) fn may_serve(&mut self) -> bool {
+    pub(super) fn may_serve(&mut self, core: &Core) -> bool {
         self.is_barred &= self.replies.pending_count() > 0;
-        !self.is_full() && !self.is_barred
+        let is_free = !core.world.is_closed() || self.may_pass(core);
+        !self.is_full() && !self.is_barred && is_free
     }
 
     /// The RESP client's own state.
@@ -121,6 +129,14 @@ impl Session {
         match &mut self.front_end {
             FrontEnd::Resp(client) => Some(client),
             FrontEnd::Memcache => None,
+        }
+    }
+
+    /// The RESP that the client speaks.
+    pub(super) fn version(&self) -> Version {
+        match &self.front_end {
+            FrontEnd::Resp(client) => client.version,
+            FrontEnd::Memcache => Version::Resp2,
         }
     }
 
@@ -137,9 +153,22 @@ impl Session {
     }
 
     /// Whether no further request may be served before something is sent or answered.
-    pub(super) fn is_full(&self) -> bool {
+    pub(super) fn is_full(&mut self) -> bool {
         self.replies.pending_count() >= PIPELINE_DEPTH_MAX
-            || self.replies.bytes() >= OUTPUT_BYTES_MAX
+            || (self.replies.bytes() >= OUTPUT_BYTES_MAX && self.must_pause())
+    }
+
+    /// Whether so many bytes of replies mean a pause. Who has the world waits for other shards, but
+    /// for no client to read: beyond a limit its reply is given up, and the rest goes on.
+    #[cold]
+    fn must_pause(&mut self) -> bool {
+        if !self.has_world() || self.replies.pending_count() > 0 {
+            return true;
+        }
+        if self.replies.is_mute() || self.replies.bytes() >= WORLD_REPLY_BYTES_MAX {
+            self.replies.mute();
+        }
+        false
     }
 
     /// Where a ready reply goes.
@@ -358,6 +387,7 @@ impl Session {
             AnswerBody::Flushed => {
                 self.replies.resolve(seq, Part::Add(0), &mut core.buffers);
             }
+            AnswerBody::Noted => {}
             AnswerBody::Applied { applied, bytes } => {
                 self.applied(core, seq, applied, &bytes);
                 core.buffers.put(bytes);

@@ -1,7 +1,9 @@
-//! memcached's classic text protocol, as memcached 1.6.18 speaks it (`doc/protocol.txt` and its
-//! behaviour).
+//! memcached's text protocol, classic and meta, as memcached 1.6.18 speaks it (`doc/protocol.txt`
+//! and its behaviour).
 
-mod meta_reply;
+mod admin;
+mod base64;
+pub mod meta;
 mod parse;
 pub mod reply;
 mod request;
@@ -9,9 +11,9 @@ mod spelling;
 #[cfg(test)]
 mod tests;
 
-pub use meta_reply::{MetaReply, parse_meta_reply};
 pub use parse::parse;
 pub use request::{
-    Deadline, Direction, Exptime, KEY_BYTES_MAX, Keys, Limits, Refusal, Request, StoreVerb,
+    Deadline, Direction, Exptime, KEY_BYTES_MAX, Keys, Limits, Refusal, Request, ShutdownMode,
+    StoreVerb,
 };
 pub use spelling::{BASE64_KEY_BYTES_MAX, Spelling, push_meta_key, push_meta_key_flag};

@@ -6,6 +6,8 @@ mod connection;
 mod read;
 mod server;
 mod strings;
+mod transaction;
+mod watches;
 
 pub(super) use self::{change::single, read::answer_from_l1};
 
@@ -31,6 +33,8 @@ pub(super) struct Client {
     pub(super) id: u64,
     pub(super) version: Version,
     pub(super) name: Vec<u8>,
+    /// What it watches or has queued, if it does.
+    pub(super) transaction: Option<Box<transaction::Transaction>>,
     /// How far the request that is coming in was parsed.
     pub(super) parsing: Progress,
 }
@@ -146,6 +150,18 @@ fn serve_request(
     args: Args<'_>,
     request: &Result<Request<'_>, RequestError<'_>>,
 ) -> Step {
+    if session.is_queueing {
+        return transaction::serve(session, core, args, request);
+    }
+    serve_now(session, core, args, request)
+}
+
+fn serve_now(
+    session: &mut Session,
+    core: &mut Core,
+    args: Args<'_>,
+    request: &Result<Request<'_>, RequestError<'_>>,
+) -> Step {
     match request {
         Err(error) => refuse(session, core, error),
         Ok(request) => {
@@ -167,14 +183,17 @@ fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> S
 }
 
 fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: Args<'_>) -> Step {
-    let version = session
-        .resp_client()
-        .map_or(Version::Resp2, |client| client.version);
+    let version = session.version();
     match request {
         Request::Connection(request) => {
             return connection::connection(session, core, request, version);
         }
         Request::Server(request) => return server::server(session, core, request, version),
+        Request::Command(request) => {
+            request.encode(version, session.ready(&mut core.buffers));
+            return Step::Done;
+        }
+        Request::Transaction(request) => return transaction::transaction(session, core, request),
         _ => {}
     }
     match core.backend_protocol() {

@@ -3,14 +3,18 @@
 //! Checks come in Redis's order, so that of several mistakes the same one is named: the command,
 //! its arity, then what its own code looks at first.
 
+mod command;
 mod connection;
 mod server;
 mod strings;
+mod transaction;
 
 pub use self::{
+    command::{CommandFilter, CommandRequest},
     connection::{ConnectionRequest, Credentials},
     server::ServerRequest,
     strings::StringRequest,
+    transaction::TransactionRequest,
 };
 use super::args::{Args, Rest};
 use super::error::RequestError;
@@ -101,10 +105,14 @@ pub enum Request<'b> {
     FlushAll,
     /// The rarer commands about strings.
     String(StringRequest<'b>),
+    /// About the commands there are.
+    Command(CommandRequest<'b>),
     /// About the connection itself.
     Connection(ConnectionRequest<'b>),
     /// About the server as a whole.
     Server(ServerRequest<'b>),
+    /// About a transaction.
+    Transaction(TransactionRequest<'b>),
 }
 
 impl<'b> Request<'b> {
@@ -112,14 +120,21 @@ impl<'b> Request<'b> {
     /// where it is refused as the unknown command ''.
     #[inline]
     pub fn from_args(args: Args<'b>) -> Result<Self, RequestError<'b>> {
+        Self::read(Self::check(&args)?, args)
+    }
+
+    /// The command's row, if there is such a command and it can have so many arguments: what Redis
+    /// looks at before it queues a request of a transaction.
+    #[inline]
+    pub fn check(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
         if args.is_escaped() {
             return Err(RequestError::Escaped);
         }
-        let spec = find(&args)?;
+        let spec = find(args)?;
         if !spec.takes(args.count()) {
             return Err(RequestError::Arity(spec.name));
         }
-        Self::read(spec, args)
+        Ok(spec)
     }
 
     fn read(spec: &'static CommandSpec, args: Args<'b>) -> Result<Self, RequestError<'b>> {
@@ -179,6 +194,12 @@ impl<'b> Request<'b> {
                 if let Some(request) = StringRequest::read(spec, args) {
                     return request.map(Self::String);
                 }
+                if let Some(request) = CommandRequest::read(spec, args) {
+                    return request.map(Self::Command);
+                }
+                if let Some(request) = TransactionRequest::read(spec, args) {
+                    return Ok(Self::Transaction(request));
+                }
                 return match ConnectionRequest::read(spec, args) {
                     Some(request) => request.map(Self::Connection),
                     None => ServerRequest::read(spec, args).map(Self::Server),
@@ -201,14 +222,14 @@ fn find<'b>(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
             RequestError::UnknownCommand(*args)
         });
     };
-    let container = matches!(
-        spec.command,
-        Command::Command | Command::Config | Command::Client
-    );
+    if spec.subcommands.is_empty() {
+        return Ok(spec);
+    }
     match args.get(1) {
-        Some(sub) if container => table::lookup_sub(spec.name, sub)
+        Some(sub) => spec
+            .subcommand(sub)
             .ok_or(RequestError::UnknownSubcommand { command: name, sub }),
-        _ => Ok(spec),
+        None => Ok(spec),
     }
 }
 

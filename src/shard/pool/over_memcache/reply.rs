@@ -2,7 +2,10 @@
 
 use crate::protocol::{
     Parsed,
-    memcache::{MetaReply, parse_meta_reply, reply as memcache},
+    memcache::{
+        meta::reply::{MetaReply, parse_reply, returned},
+        reply as memcache,
+    },
     number,
     resp::{Version, reply as resp},
 };
@@ -32,7 +35,7 @@ pub(in crate::shard) enum Wanted {
 enum Answer<'b> {
     Value(&'b [u8]),
     Nothing,
-    Line(MetaReply<'b>),
+    Line(&'b [u8]),
 }
 
 impl<'b> Answer<'b> {
@@ -46,15 +49,16 @@ impl<'b> Answer<'b> {
                 _ => Self::Nothing,
             };
         }
-        let Parsed::Complete { request: reply, .. } = parse_meta_reply(frame, frame.len()) else {
-            return Self::Nothing;
-        };
-        match reply {
-            MetaReply {
-                value: Some(value), ..
-            } => Self::Value(value),
-            MetaReply { code: b"EN", .. } => Self::Nothing,
-            _ => Self::Line(reply),
+        match parse_reply(frame, frame.len()) {
+            Parsed::Complete {
+                request: MetaReply::Value { data },
+                ..
+            } => Self::Value(data),
+            Parsed::Complete {
+                request: MetaReply::Line(line),
+                ..
+            } if !line.starts_with(b"EN") => Self::Line(line),
+            _ => Self::Nothing,
         }
     }
 
@@ -63,19 +67,27 @@ impl<'b> Answer<'b> {
         match self {
             Self::Value(_) => true,
             Self::Nothing => false,
-            Self::Line(reply) => matches!(
-                reply.code,
-                b"HD" | b"STORED" | b"DELETED" | b"TOUCHED" | b"OK"
-            ),
+            Self::Line(line) => is_done(line),
         }
     }
 
     fn number(&self, flag: u8) -> Option<i64> {
         match self {
-            Self::Line(reply) => reply.number(flag),
+            Self::Line(line) => returned(line, flag).and_then(number::signed),
             _ => None,
         }
     }
+}
+
+/// Whether a line says that what was asked for is done.
+pub(super) fn is_done(line: &[u8]) -> bool {
+    let done = [
+        b"HD",
+        memcache::STORED,
+        memcache::DELETED,
+        memcache::TOUCHED,
+    ];
+    done.iter().any(|done| line.starts_with(done))
 }
 
 /// Redis' codes of TTL.

@@ -9,12 +9,18 @@
 //!             ^------------------/ another version
 //! ```
 
-use super::encode::{self, Name};
+use super::{
+    encode::{self, Name},
+    reply::is_done,
+};
 use crate::{
     backend::Expects,
     protocol::{
         Parsed,
-        memcache::{Exptime, MetaReply, Spelling, StoreVerb, parse_meta_reply},
+        memcache::{
+            Exptime, Spelling, StoreVerb,
+            meta::reply::{MetaReply, parse_reply, returned},
+        },
         number,
         resp::reply as resp,
     },
@@ -101,30 +107,38 @@ impl Steps {
         content: &[u8],
         out: &mut Vec<u8>,
     ) -> Next {
-        let Parsed::Complete { request: reply, .. } = parse_meta_reply(frame, frame.len()) else {
-            return self.again(out);
-        };
-        let is_done = matches!(reply.code, b"STORED" | b"HD");
+        let is_done = is_done(frame);
         match (self.step, self.plan) {
             (Step::Append, _) if is_done => self.go_on(Step::Length),
             (Step::Append, _) => self.go_on(Step::Add),
             (Step::Add, _) if is_done => say(out, content.len() as i64),
             (Step::Add, _) => self.again(out),
             // Gone in between: as long as it was when it was new.
-            (Step::Length, _) => say(out, reply.number(b's').unwrap_or(content.len() as i64)),
-            (_, Plan::Subtract { delta }) => self.subtract(&reply, delta, out),
+            (Step::Length, _) => {
+                let length = returned(frame, b's').and_then(number::signed);
+                say(out, length.unwrap_or(content.len() as i64))
+            }
+            (_, Plan::Subtract { delta }) => self.subtract(frame, delta, out),
             (_, Plan::Append) => self.again(out),
         }
     }
 
-    fn subtract(&mut self, reply: &MetaReply<'_>, delta: u64, out: &mut Vec<u8>) -> Next {
-        let text = reply.value.map(|digits| digits.trim_ascii_end());
+    fn subtract(&mut self, frame: &[u8], delta: u64, out: &mut Vec<u8>) -> Next {
+        let text = match parse_reply(frame, frame.len()) {
+            Parsed::Complete {
+                request: MetaReply::Value { data },
+                ..
+            } => Some(data.trim_ascii_end()),
+            _ => None,
+        };
         let number = text.and_then(number::unsigned);
         let signed = number.and_then(|number| i64::try_from(number).ok());
         match (self.step, text, signed) {
             (Step::Read, Some(_), None) => refuse(out, resp::NOT_AN_INTEGER),
             (Step::Read, Some(_), Some(signed)) if signed.unsigned_abs() >= delta => {
-                let cas = reply.flag(b'c').and_then(number::unsigned).unwrap_or(0);
+                let cas = returned(frame, b'c')
+                    .and_then(number::unsigned)
+                    .unwrap_or(0);
                 self.go_on(Step::Subtract { cas })
             }
             (Step::Read, ..) => refuse(out, BELOW_ZERO),
