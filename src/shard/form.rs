@@ -1,7 +1,7 @@
 //! How a result becomes a reply: decided when the request is read, applied when the result is
 //! there, which may be later and on behalf of another shard's answer.
 
-use super::pool::over_resp;
+use super::pool::{over_memcache, over_resp};
 use crate::{
     protocol::{
         binary::{Echo, reply as binary},
@@ -52,6 +52,8 @@ pub(super) enum Form {
     RespNumber,
     /// What a Redis server answered, for a client that is not to see how values are kept there.
     OverResp(over_resp::Wanted),
+    /// What a memcache server answered, for a RESP client.
+    OverMemcache(over_memcache::Wanted),
 }
 
 impl Form {

@@ -7,7 +7,7 @@ use super::{
     form::Form,
     memcache::{Binary, Memcache},
     message::{AnswerBody, Errand, Origin},
-    pool::over_resp,
+    pool::{over_memcache, over_resp},
     replies::{Covers, Part, Replies, Seq},
     resp::{self, Resp},
     run::Voice,
@@ -206,6 +206,11 @@ impl Session {
         self.replies.pending_count() > 0 && self.replies.is_pending(key.hash)
     }
 
+    /// Whether anything about this key must wait for what this same conversation began.
+    pub(super) fn must_wait_for_steps(&self, key: Key<'_>) -> bool {
+        self.replies.pending_count() > 0 && self.replies.is_stepping(key.hash)
+    }
+
     /// The origin of a request whose reply takes the next slot.
     pub(super) fn next_origin(&self) -> Origin {
         Origin {
@@ -364,11 +369,10 @@ impl Session {
     }
 
     fn defer_errand(&mut self, core: &Core, key: Key<'_>, errand: Errand, form: Form) -> Seq {
-        let is_change = matches!(errand, Errand::Write(_) | Errand::Invalidate { .. });
-        let covers = if is_change && core.has_l1() {
-            Covers::Key(key.hash)
-        } else {
-            Covers::Nothing
+        let covers = match errand {
+            Errand::Steps(_) => Covers::Steps(key.hash),
+            Errand::Write(_) | Errand::Invalidate { .. } if core.has_l1() => Covers::Key(key.hash),
+            _ => Covers::Nothing,
         };
         self.replies.defer(form, covers, 1)
     }
@@ -439,16 +443,23 @@ impl Session {
         let part = match form {
             _ if failed && self.is_foreign(core) => {
                 let mut line = core.buffers.take();
-                over_resp::error(bytes, &mut line);
+                match self.front_end {
+                    FrontEnd::Memcache => over_resp::error(bytes, &mut line),
+                    FrontEnd::Resp(_) => over_memcache::error(bytes, &mut line),
+                }
                 self.replies
                     .resolve(seq, Part::Failure(&line), &mut core.buffers);
                 return core.buffers.put(line);
             }
             _ if failed => Part::Failure(bytes),
+            Form::RespSum if self.is_foreign(core) => Part::Add(over_memcache::count(bytes)),
             Form::RespSum => Part::Add(integer(bytes)),
             form if form.adds_up() => Part::Add(0),
             Form::OverResp(wanted) => {
                 return self.translate(core, seq, |key, out| wanted.encode(key, bytes, out));
+            }
+            Form::OverMemcache(wanted) => {
+                return self.translate(core, seq, |_, out| wanted.encode(bytes, out));
             }
             _ => Part::Bytes(bytes),
         };

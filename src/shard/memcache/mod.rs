@@ -159,6 +159,10 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             session.reply(core, reply::SHUTDOWN_NOT_ENABLED);
             Step::Done
         }
+        Request::Meta(_) if core.backend_protocol() == Some(Protocol::Resp) => {
+            session.reply(core, over_resp::META_REFUSED);
+            Step::Done
+        }
         Request::Meta(_) => {
             session.reply(core, reply::ERROR);
             Step::Done
