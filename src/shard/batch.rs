@@ -86,7 +86,10 @@ pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &
             } else {
                 Step::Hold
             };
-            debug_assert!(step == Step::Hold || session.pass == Pass::None, "it is done");
+            debug_assert!(
+                step == Step::Hold || session.pass == Pass::None,
+                "it is done"
+            );
             match step {
                 Step::Done => consumed = end,
                 Step::Hold => {
