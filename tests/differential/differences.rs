@@ -41,7 +41,7 @@ pub(crate) const LIST: &[Difference] = &[
         name: "long-number",
         protocol: Protocol::Text,
         reason: "memcached takes any text for a number that starts with one and a blank or a NUL, ringfort one of up \
-                 to 64 bytes",
+                 to 1024 bytes",
         kind: Kind::Avoided(text::makes_a_long_number),
     },
     Difference {
@@ -276,6 +276,28 @@ pub(crate) const LIST: &[Difference] = &[
         kind: Kind::Avoided(binary::flushes_later),
     },
     Difference {
+        name: "binary-odd-number",
+        protocol: Protocol::Binary,
+        reason: "as blank-number and long-number",
+        kind: Kind::Avoided(binary::writes_an_odd_number),
+    },
+    Difference {
+        name: "binary-surplus",
+        protocol: Protocol::Binary,
+        reason: "memcached takes what is behind the key for the next request and closes then, ringfort refuses it",
+        kind: Kind::Avoided(binary::has_a_surplus_value),
+    },
+    Difference {
+        name: "binary-empty-number",
+        protocol: Protocol::Binary,
+        reason: "of an empty value memcached says that it is no number, ringfort that its cas unique is another one, \
+                 if both are wrong",
+        kind: Kind::Explained {
+            rewrites: binary::counts_an_empty_value,
+            parts_ways: false,
+        },
+    },
+    Difference {
         name: "binary-number-in-use",
         protocol: Protocol::Binary,
         reason: "as number-in-use",
@@ -293,7 +315,8 @@ pub(crate) const LIST: &[Difference] = &[
     Difference {
         name: "binary-last-words",
         protocol: Protocol::Binary,
-        reason: "memcached closes without waiting for what it has said to be taken",
+        reason: "memcached closes without waiting for what it has said to be taken, and says nothing to a key that is \
+                 longer than its buffer",
         kind: Kind::Explained {
             rewrites: binary::closes_early,
             parts_ways: false,

@@ -2,10 +2,10 @@
 
 use super::dice::Dice;
 use super::generate::{Family, Made};
-use super::{CasForm, Command, Piece, pools};
+use super::{CasForm, Command, Piece, UNSHOWN_CAS, pools};
 
 /// Whether ringfort serves it.
-const IS_SERVED: bool = false;
+const IS_SERVED: bool = true;
 
 pub(super) const FAMILIES: &[Family] = &[
     family("binary-get", 20, get),
@@ -78,7 +78,7 @@ impl Packet {
     fn with_cas(mut self, dice: &mut Dice, permille: u32) -> Self {
         if dice.chance(permille) {
             self.cas = match dice.below(4) {
-                0 => Cas::Number(1),
+                0 => Cas::Number(UNSHOWN_CAS + 1),
                 1 => Cas::Number(u64::MAX),
                 _ => Cas::Known,
             };
@@ -260,7 +260,7 @@ fn lost(dice: &mut Dice) -> Made {
     match dice.below(4) {
         0 => packet.magic = *dice.pick(&[0x81, 0x00, 0xff, b'g']),
         1 => {
-            behind = dice.between(2, 65_535);
+            behind = dice.between(2, 10_000);
             packet.key_length = Some(behind as u16);
         }
         2 => {

@@ -80,7 +80,12 @@ pub(crate) struct Explanation {
 }
 
 /// All that might explain what the two said: each difference alone, and then one after the other.
-pub(crate) fn explanations(protocol: Protocol, batch: &Batch, real: &Outcome, ringfort: &Outcome) -> Vec<Explanation> {
+pub(crate) fn explanations(
+    protocol: Protocol,
+    batch: &Batch,
+    real: &Outcome,
+    ringfort: &Outcome,
+) -> Vec<Explanation> {
     let mut all = Explanation {
         names: Vec::new(),
         outcome: real.clone(),
@@ -88,7 +93,11 @@ pub(crate) fn explanations(protocol: Protocol, batch: &Batch, real: &Outcome, ri
     };
     let mut explanations = Vec::new();
     for difference in of(protocol) {
-        let Kind::Explained { rewrites, parts_ways } = difference.kind else {
+        let Kind::Explained {
+            rewrites,
+            parts_ways,
+        } = difference.kind
+        else {
             continue;
         };
         if let Some(outcome) = rewrites(batch, real, ringfort) {

@@ -30,7 +30,7 @@ pub(crate) fn ends_after_2038(command: &Command) -> bool {
 
 pub(crate) fn stores_a_blank(command: &Command) -> bool {
     let block = block(command);
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'	'..=b'');
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
     is_store(command) && !block.is_empty() && block.iter().all(is_blank)
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn makes_a_long_number(command: &Command) -> bool {
     let ends_number = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
     match &verb(command)[..] {
         b"prepend" => block(command).iter().any(ends_number),
-        b"append" => (41..10_000).contains(&block(command).len()),
+        b"append" => block(command).len() > 150 && words(command)[1] != b"large",
         _ => false,
     }
 }
@@ -68,9 +68,7 @@ pub(crate) fn touches_before_a_long_key(command: &Command) -> bool {
 }
 
 pub(crate) fn has_a_wrapped_number(command: &Command) -> bool {
-    let bytes = command.bytes(&HashMap::new());
-    let adds_minus = verb(command) == b"prepend" && block(command).starts_with(b"-");
-    adds_minus || memchr::memmem::find(&bytes, b"-9223372036854775809").is_some()
+    memchr::memmem::find(&line(command), b"-9223372036854775809").is_some()
 }
 
 pub(crate) fn is_a_long_line(command: &Command) -> bool {
@@ -114,7 +112,11 @@ pub(crate) fn statistics_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
     reply.bytes.starts_with(b"STAT ").then(Vec::new)
 }
 
-pub(crate) fn says_that_an_append_is_too_large(batch: &Batch, real: &Outcome, ringfort: &Outcome) -> Option<Outcome> {
+pub(crate) fn says_that_an_append_is_too_large(
+    batch: &Batch,
+    real: &Outcome,
+    ringfort: &Outcome,
+) -> Option<Outcome> {
     const NOT_STORED: &[u8] = b"NOT_STORED\r\n";
     const TOO_LARGE: &[u8] = b"SERVER_ERROR object too large for cache\r\n";
     let is_append = |command: &Command| matches!(&verb(command)[..], b"append" | b"prepend");
@@ -129,7 +131,11 @@ pub(crate) fn says_that_an_append_is_too_large(batch: &Batch, real: &Outcome, ri
     })
 }
 
-pub(crate) fn takes_a_large_number(_: &Batch, real: &Outcome, ringfort: &Outcome) -> Option<Outcome> {
+pub(crate) fn takes_a_large_number(
+    _: &Batch,
+    real: &Outcome,
+    ringfort: &Outcome,
+) -> Option<Outcome> {
     let is_number = |reply: &[u8]| reply.first().is_some_and(u8::is_ascii_digit);
     let mut pairs = real.replies.iter().zip(&ringfort.replies);
     let is_met = pairs.any(|(real, ringfort)| real == NOT_A_NUMBER && is_number(ringfort));
