@@ -4,6 +4,7 @@
 use super::pool::{over_memcache, over_resp};
 use crate::{
     protocol::{
+        binary::{Echo, reply as binary},
         memcache::reply as memcache,
         resp::{Version, reply as resp},
     },
@@ -27,6 +28,8 @@ pub(super) enum Form {
     GroupEnd,
     /// memcache's `OK`, once all parts are done.
     MemcacheOk,
+    /// The binary protocol's empty success, once all parts are done.
+    BinaryDone(Echo),
     /// memcache's storage commands.
     MemcacheStore,
     /// memcache's `delete`.
@@ -74,7 +77,10 @@ impl Form {
 
     /// Whether the reply is made of several results.
     pub(super) fn adds_up(self) -> bool {
-        matches!(self, Self::RespSum | Self::RespOk | Self::MemcacheOk)
+        matches!(
+            self,
+            Self::RespSum | Self::RespOk | Self::MemcacheOk | Self::BinaryDone(_)
+        )
     }
 
     /// Whether a group ends here.
@@ -97,6 +103,7 @@ impl Form {
         match self {
             Self::MemcacheOk => out.extend_from_slice(memcache::OK),
             Self::RespOk => resp::simple(out, b"OK"),
+            Self::BinaryDone(echo) => binary::done(out, echo, 0),
             Self::RespSum => resp::integer(out, total),
             _ => {}
         }

@@ -5,7 +5,7 @@ use super::{
     buffers::BufferPool,
     core::{Core, Mutated},
     form::Form,
-    memcache::Memcache,
+    memcache::{Binary, Memcache},
     message::{AnswerBody, Errand, Origin},
     replies::{Covers, Part, Replies, Seq},
     resp::{self, Resp},
@@ -16,14 +16,17 @@ use super::{
 use crate::{
     config::Protocol,
     io::Token,
-    protocol::resp::Version,
+    protocol::{binary::REQUEST_MAGIC, resp::Version},
     store::{Applied, Key, Operation},
 };
 
 /// Which protocol a client speaks, and what it has said of itself.
 #[derive(Debug)]
 pub(super) enum FrontEnd {
+    /// memcache, text or binary: the first byte will tell.
+    Undecided,
     Memcache,
+    Binary,
     Resp(resp::Client),
 }
 
@@ -106,6 +109,20 @@ impl Session {
         match self.front_end {
             FrontEnd::Memcache => batch::serve::<Memcache>(self, core, bytes),
             FrontEnd::Resp(_) => batch::serve::<Resp>(self, core, bytes),
+            FrontEnd::Binary => batch::serve::<Binary>(self, core, bytes),
+            FrontEnd::Undecided => {
+                let Some(first) = bytes.first() else {
+                    return Served {
+                        consumed: 0,
+                        stop: Stop::Starved { want: 1 },
+                    };
+                };
+                self.front_end = match *first {
+                    REQUEST_MAGIC => FrontEnd::Binary,
+                    _ => FrontEnd::Memcache,
+                };
+                self.serve(core, bytes)
+            }
         }
     }
 
@@ -127,14 +144,14 @@ impl Session {
     pub(super) fn resp_client(&mut self) -> Option<&mut resp::Client> {
         match &mut self.front_end {
             FrontEnd::Resp(client) => Some(client),
-            FrontEnd::Memcache => None,
+            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => None,
         }
     }
 
     /// The protocol that the client speaks.
     pub(super) fn protocol(&self) -> Protocol {
         match &self.front_end {
-            FrontEnd::Memcache => Protocol::Memcache,
+            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => Protocol::Memcache,
             FrontEnd::Resp(_) => Protocol::Resp,
         }
     }
@@ -143,14 +160,15 @@ impl Session {
     pub(super) fn version(&self) -> Version {
         match &self.front_end {
             FrontEnd::Resp(client) => client.version,
-            FrontEnd::Memcache => Version::Resp2,
+            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => Version::Resp2,
         }
     }
 
     /// How the owner of a key is to read this client's requests.
     pub(super) fn voice(&self) -> Voice {
         match &self.front_end {
-            FrontEnd::Memcache => Voice::Memcache,
+            FrontEnd::Undecided | FrontEnd::Memcache => Voice::Memcache,
+            FrontEnd::Binary => Voice::Binary,
             FrontEnd::Resp(client) => Voice::Resp(client.version),
         }
     }

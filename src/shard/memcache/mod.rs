@@ -1,11 +1,16 @@
 //! The memcache front end: requests become reads and operations of the store, or errands to the
 //! pool; the protocol itself is `protocol::memcache`'s.
 
+mod binary;
 mod change;
 mod retrieve;
 mod stats;
 
-pub(super) use self::{change::Change, retrieve::show};
+pub(super) use self::{
+    binary::{Binary, run as run_binary},
+    change::Change,
+    retrieve::show,
+};
 use self::{
     change::change_in_store,
     retrieve::{retrieve, retrieve_and_touch, touch_and_show},
