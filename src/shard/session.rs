@@ -5,9 +5,8 @@ use super::{
     buffers::BufferPool,
     core::{Core, Mutated},
     form::Form,
-    memcache::Memcache,
+    memcache::{Binary, Memcache},
     message::{AnswerBody, Errand, Origin},
-    pool::over_resp,
     replies::{Covers, Part, Replies, Seq},
     resp::{self, Resp},
     run::Voice,
@@ -17,14 +16,17 @@ use super::{
 use crate::{
     config::Protocol,
     io::Token,
-    protocol::{self, resp::Version},
+    protocol::{binary::REQUEST_MAGIC, resp::Version},
     store::{Applied, Key, Operation},
 };
 
 /// Which protocol a client speaks, and what it has said of itself.
 #[derive(Debug)]
 pub(super) enum FrontEnd {
+    /// memcache, text or binary: the first byte will tell.
+    Undecided,
     Memcache,
+    Binary,
     Resp(resp::Client),
 }
 
@@ -107,6 +109,20 @@ impl Session {
         match self.front_end {
             FrontEnd::Memcache => batch::serve::<Memcache>(self, core, bytes),
             FrontEnd::Resp(_) => batch::serve::<Resp>(self, core, bytes),
+            FrontEnd::Binary => batch::serve::<Binary>(self, core, bytes),
+            FrontEnd::Undecided => {
+                let Some(first) = bytes.first() else {
+                    return Served {
+                        consumed: 0,
+                        stop: Stop::Starved { want: 1 },
+                    };
+                };
+                self.front_end = match *first {
+                    REQUEST_MAGIC => FrontEnd::Binary,
+                    _ => FrontEnd::Memcache,
+                };
+                self.serve(core, bytes)
+            }
         }
     }
 
@@ -128,7 +144,15 @@ impl Session {
     pub(super) fn resp_client(&mut self) -> Option<&mut resp::Client> {
         match &mut self.front_end {
             FrontEnd::Resp(client) => Some(client),
-            FrontEnd::Memcache => None,
+            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => None,
+        }
+    }
+
+    /// The protocol that the client speaks.
+    pub(super) fn protocol(&self) -> Protocol {
+        match &self.front_end {
+            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => Protocol::Memcache,
+            FrontEnd::Resp(_) => Protocol::Resp,
         }
     }
 
@@ -136,14 +160,15 @@ impl Session {
     pub(super) fn version(&self) -> Version {
         match &self.front_end {
             FrontEnd::Resp(client) => client.version,
-            FrontEnd::Memcache => Version::Resp2,
+            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => Version::Resp2,
         }
     }
 
     /// How the owner of a key is to read this client's requests.
     pub(super) fn voice(&self) -> Voice {
         match &self.front_end {
-            FrontEnd::Memcache => Voice::Memcache,
+            FrontEnd::Undecided | FrontEnd::Memcache => Voice::Memcache,
+            FrontEnd::Binary => Voice::Binary,
             FrontEnd::Resp(client) => Voice::Resp(client.version),
         }
     }
@@ -186,6 +211,11 @@ impl Session {
     /// Whether a read of this key must wait for a write of this same conversation.
     pub(super) fn must_wait_for(&self, key: Key<'_>) -> bool {
         self.replies.pending_count() > 0 && self.replies.is_pending(key.hash)
+    }
+
+    /// Whether anything about this key must wait for what this same conversation began.
+    pub(super) fn must_wait_for_steps(&self, key: Key<'_>) -> bool {
+        self.replies.pending_count() > 0 && self.replies.is_stepping(key.hash)
     }
 
     /// The origin of a request whose reply takes the next slot.
@@ -346,11 +376,10 @@ impl Session {
     }
 
     fn defer_errand(&mut self, core: &Core, key: Key<'_>, errand: Errand, form: Form) -> Seq {
-        let is_change = matches!(errand, Errand::Write(_) | Errand::Invalidate { .. });
-        let covers = if is_change && core.has_l1() {
-            Covers::Key(key.hash)
-        } else {
-            Covers::Nothing
+        let covers = match errand {
+            Errand::Steps(_) => Covers::Steps(key.hash),
+            Errand::Write(_) | Errand::Invalidate { .. } if core.has_l1() => Covers::Key(key.hash),
+            _ => Covers::Nothing,
         };
         self.replies.defer(form, covers, 1)
     }
@@ -404,68 +433,5 @@ impl Session {
         self.replies
             .resolve(seq, Part::Bytes(&encoded), &mut core.buffers);
         core.buffers.put(encoded);
-    }
-
-    /// A backend cannot be asked.
-    pub(super) fn fail(&mut self, core: &mut Core, seq: Seq) {
-        let line = core.failure_line();
-        self.deliver(core, seq, true, &line);
-        core.buffers.put(line);
-    }
-
-    /// Takes a backend's reply.
-    pub(super) fn deliver(&mut self, core: &mut Core, seq: Seq, failed: bool, bytes: &[u8]) {
-        let Some(form) = self.replies.form(seq) else {
-            return;
-        };
-        let part = match form {
-            _ if failed && self.is_foreign(core) => {
-                let mut line = core.buffers.take();
-                over_resp::error(bytes, &mut line);
-                self.replies
-                    .resolve(seq, Part::Failure(&line), &mut core.buffers);
-                return core.buffers.put(line);
-            }
-            _ if failed => Part::Failure(bytes),
-            Form::RespSum => Part::Add(integer(bytes)),
-            form if form.adds_up() => Part::Add(0),
-            Form::OverResp(wanted) => {
-                return self.translate(core, seq, |key, out| wanted.encode(key, bytes, out));
-            }
-            _ => Part::Bytes(bytes),
-        };
-        self.replies.resolve(seq, part, &mut core.buffers);
-    }
-
-    /// Whether the pool's servers speak another protocol than the client.
-    fn is_foreign(&self, core: &Core) -> bool {
-        let own = match self.front_end {
-            FrontEnd::Memcache => Protocol::Memcache,
-            FrontEnd::Resp(_) => Protocol::Resp,
-        };
-        core.backend_protocol().is_some_and(|other| other != own)
-    }
-
-    /// Resolves a slot with what `encode` makes of the key that was kept for it.
-    fn translate(&mut self, core: &mut Core, seq: Seq, encode: impl FnOnce(&[u8], &mut Vec<u8>)) {
-        let key = self.replies.take_key(seq);
-        let mut encoded = core.buffers.take();
-        encode(key.as_deref().unwrap_or_default(), &mut encoded);
-        self.replies
-            .resolve(seq, Part::Bytes(&encoded), &mut core.buffers);
-        core.buffers.put(encoded);
-        key.into_iter().for_each(|key| core.buffers.put(key));
-    }
-}
-
-/// The number in a RESP integer reply; what else a backend may say counts for nothing.
-fn integer(bytes: &[u8]) -> i64 {
-    use protocol::resp::reply::{Reply, parse_reply};
-    match parse_reply(bytes, &protocol::resp::Limits::for_replies(0)) {
-        protocol::Parsed::Complete {
-            request: Reply::Integer(number),
-            ..
-        } => number,
-        _ => 0,
     }
 }

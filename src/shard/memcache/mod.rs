@@ -1,12 +1,17 @@
 //! The memcache front end: requests become reads and operations of the store, or errands to the
 //! pool; the protocol itself is `protocol::memcache`'s.
 
+mod binary;
 mod change;
 mod meta;
 mod retrieve;
 mod stats;
 
-pub(super) use self::{change::Change, retrieve::show};
+pub(super) use self::{
+    binary::{Binary, run as run_binary},
+    change::Change,
+    retrieve::show,
+};
 use self::{
     change::change_in_store,
     retrieve::{retrieve, retrieve_and_touch, touch_and_show},
@@ -163,13 +168,17 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             Step::Done
         }
         Request::Shutdown { mode } => shut_down(session, core, mode),
-        Request::Meta(request) => {
-            if core.pool.is_some() {
+        Request::Meta(request) => match core.backend_protocol() {
+            None => meta::execute(session, core, &request, raw),
+            Some(Protocol::Memcache) => {
                 session.reply(core, reply::ERROR);
-                return Step::Done;
+                Step::Done
             }
-            meta::execute(session, core, &request, raw)
-        }
+            Some(Protocol::Resp) => {
+                session.reply(core, over_resp::META_REFUSED);
+                Step::Done
+            }
+        },
         Request::Quit => Step::Close,
         change => match core.backend_protocol() {
             None => change_in_store(session, core, change),

@@ -10,7 +10,10 @@ use super::super::{
     stats::Totals,
 };
 use crate::{
-    protocol::memcache::reply,
+    protocol::{
+        binary::{self, Echo, Status},
+        memcache::reply,
+    },
     store::{PartitionStats, UnixMs},
 };
 
@@ -25,8 +28,37 @@ const NO_DETAIL: &[u8] = b"SERVER_ERROR statistics by prefix are not kept\r\n";
 
 /// Answers `stats` with its first two arguments.
 pub(super) fn stats(session: &mut Session, core: &mut Core, argument: &[u8], option: &[u8]) {
+    let mut lines = core.buffers.take();
+    write(core, argument, option, &mut lines);
+    session.reply(core, &lines);
+    core.buffers.put(lines);
+}
+
+/// Answers the binary protocol's stat: the same lines, each in a packet.
+pub(super) fn stats_binary(session: &mut Session, core: &mut Core, echo: Echo, argument: &[u8]) {
+    let mut lines = core.buffers.take();
+    let mut words = argument.split(|byte| *byte == b' ');
+    let mut word = || words.next().unwrap_or_default();
+    write(core, word(), word(), &mut lines);
+    let out = session.ready(&mut core.buffers);
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        let line = line.trim_ascii_end();
+        match line.strip_prefix(b"STAT ") {
+            Some(stat) => {
+                let name_bytes = stat.iter().position(|byte| *byte == b' ');
+                let (name, value) = stat.split_at(name_bytes.unwrap_or(stat.len()));
+                binary::reply::stat(out, echo, name, value.trim_ascii_start());
+            }
+            None if matches!(line, b"END" | b"RESET" | b"OK") => binary::reply::done(out, echo, 0),
+            None => binary::reply::error(out, echo, Status::NotFound),
+        }
+    }
+    core.buffers.put(lines);
+}
+
+fn write(core: &Core, argument: &[u8], option: &[u8], out: &mut Vec<u8>) {
     let view = View::of(core);
-    let mut lines = Lines(session.ready(&mut core.buffers));
+    let mut lines = Lines(out);
     match argument {
         b"" => view.general(&mut lines),
         b"settings" => settings(&mut lines, &core.settings, view.shards.len()),

@@ -6,6 +6,7 @@ pub(crate) mod exact;
 pub(crate) mod memcached;
 pub(crate) mod redis;
 pub(crate) mod register;
+pub(crate) mod talker;
 
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
@@ -35,6 +36,8 @@ pub(crate) struct Setup {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PoolSetup {
     pub(crate) protocol: Protocol,
+    /// Clients may speak the other protocol.
+    pub(crate) is_crossed: bool,
     pub(crate) write: WritePolicy,
     pub(crate) l1_ms: Option<u64>,
     pub(crate) server_count: usize,
@@ -293,7 +296,7 @@ fn pool_settings(pool: PoolSetup) -> PoolSettings {
         .collect();
     PoolSettings {
         protocol: pool.protocol,
-        is_crossed: false,
+        is_crossed: pool.is_crossed,
         hash_ring: HashRing::build(HashRingMode::Libmemcached, &servers).expect("a ring"),
         addresses,
         write: pool.write,

@@ -39,7 +39,7 @@ pub(crate) fn makes_a_long_number(command: &Command) -> bool {
     let ends_number = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
     match &verb(command)[..] {
         b"prepend" => block(command).iter().any(ends_number),
-        b"append" => (41..10_000).contains(&block(command).len()),
+        b"append" => block(command).len() > 150 && words(command)[1] != b"large",
         _ => false,
     }
 }
@@ -73,9 +73,7 @@ pub(crate) fn reads_before_a_long_key(command: &Command) -> bool {
 }
 
 pub(crate) fn has_a_wrapped_number(command: &Command) -> bool {
-    let bytes = command.bytes(&HashMap::new());
-    let adds_minus = verb(command) == b"prepend" && block(command).starts_with(b"-");
-    adds_minus || memchr::memmem::find(&bytes, b"-9223372036854775809").is_some()
+    memchr::memmem::find(&line(command), b"-9223372036854775809").is_some()
 }
 
 pub(crate) fn is_a_long_line(command: &Command) -> bool {
