@@ -1,9 +1,11 @@
 //! A shard: one core's thread with everything it owns, working in turns.
 //!
-//! * `batch`, `core`, `session`, `replies`, `form`: executing requests and keeping replies in order
+//! * `batch`, `core`, `session`, `replies`, `push`, `form`: executing requests and keeping replies
+//!   in order
 //! * `memcache`, `resp`, `flush`: what requests mean; `run`: those that run where their key lives
 //! * `pool`: the same where the truth lives on servers behind
-//! * `downstream`, and this file: connections and the turn
+//! * `tracking`: telling clients of changes of what they read or watch
+//! * `mailboxes`, `downstream`, and `turn`: other shards, connections, and the turn
 
 mod batch;
 mod buffers;
@@ -11,22 +13,25 @@ mod core;
 mod downstream;
 mod flush;
 mod form;
+mod mailboxes;
 mod memcache;
 mod message;
 mod peers;
 mod pool;
+mod push;
 mod replies;
 mod resp;
 mod run;
 mod session;
 mod settings;
 mod stats;
+mod tracking;
 mod turn;
 
 pub use self::{
-    message::{Answer, Ask},
+    message::{Answer, Ask, Notice},
     pool::PoolSettings,
-    settings::Settings,
+    settings::{Settings, TRACKING_KEYS_MAX},
     stats::StatsBoard,
     turn::{Parts, Shard, StopFlag},
 };

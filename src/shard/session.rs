@@ -7,10 +7,12 @@ use super::{
     form::Form,
     memcache::Memcache,
     message::{AnswerBody, Errand, Origin},
+    push::Pushes,
     replies::{Covers, Part, Replies, Seq},
     resp::{self, Resp},
     run::Voice,
     settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX},
+    tracking,
 };
 use crate::{
     io::Token,
@@ -49,6 +51,7 @@ pub(super) struct Session {
     is_barred: bool,
     /// Bytes of a refused request that are still to be thrown away.
     pub(super) swallow: usize,
+    pub(super) pushes: Pushes,
 }
 
 /// Why [`Session::serve`] stopped.
@@ -90,11 +93,14 @@ impl Session {
             is_deferred: false,
             is_barred: false,
             swallow: 0,
+            pushes: Pushes::default(),
         }
     }
 
     /// Serves the requests at the front of `bytes`.
     pub(super) fn serve(&mut self, core: &mut Core, bytes: &[u8]) -> Served {
+        core.store
+            .set_author(tracking::author(core.mesh.shard(), self.token));
         match self.front_end {
             FrontEnd::Memcache => batch::serve::<Memcache>(self, core, bytes),
             FrontEnd::Resp(_) => batch::serve::<Resp>(self, core, bytes),
@@ -118,6 +124,14 @@ impl Session {
     pub(super) fn resp_client(&mut self) -> Option<&mut resp::Client> {
         match &mut self.front_end {
             FrontEnd::Resp(client) => Some(client),
+            FrontEnd::Memcache => None,
+        }
+    }
+
+    /// A RESP client's id.
+    pub(super) fn client_id(&self) -> Option<u64> {
+        match &self.front_end {
+            FrontEnd::Resp(client) => Some(client.id),
             FrontEnd::Memcache => None,
         }
     }
@@ -206,7 +220,13 @@ impl Session {
             }
         }
         self.progress = Progress::default();
+        self.push_late(&mut core.buffers);
         Step::Done
+    }
+
+    /// Whether what is ready ends in the middle of a reply.
+    pub(super) fn is_amid_reply(&self) -> bool {
+        self.progress.has_begun
     }
 
     /// Writes what stands before the keys' replies, unless the request is only resumed.
@@ -326,6 +346,8 @@ impl Session {
                 self.deliver(core, seq, failed, &bytes);
                 core.buffers.put(bytes);
             }
+            AnswerBody::FoundClient { token } => core.tracking.found(self.token, token),
+            AnswerBody::Listening { .. } => {}
             AnswerBody::Flushed => {
                 self.replies.resolve(seq, Part::Add(0), &mut core.buffers);
             }

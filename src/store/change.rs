@@ -146,7 +146,7 @@ impl PartitionWriter {
         if let Some(refusal) = condition.refusal(Some(entry.cas())) {
             return refusal;
         }
-        self.unlink(&slot, &entry);
+        self.unlink(&slot, &entry, self.listeners.author);
         Outcome::Deleted
     }
 
@@ -201,10 +201,11 @@ impl PartitionWriter {
             return Outcome::Untouched;
         }
         if deadline.is_past(now) {
-            self.unlink(&slot, &entry);
+            self.unlink(&slot, &entry, self.listeners.author);
         } else {
             self.note_deadline(now, deadline);
             entry.set_deadline(deadline);
+            self.note_change(entry.key());
         }
         Outcome::Touched
     }
@@ -224,7 +225,7 @@ impl PartitionWriter {
         let is_past = content.deadline.is_past(now);
         if is_past || self.is_too_large(key, content.value) {
             if let Some((slot, entry)) = &there {
-                self.unlink(slot, entry);
+                self.unlink(slot, entry, self.listeners.author);
             }
             return if is_past { stored } else { Outcome::TooLarge };
         }
@@ -258,7 +259,14 @@ impl PartitionWriter {
             }
         }
         self.next_version += self.version_step;
+        self.note_change(key.bytes);
         stored
+    }
+
+    /// Notes a published change for those who listen.
+    fn note_change(&mut self, key: &[u8]) {
+        let author = self.listeners.author;
+        self.listeners.note(author, key, self.hasher);
     }
 
     fn is_too_large(&self, key: Key<'_>, value: [&[u8]; 2]) -> bool {
