@@ -204,7 +204,7 @@ const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[
     ("src/shard/memcache/change.rs", "of", 86),
     ("src/shard/resp/server.rs", "info", 95),
     ("src/shard/resp/change.rs", "single", 99),
-    ("src/store/tests/twin.rs", "model", 149),
+    ("src/store/tests/twin.rs", "model", 105),
 ];
 
 #[test]

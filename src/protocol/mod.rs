@@ -4,6 +4,9 @@
 //! always hands over a slice that starts where a request starts. Parsing does not allocate (the one
 //! exception, a quoted RESP inline command, says so where it stands).
 
+pub mod glob;
+pub mod lcs;
+pub mod long_double;
 pub mod memcache;
 pub mod number;
 pub mod resp;

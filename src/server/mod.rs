@@ -27,9 +27,7 @@ use crate::{
     mesh,
     route::HashRing,
     runtime::{self, Executor},
-    shard::{
-        Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, TRACKING_KEYS_MAX,
-    },
+    shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, TRACKING_KEYS_MAX},
     store::{self, KeyHasher, UnixMs},
 };
 

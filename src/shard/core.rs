@@ -133,8 +133,7 @@ impl Core {
     /// Executes a request of another shard and answers it, now or once a backend has.
     pub(super) fn serve(&mut self, asker: usize, ask: Ask) {
         let Ask { origin, body } = ask;
-        self.store
-            .set_author(tracking::author(asker, origin.token));
+        self.store.set_author(tracking::author(asker, origin.token));
         let body = match body {
             AskBody::Mutate {
                 operation,

@@ -1,11 +1,7 @@
 //! What a client is told unasked: where it goes among the replies, and when it is too much.
 
 use super::{
-    buffers::BufferPool,
-    core::Core,
-    replies::Seq,
-    session::Session,
-    settings::PUSH_BYTES_MAX,
+    buffers::BufferPool, core::Core, replies::Seq, session::Session, settings::PUSH_BYTES_MAX,
     tracking,
 };
 use crate::protocol::resp::{INVALIDATION_CHANNEL, Version, reply};
@@ -111,6 +107,7 @@ impl Session {
     }
 
     fn is_subscribed(&mut self) -> bool {
-        self.resp_client().is_some_and(|client| client.is_subscribed)
+        self.resp_client()
+            .is_some_and(|client| client.is_subscribed)
     }
 }

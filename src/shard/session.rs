@@ -136,6 +136,12 @@ impl Session {
         }
     }
 
+    /// Whether this is a RESP client that is to hear of changes.
+    #[inline]
+    pub(super) fn is_tracking(&self) -> bool {
+        matches!(&self.front_end, FrontEnd::Resp(client) if client.is_tracking)
+    }
+
     /// How the owner of a key is to read this client's requests.
     pub(super) fn voice(&self) -> Voice {
         match &self.front_end {

@@ -153,7 +153,7 @@ impl PartitionWriter {
             }
             None => {
                 self.unlink(&slot, &entry, Author::NOBODY);
-                self.count_evicted();
+                self.count_evicted(&entry);
             }
         }
         bytes
@@ -192,7 +192,7 @@ impl PartitionWriter {
                 && self.is_dead(&entry, now)
             {
                 self.unlink(&slot, &entry, Author::NOBODY);
-                self.count_expired();
+                self.count_expired(&entry);
             }
             self.sweep.position += entry.footprint_bytes() as u32;
         }

@@ -76,6 +76,11 @@ impl Used {
     pub(super) fn written(now: UnixMs) -> Self {
         Self(used_seconds(now))
     }
+
+    /// Written again at `now` in the place of what may have been read.
+    pub(super) fn rewritten(self, now: UnixMs) -> Self {
+        Self(used_seconds(now) | self.0 & USED_FETCHED)
+    }
 }
 
 fn used_seconds(now: UnixMs) -> u32 {
@@ -265,6 +270,11 @@ impl<'turn> EntryRef<'turn> {
         self.term() & MARK_WON != 0
     }
 
+    /// When it was used and how, except that it was not read yet where it will lie next.
+    pub(super) fn used(&self) -> Used {
+        Used(self.header().used.load(Ordering::Relaxed) & !USED_REFERENCED)
+    }
+
     /// When the entry was last read, or written; in steps of a second.
     pub fn used_at(&self) -> UnixMs {
         let seconds = self.header().used.load(Ordering::Relaxed) & USED_SECONDS_MASK;
@@ -291,15 +301,11 @@ impl<'turn> EntryRef<'turn> {
         self.header().used.load(Ordering::Relaxed) & USED_REFERENCED != 0
     }
 
-    /// Changes the deadline in place; only the owner of the partition does.
-    pub(super) fn set_deadline(&self, deadline: Deadline) {
-        let term = self.term() & !DEADLINE_MASK | deadline.to_bits();
-        self.header().term.store(term, Ordering::Relaxed);
-    }
-
-    /// Marks the entry as won in place; only the owner of the partition does.
-    pub(super) fn set_won(&self) {
-        let term = self.term() | MARK_WON;
+    /// Changes the deadline, and marks the entry as won, in place; only the owner of the partition
+    /// does.
+    pub(super) fn set_term(&self, deadline: Deadline, wins: bool) {
+        let won = if wins { MARK_WON } else { 0 };
+        let term = self.term() & !DEADLINE_MASK | deadline.to_bits() | won;
         self.header().term.store(term, Ordering::Relaxed);
     }
 
@@ -310,7 +316,6 @@ impl<'turn> EntryRef<'turn> {
 
     /// The same content, to be written elsewhere, where it was not read yet.
     pub(super) fn to_new(self) -> NewEntry<'turn> {
-        let used = self.header().used.load(Ordering::Relaxed);
         NewEntry {
             key: self.key(),
             value: [self.value(), &[]],
@@ -320,7 +325,7 @@ impl<'turn> EntryRef<'turn> {
             deadline: self.deadline(),
             is_stale: self.is_stale(),
             is_won: self.is_won(),
-            used: Used(used & !USED_REFERENCED),
+            used: self.used(),
         }
     }
 }
@@ -379,8 +384,7 @@ mod tests {
             entry.mark_used(UnixMs(written.0 + 7_999));
             assert_eq!(entry.used_at(), UnixMs(written.0 + 7_000));
             assert!(entry.is_referenced() && entry.is_fetched());
-            entry.set_won();
-            entry.set_deadline(Deadline::NEVER);
+            entry.set_term(Deadline::NEVER, true);
             assert_eq!(entry.deadline(), Deadline::NEVER);
             assert!(entry.is_won());
             assert_eq!((entry.is_stale(), entry.key()), (flags == 7, key));

@@ -189,7 +189,16 @@ mod tests {
         for key in ["a", "ab", "abc", "user:", "user:8", "zz", "zzz"] {
             assert!(some.cover(key.as_bytes()), "{key}");
         }
-        for key in ["", "b", "use", "user", "user;", "z", "zy", "zz".split_at(1).0] {
+        for key in [
+            "",
+            "b",
+            "use",
+            "user",
+            "user;",
+            "z",
+            "zy",
+            "zz".split_at(1).0,
+        ] {
             assert!(!some.cover(key.as_bytes()), "{key}");
         }
         assert!(prefixes(&["x", ""]).cover(b"anything"));

@@ -41,6 +41,7 @@ pub use self::{
     interest::{Interest, InterestWriter, Prefixes, Wanted},
     notes::{Author, Note, Notes},
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
+    partition::Absence,
 };
 use self::{
     index::ARENA_BYTES_MAX,
@@ -215,6 +216,13 @@ impl ShardStore {
     /// The entry of a key, wherever it lives, without a mark that it was used.
     #[inline]
     pub fn peek(&self, key: Key<'_>, now: UnixMs) -> Option<EntryRef<'_>> {
+        self.look(key, now).ok()
+    }
+
+    /// The entry of a key, wherever it lives, without a mark that it was used; else why there is
+    /// none.
+    #[inline]
+    pub fn look(&self, key: Key<'_>, now: UnixMs) -> Result<EntryRef<'_>, Absence> {
         let partition = &self.partitions[self.owner(key.hash)];
         #[expect(unsafe_code, reason = "the borrow of self is the proof")]
         // SAFETY: the shard is online while it runs a turn, and `online`, `quiescent` and
@@ -277,12 +285,6 @@ impl ShardStore {
         self.writer.listeners.note_end_of_flush();
     }
 
-    /// Whether a key's entry is still there although its time has passed.
-    pub fn is_expired(&self, key: Key<'_>, now: UnixMs) -> bool {
-        self.peek(key, UnixMs(0))
-            .is_some_and(|entry| entry.deadline().is_past(now))
-    }
-
     /// Changes a key that this shard owns. The old value, if the operation wants it, is appended
     /// to `old`.
     pub fn apply(
@@ -340,14 +342,13 @@ impl ShardStore {
 
     /// The sum over all partitions.
     pub fn stats(&self) -> PartitionStats {
-        self.partitions
-            .iter()
-            .map(|partition| partition.stats())
-            .fold(PartitionStats::default(), |sum, one| PartitionStats {
-                entry_count: sum.entry_count + one.entry_count,
-                live_bytes: sum.live_bytes + one.live_bytes,
-                evicted_count: sum.evicted_count + one.evicted_count,
-                expired_count: sum.expired_count + one.expired_count,
-            })
+        (0..self.partitions.len())
+            .map(|shard| self.stats_of(shard))
+            .fold(PartitionStats::default(), |sum, one| sum + one)
+    }
+
+    /// The partition of one shard.
+    pub fn stats_of(&self, shard: usize) -> PartitionStats {
+        self.partitions[shard].stats()
     }
 }

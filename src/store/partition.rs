@@ -21,6 +21,17 @@ use super::{
     segments::{Segments, Stream},
 };
 
+/// Why a key has no entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// None is there, or one that has left.
+    Unknown,
+    /// It has expired; its memory is still to be swept.
+    Expired,
+    /// It was flushed; its memory is still to be reused.
+    Flushed,
+}
+
 /// The part that every shard reads.
 #[derive(Debug)]
 pub(super) struct Partition {
@@ -36,14 +47,21 @@ impl Partition {
     ///
     /// # Safety
     /// The calling thread is online in the epochs and passes no quiescent point during `'turn`.
+    #[inline]
     pub(super) unsafe fn get<'turn>(
         &'turn self,
         key: Key<'_>,
         now: UnixMs,
-    ) -> Option<EntryRef<'turn>> {
+    ) -> Result<EntryRef<'turn>, Absence> {
         // SAFETY: passed on from the caller.
-        let (_, entry) = unsafe { self.find(key)? };
-        (self.is_alive(&entry) && !entry.deadline().is_past(now)).then_some(entry)
+        let (_, entry) = unsafe { self.find(key) }.ok_or(Absence::Unknown)?;
+        if !self.is_alive(&entry) {
+            Err(Absence::Flushed)
+        } else if entry.deadline().is_past(now) {
+            Err(Absence::Expired)
+        } else {
+            Ok(entry)
+        }
     }
 
     /// The slot and entry of a key, alive or not.
@@ -285,7 +303,7 @@ impl PartitionWriter {
         }
         if entry.deadline().is_past(now) {
             self.unlink(&slot, &entry, Author::NOBODY);
-            self.count_expired();
+            self.count_expired(&entry);
             return None;
         }
         Some((slot, entry))
@@ -313,12 +331,12 @@ impl PartitionWriter {
         !self.partition.is_alive(entry) || entry.deadline().is_past(now)
     }
 
-    pub(super) fn count_evicted(&self) {
-        self.partition.figures.count_evicted();
+    pub(super) fn count_evicted(&self, entry: &EntryRef<'_>) {
+        self.partition.figures.count_evicted(entry.is_fetched());
     }
 
-    pub(super) fn count_expired(&self) {
-        self.partition.figures.count_expired();
+    pub(super) fn count_expired(&self, entry: &EntryRef<'_>) {
+        self.partition.figures.count_expired(entry.is_fetched());
     }
 
     pub(super) fn publish_figures(&self) {

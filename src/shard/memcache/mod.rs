@@ -22,7 +22,7 @@ use super::{
 use crate::{
     protocol::{
         Parsed,
-        memcache::{self, Limits, Refusal, Request, reply},
+        memcache::{self, Limits, Refusal, Request, meta::KeyRoom, reply},
     },
     store::{Operation, UnixMs},
 };
@@ -60,7 +60,8 @@ impl Dialect for Memcache {
     fn refuse(session: &mut Session, core: &mut Core, refusal: &Refusal<'_>) -> Step {
         // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
         if let (Some(key), None) = (refusal.unlink, &core.pool) {
-            let key = core.key(key);
+            let mut room = KeyRoom::new();
+            let key = core.key(key.bytes(&mut room));
             let delete = Operation::DELETE;
             if session.mutate(core, key, delete, &[], Form::Silent) == Step::Hold {
                 return Step::Hold;
@@ -134,12 +135,20 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             }
             Step::Done
         }
-        Request::Stats { argument } => {
+        Request::Stats { argument, .. } => {
             stats::stats(session, core, argument);
             Step::Done
         }
         Request::MetaNoOp => {
             session.reply(core, reply::META_NO_OP);
+            Step::Done
+        }
+        Request::Shutdown { .. } => {
+            session.reply(core, reply::SHUTDOWN_NOT_ENABLED);
+            Step::Done
+        }
+        Request::Meta(_) => {
+            session.reply(core, reply::ERROR);
             Step::Done
         }
         Request::Quit => Step::Close,

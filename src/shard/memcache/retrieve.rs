@@ -23,6 +23,8 @@ pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, c
         if let Some(entry) = core.store.get(key, core.now) {
             core.board.of(core.mesh.shard()).get_hits.add(1);
             show(entry, cas, session.replies.ready(&mut core.buffers));
+        } else {
+            core.not_found(key);
         }
         Step::Done
     });

@@ -5,6 +5,7 @@ use super::super::{
     session::{Session, Step},
     settings::REDIS_VERSION,
 };
+use super::tracking;
 use crate::protocol::resp::{ConnectionRequest, Version, reply};
 
 /// Requests about the connection itself.
@@ -59,9 +60,11 @@ pub(super) fn connection(
         ConnectionRequest::Select { index: 0 } => session.reply(core, reply::OK),
         ConnectionRequest::Select { .. } => session.reply(core, reply::DB_INDEX),
         ConnectionRequest::Reset => {
+            tracking::turn_off(session, core);
             if let Some(client) = session.resp_client() {
                 client.version = Version::Resp2;
                 client.name.clear();
+                client.is_subscribed = false;
             }
             session.reply(core, reply::RESET);
         }
@@ -92,6 +95,7 @@ fn hello(
     };
     client.version = version;
     let id = client.id;
+    core.tracking.set_version(session.token(), version);
     let out = session.ready(&mut core.buffers);
     reply::map_header(out, 7, version);
     for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {

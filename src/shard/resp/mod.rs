@@ -6,6 +6,7 @@ mod connection;
 mod read;
 mod server;
 mod strings;
+mod tracking;
 
 pub(super) use self::{change::single, read::answer_from_l1};
 
@@ -30,6 +31,12 @@ pub(super) struct Client {
     pub(super) name: Vec<u8>,
     /// How far the request that is coming in was parsed.
     pub(super) parsing: Progress,
+    /// It is to hear of changes of what it reads.
+    pub(super) is_tracking: bool,
+    /// CLIENT CACHING was said for the next request.
+    pub(super) is_caching_said: bool,
+    /// It listens to the channel of invalidations.
+    pub(super) is_subscribed: bool,
 }
 
 /// RESP's two versions.
@@ -143,7 +150,11 @@ fn serve_request(
     args: Args<'_>,
     request: &Result<Request<'_>, RequestError<'_>>,
 ) -> Step {
-    match request {
+    let is_tracking = session.is_tracking();
+    if is_tracking {
+        tracking::before(session, core, &args, request.is_ok());
+    }
+    let step = match request {
         Err(error) => refuse(session, core, error),
         Ok(request) => {
             let step = execute(session, core, request, args);
@@ -152,7 +163,11 @@ fn serve_request(
             }
             step
         }
+    };
+    if is_tracking && step != Step::Hold {
+        tracking::after(session, core, &args);
     }
+    step
 }
 
 fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> Step {
@@ -164,14 +179,62 @@ fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> S
 }
 
 fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: Args<'_>) -> Step {
-    let version = session
+    let (version, is_subscribed) = session
         .resp_client()
-        .map_or(Version::Resp2, |client| client.version);
+        .map_or((Version::Resp2, false), |client| {
+            (client.version, client.is_subscribed)
+        });
+    if is_subscribed && version == Version::Resp2 {
+        return execute_subscribed(session, core, request, &args);
+    }
+    execute_as(session, core, request, args, version)
+}
+
+/// Executes a request of a RESP2 client that is subscribed: it takes what it gets for messages of
+/// the channel, so there are few.
+fn execute_subscribed(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+    args: &Args<'_>,
+) -> Step {
+    let spec = resp::find(args).ok();
+    if let Some(spec) = spec.filter(|spec| !spec.goes_with_subscriptions()) {
+        let line = format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+             are allowed in this context",
+            spec.name
+        );
+        resp::reply::error(session.ready(&mut core.buffers), line);
+        return Step::Done;
+    }
+    if let Request::Connection(resp::ConnectionRequest::Ping { message }) = request {
+        let out = session.ready(&mut core.buffers);
+        resp::reply::array_header(out, 2);
+        resp::reply::bulk(out, b"pong");
+        resp::reply::bulk(out, message.unwrap_or_default());
+        return Step::Done;
+    }
+    execute_as(session, core, request, *args, Version::Resp2)
+}
+
+fn execute_as(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+    args: Args<'_>,
+    version: Version,
+) -> Step {
     match request {
         Request::Connection(request) => {
             return connection::connection(session, core, request, version);
         }
         Request::Server(request) => return server::server(session, core, request, version),
+        Request::Command(request) => {
+            request.encode(version, session.ready(&mut core.buffers));
+            return Step::Done;
+        }
+        Request::Tracking(request) => return tracking::tracking(session, core, request, version),
         _ => {}
     }
     if core.pool.is_some() {

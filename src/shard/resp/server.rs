@@ -1,4 +1,4 @@
-//! What the server says of itself: `INFO`, `CONFIG GET`, `COMMAND`. Nothing here is about a key.
+//! What the server says of itself: `INFO`, `CONFIG GET`. Nothing here is about a key.
 
 use std::io::Write as _;
 
@@ -8,7 +8,10 @@ use super::super::{
     settings::{REDIS_VERSION, VERSION},
     stats::figures,
 };
-use crate::protocol::resp::{Rest, ServerRequest, Version, reply, table};
+use crate::protocol::{
+    glob::{self, Case},
+    resp::{Rest, ServerRequest, Version, reply},
+};
 
 /// Answers RESP requests that are about the server or the connection.
 pub(super) fn server(
@@ -27,46 +30,8 @@ pub(super) fn server(
             reply::bulk(out, itoa::Buffer::new().format(ms / 1000).as_bytes());
             reply::bulk(out, itoa::Buffer::new().format(ms % 1000 * 1000).as_bytes());
         }
-        ServerRequest::Command => commands(session.ready(&mut core.buffers), version),
-        ServerRequest::CommandInfo { names } if names.count() == 0 => {
-            commands(session.ready(&mut core.buffers), version);
-        }
-        ServerRequest::CommandInfo { names } => {
-            let out = session.ready(&mut core.buffers);
-            reply::array_header(out, names.count());
-            for name in names {
-                match table::lookup(name) {
-                    Some(spec) => spec.encode(out, version),
-                    None => reply::null_array(out, version),
-                }
-            }
-        }
-        ServerRequest::CommandCount => {
-            reply::integer(
-                session.ready(&mut core.buffers),
-                table::COMMANDS.len() as i64,
-            );
-        }
-        ServerRequest::CommandList => {
-            let out = session.ready(&mut core.buffers);
-            reply::array_header(out, table::COMMANDS.len());
-            table::COMMANDS
-                .iter()
-                .for_each(|spec| reply::bulk(out, spec.name.as_bytes()));
-        }
-        // Redis' own documentation of its commands is not ours to repeat: none is found.
-        ServerRequest::CommandDocs { .. } => {
-            reply::map_header(session.ready(&mut core.buffers), 0, version);
-        }
     }
     Step::Done
-}
-
-fn commands(out: &mut Vec<u8>, version: Version) {
-    reply::array_header(out, table::COMMANDS.len());
-    table::COMMANDS
-        .iter()
-        .for_each(|spec| spec.encode(out, version));
 }
 
 /// `INFO`, with the sections that clients and exporters read.
@@ -185,7 +150,7 @@ fn config_get(session: &mut Session, core: &mut Core, patterns: Rest<'_>, versio
     let is_wanted = |name: &str| {
         patterns
             .into_iter()
-            .any(|pattern| matches_glob(pattern, name.as_bytes()))
+            .any(|pattern| glob::matches(pattern, name.as_bytes(), Case::Ignored))
     };
     let wanted_numbers = numbers.iter().filter(|(name, _)| is_wanted(name));
     let wanted_texts = texts.iter().filter(|(name, _)| is_wanted(name));
@@ -199,43 +164,5 @@ fn config_get(session: &mut Session, core: &mut Core, patterns: Rest<'_>, versio
     for (name, value) in wanted_texts {
         reply::bulk(out, name.as_bytes());
         reply::bulk(out, value.as_bytes());
-    }
-}
-
-/// Whether a name matches a pattern with `*` and `?`, in any case.
-fn matches_glob(pattern: &[u8], name: &[u8]) -> bool {
-    match (pattern, name) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => {
-            matches_glob(rest, name) || (!name.is_empty() && matches_glob(pattern, &name[1..]))
-        }
-        ([p, rest @ ..], [n, name @ ..]) => {
-            (*p == b'?' || p.eq_ignore_ascii_case(n)) && matches_glob(rest, name)
-        }
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn globs_match_as_far_as_names_need() {
-        for (pattern, name, expected) in [
-            ("*", "save", true),
-            ("max*", "maxmemory", true),
-            ("MAXMEMORY", "maxmemory", true),
-            ("max*y", "maxmemory-policy", true),
-            ("sav?", "save", true),
-            ("save", "saved", false),
-            ("", "x", false),
-        ] {
-            assert_eq!(
-                matches_glob(pattern.as_bytes(), name.as_bytes()),
-                expected,
-                "{pattern}"
-            );
-        }
     }
 }

@@ -205,7 +205,8 @@ mod tests {
         assert!(clients.has_mail());
         assert_eq!(clients.next_listed(), Some(new));
         assert_eq!(clients.next_listed(), None);
-        let expected = b">2\r\n$10\r\ninvalidate\r\n*0\r\n>2\r\n$21\r\ntracking-redir-broken\r\n:9\r\n";
+        let expected =
+            b">2\r\n$10\r\ninvalidate\r\n*0\r\n>2\r\n$21\r\ntracking-redir-broken\r\n:9\r\n";
         assert_eq!(clients.take_mail(new).as_deref(), Some(&expected[..]));
         assert_eq!(clients.take_mail(new), None);
         clients.remove(old);

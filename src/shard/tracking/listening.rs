@@ -7,11 +7,11 @@
 
 use std::sync::Arc;
 
-use super::prefixes::Broadcast;
+use super::{prefixes::Broadcast, table::Table};
 use crate::{
     shard::{
         core::Core,
-        message::{Ask, AskBody, AnswerBody, Origin},
+        message::{AnswerBody, Ask, AskBody, Origin},
         settings::LISTEN_LINGER_MS,
     },
     store::{InterestWriter, KeyHash, Prefixes, UnixMs, Wanted},
@@ -123,7 +123,8 @@ impl Core {
         }
         for shard in 0..self.tracking.listening.told.len() {
             let version = self.tracking.listening.version;
-            if self.tracking.listening.told[shard].sent == version || self.mesh.allowance(shard) == 0
+            if self.tracking.listening.told[shard].sent == version
+                || self.mesh.allowance(shard) == 0
             {
                 continue;
             }
@@ -177,7 +178,7 @@ impl Core {
         if now.0.saturating_sub(since.0) >= LISTEN_LINGER_MS {
             tracking.listening.interest = None;
             tracking.listening.prefixes = Arc::default();
-            tracking.table.drain();
+            tracking.table = Table::default();
             tracking.broadcast = Broadcast::default();
             self.renew(me);
         }

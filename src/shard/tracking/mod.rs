@@ -50,11 +50,14 @@ use self::{
     table::{Added, Slot, Swept, Table},
     watch::Watches,
 };
-use super::{core::Core, message::Letter};
+use super::{
+    core::Core,
+    message::{Ask, AskBody, Letter, Origin},
+};
 use crate::{
     io::Token,
     protocol::resp::{Version, reply},
-    store::{Author, Key, KeyHash, Notes, UnixMs},
+    store::{Absence, Author, Condition, Key, KeyHash, Notes, Operation, UnixMs},
 };
 
 /// Keys of the table that one look for expired ones goes through.
@@ -117,7 +120,11 @@ impl Tracking {
 
     /// A client tracks no more. What it read before is still in the table, as in Redis.
     pub(super) fn leave(&mut self, token: Token) {
-        if self.clients.get(token).is_some_and(|client| client.modes.bcast) {
+        if self
+            .clients
+            .get(token)
+            .is_some_and(|client| client.modes.bcast)
+        {
             self.broadcast.remove(token);
         }
         self.clients.remove(token);
@@ -131,7 +138,11 @@ impl Tracking {
     /// Keys in the table, their readers, and prefixes.
     pub(super) fn sizes(&self) -> [usize; 3] {
         let table = &self.table;
-        [table.key_count(), table.reader_count(), self.broadcast.count()]
+        [
+            table.key_count(),
+            table.reader_count(),
+            self.broadcast.count(),
+        ]
     }
 
     /// The prefixes that a client asked for, in order.
@@ -210,7 +221,10 @@ impl Tracking {
             if client.modes.bcast || is_spared {
                 continue;
             }
-            if own == Some(it) && by == it && client.redirect.is_none() {
+            let is_told_here = client
+                .redirect
+                .is_none_or(|redirect| redirect.token == reader && redirect.shard == self.shard);
+            if own == Some(it) && by == it && is_told_here {
                 encode_invalidation(&mut self.own, &array);
             } else {
                 self.tell(reader, &array);
@@ -222,7 +236,6 @@ impl Tracking {
     fn tell(&mut self, token: Token, array: &[u8]) {
         let redirect = self.clients.get(token).and_then(|client| client.redirect);
         match redirect {
-            Some(Redirect { token: to, .. }) if to == token => self.clients.mail_keys(token, array),
             Some(Redirect {
                 id,
                 shard,
@@ -248,9 +261,8 @@ impl Tracking {
             let Some(client) = self.clients.get(token) else {
                 continue;
             };
-            if let Some(Redirect {
-                id, token: to, ..
-            }) = client.redirect.filter(|redirect| redirect.shard == shard)
+            if let Some(Redirect { id, token: to, .. }) =
+                client.redirect.filter(|redirect| redirect.shard == shard)
             {
                 let letter = Letter::Redirected {
                     to,
@@ -387,6 +399,37 @@ impl Core {
         };
         broadcast.tell(&mut self.tracking, spared, Tracking::tell);
         self.tracking.broadcast = broadcast;
+    }
+
+    /// A key was looked for and not found. If its time has passed, its owner is to remove it now:
+    /// those who hold a copy are told when it is removed, and the sweep may be far from it.
+    #[inline]
+    pub(super) fn not_found(&mut self, key: Key<'_>) {
+        if self.store.has_listeners() {
+            self.remove_if_expired(key);
+        }
+    }
+
+    #[cold]
+    fn remove_if_expired(&mut self, key: Key<'_>) {
+        if self.store.look(key, self.now).err() != Some(Absence::Expired) {
+            return;
+        }
+        // Finds what has expired as any change does, and deletes nothing that was stored meanwhile.
+        let operation = Operation::Delete {
+            condition: Condition::Absent,
+            wants_old: false,
+        };
+        if self.store.owns(key.hash) {
+            self.apply(key, operation, &[]);
+            return;
+        }
+        let owner = self.store.owner(key.hash);
+        if self.may_ask(owner, key.bytes.len()) {
+            let parcel = self.parcel(key, &[]);
+            let (origin, body) = (Origin::NOBODY, AskBody::Mutate { operation, parcel });
+            self.ask(owner, Ask { origin, body });
+        }
     }
 
     /// What time brings: keys that expire, clients that have gone, an end of listening.

@@ -68,7 +68,9 @@ impl Core {
     /// Whether clients or other shards may be to be told something.
     #[inline]
     pub(in crate::shard) fn has_to_tell(&self) -> bool {
-        self.store.has_listeners() || self.tracking.listening.has_unsent() || self.tracking.has_post()
+        self.store.has_listeners()
+            || self.tracking.listening.has_unsent()
+            || self.tracking.has_post()
     }
 
     /// Whether something could not be sent for lack of room in a lane.

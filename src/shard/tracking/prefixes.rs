@@ -124,7 +124,10 @@ struct Changes<'n>(Vec<(&'n [u8], Author)>);
 
 impl<'n> Changes<'n> {
     fn new(notes: &'n Notes) -> Self {
-        let mut changes: Vec<_> = notes.iter().map(|note| (note.key.bytes, note.author)).collect();
+        let mut changes: Vec<_> = notes
+            .iter()
+            .map(|note| (note.key.bytes, note.author))
+            .collect();
         changes.sort_by_key(|change| change.0);
         changes.dedup_by(|later, first| {
             let is_same = later.0 == first.0;
@@ -221,7 +224,10 @@ mod tests {
         broadcast.add(token(1), [&b"a"[..], b"b"]);
         broadcast.add(token(2), [&b"b"[..], b"b"]);
         assert_eq!(broadcast.of(token(1)).collect::<Vec<_>>(), [b"a", b"b"]);
-        assert_eq!((broadcast.count(), broadcast.is_over(PREFIXES_MAX)), (2, true));
+        assert_eq!(
+            (broadcast.count(), broadcast.is_over(PREFIXES_MAX)),
+            (2, true)
+        );
         broadcast.remove(token(1));
         change(&mut broadcast, 9, "a1");
         change(&mut broadcast, 9, "b1");

@@ -352,7 +352,9 @@ mod tests {
         let hasher = KeyHasher::new(3);
         let mut table = Table::default();
         for number in 0..100 {
-            table.add(hasher.key(b"hot"), token(number), |one| one.index() == number);
+            table.add(hasher.key(b"hot"), token(number), |one| {
+                one.index() == number
+            });
         }
         assert!(table.reader_count() <= FEW_READERS_MAX);
     }

@@ -150,7 +150,10 @@ mod tests {
         assert!(watches.add(token(3), hasher.key(b"c"), true));
         watches.touch(hasher.key(b"a"));
         watches.touch(hasher.key(b"nobody's"));
-        assert_eq!([1, 2, 3].map(|one| is_broken(&watches, one)), [true, true, false]);
+        assert_eq!(
+            [1, 2, 3].map(|one| is_broken(&watches, one)),
+            [true, true, false]
+        );
     }
 
     #[test]

@@ -3,14 +3,20 @@
 //! Checks come in Redis's order, so that of several mistakes the same one is named: the command,
 //! its arity, then what its own code looks at first.
 
+mod command;
 mod connection;
 mod server;
 mod strings;
+mod tracking;
 
 pub use self::{
+    command::{CommandFilter, CommandRequest},
     connection::{ConnectionRequest, Credentials},
     server::ServerRequest,
     strings::StringRequest,
+    tracking::{
+        INVALIDATION_CHANNEL, TrackingChange, TrackingOptions, TrackingRefusal, TrackingRequest,
+    },
 };
 use super::args::{Args, Rest};
 use super::error::RequestError;
@@ -101,10 +107,14 @@ pub enum Request<'b> {
     FlushAll,
     /// The rarer commands about strings.
     String(StringRequest<'b>),
+    /// About the commands there are.
+    Command(CommandRequest<'b>),
     /// About the connection itself.
     Connection(ConnectionRequest<'b>),
     /// About the server as a whole.
     Server(ServerRequest<'b>),
+    /// About hearing of changes.
+    Tracking(TrackingRequest<'b>),
 }
 
 impl<'b> Request<'b> {
@@ -179,6 +189,12 @@ impl<'b> Request<'b> {
                 if let Some(request) = StringRequest::read(spec, args) {
                     return request.map(Self::String);
                 }
+                if let Some(request) = CommandRequest::read(spec, args) {
+                    return request.map(Self::Command);
+                }
+                if let Some(request) = TrackingRequest::read(spec, args) {
+                    return request.map(Self::Tracking);
+                }
                 return match ConnectionRequest::read(spec, args) {
                     Some(request) => request.map(Self::Connection),
                     None => ServerRequest::read(spec, args).map(Self::Server),
@@ -190,8 +206,11 @@ impl<'b> Request<'b> {
 }
 
 /// The row of the command, or of its subcommand if it has those and one is given.
+///
+/// # Errors
+/// There is no such command, or subcommand.
 #[inline]
-fn find<'b>(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
+pub fn find<'b>(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
     let name = args.name();
     let Some(spec) = table::lookup(name) else {
         let cross = name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
@@ -201,14 +220,14 @@ fn find<'b>(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
             RequestError::UnknownCommand(*args)
         });
     };
-    let container = matches!(
-        spec.command,
-        Command::Command | Command::Config | Command::Client
-    );
+    if spec.subcommands.is_empty() {
+        return Ok(spec);
+    }
     match args.get(1) {
-        Some(sub) if container => table::lookup_sub(spec.name, sub)
+        Some(sub) => spec
+            .subcommand(sub)
             .ok_or(RequestError::UnknownSubcommand { command: name, sub }),
-        _ => Ok(spec),
+        None => Ok(spec),
     }
 }
 

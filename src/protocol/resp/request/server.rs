@@ -13,24 +13,9 @@ use super::super::{
     reason = "fields are named as Redis's documentation names the arguments"
 )]
 pub enum ServerRequest<'b> {
-    Info {
-        sections: Rest<'b>,
-    },
+    Info { sections: Rest<'b> },
     Time,
-    /// COMMAND without more.
-    Command,
-    CommandCount,
-    CommandDocs {
-        names: Rest<'b>,
-    },
-    /// No names means all.
-    CommandInfo {
-        names: Rest<'b>,
-    },
-    CommandList,
-    ConfigGet {
-        patterns: Rest<'b>,
-    },
+    ConfigGet { patterns: Rest<'b> },
 }
 
 impl<'b> ServerRequest<'b> {
@@ -44,16 +29,6 @@ impl<'b> ServerRequest<'b> {
                 sections: args.rest(1),
             },
             Command::Time => Self::Time,
-            Command::Command => Self::Command,
-            Command::CommandCount => Self::CommandCount,
-            Command::CommandDocs => Self::CommandDocs {
-                names: args.rest(2),
-            },
-            Command::CommandInfo => Self::CommandInfo {
-                names: args.rest(2),
-            },
-            Command::CommandList if args.count() > 2 => return Err(RequestError::Syntax),
-            Command::CommandList => Self::CommandList,
             Command::ConfigGet => Self::ConfigGet {
                 patterns: args.rest(2),
             },

@@ -115,12 +115,19 @@ fn other_commands_are_given_their_meaning() {
             "hello 3 auth u p setname n",
             hello(Some(Version::Resp3), Some(b"n"), Some(auth)),
         ),
-        ("command", Request::Server(ServerRequest::Command)),
+        ("command count", Request::Command(CommandRequest::Count)),
         (
-            "command count",
-            Request::Server(ServerRequest::CommandCount),
+            "command list",
+            Request::Command(CommandRequest::List {
+                filter: CommandFilter::None,
+            }),
         ),
-        ("command list", Request::Server(ServerRequest::CommandList)),
+        (
+            "command LIST filterBY aclcat x",
+            Request::Command(CommandRequest::List {
+                filter: CommandFilter::AclCat(b"x"),
+            }),
+        ),
         (
             "client setname ",
             Request::Connection(ConnectionRequest::ClientSetName { name: b"" }),
@@ -162,8 +169,8 @@ fn the_rest_is_what_follows() {
                 ) => rest,
                 Ok(Request::Server(ServerRequest::ConfigGet { patterns: rest })) => rest,
                 Ok(
-                    Request::Server(ServerRequest::CommandInfo { names: rest })
-                    | Request::Server(ServerRequest::CommandDocs { names: rest }),
+                    Request::Command(CommandRequest::Info { names: rest })
+                    | Request::Command(CommandRequest::Docs { names: rest }),
                 ) => rest,
                 other => panic!("{command}: {other:?}"),
             };
@@ -185,6 +192,7 @@ fn the_rest_is_what_follows() {
     listed("info", &[]);
     listed("info server stats", &["server", "stats"]);
     listed("config get a b", &["a", "b"]);
+    listed("command", &[]);
     listed("command info", &[]);
     listed("command docs get set mget", &["get", "set", "mget"]);
 }
@@ -376,7 +384,7 @@ proptest! {
 
 #[test]
     fn arguments_of_any_kind_mean_something_or_are_refused_in_one_line(
-        name in proptest::sample::select(table::COMMANDS),
+        name in proptest::sample::select(&table::COMMANDS),
         words in proptest::collection::vec(proptest::sample::select(WORDS), 0..6),
     ) {
         let mut arguments = vec![name.name.as_bytes()];

@@ -1,0 +1,144 @@
+//! The promise: ringfort tells of its commands what redis-server tells of them, so clients that ask before they
+//! talk (for key positions, flags, arities) talk to both alike.
+
+mod support;
+
+use support::backends::Backend;
+use support::ringfort::Ringfort;
+use support::wire::Wire;
+
+/// Redis 7.2's, which libraries send unasked; 7.0.15 does not have them.
+const NEWER: &[&str] = &["client|setinfo", "client|no-touch"];
+const CONTAINERS: &[&str] = &[
+    "client", "command", "config", "latency", "memory", "object", "slowlog",
+];
+
+#[test]
+fn details_are_those_of_redis() {
+    let (ringfort, redis) = (Ringfort::embedded(), Backend::redis());
+    for hello in ["HELLO 2\r\n", "HELLO 3\r\n"] {
+        let [mut ours, mut theirs] = [ringfort.resp(), redis.address()].map(Wire::connect);
+        for wire in [&mut ours, &mut theirs] {
+            wire.send(hello.as_bytes());
+            value(wire);
+        }
+        let names = names(&mut ours);
+        assert!(names.len() > 100, "{names:?}");
+        for name in names.iter().filter(|name| !NEWER.contains(&name.as_str())) {
+            let request = format!("COMMAND INFO {name}\r\n");
+            let [ours, theirs] = [&mut ours, &mut theirs].map(|wire| {
+                wire.send(request.as_bytes());
+                value(wire).without_order()
+            });
+            assert_eq!(ours, theirs, "{name}");
+        }
+    }
+}
+
+#[test]
+fn help_is_that_of_redis() {
+    let (ringfort, redis) = (Ringfort::embedded(), Backend::redis());
+    let [mut ours, mut theirs] = [ringfort.resp(), redis.address()].map(Wire::connect);
+    for container in CONTAINERS {
+        for request in [
+            format!("{container} HELP\r\n"),
+            format!("{container} help x\r\n"),
+            format!("{container} xyzzy\r\n"),
+        ] {
+            let [ours, theirs] = [&mut ours, &mut theirs].map(|wire| {
+                wire.send(request.as_bytes());
+                value(wire)
+            });
+            assert_eq!(ours, theirs, "{request}");
+        }
+    }
+}
+
+#[test]
+fn documentation_has_every_command() {
+    let ringfort = Ringfort::embedded();
+    let mut wire = Wire::connect(ringfort.resp());
+    let count = names(&mut wire)
+        .iter()
+        .filter(|name| !name.contains('|'))
+        .count();
+    wire.send(b"HELLO 3\r\nCOMMAND DOCS\r\nCOMMAND COUNT\r\nCOMMAND DOCS config|get nope\r\n");
+    value(&mut wire);
+    let Value::Many('%', docs) = value(&mut wire) else {
+        panic!("a map");
+    };
+    assert_eq!(docs.len(), 2 * count);
+    assert_eq!(value(&mut wire), Value::One(format!(":{count}")));
+    let Value::Many('%', docs) = value(&mut wire) else {
+        panic!("a map");
+    };
+    assert_eq!(docs[0], Value::One("config|get".into()));
+    let Value::Many('%', lines) = &docs[1] else {
+        panic!("a map");
+    };
+    assert_eq!(
+        lines[2..6],
+        ["since", "2.0.0", "group", "server"].map(|word| Value::One(word.into()))
+    );
+}
+
+/// A reply, by what it is made of: lines with their sign, bulks without.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Value {
+    One(String),
+    Many(char, Vec<Self>),
+}
+
+impl Value {
+    /// The same with the words of flags and categories and the subcommands in one order: Redis' is that of a
+    /// hash table. And without subcommands that it does not have.
+    fn without_order(self) -> Self {
+        let Self::Many(sign, values) = self else {
+            return self;
+        };
+        let mut values: Vec<_> = values
+            .into_iter()
+            .filter(|value| !value.is_newer())
+            .map(Self::without_order)
+            .collect();
+        let is_word = |value: &Self| matches!(value, Self::One(line) if line.starts_with('+'));
+        let is_entry = |value: &Self| matches!(value, Self::Many(_, parts) if parts.len() == 10);
+        if values.iter().all(is_word) || values.iter().all(is_entry) {
+            values.sort();
+        }
+        Self::Many(sign, values)
+    }
+
+    fn is_newer(&self) -> bool {
+        matches!(self, Self::Many(_, parts) if parts.len() == 10
+            && matches!(&parts[0], Self::One(name) if NEWER.contains(&name.as_str())))
+    }
+}
+
+fn names(wire: &mut Wire) -> Vec<String> {
+    wire.send(b"COMMAND LIST\r\n");
+    let Value::Many('*', names) = value(wire) else {
+        panic!("an array");
+    };
+    let names = names.into_iter().map(|name| match name {
+        Value::One(name) => name,
+        Value::Many(..) => panic!("a name"),
+    });
+    names.collect()
+}
+
+fn value(wire: &mut Wire) -> Value {
+    let line = wire.line();
+    let (sign, rest) = line.split_at(1);
+    let sign = sign.chars().next().expect("a sign");
+    match (sign, rest.parse::<usize>()) {
+        ('$', Ok(length)) => {
+            let bytes = wire.bytes(length);
+            wire.expect(b"\r\n");
+            Value::One(String::from_utf8(bytes).expect("text"))
+        }
+        ('*' | '~', Ok(count)) => Value::Many(sign, (0..count).map(|_| value(wire)).collect()),
+        ('%', Ok(count)) => Value::Many(sign, (0..2 * count).map(|_| value(wire)).collect()),
+        _ => Value::One(line),
+    }
+}
