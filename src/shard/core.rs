@@ -7,13 +7,16 @@ use super::{
     buffers::BufferPool,
     flush::{self, FlushAsk, FlushWait},
     message::{Answer, AnswerBody, Ask, AskBody, Notice, Origin, Parcel},
-    pool::{Pool, errand::Route},
+    pool::{Pool, errand::Route, over_resp::Script},
     settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
     tracking::{self, Tracking},
+    world::World,
 };
 use crate::{
+    config::Protocol,
     mesh::MeshPort,
+    protocol::memcache::Spelling,
     store::{Applied, Key, KeyHash, Operation, ShardStore, UnixMs},
 };
 
@@ -35,8 +38,10 @@ pub(super) struct Core {
     pub(super) flush_asks: Vec<FlushAsk>,
     /// Flushes that have not ended on all shards.
     pub(super) flush_waits: Vec<FlushWait>,
-    /// Who tracks and watches keys.
+    /// Who tracks keys.
     pub(super) tracking: Tracking,
+    /// Whether clients are served, or held for one of them.
+    pub(super) world: World,
     /// Room for the waiters of a fill that ends.
     pub(super) waiters: Vec<Route>,
 }
@@ -171,6 +176,11 @@ impl Core {
                 self.flush_own(at);
                 AnswerBody::Flushed
             }
+            AskBody::Pause => return self.pause_for(asker, origin),
+            AskBody::Resume => {
+                self.resume_from(asker);
+                AnswerBody::Noted
+            }
             AskBody::Backend { errand, parcel } => {
                 return self.serve_backend(asker, origin, errand, parcel);
             }
@@ -214,6 +224,27 @@ impl Core {
     /// Whether values read from backends are kept.
     pub(super) fn has_l1(&self) -> bool {
         self.pool.as_ref().is_some_and(Pool::has_l1)
+    }
+
+    /// What the servers of the pool speak; none without a pool.
+    pub(super) fn backend_protocol(&self) -> Option<Protocol> {
+        self.pool.as_ref().map(|pool| pool.protocol)
+    }
+
+    /// Whether clients may speak another protocol than the pool's servers.
+    pub(super) fn is_crossed(&self) -> bool {
+        self.pool.as_ref().is_some_and(Pool::is_crossed)
+    }
+
+    /// Whether the pool's servers are named a key as it is.
+    pub(super) fn is_text(&self, key: Key<'_>) -> bool {
+        let spelling = self.pool.as_ref().map(|pool| pool.spelling(key.bytes));
+        spelling.is_none_or(|spelling| spelling == Spelling::Text)
+    }
+
+    /// What Redis servers run for what they have no command for.
+    pub(super) fn script(&self) -> Option<&Script> {
+        self.pool.as_ref().map(Pool::script)
     }
 
     /// The shard that handles a key's backend traffic: its owner where the L1 is on, so that

@@ -43,7 +43,8 @@ pub(super) fn flush_all(
 ) -> Step {
     // Changes go out on their owners' connections, the flush on this shard's: nothing but
     // waiting keeps them in order.
-    let is_barrier = core.has_l1();
+    // So with changes that take several steps.
+    let is_barrier = core.has_l1() || core.is_crossed();
     if is_barrier && session.replies.pending_count() > 0 {
         return Step::Hold;
     }
@@ -76,11 +77,7 @@ pub(super) fn flush_all(
     };
     for server in 0..servers {
         if !core.ask_server(server, Pending::Flush(origin, at), request) {
-            let line = core.failure_line();
-            session
-                .replies
-                .resolve(seq, Part::Failure(&line), &mut core.buffers);
-            core.buffers.put(line);
+            session.fail(core, seq);
             core.flush_partitions(origin, at);
             session
                 .replies
@@ -102,11 +99,7 @@ pub(super) fn sum_of_servers(session: &mut Session, core: &mut Core, request: &[
     });
     for server in 0..servers {
         if !core.ask_server(server, Pending::Request(route), request) {
-            let line = core.failure_line();
-            session
-                .replies
-                .resolve(seq, Part::Failure(&line), &mut core.buffers);
-            core.buffers.put(line);
+            session.fail(core, seq);
         }
     }
     Step::Done

@@ -1,8 +1,10 @@
 //! How a result becomes a reply: decided when the request is read, applied when the result is
 //! there, which may be later and on behalf of another shard's answer.
 
+use super::pool::{over_memcache, over_resp};
 use crate::{
     protocol::{
+        binary::{Echo, reply as binary},
         memcache::reply as memcache,
         resp::{Version, reply as resp},
     },
@@ -26,6 +28,8 @@ pub(super) enum Form {
     GroupEnd,
     /// memcache's `OK`, once all parts are done.
     MemcacheOk,
+    /// The binary protocol's empty success, once all parts are done.
+    BinaryDone(Echo),
     /// memcache's storage commands.
     MemcacheStore,
     /// memcache's `delete`.
@@ -46,6 +50,10 @@ pub(super) enum Form {
     RespChanged,
     /// A number: the new value, or the new length.
     RespNumber,
+    /// What a Redis server answered, for a client that is not to see how values are kept there.
+    OverResp(over_resp::Wanted),
+    /// What a memcache server answered, for a RESP client.
+    OverMemcache(over_memcache::Wanted),
 }
 
 impl Form {
@@ -53,19 +61,26 @@ impl Form {
     pub(super) fn failed(self) -> Self {
         match self {
             Self::Silent => Self::Silent,
-            Self::Part => Self::FailedPart,
+            form if form.is_grouped() => Self::FailedPart,
             _ => Self::Verbatim,
         }
     }
 
     /// Whether the reply is left out after a failure in its group.
     pub(super) fn is_grouped(self) -> bool {
-        matches!(self, Self::Part | Self::FailedPart | Self::GroupEnd)
+        match self {
+            Self::Part | Self::FailedPart | Self::GroupEnd => true,
+            Self::OverResp(wanted) => wanted.is_part(),
+            _ => false,
+        }
     }
 
     /// Whether the reply is made of several results.
     pub(super) fn adds_up(self) -> bool {
-        matches!(self, Self::RespSum | Self::RespOk | Self::MemcacheOk)
+        matches!(
+            self,
+            Self::RespSum | Self::RespOk | Self::MemcacheOk | Self::BinaryDone(_)
+        )
     }
 
     /// Whether a group ends here.
@@ -88,6 +103,7 @@ impl Form {
         match self {
             Self::MemcacheOk => out.extend_from_slice(memcache::OK),
             Self::RespOk => resp::simple(out, b"OK"),
+            Self::BinaryDone(echo) => binary::done(out, echo, 0),
             Self::RespSum => resp::integer(out, total),
             _ => {}
         }

@@ -1,7 +1,8 @@
 //! What shards say to each other.
 
-use super::{replies::Seq, run::Voice};
+use super::{pool::over_memcache::Plan, replies::Seq, run::Voice};
 use crate::{
+    backend::Expects,
     io::Token,
     store::{Applied, KeyHash, Notes, Operation, UnixMs, Wanted},
 };
@@ -65,6 +66,10 @@ pub(super) enum AskBody {
     },
     /// Look for a RESP client by its id.
     FindClient { id: u64 },
+    /// Hold all clients, see [`world`](super::world); answered once that is so and quiet.
+    Pause,
+    /// Serve clients again.
+    Resume,
     /// Ask the key's backend, under the rules of the L1.
     Backend { errand: Errand, parcel: Parcel },
 }
@@ -75,15 +80,13 @@ pub(super) enum Errand {
     /// Read a whole value: may be shared by who asks at the same time, and kept. The request is
     /// the key.
     Fetch,
-    /// Read a whole value that is not to be kept.
-    Read,
-    /// Read something that is answered by one line.
-    ReadLine,
+    /// Read something that is not to be kept.
+    Read(Expects),
     /// Change the key on the backend; the answer is the backend's.
-    Write {
-        /// The answer is a value, not a line.
-        retrieves: bool,
-    },
+    Write(Expects),
+    /// Change the key on the backend in several steps; the answer is for the client as it is. The
+    /// request is what goes with the plan.
+    Steps(Plan),
     /// Drop the key here at once and on the backend soon.
     Invalidate {
         /// The client asked for just that, rather than to store something.
@@ -111,6 +114,8 @@ pub(super) enum AnswerBody {
     Listening { version: u64 },
     /// The client, if it is there.
     FoundClient { token: Option<Token> },
+    /// A pause is there, or a resume; nobody's reply.
+    Noted,
     /// The reply, as the client is to see it.
     Replied { failed: bool, bytes: Vec<u8> },
 }

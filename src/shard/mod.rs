@@ -3,14 +3,16 @@
 //! * `batch`, `core`, `session`, `replies`, `push`, `form`: executing requests and keeping replies
 //!   in order
 //! * `memcache`, `resp`, `flush`: what requests mean; `run`: those that run where their key lives
+//! * `world`: what must look like one step to everybody
 //! * `pool`: the same where the truth lives on servers behind
-//! * `tracking`: telling clients of changes of what they read or watch
-//! * `mailboxes`, `downstream`, and `turn`: other shards, connections, and the turn
+//! * `tracking`: telling clients of changes of what they have read
+//! * `downstream`, `mailboxes`, `turn`, `drain`: connections, other shards, the loop, and its end
 
 mod batch;
 mod buffers;
 mod core;
 mod downstream;
+mod drain;
 mod flush;
 mod form;
 mod mailboxes;
@@ -27,11 +29,13 @@ mod settings;
 mod stats;
 mod tracking;
 mod turn;
+mod world;
 
 pub use self::{
+    drain::StopFlag,
     message::{Answer, Ask, Notice},
     pool::PoolSettings,
     settings::{Settings, TRACKING_KEYS_MAX},
     stats::StatsBoard,
-    turn::{Parts, Shard, StopFlag},
+    turn::{Parts, Shard},
 };

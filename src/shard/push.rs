@@ -19,7 +19,7 @@ pub(super) struct Pushes {
 impl Session {
     /// Appends push frames, which only RESP3 has, behind all replies so far.
     pub(super) fn push(&mut self, buffers: &mut BufferPool, frames: &[u8]) {
-        if self.version() == Some(Version::Resp3) && self.may_push(frames.len()) {
+        if self.version() == Version::Resp3 && self.may_push(frames.len()) {
             self.append(buffers, frames);
         }
     }
@@ -30,8 +30,12 @@ impl Session {
             return;
         }
         let mut own = core::mem::take(&mut core.tracking.own);
-        if self.version() == Some(Version::Resp3) && self.may_push(own.len()) {
-            self.replies.insert_behind(seq, &own, &mut core.buffers);
+        if self.version() == Version::Resp3 && self.may_push(own.len()) {
+            if self.is_amid_reply() {
+                self.pushes.late.extend_from_slice(&own);
+            } else {
+                self.replies.insert_behind(seq, &own, &mut core.buffers);
+            }
         }
         own.clear();
         core.tracking.own = own;
@@ -42,7 +46,7 @@ impl Session {
     pub(super) fn push_end_of_flush(&mut self, core: &mut Core, seq: Seq) -> bool {
         let client = core.tracking.client(self.token());
         let is_told_here = client.is_some_and(|client| client.redirect.is_none())
-            && self.version() == Some(Version::Resp3);
+            && self.version() == Version::Resp3;
         if is_told_here {
             let own = &mut core.tracking.own;
             tracking::encode_invalidation(own, tracking::null(Version::Resp3));
@@ -55,14 +59,14 @@ impl Session {
     pub(super) fn push_redirected(&mut self, buffers: &mut BufferPool, array: &[u8]) {
         let mut frame = buffers.take();
         match self.version() {
-            Some(Version::Resp3) => tracking::encode_invalidation(&mut frame, array),
-            Some(Version::Resp2) if self.is_subscribed() => {
+            Version::Resp3 => tracking::encode_invalidation(&mut frame, array),
+            Version::Resp2 if self.is_subscribed() => {
                 reply::array_header(&mut frame, 3);
                 reply::bulk(&mut frame, b"message");
                 reply::bulk(&mut frame, INVALIDATION_CHANNEL);
                 frame.extend_from_slice(array);
             }
-            _ => {}
+            Version::Resp2 => {}
         }
         if !frame.is_empty() && self.may_push(frame.len()) {
             self.append(buffers, &frame);
@@ -70,9 +74,15 @@ impl Session {
         buffers.put(frame);
     }
 
+    /// Whether something waits for the end of a reply.
+    #[inline]
+    pub(super) fn has_late_pushes(&self) -> bool {
+        !self.pushes.late.is_empty()
+    }
+
     /// Appends what had to wait for the end of a reply.
     pub(super) fn push_late(&mut self, buffers: &mut BufferPool) {
-        if !self.pushes.late.is_empty() {
+        if self.has_late_pushes() {
             let late = core::mem::take(&mut self.pushes.late);
             self.replies.ready(buffers).extend_from_slice(&late);
         }
@@ -100,14 +110,5 @@ impl Session {
         self.pushes.unsent_bytes += bytes;
         self.pushes.is_overrun |= self.pushes.unsent_bytes > PUSH_BYTES_MAX;
         !self.pushes.is_overrun
-    }
-
-    fn version(&mut self) -> Option<Version> {
-        self.resp_client().map(|client| client.version)
-    }
-
-    fn is_subscribed(&mut self) -> bool {
-        self.resp_client()
-            .is_some_and(|client| client.is_subscribed)
     }
 }

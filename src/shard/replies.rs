@@ -41,7 +41,8 @@ struct Slot {
     held_start: usize,
     /// How much of what is held from there on was put right behind the reply.
     behind_bytes: usize,
-    /// The encoded reply; for forms that add up, an error that spoils the sum.
+    /// The encoded reply; for forms that add up, an error that spoils the sum. Before the reply is
+    /// there: the key that it is about, if it cannot be encoded without.
     encoded: Option<Vec<u8>>,
 }
 
@@ -53,6 +54,9 @@ pub(super) enum Covers {
     Nothing,
     /// Reads of this key.
     Key(KeyHash),
+    /// All that is about this key: it takes several steps on a backend, and what comes behind must
+    /// not come in between.
+    Steps(KeyHash),
     /// It changes several keys; all reads wait.
     AnyKey,
 }
@@ -86,6 +90,8 @@ pub(super) struct Replies {
     first_seq: u32,
     /// A part of the current group failed; the rest of the group is not sent.
     group_failed: bool,
+    /// Nothing is sent any more.
+    is_mute: bool,
 }
 
 impl Replies {
@@ -125,6 +131,20 @@ impl Replies {
     /// The form of a slot.
     pub(super) fn form(&self, seq: Seq) -> Option<Form> {
         self.slots.get(self.position(seq)).map(|slot| slot.form)
+    }
+
+    /// Keeps a key that the reply of a slot is about.
+    pub(super) fn keep_key(&mut self, seq: Seq, key: Vec<u8>) {
+        let position = self.position(seq);
+        if let Some(slot) = self.slots.get_mut(position) {
+            slot.encoded = Some(key);
+        }
+    }
+
+    /// Takes the key back, to encode the reply.
+    pub(super) fn take_key(&mut self, seq: Seq) -> Option<Vec<u8>> {
+        let position = self.position(seq);
+        self.slots.get_mut(position)?.encoded.take()
     }
 
     /// Gives a slot one of its results. What becomes ready moves to `out`.
@@ -225,9 +245,19 @@ impl Replies {
     /// Whether a change of this key, or of several, is still waiting.
     pub(super) fn is_pending(&self, hash: KeyHash) -> bool {
         self.slots.iter().any(|slot| {
-            let covers = slot.covers == Covers::AnyKey || slot.covers == Covers::Key(hash);
+            let covers = match slot.covers {
+                Covers::Nothing => false,
+                Covers::Key(key) | Covers::Steps(key) => key == hash,
+                Covers::AnyKey => true,
+            };
             covers && slot.parts_left > 0
         })
+    }
+
+    /// Whether a change of this key that takes several steps is still waiting.
+    pub(super) fn is_stepping(&self, hash: KeyHash) -> bool {
+        let is_it = |slot: &Slot| slot.covers == Covers::Steps(hash) && slot.parts_left > 0;
+        self.slots.iter().any(is_it)
     }
 
     /// Replies that wait, or are behind one that does.
@@ -242,7 +272,18 @@ impl Replies {
 
     /// Whether something can be sent.
     pub(super) fn has_output(&self) -> bool {
-        !self.out.is_empty()
+        !self.out.is_empty() && !self.is_mute
+    }
+
+    /// Nobody is to hear of replies from now on. Throws away those that are ready.
+    pub(super) fn mute(&mut self) {
+        self.is_mute = true;
+        self.out.clear();
+    }
+
+    /// Whether replies are lost.
+    pub(super) fn is_mute(&self) -> bool {
+        self.is_mute
     }
 
     /// Takes what can be sent.

@@ -282,6 +282,8 @@ impl PartitionWriter {
             self.unlink(&slot, &entry, self.listeners.author);
         } else {
             self.note_deadline(now, deadline);
+            self.deadline_count -= entry.deadline().count();
+            self.deadline_count += deadline.count();
             entry.set_term(deadline, wins);
         }
         !is_past
@@ -324,6 +326,7 @@ impl PartitionWriter {
         match there {
             Some((slot, old)) => {
                 IndexWriter::replace(&slot, offset);
+                self.deadline_count -= old.deadline().count();
                 self.release(slot.offset, &old);
             }
             None => {
@@ -335,7 +338,8 @@ impl PartitionWriter {
                 self.entry_count += 1;
             }
         }
-        self.next_version += self.version_step;
+        self.deadline_count += content.deadline.count();
+        self.take_version();
         self.note_change(key.bytes);
         stored
     }
@@ -344,6 +348,13 @@ impl PartitionWriter {
     fn note_change(&mut self, key: &[u8]) {
         let author = self.listeners.author;
         self.listeners.note(author, key, self.hasher);
+    }
+
+    /// The version of the next entry, which is another one from then on.
+    pub(super) fn take_version(&mut self) -> u64 {
+        let version = self.next_version;
+        self.next_version += self.version_step;
+        version
     }
 
     fn is_too_large(&self, key: Key<'_>, value: [&[u8]; 2]) -> bool {

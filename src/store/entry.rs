@@ -250,8 +250,9 @@ impl<'turn> EntryRef<'turn> {
         (content & HAS_CAS != 0).then(|| u64::from_le_bytes(self.array_at(start)))
     }
 
-    /// Counts up with every entry that its partition stores.
-    pub(super) fn version(&self) -> u64 {
+    /// Counts up with every entry that its partition stores: no two values that a key ever had
+    /// share it.
+    pub fn version(&self) -> u64 {
         self.header().version
     }
 

@@ -9,6 +9,7 @@ use core::{
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     entry_count: AtomicU64,
+    deadline_count: AtomicU64,
     live_bytes: AtomicU64,
     evicted_count: AtomicU64,
     evicted_unfetched_count: AtomicU64,
@@ -21,6 +22,8 @@ pub(super) struct Figures {
 pub struct PartitionStats {
     /// Entries, those that have expired unnoticed included.
     pub entry_count: u64,
+    /// Of these, the ones with a deadline.
+    pub deadline_count: u64,
     /// Bytes that these entries take, headers included.
     pub live_bytes: u64,
     /// Entries that left because memory was needed.
@@ -39,6 +42,7 @@ impl Add for PartitionStats {
     fn add(self, other: Self) -> Self {
         Self {
             entry_count: self.entry_count + other.entry_count,
+            deadline_count: self.deadline_count + other.deadline_count,
             live_bytes: self.live_bytes + other.live_bytes,
             evicted_count: self.evicted_count + other.evicted_count,
             evicted_unfetched_count: self.evicted_unfetched_count + other.evicted_unfetched_count,
@@ -49,8 +53,9 @@ impl Add for PartitionStats {
 }
 
 impl Figures {
-    pub(super) fn set_content(&self, entry_count: u64, live_bytes: u64) {
+    pub(super) fn set_content(&self, entry_count: u64, deadline_count: u64, live_bytes: u64) {
         self.entry_count.store(entry_count, Ordering::Relaxed);
+        self.deadline_count.store(deadline_count, Ordering::Relaxed);
         self.live_bytes.store(live_bytes, Ordering::Relaxed);
     }
 
@@ -71,6 +76,7 @@ impl Figures {
     pub(super) fn stats(&self) -> PartitionStats {
         PartitionStats {
             entry_count: self.entry_count.load(Ordering::Relaxed),
+            deadline_count: self.deadline_count.load(Ordering::Relaxed),
             live_bytes: self.live_bytes.load(Ordering::Relaxed),
             evicted_count: self.evicted_count.load(Ordering::Relaxed),
             evicted_unfetched_count: self.evicted_unfetched_count.load(Ordering::Relaxed),

@@ -73,14 +73,6 @@ impl Listeners {
         }
     }
 
-    /// Notes that the partition was flushed.
-    pub(super) fn note_flush(&mut self) {
-        for listener in &mut self.listeners {
-            listener.notes.is_flushed = true;
-            self.has_notes = true;
-        }
-    }
-
     /// Notes that nothing more will be flushed of what clients may hold.
     pub(super) fn note_end_of_flush(&mut self) {
         for listener in &mut self.listeners {

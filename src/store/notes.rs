@@ -30,8 +30,6 @@ pub struct Notes {
     entries: Vec<Entry>,
     /// The keys, one behind the other.
     keys: Vec<u8>,
-    /// The partition that they are about was flushed.
-    pub is_flushed: bool,
     /// Clients are to be told that everything is gone.
     pub is_end_of_flush: bool,
     /// There were too many: any key may have changed.
@@ -75,7 +73,7 @@ impl Notes {
 
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && !self.is_flushed && !self.is_end_of_flush && !self.is_lost
+        self.entries.is_empty() && !self.is_end_of_flush && !self.is_lost
     }
 
     /// The changes.
@@ -97,7 +95,7 @@ impl Notes {
     /// Makes it empty, for reuse.
     pub fn clear(&mut self) {
         self.forget();
-        (self.is_flushed, self.is_end_of_flush, self.is_lost) = (false, false, false);
+        (self.is_end_of_flush, self.is_lost) = (false, false);
     }
 
     fn forget(&mut self) {

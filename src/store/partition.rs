@@ -108,6 +108,8 @@ pub(super) struct PartitionWriter {
     pub(super) cleaning: Option<super::clean::Cleaning>,
     pub(super) sweep: super::clean::SweepCursor,
     pub(super) entry_count: u64,
+    /// Entries that have a deadline.
+    pub(super) deadline_count: u64,
     /// When expired entries are swept next; never, as long as no entry had a deadline.
     sweep_at: Option<UnixMs>,
     pub(super) next_version: u64,
@@ -154,6 +156,7 @@ impl PartitionWriter {
             cleaning: None,
             sweep: super::clean::SweepCursor::default(),
             entry_count: 0,
+            deadline_count: 0,
             sweep_at: None,
             next_version: 1 + params.shard as u64,
             version_step: params.shard_count as u64,
@@ -189,7 +192,7 @@ impl PartitionWriter {
             .store(last_version, Ordering::Release);
         self.segments.release_all();
         self.entry_count = 0;
-        self.listeners.note_flush();
+        self.deadline_count = 0;
         self.publish_figures();
     }
 
@@ -278,6 +281,7 @@ impl PartitionWriter {
         if self.partition.is_alive(entry) {
             self.entry_count -= 1;
             self.listeners.note(author, entry.key(), self.hasher);
+            self.deadline_count -= entry.deadline().count();
         }
         self.release(slot.offset, entry);
     }
@@ -341,6 +345,7 @@ impl PartitionWriter {
 
     pub(super) fn publish_figures(&self) {
         let figures = &self.partition.figures;
-        figures.set_content(self.entry_count, self.segments.live_bytes());
+        let live_bytes = self.segments.live_bytes();
+        figures.set_content(self.entry_count, self.deadline_count, live_bytes);
     }
 }

@@ -58,6 +58,13 @@ fn check(store: &ShardStore, now: UnixMs, map: &HashMap<u8, Twin>) {
         let expected = map.get(&key).filter(|twin| !twin.deadline.is_past(now));
         assert_eq!(seen.as_ref(), expected, "key {key}");
     }
+    // Some of those with a deadline may have expired unnoticed; the others are all there.
+    let stats = store.stats();
+    let stay = map.values().filter(|twin| twin.deadline == Deadline::NEVER);
+    assert_eq!(
+        stats.entry_count - stats.deadline_count,
+        stay.count() as u64
+    );
 }
 
 proptest! {

@@ -21,7 +21,7 @@ pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};
 pub use request::{
     CommandFilter, CommandRequest, ConnectionRequest, Credentials, INVALIDATION_CHANNEL, Request,
     ServerRequest, StringRequest, TrackingChange, TrackingOptions, TrackingRefusal,
-    TrackingRequest, find,
+    TrackingRequest, TransactionRequest, find,
 };
 
 /// Longest key, in bytes: what fits the store's sixteen bits. Redis itself takes 512 MiB.

@@ -1,11 +1,16 @@
 //! The memcache front end: requests become reads and operations of the store, or errands to the
 //! pool; the protocol itself is `protocol::memcache`'s.
 
+mod binary;
 mod change;
 mod retrieve;
 mod stats;
 
-pub(super) use self::{change::Change, retrieve::show};
+pub(super) use self::{
+    binary::{Binary, run as run_binary},
+    change::Change,
+    retrieve::show,
+};
 use self::{
     change::change_in_store,
     retrieve::{retrieve, retrieve_and_touch, touch_and_show},
@@ -15,11 +20,12 @@ use super::{
     core::Core,
     flush,
     form::Form,
-    pool::memcache as memcache_pool,
+    pool::{memcache as memcache_pool, over_resp},
     session::{Session, Step},
     settings::{LINE_BYTES_MAX, MEMCACHED_VERSION},
 };
 use crate::{
+    config::Protocol,
     protocol::{
         Parsed,
         memcache::{self, Limits, Refusal, Request, meta::KeyRoom, reply},
@@ -104,10 +110,13 @@ pub(super) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) {
 
 fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[u8]) -> Step {
     match request {
-        Request::Retrieve { keys, cas, touch } => match (touch, core.pool.is_some()) {
-            (None, false) => retrieve(session, core, keys, cas),
-            (Some(exptime), false) => retrieve_and_touch(session, core, keys, cas, exptime),
-            (touch, true) => memcache_pool::retrieve(session, core, keys, cas, touch),
+        Request::Retrieve { keys, cas, touch } => match (touch, core.backend_protocol()) {
+            (None, None) => retrieve(session, core, keys, cas),
+            (Some(exptime), None) => retrieve_and_touch(session, core, keys, cas, exptime),
+            (touch, Some(Protocol::Memcache)) => {
+                memcache_pool::retrieve(session, core, keys, cas, touch)
+            }
+            (touch, Some(Protocol::Resp)) => over_resp::retrieve(session, core, keys, cas, touch),
         },
         Request::FlushAll { delay, noreply } => {
             let at = match delay.deadline_ms(core.now.0) {
@@ -119,6 +128,9 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             } else {
                 Form::MemcacheOk
             };
+            if core.backend_protocol() == Some(Protocol::Resp) {
+                return over_resp::flush_all(session, core, delay, form);
+            }
             let mut request = core.buffers.take();
             memcache_pool::encode_with_reply(&mut request, raw);
             let step = flush::flush_all(session, core, at, form, &request);
@@ -147,17 +159,19 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             session.reply(core, reply::SHUTDOWN_NOT_ENABLED);
             Step::Done
         }
+        Request::Meta(_) if core.backend_protocol() == Some(Protocol::Resp) => {
+            session.reply(core, over_resp::META_REFUSED);
+            Step::Done
+        }
         Request::Meta(_) => {
             session.reply(core, reply::ERROR);
             Step::Done
         }
         Request::Quit => Step::Close,
-        change => {
-            if core.pool.is_some() {
-                memcache_pool::change(session, core, change, raw)
-            } else {
-                change_in_store(session, core, change)
-            }
-        }
+        change => match core.backend_protocol() {
+            None => change_in_store(session, core, change),
+            Some(Protocol::Memcache) => memcache_pool::change(session, core, change, raw),
+            Some(Protocol::Resp) => over_resp::change(session, core, change),
+        },
     }
 }

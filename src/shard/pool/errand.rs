@@ -6,6 +6,7 @@
 //! fill under way keeps the old value, and when the backend has answered, before the client
 //! hears of it, so that a fill that overtook the write keeps nothing either.
 
+use super::{over_resp, stepping::Stepping};
 use crate::shard::{
     core::Core,
     message::{AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
@@ -14,6 +15,7 @@ use crate::{
     backend::{Expects, Meaning, Reply},
     config::Protocol,
     fill::{FillId, Lease},
+    protocol::memcache::Spelling,
     store::{Applied, Condition, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
 };
 
@@ -22,10 +24,17 @@ const UNAVAILABLE: &str = "backend is unavailable";
 
 /// The line for a client whose backend connection broke before the reply. A write may or may
 /// not have been done.
-const LOST: &str = "backend connection was lost";
+pub(in crate::shard) const LOST: &str = "backend connection was lost";
+
+/// The line for a client whose request needs a script that the backend has forgotten. It will have
+/// it again when the client tries again.
+const SCRIPT_LOST: &str = "backend had lost its script and did nothing, try again";
 
 /// The line for a client whose write cannot be promised.
 const QUEUE_FULL: &str = "invalidation queue is full";
+
+/// The line for a client whose key or request only meta commands can say.
+pub(super) const NO_META: &str = "backend does not know memcache's meta commands";
 
 /// Who waits for a backend's reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +58,10 @@ pub(in crate::shard) enum Pending {
     Invalidation,
     /// A flush of the whole server; the partitions follow.
     Flush(Origin, UnixMs),
+    /// One step of a request that takes several.
+    Steps(Box<Stepping>),
+    /// What a server is told or asked as soon as there is a connection.
+    Greeting,
 }
 
 /// A reply on its way to a connection of this shard.
@@ -143,14 +156,23 @@ impl Core {
             } else {
                 Pending::Request(route)
             };
-            pool.links[server].pipeline.push_get(pending, key, now);
+            let spelling = pool.spelling(key.bytes);
+            pool.links[server]
+                .pipeline
+                .push_get(pending, key, spelling, now);
             return None;
         }
+        if let Errand::Steps(plan) = errand {
+            return self.start_steps(server, route, key, plan, request);
+        }
         let expects = match errand {
-            Errand::Read | Errand::Write { retrieves: true } => Expects::Retrieval,
+            Errand::Read(expects) | Errand::Write(expects) => expects,
             _ => Expects::Line,
         };
-        let pending = if has_l1 && matches!(errand, Errand::Write { .. }) {
+        if expects == Expects::MetaData && !pool.links[server].speaks_meta() {
+            return Some(self.failure(NO_META));
+        }
+        let pending = if has_l1 && matches!(errand, Errand::Write(_)) {
             self.drop_l1(key);
             Pending::Write(route, self.parcel(key, &[]))
         } else {
@@ -170,7 +192,11 @@ impl Core {
         let Some(pool) = &mut self.pool else {
             return self.failure(UNAVAILABLE);
         };
+        let is_base64 = pool.spelling(key.bytes) == Spelling::Base64;
         let link = &mut pool.links[server];
+        if is_base64 && !link.spoke_meta() {
+            return self.failure(NO_META);
+        }
         if link.invalidations.push(key).is_err() {
             return self.failure(QUEUE_FULL);
         }
@@ -191,7 +217,7 @@ impl Core {
     }
 
     /// Voids the key's lease and removes its copy.
-    fn drop_l1(&mut self, key: Key<'_>) {
+    pub(super) fn drop_l1(&mut self, key: Key<'_>) {
         if let Some(pool) = &mut self.pool {
             pool.fills.void(key);
         }
@@ -207,7 +233,11 @@ impl Core {
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         let failed = reply.meaning == Meaning::Error;
+        if failed && self.greet_again(server, reply.frame) {
+            return self.fail(pending, SCRIPT_LOST, deliver);
+        }
         match pending {
+            Pending::Greeting => self.greeted(server, failed, reply.frame),
             Pending::Flush(origin, at) => self.flushed(origin, at, failed, reply.frame, deliver),
             Pending::Invalidation => self.confirm_invalidation(server, failed),
             Pending::Request(route) => self.hand_over(route, failed, reply.frame, deliver),
@@ -219,6 +249,9 @@ impl Core {
                 self.buffers.put(parcel.bytes);
                 self.hand_over(route, failed, reply.frame, deliver);
             }
+            Pending::Steps(stepping) => {
+                self.stepped(server, stepping, failed, reply.frame, deliver);
+            }
             Pending::Fill(fill) => {
                 self.keep(server, fill, &reply.meaning);
                 self.finish_fill(fill, failed, reply.frame, deliver);
@@ -226,18 +259,22 @@ impl Core {
         }
     }
 
-    /// A backend will not answer.
+    /// A backend will not answer, for the reason given.
     pub(in crate::shard) fn fail(
         &mut self,
         pending: Pending,
+        reason: &str,
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
+        if matches!(pending, Pending::Greeting) {
+            return;
+        }
         self.counters().backend_failures.add(1);
-        let AnswerBody::Replied { bytes: line, .. } = self.failure(LOST) else {
+        let AnswerBody::Replied { bytes: line, .. } = self.failure(reason) else {
             return;
         };
         match pending {
-            Pending::Invalidation => {}
+            Pending::Invalidation | Pending::Greeting => {}
             Pending::Flush(origin, at) => self.flushed(origin, at, true, &line, deliver),
             Pending::Request(route) => self.hand_over(route, true, &line, deliver),
             Pending::Write(route, parcel) => {
@@ -248,6 +285,7 @@ impl Core {
                 self.buffers.put(parcel.bytes);
                 self.hand_over(route, true, &line, deliver);
             }
+            Pending::Steps(stepping) => self.end_steps(*stepping, true, &line, deliver),
             Pending::Fill(fill) => self.finish_fill(fill, true, &line, deliver),
         }
         self.buffers.put(line);
@@ -271,7 +309,7 @@ impl Core {
         self.waiters = waiters;
     }
 
-    fn hand_over(
+    pub(super) fn hand_over(
         &mut self,
         route: Route,
         failed: bool,
@@ -328,6 +366,10 @@ impl Core {
             return;
         };
         let Some(pool) = &self.pool else { return };
+        let (flags, value) = match pool.keeps_flags() {
+            true => over_resp::split(value),
+            false => (flags, value),
+        };
         let (key, is_valid) = pool.fills.key(fill);
         let key = self.store.hasher().key(key);
         if !is_valid || pool.is_being_invalidated(server, key) {
@@ -346,6 +388,25 @@ impl Core {
         self.old.clear();
         self.store
             .apply(self.now, key, operation, value, &mut self.old);
+    }
+
+    /// A server has answered what it is told or asked first.
+    fn greeted(&mut self, server: usize, failed: bool, line: &[u8]) {
+        let Some(pool) = &mut self.pool else { return };
+        pool.links[server].greeted(failed, line);
+    }
+
+    /// Whether an error says that a server has forgotten its script. It is given it again.
+    fn greet_again(&mut self, server: usize, line: &[u8]) -> bool {
+        let now = self.now;
+        let Some(pool) = &mut self.pool else {
+            return false;
+        };
+        let is_lost = pool.keeps_flags() && over_resp::is_missing(line);
+        if is_lost {
+            pool.links[server].greet(now);
+        }
+        is_lost
     }
 
     fn confirm_invalidation(&mut self, server: usize, failed: bool) {
@@ -371,7 +432,7 @@ impl Core {
     }
 
     /// An error line in the words of the pool's protocol.
-    fn failure(&mut self, text: &str) -> AnswerBody {
+    pub(super) fn failure(&mut self, text: &str) -> AnswerBody {
         let prefix: &[u8] = match self.pool.as_ref().map(|pool| pool.protocol) {
             Some(Protocol::Resp) => b"-ERR ",
             _ => b"SERVER_ERROR ",

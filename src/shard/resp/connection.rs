@@ -1,11 +1,14 @@
 //! Requests about the connection itself.
 
-use super::super::{
-    core::Core,
-    session::{Session, Step},
-    settings::REDIS_VERSION,
-};
 use super::tracking;
+use super::{
+    super::{
+        core::Core,
+        session::{Session, Step},
+        settings::REDIS_VERSION,
+    },
+    transaction,
+};
 use crate::protocol::resp::{ConnectionRequest, Version, reply};
 
 /// Requests about the connection itself.
@@ -61,6 +64,7 @@ pub(super) fn connection(
         ConnectionRequest::Select { .. } => session.reply(core, reply::DB_INDEX),
         ConnectionRequest::Reset => {
             tracking::turn_off(session, core);
+            transaction::discard(session);
             if let Some(client) = session.resp_client() {
                 client.version = Version::Resp2;
                 client.name.clear();

@@ -7,6 +7,8 @@ mod read;
 mod server;
 mod strings;
 mod tracking;
+mod transaction;
+mod watches;
 
 pub(super) use self::{change::single, read::answer_from_l1};
 
@@ -14,13 +16,16 @@ use super::{
     batch::Dialect,
     core::Core,
     form::Form,
-    pool::resp as resp_pool,
+    pool::{over_memcache, resp as resp_pool},
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
 };
-use crate::protocol::{
-    Parsed,
-    resp::{self, Args, Limits, Progress, ProtocolError, Request, RequestError, Version},
+use crate::{
+    config::Protocol,
+    protocol::{
+        Parsed,
+        resp::{self, Args, Limits, Progress, ProtocolError, Request, RequestError, Version},
+    },
 };
 
 /// What a RESP client has said of itself.
@@ -29,6 +34,8 @@ pub(super) struct Client {
     pub(super) id: u64,
     pub(super) version: Version,
     pub(super) name: Vec<u8>,
+    /// What it watches or has queued, if it does.
+    pub(super) transaction: Option<Box<transaction::Transaction>>,
     /// How far the request that is coming in was parsed.
     pub(super) parsing: Progress,
     /// It is to hear of changes of what it reads.
@@ -152,22 +159,38 @@ fn serve_request(
 ) -> Step {
     let is_tracking = session.is_tracking();
     if is_tracking {
-        tracking::before(session, core, &args, request.is_ok());
+        tracking::before(session, core);
     }
-    let step = match request {
+    let step = if session.is_queueing {
+        transaction::serve(session, core, args, request)
+    } else {
+        serve_now(session, core, args, request)
+    };
+    if step != Step::Hold && (is_tracking || session.has_late_pushes()) {
+        tracking::after(session, core, &args);
+    }
+    step
+}
+
+fn serve_now(
+    session: &mut Session,
+    core: &mut Core,
+    args: Args<'_>,
+    request: &Result<Request<'_>, RequestError<'_>>,
+) -> Step {
+    match request {
         Err(error) => refuse(session, core, error),
         Ok(request) => {
+            if session.is_tracking() {
+                tracking::remember(session, core, &args);
+            }
             let step = execute(session, core, request, args);
             if step != Step::Hold {
                 core.counters().resp_requests.add(1);
             }
             step
         }
-    };
-    if is_tracking && step != Step::Hold {
-        tracking::after(session, core, &args);
     }
-    step
 }
 
 fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> Step {
@@ -179,12 +202,8 @@ fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> S
 }
 
 fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: Args<'_>) -> Step {
-    let (version, is_subscribed) = session
-        .resp_client()
-        .map_or((Version::Resp2, false), |client| {
-            (client.version, client.is_subscribed)
-        });
-    if is_subscribed && version == Version::Resp2 {
+    let version = session.version();
+    if session.is_subscribed() && version == Version::Resp2 {
         return execute_subscribed(session, core, request, &args);
     }
     execute_as(session, core, request, args, version)
@@ -235,10 +254,17 @@ fn execute_as(
             return Step::Done;
         }
         Request::Tracking(request) => return tracking::tracking(session, core, request, version),
+        Request::Transaction(request) => return transaction::transaction(session, core, request),
         _ => {}
     }
-    if core.pool.is_some() {
-        return resp_pool::execute(session, core, request, args, version);
+    match core.backend_protocol() {
+        None => {}
+        Some(Protocol::Memcache) => {
+            return over_memcache::execute(session, core, request, args, version);
+        }
+        Some(Protocol::Resp) => {
+            return resp_pool::execute(session, core, request, args, version);
+        }
     }
     if let Request::String(request) = request {
         let key = core.key(request.key());

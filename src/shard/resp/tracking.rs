@@ -390,18 +390,18 @@ fn subscription(
     reply::integer(out, count);
 }
 
-/// Before a request of a client that tracks: what changed before it is told before it, and what it
-/// reads is remembered.
-pub(super) fn before(session: &mut Session, core: &mut Core, args: &Args<'_>, is_valid: bool) {
-    let token = session.token();
+/// Before a request of a client that tracks: what changed before it is told before it.
+pub(super) fn before(session: &mut Session, core: &mut Core) {
     core.settle_notes(None);
-    if !session.is_amid_reply()
-        && let Some(mail) = core.tracking.take_mail(token)
-    {
-        session.push(&mut core.buffers, &mail);
+    if !session.is_amid_reply() {
+        take_mail(session, core);
     }
-    if is_valid {
-        remember(session, core, args);
+}
+
+fn take_mail(session: &mut Session, core: &mut Core) {
+    if let Some(mail) = core.tracking.take_mail(session.token()) {
+        session.push(&mut core.buffers, &mail);
+        core.buffers.put(mail);
     }
 }
 
@@ -427,6 +427,8 @@ pub(super) fn remember(session: &mut Session, core: &mut Core, args: &Args<'_>) 
         return;
     };
     if spec.is_readonly() {
+        // What changed before this read is none of its concern.
+        core.settle_notes(None);
         for key in spec.keys_of(args) {
             let key = core.key(key);
             core.remember(token, key);
@@ -434,14 +436,18 @@ pub(super) fn remember(session: &mut Session, core: &mut Core, args: &Args<'_>) 
     }
 }
 
-/// After a request of a client that tracks: it hears of its own changes.
+/// After a request of a client that tracks, or was pushed something in the middle of its reply: it
+/// hears of its own changes, behind them.
 pub(super) fn after(session: &mut Session, core: &mut Core, args: &Args<'_>) {
+    session.push_late(&mut core.buffers);
     core.settle_notes(Some(session.token()));
     // Nothing stands behind the request's reply yet.
     let seq = session.next_origin().seq;
     session.push_own(core, seq);
+    take_mail(session, core);
     let is_client = resp::find(args).is_ok_and(|spec| spec.name.starts_with("client"));
+    let keeps_caching = is_client || session.is_queueing;
     if let Some(client) = session.resp_client() {
-        client.is_caching_said &= is_client;
+        client.is_caching_said &= keeps_caching;
     }
 }

@@ -1,8 +1,8 @@
 //! Asking the owners of keys to note changes, and knowing when they do.
 //!
-//! A shard begins to listen when its first client tracks or watches: it makes its filter, tells
+//! A shard begins to listen when its first client tracks: it makes its filter, tells
 //! every other shard, and holds that client back until all have answered. From then on whatever
-//! its clients read is told of. When nobody has tracked or watched for a while it stops, and
+//! its clients read is told of. When nobody has tracked for a while it stops, and
 //! changes cost nothing more.
 
 use std::sync::Arc;
@@ -167,7 +167,7 @@ impl Core {
         if !tracking.listening.is_on() {
             return;
         }
-        if tracking.clients.count() > 0 || !tracking.watches.is_empty() {
+        if tracking.clients.count() > 0 {
             tracking.listening.idle_since = None;
             if *tracking.listening.prefixes != *tracking.broadcast.prefixes() {
                 self.listen();

@@ -1,22 +1,22 @@
-//! Telling clients when what they have read changes: CLIENT TRACKING, and WATCH.
+//! Telling clients when what they have read changes: CLIENT TRACKING.
 //!
 //! Reads stay local on every shard, so it is the reader's shard that knows who read what:
 //!
 //! ```text
-//! owner of a key           shard with clients that track or watch
+//! owner of a key           shard with clients that track
 //! --------------           ------------------------------------------------
 //!                          a tracked read: key and client into the table,
 //!                          key into the published filter, then the read
 //! a change: published,     |
 //! then a look into each    |
 //! listener's filter:       v
-//! a note -- answer or notice --> hear: table, prefixes, watches -> mail
+//! a note -- answer or notice --> hear: table and prefixes -> mail
 //!                          the end of the turn: mail -> push frames
 //! ```
 //!
 //! * [`store::interest`](crate::store) has the filter and why no change is missed
 //! * `listening`: having the owners take notes; `post`: what shards send each other, and delivery
-//! * `table`, `prefixes`, `watch`: who reads, asks for, and watches what; `client`: who tracks
+//! * `table`, `prefixes`: who reads and asks for what; `client`: who tracks, and its mail
 //!
 //! **Order.** Notes for a shard leave with the next answer to it, or else once a turn as a notice,
 //! and a shard hears all notices before it acts on an answer that was sent after them. So a client
@@ -37,7 +37,6 @@ mod listening;
 mod post;
 mod prefixes;
 mod table;
-mod watch;
 
 use std::collections::HashMap;
 
@@ -48,7 +47,6 @@ use self::{
     post::Post,
     prefixes::Broadcast,
     table::{Added, Slot, Swept, Table},
-    watch::Watches,
 };
 use super::{
     core::Core,
@@ -63,14 +61,13 @@ use crate::{
 /// Keys of the table that one look for expired ones goes through.
 const SWEEP_KEYS_MAX: usize = 8_192;
 
-/// Who tracks and watches on this shard.
+/// Who tracks on this shard, and what.
 #[derive(Debug, Default)]
 pub(super) struct Tracking {
     shard: usize,
     clients: Clients,
     table: Table,
     broadcast: Broadcast,
-    watches: Watches,
     listening: Listening,
     post: Post,
     /// Push frames for the client that is being answered, of changes it made itself.
@@ -204,7 +201,6 @@ impl Tracking {
             self.tell_readers(&slot, author, own);
         }
         self.broadcast.note(author, key);
-        self.watches.touch(key);
     }
 
     fn tell_readers(&mut self, slot: &Slot, by: Author, own: Option<Author>) {
@@ -354,19 +350,11 @@ impl Core {
     }
 
     /// Hears the notes of another shard, or of this one.
-    fn hear(&mut self, from: usize, notes: &Notes, answered: Option<Token>) {
+    fn hear(&mut self, notes: &Notes, answered: Option<Token>) {
         let me = self.shard();
         let own = answered.map(|token| author(me, token));
         for note in notes.iter() {
             self.tracking.changed(note.author, note.key, own);
-        }
-        if notes.is_flushed {
-            let store = &self.store;
-            let watches = &mut self.tracking.watches;
-            watches.flushed(|hash| store.owner(hash) == from);
-        }
-        if notes.is_lost {
-            self.tracking.watches.break_all();
         }
         if notes.is_lost || notes.is_end_of_flush {
             self.tracking.drop_everything(None);
@@ -477,51 +465,5 @@ impl Core {
         }
         self.tracking.waits.remove(&token);
         self.tracking.leave(token);
-        self.unwatch(token);
-    }
-}
-
-/// WATCH: for the session that is to execute only if nothing it watches has changed.
-impl Core {
-    /// Starts to watch a key. False if the shards are still to be told to note changes: try again
-    /// next turn. From a true on, every change breaks the watch.
-    pub(super) fn watch(&mut self, token: Token, key: Key<'_>) -> bool {
-        let version = self.listen();
-        if !self.is_heard(version) {
-            return false;
-        }
-        if !self.tracking.watches.has(token, key) {
-            // Changes made before are none of it.
-            self.settle_notes(None);
-            // Counted in before it is looked at, so that no change is missed in between.
-            self.tracking.listening.add(key.hash);
-            let existed = self.store.peek(key, self.now).is_some();
-            if !self.tracking.watches.add(token, key, existed) {
-                self.tracking.listening.remove(key.hash);
-            }
-        }
-        true
-    }
-
-    /// Ends all watches of a session.
-    pub(super) fn unwatch(&mut self, token: Token) {
-        let Tracking {
-            watches, listening, ..
-        } = &mut self.tracking;
-        watches.remove(token, |hash| listening.remove(hash));
-    }
-
-    /// Whether something that a session watches has changed, as far as this shard has heard.
-    pub(super) fn is_watch_broken(&mut self, token: Token) -> bool {
-        self.settle_notes(None);
-        let Self {
-            tracking,
-            store,
-            now,
-            ..
-        } = self;
-        tracking
-            .watches
-            .is_broken(token, |key| store.peek(key, *now).is_some())
     }
 }

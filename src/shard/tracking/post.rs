@@ -146,7 +146,7 @@ impl Core {
         mut notice: Box<Notice>,
         answered: Option<Token>,
     ) {
-        self.hear(from, &notice.notes, answered);
+        self.hear(&notice.notes, answered);
         let incoming = &mut self.tracking.post.incoming;
         incoming.extend(notice.letters.drain(..).map(|letter| (from, letter)));
         self.put_notice(notice);
@@ -162,7 +162,7 @@ impl Core {
         if let Some(noted) = self.store.notes_mut(me) {
             core::mem::swap(&mut notes, noted);
         }
-        self.hear(me, &notes, answered);
+        self.hear(&notes, answered);
         notes.clear();
         self.tracking.idle_notes = notes;
     }

@@ -6,6 +6,7 @@ pub(crate) mod exact;
 pub(crate) mod memcached;
 pub(crate) mod redis;
 pub(crate) mod register;
+pub(crate) mod talker;
 
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
@@ -295,6 +296,7 @@ fn pool_settings(pool: PoolSetup) -> PoolSettings {
         .collect();
     PoolSettings {
         protocol: pool.protocol,
+        is_crossed: false,
         hash_ring: HashRing::build(HashRingMode::Libmemcached, &servers).expect("a ring"),
         addresses,
         write: pool.write,

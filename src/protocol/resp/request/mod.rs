@@ -8,6 +8,7 @@ mod connection;
 mod server;
 mod strings;
 mod tracking;
+mod transaction;
 
 pub use self::{
     command::{CommandFilter, CommandRequest},
@@ -17,6 +18,7 @@ pub use self::{
     tracking::{
         INVALIDATION_CHANNEL, TrackingChange, TrackingOptions, TrackingRefusal, TrackingRequest,
     },
+    transaction::TransactionRequest,
 };
 use super::args::{Args, Rest};
 use super::error::RequestError;
@@ -115,6 +117,8 @@ pub enum Request<'b> {
     Server(ServerRequest<'b>),
     /// About hearing of changes.
     Tracking(TrackingRequest<'b>),
+    /// About a transaction.
+    Transaction(TransactionRequest<'b>),
 }
 
 impl<'b> Request<'b> {
@@ -122,14 +126,21 @@ impl<'b> Request<'b> {
     /// where it is refused as the unknown command ''.
     #[inline]
     pub fn from_args(args: Args<'b>) -> Result<Self, RequestError<'b>> {
+        Self::read(Self::check(&args)?, args)
+    }
+
+    /// The command's row, if there is such a command and it can have so many arguments: what Redis
+    /// looks at before it queues a request of a transaction.
+    #[inline]
+    pub fn check(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
         if args.is_escaped() {
             return Err(RequestError::Escaped);
         }
-        let spec = find(&args)?;
+        let spec = find(args)?;
         if !spec.takes(args.count()) {
             return Err(RequestError::Arity(spec.name));
         }
-        Self::read(spec, args)
+        Ok(spec)
     }
 
     fn read(spec: &'static CommandSpec, args: Args<'b>) -> Result<Self, RequestError<'b>> {
@@ -194,6 +205,9 @@ impl<'b> Request<'b> {
                 }
                 if let Some(request) = TrackingRequest::read(spec, args) {
                     return request.map(Self::Tracking);
+                }
+                if let Some(request) = TransactionRequest::read(spec, args) {
+                    return Ok(Self::Transaction(request));
                 }
                 return match ConnectionRequest::read(spec, args) {
                     Some(request) => request.map(Self::Connection),
