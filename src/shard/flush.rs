@@ -48,7 +48,8 @@ pub(super) fn flush_all(
     if is_barrier && session.replies.pending_count() > 0 {
         return Step::Hold;
     }
-    session.set_barred(is_barrier);
+    // Who tracks is told of the flush before it is told of changes that it makes after it.
+    session.set_barred(is_barrier || session.is_tracking());
     core.counters().flushes.add(1);
     let shard_count = core.mesh.shard_count();
     let servers = core.pool.as_ref().map(|pool| pool.links.len());

@@ -1,13 +1,14 @@
 //! A shard: one core's thread with everything it owns, working in turns.
 //!
-//! * `batch`, `core`, `session`, `replies`, `push`, `form`: executing requests and keeping replies
-//!   in order
+//! * `batch`, `core`, `session`, `replies`, `answers`, `push`, `form`: executing requests and
+//!   keeping replies in order
 //! * `memcache`, `resp`, `flush`: what requests mean; `run`: those that run where their key lives
 //! * `world`: what must look like one step to everybody
 //! * `pool`: the same where the truth lives on servers behind
 //! * `tracking`: telling clients of changes of what they have read
 //! * `downstream`, `mailboxes`, `turn`, `drain`: connections, other shards, the loop, and its end
 
+mod answers;
 mod batch;
 mod buffers;
 mod core;

@@ -17,6 +17,23 @@ pub(super) struct Pushes {
 }
 
 impl Session {
+    /// A RESP client's id.
+    pub(super) fn client_id(&self) -> Option<u64> {
+        self.client().map(|client| client.id)
+    }
+
+    /// Whether this is a RESP client that is to hear of changes.
+    #[inline]
+    pub(super) fn is_tracking(&self) -> bool {
+        self.client().is_some_and(|client| client.is_tracking)
+    }
+
+    /// Whether this is a RESP client that listens to the channel of invalidations.
+    #[inline]
+    pub(super) fn is_subscribed(&self) -> bool {
+        self.client().is_some_and(|client| client.is_subscribed)
+    }
+
     /// Appends push frames, which only RESP3 has, behind all replies so far.
     pub(super) fn push(&mut self, buffers: &mut BufferPool, frames: &[u8]) {
         if self.version() == Version::Resp3 && self.may_push(frames.len()) {

@@ -6,8 +6,7 @@ use super::{
     core::{Core, Mutated},
     form::Form,
     memcache::{Binary, Memcache},
-    message::{AnswerBody, Errand, Origin},
-    pool::{over_memcache, over_resp},
+    message::{Errand, Origin},
     push::Pushes,
     replies::{Covers, Part, Replies, Seq},
     resp::{self, Resp},
@@ -17,10 +16,9 @@ use super::{
     world::Pass,
 };
 use crate::{
-    config::Protocol,
     io::Token,
-    protocol::{self, binary::REQUEST_MAGIC, resp::Version},
-    store::{Applied, Key, Operation},
+    protocol::{binary::REQUEST_MAGIC, resp::Version},
+    store::{Key, Operation},
 };
 
 /// Which protocol a client speaks, and what it has said of itself.
@@ -157,30 +155,17 @@ impl Session {
 
     /// The RESP that the client speaks.
     pub(super) fn version(&self) -> Version {
-        match &self.front_end {
-            FrontEnd::Resp(client) => client.version,
-            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => Version::Resp2,
-        }
+        self.client()
+            .map_or(Version::Resp2, |client| client.version)
     }
 
-    /// A RESP client's id.
-    pub(super) fn client_id(&self) -> Option<u64> {
-        match &self.front_end {
-            FrontEnd::Resp(client) => Some(client.id),
-            _ => None,
-        }
-    }
-
-    /// Whether this is a RESP client that is to hear of changes.
+    /// The same, to look at.
     #[inline]
-    pub(super) fn is_tracking(&self) -> bool {
-        matches!(&self.front_end, FrontEnd::Resp(client) if client.is_tracking)
-    }
-
-    /// Whether this is a RESP client that listens to the channel of invalidations.
-    #[inline]
-    pub(super) fn is_subscribed(&self) -> bool {
-        matches!(&self.front_end, FrontEnd::Resp(client) if client.is_subscribed)
+    pub(super) fn client(&self) -> Option<&resp::Client> {
+        match &self.front_end {
+            FrontEnd::Resp(client) => Some(client),
+            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => None,
+        }
     }
 
     /// How the owner of a key is to read this client's requests.
@@ -424,112 +409,5 @@ impl Session {
         if let Some(body) = core.run_errand(origin, key, errand, request) {
             self.answered(core, seq, body);
         }
-    }
-
-    /// Takes another shard's answer, or one of this shard's own that came at once.
-    pub(super) fn answered(&mut self, core: &mut Core, seq: Seq, body: AnswerBody) {
-        match body {
-            AnswerBody::Replied { failed, bytes } => {
-                self.deliver(core, seq, failed, &bytes);
-                core.buffers.put(bytes);
-            }
-            AnswerBody::FoundClient { token } => core.tracking.found(self.token, token),
-            AnswerBody::Listening { .. } => {}
-            AnswerBody::Flushed => {
-                self.replies.resolve(seq, Part::Add(0), &mut core.buffers);
-            }
-            AnswerBody::Noted => {}
-            AnswerBody::Applied { applied, bytes } => {
-                self.applied(core, seq, applied, &bytes);
-                core.buffers.put(bytes);
-            }
-        }
-    }
-
-    fn applied(&mut self, core: &mut Core, seq: Seq, applied: Applied, bytes: &[u8]) {
-        let Some(form) = self.replies.form(seq) else {
-            return;
-        };
-        if form.adds_up() {
-            let part = Part::of_count(applied);
-            return self.replies.resolve(seq, part, &mut core.buffers);
-        }
-        let mut encoded = core.buffers.take();
-        form.encode(applied, bytes, &mut encoded);
-        self.replies
-            .resolve(seq, Part::Bytes(&encoded), &mut core.buffers);
-        core.buffers.put(encoded);
-    }
-
-    /// A backend cannot be asked.
-    pub(super) fn fail(&mut self, core: &mut Core, seq: Seq) {
-        let line = core.failure_line();
-        self.deliver(core, seq, true, &line);
-        core.buffers.put(line);
-    }
-
-    /// Takes a backend's reply.
-    pub(super) fn deliver(&mut self, core: &mut Core, seq: Seq, failed: bool, bytes: &[u8]) {
-        let Some(form) = self.replies.form(seq) else {
-            return;
-        };
-        let part = match form {
-            _ if failed && self.is_foreign(core) => {
-                let mut line = core.buffers.take();
-                match self.front_end {
-                    FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => {
-                        over_resp::error(bytes, &mut line);
-                    }
-                    FrontEnd::Resp(_) => over_memcache::error(bytes, &mut line),
-                }
-                self.replies
-                    .resolve(seq, Part::Failure(&line), &mut core.buffers);
-                return core.buffers.put(line);
-            }
-            _ if failed => Part::Failure(bytes),
-            Form::RespSum if self.is_foreign(core) => Part::Add(over_memcache::count(bytes)),
-            Form::RespSum => Part::Add(integer(bytes)),
-            form if form.adds_up() => Part::Add(0),
-            Form::OverResp(wanted) => {
-                return self.translate(core, seq, |key, out| wanted.encode(key, bytes, out));
-            }
-            Form::OverMemcache(wanted) => {
-                return self.translate(core, seq, |_, out| wanted.encode(bytes, out));
-            }
-            _ => Part::Bytes(bytes),
-        };
-        self.replies.resolve(seq, part, &mut core.buffers);
-    }
-
-    /// Whether the pool's servers speak another protocol than the client.
-    fn is_foreign(&self, core: &Core) -> bool {
-        let own = match self.front_end {
-            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => Protocol::Memcache,
-            FrontEnd::Resp(_) => Protocol::Resp,
-        };
-        core.backend_protocol().is_some_and(|other| other != own)
-    }
-
-    /// Resolves a slot with what `encode` makes of the key that was kept for it.
-    fn translate(&mut self, core: &mut Core, seq: Seq, encode: impl FnOnce(&[u8], &mut Vec<u8>)) {
-        let key = self.replies.take_key(seq);
-        let mut encoded = core.buffers.take();
-        encode(key.as_deref().unwrap_or_default(), &mut encoded);
-        self.replies
-            .resolve(seq, Part::Bytes(&encoded), &mut core.buffers);
-        core.buffers.put(encoded);
-        key.into_iter().for_each(|key| core.buffers.put(key));
-    }
-}
-
-/// The number in a RESP integer reply; what else a backend may say counts for nothing.
-fn integer(bytes: &[u8]) -> i64 {
-    use protocol::resp::reply::{Reply, parse_reply};
-    match parse_reply(bytes, &protocol::resp::Limits::for_replies(0)) {
-        protocol::Parsed::Complete {
-            request: Reply::Integer(number),
-            ..
-        } => number,
-        _ => 0,
     }
 }

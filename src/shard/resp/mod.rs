@@ -181,8 +181,8 @@ fn serve_now(
     match request {
         Err(error) => refuse(session, core, error),
         Ok(request) => {
-            if session.is_tracking() {
-                tracking::remember(session, core, &args);
+            if session.is_tracking() && tracking::remember(session, core, &args) == Step::Hold {
+                return Step::Hold;
             }
             let step = execute(session, core, request, args);
             if step != Step::Hold {

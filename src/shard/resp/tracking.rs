@@ -406,13 +406,14 @@ fn take_mail(session: &mut Session, core: &mut Core) {
 }
 
 /// Remembers the keys that a request only reads, unless the client does not want to hear of them.
-pub(super) fn remember(session: &mut Session, core: &mut Core, args: &Args<'_>) {
+/// Holds a request that has to wait for the client's own changes: it is not to hear of those.
+pub(super) fn remember(session: &mut Session, core: &mut Core, args: &Args<'_>) -> Step {
     let token = session.token();
     let is_caching_said = session
-        .resp_client()
+        .client()
         .is_some_and(|client| client.is_caching_said);
     let Some(client) = core.tracking.client(token) else {
-        return;
+        return Step::Done;
     };
     let Modes {
         bcast,
@@ -421,19 +422,24 @@ pub(super) fn remember(session: &mut Session, core: &mut Core, args: &Args<'_>) 
         ..
     } = client.modes;
     if bcast || (optin && !is_caching_said) || (optout && is_caching_said) {
-        return;
+        return Step::Done;
     }
-    let Ok(spec) = resp::find(args) else {
-        return;
+    let Some(spec) = resp::find(args).ok().filter(|spec| spec.is_readonly()) else {
+        return Step::Done;
     };
-    if spec.is_readonly() {
-        // What changed before this read is none of its concern.
-        core.settle_notes(None);
-        for key in spec.keys_of(args) {
-            let key = core.key(key);
-            core.remember(token, key);
-        }
+    if spec
+        .keys_of(args)
+        .any(|key| session.must_wait_for(core.key(key)))
+    {
+        return Step::Hold;
     }
+    // What changed before this read is none of its concern.
+    core.settle_notes(None);
+    for key in spec.keys_of(args) {
+        let key = core.key(key);
+        core.remember(token, key);
+    }
+    Step::Done
 }
 
 /// After a request of a client that tracks, or was pushed something in the middle of its reply: it

@@ -127,21 +127,6 @@ impl Tracking {
         self.clients.remove(token);
     }
 
-    /// Clients that track.
-    pub(super) fn client_count(&self) -> usize {
-        self.clients.count()
-    }
-
-    /// Keys in the table, their readers, and prefixes.
-    pub(super) fn sizes(&self) -> [usize; 3] {
-        let table = &self.table;
-        [
-            table.key_count(),
-            table.reader_count(),
-            self.broadcast.count(),
-        ]
-    }
-
     /// The prefixes that a client asked for, in order.
     pub(super) fn prefixes_of(&self, token: Token) -> impl Iterator<Item = &[u8]> {
         self.broadcast.of(token)

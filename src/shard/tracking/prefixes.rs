@@ -21,17 +21,13 @@ pub(super) struct Broadcast {
 }
 
 impl Broadcast {
-    /// Whether nobody asked for anything.
-    pub(super) fn is_empty(&self) -> bool {
-        self.clients.is_empty()
-    }
-
     /// Whether so many more prefixes are too many.
     pub(super) fn is_over(&self, more: usize) -> bool {
         self.clients.len() + more > PREFIXES_MAX
     }
 
     /// How many prefixes there are.
+    #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.clients.len()
     }
@@ -233,6 +229,6 @@ mod tests {
         change(&mut broadcast, 9, "b1");
         assert_eq!(told(&mut broadcast, &[]), [(2, "*1 $2 b1 ".to_owned())]);
         broadcast.remove(token(2));
-        assert!(broadcast.is_empty() && !broadcast.prefixes().cover(b"b1"));
+        assert!(broadcast.count() == 0 && !broadcast.prefixes().cover(b"b1"));
     }
 }

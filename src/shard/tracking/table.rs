@@ -58,11 +58,13 @@ pub(super) enum Added {
 
 impl Table {
     /// Keys in it.
+    #[cfg(test)]
     pub(super) fn key_count(&self) -> usize {
         self.slots.len()
     }
 
     /// Readers of keys in it, each counted for each of its keys.
+    #[cfg(test)]
     pub(super) fn reader_count(&self) -> usize {
         self.reader_count
     }
@@ -204,14 +206,6 @@ pub(super) enum Swept {
 }
 
 impl Slot {
-    /// Its key.
-    pub(super) fn key(&self) -> Key<'_> {
-        Key {
-            bytes: &self.key,
-            hash: self.hash,
-        }
-    }
-
     /// Who read it.
     pub(super) fn readers(&self) -> impl Iterator<Item = Token> {
         let (few, many) = match &self.readers {
