@@ -43,6 +43,8 @@ pub enum RequestError<'b> {
     ProtocolVersion,
     /// An option HELLO does not know, or without its values.
     HelloOption(&'b [u8]),
+    /// CLIENT TRACKING with two ids to redirect to.
+    SecondRedirect,
     /// A connection's name with bytes outside `!` to `~`.
     ClientName,
     /// `POST` or `Host:`: a browser that was made to talk to us. Closes without a word.
@@ -125,6 +127,7 @@ impl RequestError<'_> {
             }
             Self::ExpireGtWithLt => "GT and LT options at the same time are not compatible",
             Self::HelloVersion => "Protocol version is not an integer or out of range",
+            Self::SecondRedirect => "A client can only redirect to a single other client",
             Self::ClientName => {
                 "Client names cannot contain spaces, newlines or special characters."
             }

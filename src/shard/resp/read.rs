@@ -59,7 +59,11 @@ fn read_one(
     if entry.is_some() {
         counters.get_hits.add(1);
     }
+    let is_there = entry.is_some();
     encode(entry, core.now, session.replies.ready(&mut core.buffers));
+    if !is_there {
+        core.not_found(key);
+    }
     Step::Done
 }
 
@@ -79,7 +83,11 @@ fn count_there(session: &mut Session, core: &mut Core, keys: Rest<'_>) -> Step {
         .filter(|key| {
             let key = core.key(key);
             is_held |= session.must_wait_for(key);
-            core.store.get(key, core.now).is_some()
+            let is_there = core.store.get(key, core.now).is_some();
+            if !is_there {
+                core.not_found(key);
+            }
+            is_there
         })
         .count();
     if is_held {
