@@ -6,7 +6,7 @@ use super::memcache::{Line, add_block, length};
 use super::{Command, pools};
 
 /// Whether ringfort serves them.
-const IS_SERVED: bool = false;
+const IS_SERVED: bool = true;
 
 pub(super) const FAMILIES: &[Family] = &[
     family("mg", 16, get),
