@@ -96,6 +96,7 @@ impl<I: Io> Shard<I> {
             now,
             store,
             is_short: false,
+            wants_stop: false,
             mesh,
             pool,
             buffers: BufferPool::new(),
@@ -150,6 +151,7 @@ impl<I: Io> Shard<I> {
         self.core.send_flush_asks();
         self.core.gather_world();
         self.retry_held();
+        self.pass_on_shutdown();
         if self.core.settle_world() {
             self.retry_held();
         }

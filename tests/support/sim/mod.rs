@@ -19,7 +19,7 @@ use ringfort::io::ListenerId;
 use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
 use ringfort::mesh;
 use ringfort::route::{HashRing, HashRingMode, ServerIndex, ServerSpec};
-use ringfort::shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag};
+use ringfort::shard::{CpuTime, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag};
 use ringfort::store::{self, KeyHasher, StoreParams};
 
 use self::memcached::Memcached;
@@ -323,6 +323,8 @@ fn parts(
     let settings = Arc::new(Settings {
         item_bytes_max: setup.item_bytes_max,
         connections_max: 10_000,
+        allows_shutdown: false,
+        cpu_time: CpuTime::default,
         memory_bytes: setup.shard_count * params.partition_bytes,
         started: world.now(),
         memcache_port: 11_211,
