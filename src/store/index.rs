@@ -141,6 +141,28 @@ impl Index {
         }
     }
 
+    /// How many buckets there are; the next ones are split off the ones before.
+    pub(super) fn bucket_count(&self) -> u64 {
+        self.bucket_count.load(Ordering::Acquire)
+    }
+
+    /// Calls `visit` with each entry of a bucket, whose number is below [`Self::bucket_count`].
+    /// Entries that are being split off may be missed; they are in the new bucket, which is counted
+    /// from then on.
+    pub(super) fn visit_bucket(&self, arena: &Arena, number: u64, mut visit: impl FnMut(Offset)) {
+        let mut bucket = self.primary_bucket(arena, number);
+        loop {
+            let slots = bucket.slots.iter().map(|slot| slot.load(Ordering::Acquire));
+            slots
+                .filter(|bits| *bits != 0)
+                .for_each(|bits| visit(offset_of(bits)));
+            match bucket.link.load(Ordering::Acquire) {
+                0 => return,
+                link => bucket = self.overflow_bucket(arena, link - 1),
+            }
+        }
+    }
+
     /// Asks for the cache line that [`Self::find`] will read first.
     pub(super) fn prefetch(&self, arena: &Arena, hash: KeyHash) {
         let bucket_count = self.bucket_count.load(Ordering::Acquire);

@@ -8,6 +8,7 @@
 //! * `index`: hash to entry, growing a bucket at a time
 //! * `segments`, `clean`: appending, compaction, eviction, expiry
 //! * `partition`: what readers and the writer hold
+//! * `scan`: going through all keys, some at a time
 //! * `operation`, `change`, `count`: what can be done to a key
 
 mod arena;
@@ -21,6 +22,7 @@ mod figures;
 mod index;
 mod operation;
 mod partition;
+mod scan;
 mod segments;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ pub use self::{
     epoch::{Epoch, Epochs},
     figures::PartitionStats,
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
+    scan::{ListCursor, ScanCursor},
 };
 use self::{
     index::ARENA_BYTES_MAX,
@@ -218,6 +221,21 @@ impl ShardStore {
         }
     }
 
+    /// Calls `visit` with the entries of one bucket of a partition.
+    fn visit_bucket<'turn>(
+        &'turn self,
+        partition: usize,
+        bucket: u64,
+        now: UnixMs,
+        visit: impl FnMut(EntryRef<'turn>),
+    ) {
+        #[expect(unsafe_code, reason = "the borrow of self is the proof")]
+        // SAFETY: as in `peek`.
+        unsafe {
+            self.partitions[partition].visit_bucket(bucket, now, visit);
+        }
+    }
+
     /// Asks for the cache line that [`Self::get`] will read first.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
@@ -244,6 +262,11 @@ impl ShardStore {
     ) -> Applied {
         debug_assert!(self.owns(key.hash));
         self.writer.apply(now, key, operation, value, old)
+    }
+
+    /// Whether a key and a value of so many bytes each are within the item limit.
+    pub fn fits(&self, key_bytes: usize, value_bytes: usize) -> bool {
+        self.writer.fits(key_bytes, value_bytes)
     }
 
     /// Whether changes should wait: there is memory, but another shard has to end its turn before
