@@ -145,7 +145,8 @@ struct ResourceArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Pool")]
 struct PoolArgs {
-    /// Keep the data in servers that speak memcache or resp, and serve that [default: no pool]
+    /// Keep the data in servers that speak memcache or resp, and serve that; the other protocol, too,
+    /// if its flag gives it an address [default: no pool]
     #[arg(long, value_name = "PROTOCOL", value_parser = values::protocol)]
     pool: Option<Protocol>,
     #[command(flatten)]
@@ -191,7 +192,7 @@ impl ExplainArgs {
 
 impl ServeArgs {
     fn resolve(self, cores_allowed: &[usize]) -> Result<Config, CliError> {
-        let (memcache, resp) = self.listeners()?;
+        let (memcache, resp) = self.listeners();
         let cores = self.resources.cores(cores_allowed)?;
         let item_bytes_max = self
             .resources
@@ -214,29 +215,21 @@ impl ServeArgs {
         Ok(config)
     }
 
-    /// A pool serves its own protocol only: the other could not reach the data.
-    fn listeners(&self) -> Result<(Option<SocketAddr>, Option<SocketAddr>), CliError> {
-        let or_default = |typed: Option<OrOff<SocketAddr>>, default| {
-            typed.unwrap_or(OrOff::On(default)).into_option()
-        };
-        let memcache = or_default(self.memcache, MEMCACHE_DEFAULT);
-        let resp = or_default(self.resp, RESP_DEFAULT);
-        let refuse = |flag: &str, address: SocketAddr, protocol: Protocol| {
-            CliError::new(format_args!(
-                "{flag} {address}: --pool {protocol} serves {protocol} only; leave {flag} out"
-            ))
-        };
-        match (self.pool.pool, self.memcache, self.resp) {
-            (None, ..) => Ok((memcache, resp)),
-            (Some(protocol @ Protocol::Memcache), _, Some(OrOff::On(address))) => {
-                Err(refuse("--resp", address, protocol))
+    /// A pool's other protocol has to be asked for: it can do less there, and where both are served
+    /// values in Redis servers may have a header (`docs/protocols.md`).
+    fn listeners(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let listener = |typed: Option<OrOff<SocketAddr>>, default, protocol: Protocol| {
+            let is_foreign = self.pool.pool.is_some_and(|pool| pool != protocol);
+            match typed {
+                None if is_foreign => None,
+                None => Some(default),
+                Some(typed) => typed.into_option(),
             }
-            (Some(protocol @ Protocol::Resp), Some(OrOff::On(address)), _) => {
-                Err(refuse("--memcache", address, protocol))
-            }
-            (Some(Protocol::Memcache), ..) => Ok((memcache, None)),
-            (Some(Protocol::Resp), ..) => Ok((None, resp)),
-        }
+        };
+        (
+            listener(self.memcache, MEMCACHE_DEFAULT, Protocol::Memcache),
+            listener(self.resp, RESP_DEFAULT, Protocol::Resp),
+        )
     }
 }
 

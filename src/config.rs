@@ -116,7 +116,7 @@ pub enum Mode {
 /// The servers behind ringfort, and how it treats them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolConfig {
-    /// What the servers speak, and what is served.
+    /// What the servers speak.
     pub protocol: Protocol,
     /// In the order that the hash ring counts them.
     pub servers: Vec<ServerSpec>,
@@ -197,18 +197,25 @@ impl Config {
             mode: *hash_ring,
             error,
         })?;
-        let listener = match pool.protocol {
+        for protocol in [Protocol::Memcache, Protocol::Resp] {
+            let own = self
+                .listener(protocol)
+                .and_then(|listener| servers.iter().find(|server| is_listener(server, listener)));
+            if let Some(server) = own {
+                return Err(ConfigError::OwnBackend {
+                    server: server.address(),
+                    protocol,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a protocol is served.
+    pub fn listener(&self, protocol: Protocol) -> Option<SocketAddr> {
+        match protocol {
             Protocol::Memcache => self.memcache,
             Protocol::Resp => self.resp,
-        };
-        let own = listener
-            .and_then(|listener| servers.iter().find(|server| is_listener(server, listener)));
-        match own {
-            Some(server) => Err(ConfigError::OwnBackend {
-                server: server.address(),
-                protocol: pool.protocol,
-            }),
-            None => Ok(()),
         }
     }
 }
@@ -289,6 +296,16 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+impl Protocol {
+    /// The other one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Memcache => Self::Resp,
+            Self::Resp => Self::Memcache,
+        }
+    }
+}
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,12 +10,16 @@
 //! ([`MeshPort::take_wakes`], once a turn). No wake-up is lost: the sleeper stores its flag and
 //! then looks at its lanes, the sender pushes and then looks at the flag, with a SeqCst fence
 //! between the two steps on each side, so at least one of them sees the other.
+//!
+//! What only one shard may do at a time, it does once it is through the [`Turnstile`].
 
 mod spsc;
+mod turnstile;
 
 use std::sync::Arc;
 
 use self::spsc::{Consumer, Producer, queue};
+pub use self::turnstile::Turnstile;
 use crate::sync::{AtomicBool, CachePadded, Ordering, fence};
 
 /// Requests a shard may have unanswered at one other shard, for few shards. Enough for the
@@ -44,6 +48,7 @@ pub struct MeshPort<Q, R> {
     sent_to: Vec<bool>,
     has_sent: bool,
     sleepers: Arc<[CachePadded<AtomicBool>]>,
+    turnstile: Turnstile,
 }
 
 /// Makes the mesh of `shard_count` shards; the n-th port belongs to shard n.
@@ -52,8 +57,10 @@ pub fn mesh<Q, R>(shard_count: usize) -> Vec<MeshPort<Q, R>> {
     let sleepers: Arc<[_]> = (0..shard_count)
         .map(|_| CachePadded(AtomicBool::new(false)))
         .collect();
-    let mut ports: Vec<MeshPort<Q, R>> = (0..shard_count)
-        .map(|shard| MeshPort {
+    let mut ports: Vec<MeshPort<Q, R>> = Turnstile::new(shard_count)
+        .into_iter()
+        .enumerate()
+        .map(|(shard, turnstile)| MeshPort {
             shard,
             asks: nothing(shard_count),
             asked: nothing(shard_count),
@@ -63,6 +70,7 @@ pub fn mesh<Q, R>(shard_count: usize) -> Vec<MeshPort<Q, R>> {
             sent_to: vec![false; shard_count],
             has_sent: false,
             sleepers: Arc::clone(&sleepers),
+            turnstile,
         })
         .collect();
     for from in 0..shard_count {
@@ -101,6 +109,17 @@ impl<Q, R> MeshPort<Q, R> {
     /// How many requests to `shard` it has not answered.
     pub fn unanswered(&self, shard: usize) -> usize {
         lane_depth(self.shard_count()) - self.allowance[shard]
+    }
+
+    /// Whether every request to every shard is answered.
+    pub fn is_settled(&self) -> bool {
+        let depth = lane_depth(self.shard_count());
+        self.allowance.iter().all(|allowance| *allowance == depth)
+    }
+
+    /// This shard's place at the turnstile of all.
+    pub fn turnstile(&mut self) -> &mut Turnstile {
+        &mut self.turnstile
     }
 
     /// Sends a request to another shard.

@@ -267,7 +267,10 @@ fn parts(
     let stores = store::build(&config.store_params(), hasher).map_err(StartError::MemoryRefused)?;
     let pool = match &config.mode {
         Mode::Embedded => None,
-        Mode::Pool(pool) => Some(pool_settings(pool)?),
+        Mode::Pool(pool) => {
+            let is_crossed = config.listener(pool.protocol.other()).is_some();
+            Some(pool_settings(pool, is_crossed)?)
+        }
     };
     let settings = Arc::new(Settings {
         item_bytes_max: config.item_bytes_max,
@@ -294,7 +297,7 @@ fn parts(
         .collect())
 }
 
-fn pool_settings(pool: &PoolConfig) -> Result<PoolSettings, StartError> {
+fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, StartError> {
     let addresses = pool
         .servers
         .iter()
@@ -317,6 +320,7 @@ fn pool_settings(pool: &PoolConfig) -> Result<PoolSettings, StartError> {
     })?;
     Ok(PoolSettings {
         protocol: pool.protocol,
+        is_crossed,
         hash_ring,
         addresses,
         write: pool.write,

@@ -9,6 +9,7 @@ use arrayvec::ArrayVec;
 use super::{
     core::Core,
     session::{Served, Session, Step, Stop},
+    world::Pass,
 };
 use crate::{protocol::Parsed, store::KeyHash};
 
@@ -80,11 +81,15 @@ pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &
                 .for_each(|h| core.store.prefetch_entry(h));
         }
         for Planned { request, end, .. } in batch {
-            let step = if session.may_serve() {
+            let step = if session.may_serve(core) {
                 D::execute(session, core, request, &bytes[consumed..end])
             } else {
                 Step::Hold
             };
+            debug_assert!(
+                step == Step::Hold || session.pass == Pass::None,
+                "it is done"
+            );
             match step {
                 Step::Done => consumed = end,
                 Step::Hold => {
@@ -111,7 +116,7 @@ pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &
                 };
             }
             Ahead::Refused { refusal, end } => {
-                let step = if session.may_serve() {
+                let step = if session.may_serve(core) {
                     D::refuse(session, core, &refusal)
                 } else {
                     Step::Hold

@@ -7,11 +7,13 @@ use super::{
     buffers::BufferPool,
     flush::FlushAsk,
     message::{Answer, AnswerBody, Ask, AskBody, Origin, Parcel},
-    pool::{Pool, errand::Route},
+    pool::{Pool, errand::Route, over_resp::Script},
     settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
+    world::World,
 };
 use crate::{
+    config::Protocol,
     mesh::MeshPort,
     store::{Applied, Key, KeyHash, Operation, ShardStore, UnixMs},
 };
@@ -32,6 +34,8 @@ pub(super) struct Core {
     pub(super) old: Vec<u8>,
     /// Flushes that other shards had no room for.
     pub(super) flush_asks: Vec<FlushAsk>,
+    /// Whether clients are served, or held for one of them.
+    pub(super) world: World,
     /// Room for the waiters of a fill that ends.
     pub(super) waiters: Vec<Route>,
 }
@@ -165,6 +169,11 @@ impl Core {
                 self.flush_own(at);
                 AnswerBody::Flushed
             }
+            AskBody::Pause => return self.pause_for(asker, origin),
+            AskBody::Resume => {
+                self.resume_from(asker);
+                AnswerBody::Noted
+            }
             AskBody::Backend { errand, parcel } => {
                 return self.serve_backend(asker, origin, errand, parcel);
             }
@@ -183,6 +192,21 @@ impl Core {
     /// Whether values read from backends are kept.
     pub(super) fn has_l1(&self) -> bool {
         self.pool.as_ref().is_some_and(Pool::has_l1)
+    }
+
+    /// What the servers of the pool speak; none without a pool.
+    pub(super) fn backend_protocol(&self) -> Option<Protocol> {
+        self.pool.as_ref().map(|pool| pool.protocol)
+    }
+
+    /// Whether clients may speak another protocol than the pool's servers.
+    pub(super) fn is_crossed(&self) -> bool {
+        self.pool.as_ref().is_some_and(Pool::is_crossed)
+    }
+
+    /// What Redis servers run for what they have no command for.
+    pub(super) fn script(&self) -> Option<&Script> {
+        self.pool.as_ref().map(Pool::script)
     }
 
     /// The shard that handles a key's backend traffic: its owner where the L1 is on, so that

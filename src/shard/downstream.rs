@@ -73,7 +73,8 @@ impl Downstream {
 
     /// Tries again what was held back.
     pub(super) fn retry(&mut self, core: &mut Core) {
-        if self.is_held && !self.session.is_full() {
+        let is_free = !core.world.is_closed() || self.session.may_pass(core);
+        if self.is_held && is_free && !self.session.is_full() {
             self.is_held = false;
             self.serve_input(core);
         }
@@ -151,6 +152,15 @@ impl Downstream {
     pub(super) fn is_stalled(&self, now: UnixMs) -> bool {
         self.sending_since
             .is_some_and(|since| now.0.saturating_sub(since.0) > SEND_STALL_MS_MAX)
+            && !self.session.has_world()
+    }
+
+    /// A send failed while a transaction ran that has to be run to its end: with that, the
+    /// connection ends.
+    pub(super) fn broke(&mut self) {
+        self.sending_since = None;
+        self.is_ending = true;
+        self.session.replies.mute();
     }
 
     /// Whether everything is done and it can be closed.

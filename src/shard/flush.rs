@@ -62,11 +62,7 @@ pub(super) fn flush_all(
     };
     for server in 0..servers {
         if !core.ask_server(server, Pending::Flush(origin, at), request) {
-            let line = core.failure_line();
-            session
-                .replies
-                .resolve(seq, Part::Failure(&line), &mut core.buffers);
-            core.buffers.put(line);
+            session.fail(core, seq);
             core.flush_partitions(origin, at);
             session
                 .replies
@@ -88,11 +84,7 @@ pub(super) fn sum_of_servers(session: &mut Session, core: &mut Core, request: &[
     });
     for server in 0..servers {
         if !core.ask_server(server, Pending::Request(route), request) {
-            let line = core.failure_line();
-            session
-                .replies
-                .resolve(seq, Part::Failure(&line), &mut core.buffers);
-            core.buffers.put(line);
+            session.fail(core, seq);
         }
     }
     Step::Done

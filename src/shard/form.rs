@@ -1,6 +1,7 @@
 //! How a result becomes a reply: decided when the request is read, applied when the result is
 //! there, which may be later and on behalf of another shard's answer.
 
+use super::pool::over_resp;
 use crate::{
     protocol::{
         memcache::reply as memcache,
@@ -46,6 +47,8 @@ pub(super) enum Form {
     RespChanged,
     /// A number: the new value, or the new length.
     RespNumber,
+    /// What a Redis server answered, for a client that is not to see how values are kept there.
+    OverResp(over_resp::Wanted),
 }
 
 impl Form {
@@ -53,14 +56,18 @@ impl Form {
     pub(super) fn failed(self) -> Self {
         match self {
             Self::Silent => Self::Silent,
-            Self::Part => Self::FailedPart,
+            form if form.is_grouped() => Self::FailedPart,
             _ => Self::Verbatim,
         }
     }
 
     /// Whether the reply is left out after a failure in its group.
     pub(super) fn is_grouped(self) -> bool {
-        matches!(self, Self::Part | Self::FailedPart | Self::GroupEnd)
+        match self {
+            Self::Part | Self::FailedPart | Self::GroupEnd => true,
+            Self::OverResp(wanted) => wanted.is_part(),
+            _ => false,
+        }
     }
 
     /// Whether the reply is made of several results.

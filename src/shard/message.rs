@@ -2,6 +2,7 @@
 
 use super::{replies::Seq, run::Voice};
 use crate::{
+    backend::Expects,
     io::Token,
     store::{Applied, KeyHash, Operation, UnixMs},
 };
@@ -50,6 +51,10 @@ pub(super) enum AskBody {
     Run { voice: Voice, request: Vec<u8> },
     /// Flush the partition.
     Flush { at: UnixMs },
+    /// Hold all clients, see [`world`](super::world); answered once that is so and quiet.
+    Pause,
+    /// Serve clients again.
+    Resume,
     /// Ask the key's backend, under the rules of the L1.
     Backend { errand: Errand, parcel: Parcel },
 }
@@ -60,15 +65,10 @@ pub(super) enum Errand {
     /// Read a whole value: may be shared by who asks at the same time, and kept. The request is
     /// the key.
     Fetch,
-    /// Read a whole value that is not to be kept.
-    Read,
-    /// Read something that is answered by one line.
-    ReadLine,
+    /// Read something that is not to be kept.
+    Read(Expects),
     /// Change the key on the backend; the answer is the backend's.
-    Write {
-        /// The answer is a value, not a line.
-        retrieves: bool,
-    },
+    Write(Expects),
     /// Drop the key here at once and on the backend soon.
     Invalidate {
         /// The client asked for just that, rather than to store something.
@@ -90,6 +90,8 @@ pub(super) enum AnswerBody {
     Applied { applied: Applied, bytes: Vec<u8> },
     /// The partition is flushed.
     Flushed,
+    /// A pause is there, or a resume; nobody's reply.
+    Noted,
     /// The reply, as the client is to see it.
     Replied { failed: bool, bytes: Vec<u8> },
 }

@@ -2,13 +2,15 @@
 //!
 //! * `batch`, `core`, `session`, `replies`, `form`: executing requests and keeping replies in order
 //! * `memcache`, `resp`, `flush`: what requests mean; `run`: those that run where their key lives
+//! * `world`: what must look like one step to everybody
 //! * `pool`: the same where the truth lives on servers behind
-//! * `downstream`, and this file: connections and the turn
+//! * `downstream`, `turn`, `drain`: connections, the loop, and its end
 
 mod batch;
 mod buffers;
 mod core;
 mod downstream;
+mod drain;
 mod flush;
 mod form;
 mod memcache;
@@ -22,11 +24,13 @@ mod session;
 mod settings;
 mod stats;
 mod turn;
+mod world;
 
 pub use self::{
+    drain::StopFlag,
     message::{Answer, Ask},
     pool::PoolSettings,
     settings::Settings,
     stats::StatsBoard,
-    turn::{Parts, Shard, StopFlag},
+    turn::{Parts, Shard},
 };

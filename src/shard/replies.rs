@@ -34,7 +34,8 @@ struct Slot {
     total: i64,
     /// Length of `held` when the slot was taken.
     held_start: usize,
-    /// The encoded reply; for forms that add up, an error that spoils the sum.
+    /// The encoded reply; for forms that add up, an error that spoils the sum. Before the reply is
+    /// there: the key that it is about, if it cannot be encoded without.
     encoded: Option<Vec<u8>>,
 }
 
@@ -79,6 +80,8 @@ pub(super) struct Replies {
     first_seq: u32,
     /// A part of the current group failed; the rest of the group is not sent.
     group_failed: bool,
+    /// Nothing is sent any more.
+    is_mute: bool,
 }
 
 impl Replies {
@@ -117,6 +120,20 @@ impl Replies {
     /// The form of a slot.
     pub(super) fn form(&self, seq: Seq) -> Option<Form> {
         self.slots.get(self.position(seq)).map(|slot| slot.form)
+    }
+
+    /// Keeps a key that the reply of a slot is about.
+    pub(super) fn keep_key(&mut self, seq: Seq, key: Vec<u8>) {
+        let position = self.position(seq);
+        if let Some(slot) = self.slots.get_mut(position) {
+            slot.encoded = Some(key);
+        }
+    }
+
+    /// Takes the key back, to encode the reply.
+    pub(super) fn take_key(&mut self, seq: Seq) -> Option<Vec<u8>> {
+        let position = self.position(seq);
+        self.slots.get_mut(position)?.encoded.take()
     }
 
     /// Gives a slot one of its results. What becomes ready moves to `out`.
@@ -215,7 +232,18 @@ impl Replies {
 
     /// Whether something can be sent.
     pub(super) fn has_output(&self) -> bool {
-        !self.out.is_empty()
+        !self.out.is_empty() && !self.is_mute
+    }
+
+    /// Nobody is to hear of replies from now on. Throws away those that are ready.
+    pub(super) fn mute(&mut self) {
+        self.is_mute = true;
+        self.out.clear();
+    }
+
+    /// Whether replies are lost.
+    pub(super) fn is_mute(&self) -> bool {
+        self.is_mute
     }
 
     /// Takes what can be sent.

@@ -7,14 +7,17 @@ use super::{
     form::Form,
     memcache::Memcache,
     message::{AnswerBody, Errand, Origin},
+    pool::over_resp,
     replies::{Covers, Part, Replies, Seq},
     resp::{self, Resp},
     run::Voice,
-    settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX},
+    settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX, WORLD_REPLY_BYTES_MAX},
+    world::Pass,
 };
 use crate::{
+    config::Protocol,
     io::Token,
-    protocol,
+    protocol::{self, resp::Version},
     store::{Applied, Key, Operation},
 };
 
@@ -47,6 +50,10 @@ pub(super) struct Session {
     is_deferred: bool,
     /// No request is served before all replies are there.
     is_barred: bool,
+    /// It has said MULTI, and requests are queued until EXEC, or are being executed by it.
+    pub(super) is_queueing: bool,
+    /// Whether the request at hand has to have the world, or has it.
+    pub(super) pass: Pass,
     /// Bytes of a refused request that are still to be thrown away.
     pub(super) swallow: usize,
 }
@@ -89,6 +96,8 @@ impl Session {
             progress: Progress::default(),
             is_deferred: false,
             is_barred: false,
+            is_queueing: false,
+            pass: Pass::None,
             swallow: 0,
         }
     }
@@ -109,9 +118,10 @@ impl Session {
     }
 
     /// Whether the next request may be served now.
-    pub(super) fn may_serve(&mut self) -> bool {
+    pub(super) fn may_serve(&mut self, core: &Core) -> bool {
         self.is_barred &= self.replies.pending_count() > 0;
-        !self.is_full() && !self.is_barred
+        let is_free = !core.world.is_closed() || self.may_pass(core);
+        !self.is_full() && !self.is_barred && is_free
     }
 
     /// The RESP client's own state.
@@ -119,6 +129,14 @@ impl Session {
         match &mut self.front_end {
             FrontEnd::Resp(client) => Some(client),
             FrontEnd::Memcache => None,
+        }
+    }
+
+    /// The RESP that the client speaks.
+    pub(super) fn version(&self) -> Version {
+        match &self.front_end {
+            FrontEnd::Resp(client) => client.version,
+            FrontEnd::Memcache => Version::Resp2,
         }
     }
 
@@ -135,9 +153,22 @@ impl Session {
     }
 
     /// Whether no further request may be served before something is sent or answered.
-    pub(super) fn is_full(&self) -> bool {
+    pub(super) fn is_full(&mut self) -> bool {
         self.replies.pending_count() >= PIPELINE_DEPTH_MAX
-            || self.replies.bytes() >= OUTPUT_BYTES_MAX
+            || (self.replies.bytes() >= OUTPUT_BYTES_MAX && self.must_pause())
+    }
+
+    /// Whether so many bytes of replies mean a pause. Who has the world waits for other shards, but
+    /// for no client to read: beyond a limit its reply is given up, and the rest goes on.
+    #[cold]
+    fn must_pause(&mut self) -> bool {
+        if !self.has_world() || self.replies.pending_count() > 0 {
+            return true;
+        }
+        if self.replies.is_mute() || self.replies.bytes() >= WORLD_REPLY_BYTES_MAX {
+            self.replies.mute();
+        }
+        false
     }
 
     /// Where a ready reply goes.
@@ -290,15 +321,38 @@ impl Session {
         if !core.has_room_for(key) {
             return Step::Hold;
         }
-        let is_change = matches!(errand, Errand::Write { .. } | Errand::Invalidate { .. });
+        let seq = self.defer_errand(core, key, errand, form);
+        self.run_errand_for(core, seq, key, errand, request);
+        Step::Done
+    }
+
+    /// As [`Self::run_errand`], for a reply that names the key where the backend's does not.
+    pub(super) fn run_errand_named(
+        &mut self,
+        core: &mut Core,
+        key: Key<'_>,
+        errand: Errand,
+        request: &[u8],
+        form: Form,
+    ) -> Step {
+        if !core.has_room_for(key) {
+            return Step::Hold;
+        }
+        let seq = self.defer_errand(core, key, errand, form);
+        let name = core.buffers.copy(&[key.bytes]);
+        self.replies.keep_key(seq, name);
+        self.run_errand_for(core, seq, key, errand, request);
+        Step::Done
+    }
+
+    fn defer_errand(&mut self, core: &Core, key: Key<'_>, errand: Errand, form: Form) -> Seq {
+        let is_change = matches!(errand, Errand::Write(_) | Errand::Invalidate { .. });
         let covers = if is_change && core.has_l1() {
             Covers::Key(key.hash)
         } else {
             Covers::Nothing
         };
-        let seq = self.replies.defer(form, covers, 1);
-        self.run_errand_for(core, seq, key, errand, request);
-        Step::Done
+        self.replies.defer(form, covers, 1)
     }
 
     /// Has an errand run that there is room for; its reply goes to a slot taken before.
@@ -329,6 +383,7 @@ impl Session {
             AnswerBody::Flushed => {
                 self.replies.resolve(seq, Part::Add(0), &mut core.buffers);
             }
+            AnswerBody::Noted => {}
             AnswerBody::Applied { applied, bytes } => {
                 self.applied(core, seq, applied, &bytes);
                 core.buffers.put(bytes);
@@ -351,18 +406,55 @@ impl Session {
         core.buffers.put(encoded);
     }
 
+    /// A backend cannot be asked.
+    pub(super) fn fail(&mut self, core: &mut Core, seq: Seq) {
+        let line = core.failure_line();
+        self.deliver(core, seq, true, &line);
+        core.buffers.put(line);
+    }
+
     /// Takes a backend's reply.
     pub(super) fn deliver(&mut self, core: &mut Core, seq: Seq, failed: bool, bytes: &[u8]) {
         let Some(form) = self.replies.form(seq) else {
             return;
         };
         let part = match form {
+            _ if failed && self.is_foreign(core) => {
+                let mut line = core.buffers.take();
+                over_resp::error(bytes, &mut line);
+                self.replies
+                    .resolve(seq, Part::Failure(&line), &mut core.buffers);
+                return core.buffers.put(line);
+            }
             _ if failed => Part::Failure(bytes),
             Form::RespSum => Part::Add(integer(bytes)),
             form if form.adds_up() => Part::Add(0),
+            Form::OverResp(wanted) => {
+                return self.translate(core, seq, |key, out| wanted.encode(key, bytes, out));
+            }
             _ => Part::Bytes(bytes),
         };
         self.replies.resolve(seq, part, &mut core.buffers);
+    }
+
+    /// Whether the pool's servers speak another protocol than the client.
+    fn is_foreign(&self, core: &Core) -> bool {
+        let own = match self.front_end {
+            FrontEnd::Memcache => Protocol::Memcache,
+            FrontEnd::Resp(_) => Protocol::Resp,
+        };
+        core.backend_protocol().is_some_and(|other| other != own)
+    }
+
+    /// Resolves a slot with what `encode` makes of the key that was kept for it.
+    fn translate(&mut self, core: &mut Core, seq: Seq, encode: impl FnOnce(&[u8], &mut Vec<u8>)) {
+        let key = self.replies.take_key(seq);
+        let mut encoded = core.buffers.take();
+        encode(key.as_deref().unwrap_or_default(), &mut encoded);
+        self.replies
+            .resolve(seq, Part::Bytes(&encoded), &mut core.buffers);
+        core.buffers.put(encoded);
+        key.into_iter().for_each(|key| core.buffers.put(key));
     }
 }
 

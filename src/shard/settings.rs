@@ -14,6 +14,17 @@ pub(super) const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// thousand, which may be large.
 pub(super) const ASK_BYTES_MAX: usize = 2 << 20;
 
+/// Bytes of requests that a transaction can queue; one more spoils it. As many as one request has.
+pub(super) const TRANSACTION_BYTES_MAX: usize = REQUEST_BYTES_MAX;
+
+/// Bytes of replies of a transaction, which nobody but its client waits for, that are kept for a
+/// client that does not read as fast. Beyond, the transaction is still executed whole, but the
+/// connection is closed, as Redis does at `client-output-buffer-limit`.
+pub(super) const WORLD_REPLY_BYTES_MAX: usize = 64 << 20;
+
+/// Keys that a connection can watch at once.
+pub(super) const WATCHED_KEYS_MAX: usize = 4_096;
+
 /// Bytes of requests kept for a connection that must wait before it is not received from.
 pub(super) const INPUT_BYTES_HELD_MAX: usize = 64 * 1024;
 

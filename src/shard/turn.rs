@@ -5,7 +5,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
@@ -13,13 +13,15 @@ use super::{
     buffers::BufferPool,
     core::Core,
     downstream::Downstream,
+    drain::StopFlag,
     message::{Answer, Ask},
     peers::{Peer, Peers},
     pool::{Pool, PoolSettings},
     resp::Client,
     session::FrontEnd,
-    settings::{DRAIN_MS_MAX, STOP_TURNS_MAX, Settings, TICK_MS},
+    settings::{Settings, TICK_MS},
     stats::StatsBoard,
+    world::World,
 };
 use crate::{
     io::{Completion, Errno, Io, ListenerId, RecvBuffer, Token, Wait},
@@ -27,21 +29,6 @@ use crate::{
     protocol::{memcache, resp},
     store::{ShardStore, UnixMs},
 };
-
-/// Tells all shards to finish.
-#[derive(Debug, Clone, Default)]
-pub struct StopFlag(Arc<AtomicBool>);
-
-impl StopFlag {
-    /// Asks the shards to stop; each must be woken to notice.
-    pub fn raise(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// What a shard is made of.
 #[derive(Debug)]
@@ -74,20 +61,20 @@ pub struct Shard<I> {
     completions: Vec<Completion>,
     /// Connections that got a reply from a backend and are to be settled.
     pub(super) touched: Vec<Token>,
-    connection_count: Arc<AtomicUsize>,
+    pub(super) connection_count: Arc<AtomicUsize>,
     client_count: u64,
-    stop: StopFlag,
+    pub(super) stop: StopFlag,
     /// Turns since the stop, until draining begins.
-    stop_turns: u32,
+    pub(super) stop_turns: u32,
     /// When draining must be over, once it has begun.
-    drain_until: Option<UnixMs>,
+    pub(super) drain_until: Option<UnixMs>,
     accept_failed: [bool; 2],
     /// Sends to clients that have not ended.
     sends_in_flight: usize,
     pub(super) next_tick: UnixMs,
 }
 
-const LISTENERS: [ListenerId; 2] = [ListenerId::Memcache, ListenerId::Resp];
+pub(super) const LISTENERS: [ListenerId; 2] = [ListenerId::Memcache, ListenerId::Resp];
 
 impl<I: Io> Shard<I> {
     /// A shard that accepts from its first turn on.
@@ -116,6 +103,7 @@ impl<I: Io> Shard<I> {
             board,
             old: Vec::new(),
             flush_asks: Vec::new(),
+            world: World::default(),
             waiters: Vec::new(),
         };
         core.store.online();
@@ -149,12 +137,7 @@ impl<I: Io> Shard<I> {
         self.wait()?;
         self.core.now = self.io.now();
         self.core.is_short = false;
-        if self
-            .core
-            .store
-            .next_tick()
-            .is_some_and(|at| at <= self.core.now)
-        {
+        if self.store_tick().is_some_and(|at| at <= self.core.now) {
             self.core.store.tick(self.core.now);
         }
         let mut completions = std::mem::take(&mut self.completions);
@@ -165,7 +148,11 @@ impl<I: Io> Shard<I> {
         self.completions = completions;
         self.drain_mailboxes();
         self.core.send_flush_asks();
+        self.core.gather_world();
         self.retry_held();
+        if self.core.settle_world() {
+            self.retry_held();
+        }
         if self.drain_until.is_none() && self.stop.is_raised() {
             self.drain_once_read(is_quiet);
         }
@@ -212,7 +199,7 @@ impl<I: Io> Shard<I> {
         } else {
             tick
         };
-        let due = match (tick, self.core.store.next_tick()) {
+        let due = match (tick, self.store_tick()) {
             (Some(tick), Some(store)) => Some(tick.min(store)),
             (one, other) => one.or(other),
         };
@@ -220,6 +207,13 @@ impl<I: Io> Shard<I> {
             None => Wait::Forever,
             Some(at) => Wait::Until(at),
         }
+    }
+
+    /// When the store wants to do what is due. Not while the world is one connection's: everything
+    /// might disappear.
+    fn store_tick(&self) -> Option<UnixMs> {
+        let is_closed = self.core.world.is_closed();
+        self.core.store.next_tick().filter(|_| !is_closed)
     }
 
     fn complete(&mut self, completion: Completion) {
@@ -268,6 +262,10 @@ impl<I: Io> Shard<I> {
                 self.sends_in_flight -= 1;
                 conn.sent();
                 self.settle(token);
+            }
+            (Some(Peer::Downstream(conn)), Err(_)) if conn.session.has_world() => {
+                self.sends_in_flight -= 1;
+                conn.broke();
             }
             (Some(Peer::Downstream(_)), Err(_)) => self.close_downstream(token),
             (Some(Peer::Backend { server }), Ok(())) => {
@@ -334,7 +332,7 @@ impl<I: Io> Shard<I> {
     }
 
     /// Brings a connection's place in the lists in line with its state.
-    fn settle(&mut self, token: Token) {
+    pub(super) fn settle(&mut self, token: Token) {
         let Some(conn) = self.peers.downstream(token) else {
             return;
         };
@@ -388,6 +386,9 @@ impl<I: Io> Shard<I> {
     }
 
     fn retry_held(&mut self) {
+        if self.core.world.is_closed() && !self.core.world.is_won() {
+            return;
+        }
         for _ in 0..self.held.len() {
             let Some(token) = self.held.pop_front() else {
                 return;
@@ -460,45 +461,5 @@ impl<I: Io> Shard<I> {
             self.settle(token);
         }
         self.touched = touched;
-    }
-
-    /// Starts to drain once a turn that began after the stop brought nothing more: what clients had
-    /// sent by then is answered. Those that go on sending do not hold the end up for long.
-    fn drain_once_read(&mut self, is_quiet: bool) {
-        self.stop_turns += 1;
-        if (is_quiet && self.stop_turns > 1) || self.stop_turns > STOP_TURNS_MAX {
-            self.start_drain();
-        }
-    }
-
-    /// Stops accepting and receiving; what has arrived is answered.
-    fn start_drain(&mut self) {
-        self.drain_until = Some(UnixMs(self.core.now.0 + DRAIN_MS_MAX));
-        LISTENERS
-            .iter()
-            .for_each(|listener| self.io.accept_stop(*listener));
-        for token in self.peers.downstreams(|_| true) {
-            if let Some(conn) = self.peers.downstream(token) {
-                conn.ended();
-            }
-            self.settle(token);
-        }
-    }
-
-    /// Whether draining has begun and is over.
-    fn is_drained(&self) -> bool {
-        let Some(until) = self.drain_until else {
-            return false;
-        };
-        let unconfirmed = self.core.pool.as_ref().map_or(0, Pool::unconfirmed);
-        if self.core.now >= until {
-            if unconfirmed > 0 {
-                tracing::error!(unconfirmed, "invalidations are lost: no backend took them");
-            }
-            return true;
-        }
-        // Clients of other shards may wait for what only this one can do.
-        let has_clients = self.connection_count.load(Ordering::Relaxed) > 0;
-        !has_clients && unconfirmed == 0
     }
 }

@@ -22,6 +22,16 @@ const _: () = assert!(ENTRY_OVERHEAD_BYTES_MAX <= ITEM_OVERHEAD_BYTES);
 /// What is there: where the index names it, and the entry.
 type There<'a> = Option<(Found<'a>, EntryRef<'a>)>;
 
+impl Expiry {
+    /// The deadline it gives in the place of what is there.
+    fn deadline(self, there: Option<EntryRef<'_>>) -> Deadline {
+        match self {
+            Self::Until(deadline) => deadline,
+            Self::Keep => there.map_or(Deadline::NEVER, |entry| entry.deadline()),
+        }
+    }
+}
+
 /// What is to be stored.
 #[derive(Debug, Clone, Copy)]
 struct Content<'a> {
@@ -29,6 +39,8 @@ struct Content<'a> {
     flags: u32,
     deadline: Deadline,
     stamp: Stamp,
+    /// When it was used before; never, unless it takes the place of what it was.
+    used: Option<Used>,
 }
 
 impl<'a> Content<'a> {
@@ -40,6 +52,7 @@ impl<'a> Content<'a> {
             flags: there.map_or(0, |entry| entry.flags()),
             deadline: there.map_or(Deadline::NEVER, |entry| entry.deadline()),
             stamp: Stamp::default(),
+            used: None,
         }
     }
 
@@ -80,15 +93,12 @@ impl PartitionWriter {
             } => match condition.refusal(entry.map(|entry| entry.cas())) {
                 Some(refusal) => refusal,
                 None => {
-                    let deadline = match expiry {
-                        Expiry::Until(deadline) => deadline,
-                        Expiry::Keep => entry.map_or(Deadline::NEVER, |entry| entry.deadline()),
-                    };
                     let content = Content {
                         value: [value, &[]],
                         flags,
-                        deadline,
+                        deadline: expiry.deadline(entry),
                         stamp,
+                        used: None,
                     };
                     self.store(now, key, content, there)
                 }
@@ -97,21 +107,19 @@ impl PartitionWriter {
                 self.concat(now, key, value, side, creates, there)
             }
             Operation::Delete { condition, .. } => self.delete(condition, there),
-            Operation::CountUnsigned { delta, down } => {
-                self.count_unsigned(now, key, delta, down, there)
-            }
+            Operation::CountUnsigned {
+                delta,
+                down,
+                expiry,
+                cas,
+            } => self.count_unsigned(now, key, (delta, down), (expiry, cas), there),
             Operation::CountSigned { delta } => self.count_signed(now, key, delta, there),
             Operation::Expire {
                 deadline,
                 condition,
             } => self.expire(now, deadline, condition, there),
-            Operation::Win => match entry {
-                None => Outcome::NotFound,
-                Some(entry) => {
-                    entry.set_won();
-                    Outcome::Touched
-                }
-            },
+            Operation::Outdate { expiry, cas } => self.outdate(now, key, (expiry, cas), there),
+            Operation::Term { deadline, wins } => self.change_term(now, deadline, wins, there),
         };
         self.publish_figures();
         Applied { outcome, has_old }
@@ -150,27 +158,62 @@ impl PartitionWriter {
         Outcome::Deleted
     }
 
+    /// A number that is no longer than the text there takes its place, as memcached has it: the
+    /// marks stay. A longer one is a new value.
     fn count_unsigned(
         &mut self,
         now: UnixMs,
         key: Key<'_>,
-        delta: u64,
-        down: bool,
+        (delta, down): (u64, bool),
+        (expiry, cas): (Expiry, Option<u64>),
         there: There<'_>,
     ) -> Outcome {
         let Some((_, entry)) = there else {
             return Outcome::NotFound;
         };
-        match count::unsigned(entry.value(), delta, down) {
-            Err(outcome) => outcome,
-            Ok((number, text)) => {
-                let content = Content::instead_of(Some(entry), [text.as_bytes(), &[]]);
-                match self.store(now, key, content, there) {
-                    Outcome::OutOfMemory => Outcome::OutOfMemory,
-                    _ => Outcome::Unsigned(number),
-                }
-            }
+        let (number, text) = match count::unsigned(entry.value(), delta, down) {
+            Err(outcome) => return outcome,
+            Ok(counted) => counted,
+        };
+        let fits = text.len() <= entry.value().len();
+        let content = Content {
+            deadline: expiry.deadline(Some(entry)),
+            stamp: Stamp {
+                cas,
+                is_stale: fits && entry.is_stale(),
+                is_won: fits && entry.is_won(),
+            },
+            used: fits.then(|| entry.used().rewritten(now)),
+            ..Content::instead_of(Some(entry), text.parts())
+        };
+        match self.store(now, key, content, there) {
+            Outcome::OutOfMemory => Outcome::OutOfMemory,
+            _ => Outcome::Unsigned(number),
         }
+    }
+
+    /// The same value, marked.
+    fn outdate(
+        &mut self,
+        now: UnixMs,
+        key: Key<'_>,
+        (expiry, cas): (Expiry, Option<u64>),
+        there: There<'_>,
+    ) -> Outcome {
+        let Some((_, entry)) = there else {
+            return Outcome::NotFound;
+        };
+        let content = Content {
+            deadline: expiry.deadline(Some(entry)),
+            stamp: Stamp {
+                cas,
+                is_stale: true,
+                is_won: false,
+            },
+            used: Some(entry.used()),
+            ..Content::instead_of(Some(entry), [entry.value(), &[]])
+        };
+        self.store(now, key, content, there)
     }
 
     fn count_signed(&mut self, now: UnixMs, key: Key<'_>, delta: i64, there: There<'_>) -> Outcome {
@@ -178,7 +221,7 @@ impl PartitionWriter {
         match count::signed(entry.map(|entry| entry.value()), delta) {
             Err(outcome) => outcome,
             Ok((number, text)) => {
-                let content = Content::instead_of(entry, [text.as_bytes(), &[]]);
+                let content = Content::instead_of(entry, text.parts());
                 match self.store(now, key, content, there) {
                     Outcome::OutOfMemory => Outcome::OutOfMemory,
                     _ => Outcome::Signed(number),
@@ -200,13 +243,41 @@ impl PartitionWriter {
         if !condition.holds(entry.deadline(), deadline) {
             return Outcome::Untouched;
         }
+        entry.mark_used(now);
+        self.set_term(now, deadline, false, (slot, entry));
+        Outcome::Touched
+    }
+
+    fn change_term(
+        &mut self,
+        now: UnixMs,
+        deadline: Option<Deadline>,
+        wins: bool,
+        there: There<'_>,
+    ) -> Outcome {
+        let Some((slot, entry)) = there else {
+            return Outcome::NotFound;
+        };
+        let deadline = deadline.unwrap_or_else(|| entry.deadline());
+        self.set_term(now, deadline, wins, (slot, entry));
+        Outcome::Touched
+    }
+
+    fn set_term(
+        &mut self,
+        now: UnixMs,
+        deadline: Deadline,
+        wins: bool,
+        (slot, entry): (Found<'_>, EntryRef<'_>),
+    ) {
         if deadline.is_past(now) {
             self.unlink(&slot, &entry);
         } else {
             self.note_deadline(now, deadline);
-            entry.set_deadline(deadline);
+            self.deadline_count -= entry.deadline().count();
+            self.deadline_count += deadline.count();
+            entry.set_term(deadline, wins);
         }
-        Outcome::Touched
     }
 
     /// Puts a value where `there` is, or nothing. What is too large or over already takes away
@@ -236,8 +307,8 @@ impl PartitionWriter {
             cas: content.stamp.cas,
             deadline: content.deadline,
             is_stale: content.stamp.is_stale,
-            is_won: false,
-            used: Used::written(now),
+            is_won: content.stamp.is_won,
+            used: content.used.unwrap_or_else(|| Used::written(now)),
         };
         let Some(offset) = self.write(Stream::Fresh, &entry) else {
             return Outcome::OutOfMemory;
@@ -246,6 +317,7 @@ impl PartitionWriter {
         match there {
             Some((slot, old)) => {
                 IndexWriter::replace(&slot, offset);
+                self.deadline_count -= old.deadline().count();
                 self.release(slot.offset, &old);
             }
             None => {
@@ -257,6 +329,7 @@ impl PartitionWriter {
                 self.entry_count += 1;
             }
         }
+        self.deadline_count += content.deadline.count();
         self.next_version += self.version_step;
         stored
     }

@@ -152,7 +152,7 @@ impl PartitionWriter {
             }
             None => {
                 self.unlink(&slot, &entry);
-                self.count_evicted();
+                self.count_evicted(&entry);
             }
         }
         bytes
@@ -191,7 +191,7 @@ impl PartitionWriter {
                 && self.is_dead(&entry, now)
             {
                 self.unlink(&slot, &entry);
-                self.count_expired();
+                self.count_expired(&entry);
             }
             self.sweep.position += entry.footprint_bytes() as u32;
         }

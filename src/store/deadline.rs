@@ -44,6 +44,11 @@ impl Deadline {
         (self != Self::NEVER).then_some(UnixMs(self.0))
     }
 
+    /// What an entry adds to the count of those with a deadline.
+    pub(super) fn count(self) -> u64 {
+        u64::from(self != Self::NEVER)
+    }
+
     pub(super) fn to_bits(self) -> u64 {
         self.0
     }

@@ -76,6 +76,11 @@ impl Used {
     pub(super) fn written(now: UnixMs) -> Self {
         Self(used_seconds(now))
     }
+
+    /// Written again at `now` in the place of what may have been read.
+    pub(super) fn rewritten(self, now: UnixMs) -> Self {
+        Self(used_seconds(now) | self.0 & USED_FETCHED)
+    }
 }
 
 fn used_seconds(now: UnixMs) -> u32 {
@@ -245,8 +250,9 @@ impl<'turn> EntryRef<'turn> {
         (content & HAS_CAS != 0).then(|| u64::from_le_bytes(self.array_at(start)))
     }
 
-    /// Counts up with every entry that its partition stores.
-    pub(super) fn version(&self) -> u64 {
+    /// Counts up with every entry that its partition stores: no two values that a key ever had
+    /// share it.
+    pub fn version(&self) -> u64 {
         self.header().version
     }
 
@@ -263,6 +269,11 @@ impl<'turn> EntryRef<'turn> {
     /// Whether some client was told that it is to renew the value (meta `W`).
     pub fn is_won(&self) -> bool {
         self.term() & MARK_WON != 0
+    }
+
+    /// When it was used and how, except that it was not read yet where it will lie next.
+    pub(super) fn used(&self) -> Used {
+        Used(self.header().used.load(Ordering::Relaxed) & !USED_REFERENCED)
     }
 
     /// When the entry was last read, or written; in steps of a second.
@@ -291,15 +302,11 @@ impl<'turn> EntryRef<'turn> {
         self.header().used.load(Ordering::Relaxed) & USED_REFERENCED != 0
     }
 
-    /// Changes the deadline in place; only the owner of the partition does.
-    pub(super) fn set_deadline(&self, deadline: Deadline) {
-        let term = self.term() & !DEADLINE_MASK | deadline.to_bits();
-        self.header().term.store(term, Ordering::Relaxed);
-    }
-
-    /// Marks the entry as won in place; only the owner of the partition does.
-    pub(super) fn set_won(&self) {
-        let term = self.term() | MARK_WON;
+    /// Changes the deadline, and marks the entry as won, in place; only the owner of the partition
+    /// does.
+    pub(super) fn set_term(&self, deadline: Deadline, wins: bool) {
+        let won = if wins { MARK_WON } else { 0 };
+        let term = self.term() & !DEADLINE_MASK | deadline.to_bits() | won;
         self.header().term.store(term, Ordering::Relaxed);
     }
 
@@ -310,7 +317,6 @@ impl<'turn> EntryRef<'turn> {
 
     /// The same content, to be written elsewhere, where it was not read yet.
     pub(super) fn to_new(self) -> NewEntry<'turn> {
-        let used = self.header().used.load(Ordering::Relaxed);
         NewEntry {
             key: self.key(),
             value: [self.value(), &[]],
@@ -320,7 +326,7 @@ impl<'turn> EntryRef<'turn> {
             deadline: self.deadline(),
             is_stale: self.is_stale(),
             is_won: self.is_won(),
-            used: Used(used & !USED_REFERENCED),
+            used: self.used(),
         }
     }
 }
@@ -379,8 +385,7 @@ mod tests {
             entry.mark_used(UnixMs(written.0 + 7_999));
             assert_eq!(entry.used_at(), UnixMs(written.0 + 7_000));
             assert!(entry.is_referenced() && entry.is_fetched());
-            entry.set_won();
-            entry.set_deadline(Deadline::NEVER);
+            entry.set_term(Deadline::NEVER, true);
             assert_eq!(entry.deadline(), Deadline::NEVER);
             assert!(entry.is_won());
             assert_eq!((entry.is_stale(), entry.key()), (flags == 7, key));

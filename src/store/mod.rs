@@ -38,6 +38,7 @@ pub use self::{
     figures::PartitionStats,
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
     scan::{ListCursor, ScanCursor},
+    partition::Absence,
 };
 use self::{
     index::ARENA_BYTES_MAX,
@@ -212,6 +213,13 @@ impl ShardStore {
     /// The entry of a key, wherever it lives, without a mark that it was used.
     #[inline]
     pub fn peek(&self, key: Key<'_>, now: UnixMs) -> Option<EntryRef<'_>> {
+        self.look(key, now).ok()
+    }
+
+    /// The entry of a key, wherever it lives, without a mark that it was used; else why there is
+    /// none.
+    #[inline]
+    pub fn look(&self, key: Key<'_>, now: UnixMs) -> Result<EntryRef<'_>, Absence> {
         let partition = &self.partitions[self.owner(key.hash)];
         #[expect(unsafe_code, reason = "the borrow of self is the proof")]
         // SAFETY: the shard is online while it runs a turn, and `online`, `quiescent` and
@@ -312,14 +320,13 @@ impl ShardStore {
 
     /// The sum over all partitions.
     pub fn stats(&self) -> PartitionStats {
-        self.partitions
-            .iter()
-            .map(|partition| partition.stats())
-            .fold(PartitionStats::default(), |sum, one| PartitionStats {
-                entry_count: sum.entry_count + one.entry_count,
-                live_bytes: sum.live_bytes + one.live_bytes,
-                evicted_count: sum.evicted_count + one.evicted_count,
-                expired_count: sum.expired_count + one.expired_count,
-            })
+        (0..self.partitions.len())
+            .map(|shard| self.stats_of(shard))
+            .fold(PartitionStats::default(), |sum, one| sum + one)
+    }
+
+    /// The partition of one shard.
+    pub fn stats_of(&self, shard: usize) -> PartitionStats {
+        self.partitions[shard].stats()
     }
 }

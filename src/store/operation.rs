@@ -39,6 +39,10 @@ pub enum Operation {
         delta: u64,
         /// Down instead of up.
         down: bool,
+        /// The deadline the number gets.
+        expiry: Expiry,
+        /// The CAS id it gets; none for the next version.
+        cas: Option<u64>,
     },
     /// RESP's `INCRBY` on a signed decimal; a missing key counts as 0.
     CountSigned {
@@ -52,17 +56,32 @@ pub enum Operation {
         /// What must hold for it to be changed.
         condition: ExpireCondition,
     },
-    /// Marks the value as won: a client was told to renew it.
-    Win,
+    /// Gives the value another CAS id and marks it as outdated: who reads it next is told to renew
+    /// it (meta `md` with `I`).
+    Outdate {
+        /// Until when it stays.
+        expiry: Expiry,
+        /// The CAS id; none for the next version.
+        cas: Option<u64>,
+    },
+    /// Changes in place, and at once, what meta `mg` may change of what it shows.
+    Term {
+        /// The deadline, if it changes; one in the past removes the key.
+        deadline: Option<Deadline>,
+        /// A client is told to renew the value.
+        wins: bool,
+    },
 }
 
-/// What a memcache meta `ms` may choose of an entry beside its value.
+/// What memcache's meta commands may choose of an entry beside its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stamp {
     /// The CAS id (flag `E`); none for the next version.
     pub cas: Option<u64>,
     /// The value is outdated already (flag `I`).
     pub is_stale: bool,
+    /// Some client was told to renew it (flag `N`).
+    pub is_won: bool,
 }
 
 impl Operation {
@@ -74,6 +93,16 @@ impl Operation {
         }
     }
 
+    /// memcache's `incr`, or `decr` if it goes down.
+    pub const fn count_unsigned(delta: u64, down: bool) -> Self {
+        Self::CountUnsigned {
+            delta,
+            down,
+            expiry: Expiry::Keep,
+            cas: None,
+        }
+    }
+
     /// Stores a value whatever is there, for good.
     pub const SET: Self = Self::Set {
         flags: 0,
@@ -82,6 +111,7 @@ impl Operation {
         stamp: Stamp {
             cas: None,
             is_stale: false,
+            is_won: false,
         },
         wants_old: false,
     };

@@ -19,6 +19,17 @@ use super::{
     segments::{Segments, Stream},
 };
 
+/// Why a key has no entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// None is there, or one that has left.
+    Unknown,
+    /// It has expired; its memory is still to be swept.
+    Expired,
+    /// It was flushed; its memory is still to be reused.
+    Flushed,
+}
+
 /// The part that every shard reads.
 #[derive(Debug)]
 pub(super) struct Partition {
@@ -34,14 +45,21 @@ impl Partition {
     ///
     /// # Safety
     /// The calling thread is online in the epochs and passes no quiescent point during `'turn`.
+    #[inline]
     pub(super) unsafe fn get<'turn>(
         &'turn self,
         key: Key<'_>,
         now: UnixMs,
-    ) -> Option<EntryRef<'turn>> {
+    ) -> Result<EntryRef<'turn>, Absence> {
         // SAFETY: passed on from the caller.
-        let (_, entry) = unsafe { self.find(key)? };
-        (self.is_alive(&entry) && !entry.deadline().is_past(now)).then_some(entry)
+        let (_, entry) = unsafe { self.find(key) }.ok_or(Absence::Unknown)?;
+        if !self.is_alive(&entry) {
+            Err(Absence::Flushed)
+        } else if entry.deadline().is_past(now) {
+            Err(Absence::Expired)
+        } else {
+            Ok(entry)
+        }
     }
 
     /// Calls `visit` with the entries of a bucket that are alive at `now`.
@@ -107,6 +125,8 @@ pub(super) struct PartitionWriter {
     pub(super) cleaning: Option<super::clean::Cleaning>,
     pub(super) sweep: super::clean::SweepCursor,
     pub(super) entry_count: u64,
+    /// Entries that have a deadline.
+    pub(super) deadline_count: u64,
     /// When expired entries are swept next; never, as long as no entry had a deadline.
     sweep_at: Option<UnixMs>,
     pub(super) next_version: u64,
@@ -152,6 +172,7 @@ impl PartitionWriter {
             cleaning: None,
             sweep: super::clean::SweepCursor::default(),
             entry_count: 0,
+            deadline_count: 0,
             sweep_at: None,
             next_version: 1 + params.shard as u64,
             version_step: params.shard_count as u64,
@@ -186,6 +207,7 @@ impl PartitionWriter {
             .store(last_version, Ordering::Release);
         self.segments.release_all();
         self.entry_count = 0;
+        self.deadline_count = 0;
         self.publish_figures();
     }
 
@@ -272,6 +294,7 @@ impl PartitionWriter {
         self.index.remove(slot);
         if self.partition.is_alive(entry) {
             self.entry_count -= 1;
+            self.deadline_count -= entry.deadline().count();
         }
         self.release(slot.offset, entry);
     }
@@ -297,7 +320,7 @@ impl PartitionWriter {
         }
         if entry.deadline().is_past(now) {
             self.unlink(&slot, &entry);
-            self.count_expired();
+            self.count_expired(&entry);
             return None;
         }
         Some((slot, entry))
@@ -325,16 +348,17 @@ impl PartitionWriter {
         !self.partition.is_alive(entry) || entry.deadline().is_past(now)
     }
 
-    pub(super) fn count_evicted(&self) {
-        self.partition.figures.count_evicted();
+    pub(super) fn count_evicted(&self, entry: &EntryRef<'_>) {
+        self.partition.figures.count_evicted(entry.is_fetched());
     }
 
-    pub(super) fn count_expired(&self) {
-        self.partition.figures.count_expired();
+    pub(super) fn count_expired(&self, entry: &EntryRef<'_>) {
+        self.partition.figures.count_expired(entry.is_fetched());
     }
 
     pub(super) fn publish_figures(&self) {
         let figures = &self.partition.figures;
-        figures.set_content(self.entry_count, self.segments.live_bytes());
+        let live_bytes = self.segments.live_bytes();
+        figures.set_content(self.entry_count, self.deadline_count, live_bytes);
     }
 }

@@ -58,6 +58,13 @@ fn check(store: &ShardStore, now: UnixMs, map: &HashMap<u8, Twin>) {
         let expected = map.get(&key).filter(|twin| !twin.deadline.is_past(now));
         assert_eq!(seen.as_ref(), expected, "key {key}");
     }
+    // Some of those with a deadline may have expired unnoticed; the others are all there.
+    let stats = store.stats();
+    let stay = map.values().filter(|twin| twin.deadline == Deadline::NEVER);
+    assert_eq!(
+        stats.entry_count - stats.deadline_count,
+        stay.count() as u64
+    );
 }
 
 proptest! {
@@ -329,4 +336,59 @@ fn a_shard_in_a_long_turn_costs_time_not_writes() {
         assert!(matches!(outcome, Outcome::Stored { .. }), "{outcome:?}");
     }
     assert!(wait_count > 0, "the reader was never in the way");
+}
+
+#[test]
+fn what_keeps_its_place_keeps_its_marks() {
+    let mut store = store(MIB);
+    let key = store.hasher().key(b"n");
+    let now = UnixMs(1_800_000_000_000);
+    let later = UnixMs(now.0 + 5_000);
+    let mut apply = |operation, value: &[u8], reads: bool| {
+        let outcome = store
+            .apply(now, key, operation, value, &mut Vec::new())
+            .outcome;
+        if reads {
+            store.get(key, later).unwrap();
+        }
+        let entry = store.peek(key, later).unwrap();
+        let seen = (entry.value().to_vec(), entry.is_stale(), entry.is_fetched());
+        (outcome, seen, entry.used_at())
+    };
+    let count = |delta| Operation::count_unsigned(delta, false);
+    let outdate = Operation::Outdate {
+        expiry: Expiry::Keep,
+        cas: None,
+    };
+    let (_, seen, used_at) = apply(Operation::SET, b"10", false);
+    assert_eq!((seen, used_at), ((b"10".to_vec(), false, false), now));
+    let (_, seen, used_at) = apply(outdate, b"", false);
+    assert_eq!((seen, used_at), ((b"10".to_vec(), true, false), now));
+    let (_, seen, used_at) = apply(count(1), b"", true);
+    assert_eq!((seen, used_at), ((b"11".to_vec(), true, true), later));
+    // The same place: still stale, still read, used now.
+    let (outcome, seen, used_at) = apply(count(1), b"", false);
+    assert_eq!(outcome, Outcome::Unsigned(12));
+    assert_eq!((seen, used_at), ((b"12".to_vec(), true, true), now));
+    // A longer number is a new value.
+    let (outcome, seen, _) = apply(count(100), b"", false);
+    assert_eq!(outcome, Outcome::Unsigned(112));
+    assert_eq!(seen, (b"112".to_vec(), false, false));
+}
+
+#[test]
+fn an_absent_key_says_why() {
+    let mut store = store(MIB);
+    let key = store.hasher().key(b"k");
+    let expire = Operation::Expire {
+        deadline: Deadline::at(UnixMs(10)),
+        condition: ExpireCondition::Always,
+    };
+    assert_eq!(store.look(key, UnixMs(0)).err(), Some(Absence::Unknown));
+    set(&mut store, UnixMs(0), b"k", b"v");
+    store.apply(UnixMs(0), key, expire, b"", &mut Vec::new());
+    assert!(store.look(key, UnixMs(9)).is_ok());
+    assert_eq!(store.look(key, UnixMs(10)).err(), Some(Absence::Expired));
+    store.flush(UnixMs(9), UnixMs(0));
+    assert_eq!(store.look(key, UnixMs(9)).err(), Some(Absence::Flushed));
 }

@@ -11,6 +11,8 @@ use super::wire::Wire;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Memcached,
+    /// A memcached that does nothing in the background.
+    StillMemcached,
     Redis,
     Nutcracker,
 }
@@ -27,6 +29,12 @@ impl Backend {
     /// A memcached with 64 MiB and one thread.
     pub(crate) fn memcached() -> Self {
         Self::start(Kind::Memcached, |_| String::new())
+    }
+
+    /// As [`Self::memcached`], without the threads that look after entries and hold on to them now and then, which
+    /// shows in whether a number is written in place.
+    pub(crate) fn still_memcached() -> Self {
+        Self::start(Kind::StillMemcached, |_| String::new())
     }
 
     /// A redis-server that keeps nothing on disk.
@@ -139,13 +147,13 @@ impl Backend {
     }
 
     fn command(&self) -> Command {
-        let port = self.port.to_string();
+        let port = self.port;
         let folder = self.folder.path().display();
         let (program, args) = match self.kind {
-            // As root memcached wants to be told whom to become; else it ignores -u.
-            Kind::Memcached => (
+            Kind::Memcached => ("memcached", memcached_args(port)),
+            Kind::StillMemcached => (
                 "memcached",
-                format!("-l 127.0.0.1 -p {port} -U 0 -m 64 -t 1 -c 4096 -u nobody"),
+                memcached_args(port) + " -o no_lru_maintainer,no_lru_crawler",
             ),
             Kind::Redis => (
                 "redis-server",
@@ -164,7 +172,7 @@ impl Backend {
 
     fn install_hint(&self) -> &'static str {
         match self.kind {
-            Kind::Memcached => "apt-get install memcached",
+            Kind::Memcached | Kind::StillMemcached => "apt-get install memcached",
             Kind::Redis => "apt-get install redis-server",
             Kind::Nutcracker => "apt-get install nutcracker",
         }
@@ -172,7 +180,7 @@ impl Backend {
 
     fn answers(&self) -> bool {
         let (request, reply): (&[u8], &[u8]) = match self.kind {
-            Kind::Memcached => (b"mn\r\n", b"MN\r\n"),
+            Kind::Memcached | Kind::StillMemcached => (b"mn\r\n", b"MN\r\n"),
             Kind::Redis => (b"PING\r\n", b"+PONG\r\n"),
             // twemproxy closes on what it does not know; asking for a key tells that a server is behind it.
             Kind::Nutcracker => (b"get ready\r\n", b"END\r\n"),
@@ -187,4 +195,9 @@ impl Backend {
         };
         ask().is_ok_and(|answer| answer == reply)
     }
+}
+
+/// As root memcached wants to be told whom to become; else it ignores -u.
+fn memcached_args(port: u16) -> String {
+    format!("-l 127.0.0.1 -p {port} -U 0 -m 64 -t 1 -c 4096 -u nobody")
 }

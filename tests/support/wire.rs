@@ -148,25 +148,47 @@ impl Wire {
         Some(std::mem::take(&mut self.unread))
     }
 
+    /// As [`Self::some`], but `None` when nothing comes in `patience`, which is the same for every call.
+    pub(crate) fn some_within(&mut self, patience: Duration) -> Option<Option<Vec<u8>>> {
+        if self.stream.read_timeout().ok()? != Some(patience) {
+            self.stream
+                .set_read_timeout(Some(patience))
+                .expect("a read timeout");
+        }
+        while self.unread.is_empty() {
+            match self.try_fill() {
+                None => return None,
+                Some(false) => return Some(None),
+                Some(true) => {}
+            }
+        }
+        Some(Some(std::mem::take(&mut self.unread)))
+    }
+
     /// False when the connection is closed (a reset is a close). Panics at the deadline.
     fn fill(&mut self) -> bool {
+        self.try_fill().unwrap_or_else(|| {
+            panic!(
+                "nothing more in {DEADLINE:?} after {:?}",
+                show(&self.unread)
+            )
+        })
+    }
+
+    /// As [`Self::fill`]; `None` at the deadline.
+    fn try_fill(&mut self) -> Option<bool> {
         let mut chunk = [0; 16 * 1024];
         loop {
             match self.stream.read(&mut chunk) {
-                Ok(0) => return false,
+                Ok(0) => return Some(false),
                 Ok(count) => {
                     self.unread.extend_from_slice(&chunk[..count]);
-                    return true;
+                    return Some(true);
                 }
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
-                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => return false,
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                        panic!(
-                            "nothing more in {DEADLINE:?} after {:?}",
-                            show(&self.unread)
-                        )
-                    }
+                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => return Some(false),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return None,
                     _ => panic!("reading: {error}"),
                 },
             }

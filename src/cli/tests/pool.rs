@@ -33,7 +33,7 @@ fn a_pool_and_its_defaults() {
 }
 
 #[test]
-fn a_pool_serves_its_protocol_only() {
+fn a_pool_serves_its_protocol_and_the_other_if_asked_to() {
     let listeners = |line: &str| (config(line).memcache, config(line).resp);
     assert_eq!(listeners(POOL), (Some(MEMCACHE_DEFAULT), None));
     assert_eq!(
@@ -44,15 +44,20 @@ fn a_pool_serves_its_protocol_only() {
         listeners("--pool resp --server a:1"),
         (None, Some(RESP_DEFAULT))
     );
+    let other = Some("127.0.0.1:1".parse().expect("address"));
+    assert_eq!(
+        listeners(&format!("{POOL} --resp 127.0.0.1:1")),
+        (Some(MEMCACHE_DEFAULT), other)
+    );
+    assert_eq!(
+        listeners(&format!("{POOL} --memcache off --resp 127.0.0.1:1")),
+        (None, other)
+    );
+    assert_eq!(
+        listeners("--pool resp --server a:1 --memcache 127.0.0.1:1"),
+        (other, Some(RESP_DEFAULT))
+    );
     assert_errors(&[
-        (
-            "--pool memcache --server a:1 --resp 127.0.0.1:1",
-            "--resp 127.0.0.1:1: --pool memcache serves memcache only; leave --resp out",
-        ),
-        (
-            "--pool resp --server a:1 --memcache 127.0.0.1:1",
-            "--memcache 127.0.0.1:1: --pool resp serves resp only; leave --memcache out",
-        ),
         (
             "--pool memcache --server a:1 --memcache off",
             "--memcache off --resp off: nothing would be served; leave one on",
@@ -60,6 +65,10 @@ fn a_pool_serves_its_protocol_only() {
         (
             "--pool memcache --server 127.0.0.1:11211",
             "--memcache: server 127.0.0.1:11211 of the pool is this listener; move one of them",
+        ),
+        (
+            "--pool memcache --server 127.0.0.1:7 --resp 127.0.0.1:7",
+            "--resp: server 127.0.0.1:7 of the pool is this listener; move one of them",
         ),
     ]);
 }

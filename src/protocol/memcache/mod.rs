@@ -1,6 +1,9 @@
-//! memcached's classic text protocol, as memcached 1.6.18 speaks it (`doc/protocol.txt` and its
-//! behaviour).
+//! memcached's text protocol, classic and meta, as memcached 1.6.18 speaks it (`doc/protocol.txt`
+//! and its behaviour).
 
+mod admin;
+mod base64;
+pub mod meta;
 mod parse;
 pub mod reply;
 mod request;
@@ -9,5 +12,6 @@ mod tests;
 
 pub use parse::parse;
 pub use request::{
-    Deadline, Direction, Exptime, KEY_BYTES_MAX, Keys, Limits, Refusal, Request, StoreVerb,
+    Deadline, Direction, Exptime, KEY_BYTES_MAX, Keys, Limits, Refusal, Request, ShutdownMode,
+    StoreVerb,
 };

@@ -13,6 +13,7 @@
 
 use memchr::memchr;
 
+use super::meta::{KeyText, MetaVerb};
 use super::reply;
 use super::request::{
     Direction, Exptime, KEY_BYTES_MAX, Keys, Limits, Refusal, Request, StoreVerb, Words,
@@ -29,10 +30,10 @@ const LEADING_SPACES_MAX: usize = 100;
 /// for `HTTP/`.
 const WORDS_MAX: usize = 23;
 /// memcached counts a block and its CRLF in an `int`.
-const LENGTH_MAX: i64 = i32::MAX as i64 - CRLF.len() as i64;
+pub(super) const LENGTH_MAX: i64 = i32::MAX as i64 - CRLF.len() as i64;
 const CRLF: &[u8] = b"\r\n";
 
-type Outcome<'b> = Parsed<Request<'b>, Refusal<'b>>;
+pub(super) type Outcome<'b> = Parsed<Request<'b>, Refusal<'b>>;
 
 /// Reads one request from the start of `input`.
 #[inline]
@@ -152,12 +153,12 @@ fn is_retrieval(input: &[u8]) -> bool {
 }
 
 /// A request whose command line is whole.
-struct Command<'b, 'l> {
+pub(super) struct Command<'b, 'l> {
     /// All there is, from the start of the line.
-    input: &'b [u8],
-    limits: &'l Limits,
+    pub(super) input: &'b [u8],
+    pub(super) limits: &'l Limits,
     /// The line's bytes with its end.
-    consumed: usize,
+    pub(super) consumed: usize,
 }
 
 impl<'b> Command<'b, '_> {
@@ -181,15 +182,14 @@ impl<'b> Command<'b, '_> {
             b"incr" => self.arithmetic(Direction::Incr, words),
             b"decr" => self.arithmetic(Direction::Decr, words),
             b"touch" => self.touch(words),
-            b"flush_all" => self.flush_all(words),
-            b"verbosity" => self.verbosity(words),
-            b"version" => self.complete(Request::Version),
-            b"stats" => self.complete(Request::Stats {
-                argument: words.next().unwrap_or_default(),
-            }),
+            b"mg" => self.meta(MetaVerb::Get, words),
+            b"ms" => self.meta_set(words),
+            b"md" => self.meta(MetaVerb::Delete, words),
+            b"ma" => self.meta(MetaVerb::Arithmetic, words),
+            b"me" => self.meta_debug(words),
             b"mn" => self.complete(Request::MetaNoOp),
             b"quit" => self.complete(Request::Quit),
-            _ => self.unknown(verb, words),
+            _ => self.admin(verb, words),
         }
     }
 
@@ -241,7 +241,7 @@ impl<'b> Command<'b, '_> {
             _ => verb,
         };
         if block - CRLF.len() > self.limits.value_bytes_max {
-            let unlink = (verb == StoreVerb::Set).then_some(key);
+            let unlink = (verb == StoreVerb::Set).then_some(KeyText::plain(key));
             return self.refuse_block(noreply, reply::TOO_LARGE, block, unlink);
         }
         let end = self.consumed + block;
@@ -250,11 +250,8 @@ impl<'b> Command<'b, '_> {
         };
         // Exactly the announced bytes are taken; what follows them is read as a command.
         let Some(value) = block.strip_suffix(CRLF) else {
-            return Self {
-                consumed: end,
-                ..*self
-            }
-            .refuse_unless(noreply, reply::BAD_DATA_CHUNK);
+            let whole = self.consuming(end);
+            return whole.refuse_unless(noreply, reply::BAD_DATA_CHUNK);
         };
         let exptime = Exptime(exptime);
         let request = Request::Store {
@@ -332,38 +329,8 @@ impl<'b> Command<'b, '_> {
         }
     }
 
-    fn flush_all(&self, words: Words<'b>) -> Outcome<'b> {
-        let (words, count) = take::<2>(words);
-        let (delay, noreply): (&[u8], _) = match &words[..count.min(words.len())] {
-            _ if count > words.len() => return self.refuse(reply::ERROR),
-            [] => (b"0", false),
-            [b"noreply"] => (b"0", true),
-            [delay] => (delay, false),
-            [delay, last @ ..] => (delay, last == [b"noreply"]),
-        };
-        match number::c_signed(delay) {
-            None => self.refuse_unless(noreply, reply::INVALID_EXPTIME),
-            Some(delay) => self.complete(Request::FlushAll {
-                delay: Exptime(delay.max(0)),
-                noreply,
-            }),
-        }
-    }
-
-    fn verbosity(&self, words: Words<'b>) -> Outcome<'b> {
-        let (words, count) = take::<2>(words);
-        if count != 1 && count != 2 {
-            return self.refuse(reply::ERROR);
-        }
-        let noreply = words[count - 1] == b"noreply";
-        match number::c_unsigned(words[0]) {
-            None => self.refuse_unless(noreply, reply::BAD_FORMAT),
-            Some(_) => self.complete(Request::Verbosity { noreply }),
-        }
-    }
-
     /// `ERROR`, unless it looks like a browser: then not a word, and the connection closes.
-    fn unknown(&self, verb: &[u8], words: Words<'b>) -> Outcome<'b> {
+    pub(super) fn unknown(&self, verb: &[u8], words: Words<'b>) -> Outcome<'b> {
         let last = words.take(WORDS_MAX - 1).last().unwrap_or(verb);
         let dispatched = matches!(verb, [b'g' | b's' | b'a' | b'c' | b'i' | b'd' | b't', ..]);
         let meta = matches!(verb, [b'm', _]);
@@ -373,29 +340,34 @@ impl<'b> Command<'b, '_> {
         self.refuse(reply::ERROR)
     }
 
-    fn complete(&self, request: Request<'b>) -> Outcome<'b> {
+    /// The same request with so many bytes in all.
+    pub(super) const fn consuming(&self, consumed: usize) -> Self {
+        Self { consumed, ..*self }
+    }
+
+    pub(super) fn complete(&self, request: Request<'b>) -> Outcome<'b> {
         Parsed::Complete {
             request,
             consumed: self.consumed,
         }
     }
 
-    fn refuse(&self, reply: &'static [u8]) -> Outcome<'b> {
+    pub(super) fn refuse(&self, reply: &'static [u8]) -> Outcome<'b> {
         self.refuse_unless(false, reply)
     }
 
     /// Refuses; in silence if the request asked for it.
-    fn refuse_unless(&self, silent: bool, reply: &'static [u8]) -> Outcome<'b> {
+    pub(super) fn refuse_unless(&self, silent: bool, reply: &'static [u8]) -> Outcome<'b> {
         self.refuse_block(silent, reply, 0, None)
     }
 
     /// Refuses, and has the data block of `swallow` bytes thrown away.
-    fn refuse_block(
+    pub(super) fn refuse_block(
         &self,
         silent: bool,
         reply: &'static [u8],
         swallow: usize,
-        unlink: Option<&'b [u8]>,
+        unlink: Option<KeyText<'b>>,
     ) -> Outcome<'b> {
         let reply = if silent { b"" } else { reply };
         let refusal = Refusal {
@@ -413,7 +385,7 @@ impl<'b> Command<'b, '_> {
 
 /// The next `N` words, and how many words there are in all, counted to `N + 1` at most.
 #[inline]
-fn take<const N: usize>(mut words: Words<'_>) -> ([&[u8]; N], usize) {
+pub(super) fn take<const N: usize>(mut words: Words<'_>) -> ([&[u8]; N], usize) {
     let mut taken = [[].as_slice(); N];
     let mut count = 0;
     for word in words.by_ref() {
@@ -426,7 +398,7 @@ fn take<const N: usize>(mut words: Words<'_>) -> ([&[u8]; N], usize) {
     (taken, count)
 }
 
-const fn incomplete<'b>(want: usize) -> Outcome<'b> {
+pub(super) const fn incomplete<'b>(want: usize) -> Outcome<'b> {
     Parsed::Incomplete { want }
 }
 

@@ -42,6 +42,28 @@ pub const INVALID_DELTA: &[u8] = b"CLIENT_ERROR invalid numeric delta argument\r
 pub const NON_NUMERIC: &[u8] = b"CLIENT_ERROR cannot increment or decrement non-numeric value\r\n";
 /// `flush_all` where it is switched off.
 pub const FLUSH_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR flush_all not allowed\r\n";
+/// `watch` where it is switched off.
+pub const WATCH_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR watch commands not allowed\r\n";
+/// `stats cachedump` where it is switched off.
+pub const CACHEDUMP_NOT_ALLOWED: &[u8] = b"CLIENT_ERROR stats cachedump not allowed\r\n";
+/// `stats detail` with another word than it knows.
+pub const DETAIL_USAGE: &[u8] = b"CLIENT_ERROR usage: stats detail on|off|dump\r\n";
+/// `slabs reassign` where there is none.
+pub const SLAB_REASSIGNMENT_DISABLED: &[u8] = b"CLIENT_ERROR slab reassignment disabled\r\n";
+/// `lru_crawler` where there is none.
+pub const LRU_CRAWLER_DISABLED: &[u8] = b"CLIENT_ERROR lru crawler disabled\r\n";
+/// `cache_memlimit` below what it takes.
+pub const MEMLIMIT_TOO_SMALL: &[u8] = b"MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n";
+/// `cache_memlimit` where memory is taken once.
+pub const MEMLIMIT_IS_FIXED: &[u8] =
+    b"MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n";
+/// `cache_memlimit` with what cannot be megabytes.
+pub const MEMLIMIT_NOT_MEGABYTES: &[u8] =
+    b"MEMLIMIT_ADJUST_FAILED input value is megabytes not bytes\r\n";
+/// `shutdown` where it is switched off.
+pub const SHUTDOWN_NOT_ENABLED: &[u8] = b"ERROR: shutdown not enabled\r\n";
+/// `shutdown` with another word than it knows.
+pub const SHUTDOWN_MODE: &[u8] = b"CLIENT_ERROR invalid shutdown mode\r\n";
 /// A value over the limit.
 pub const TOO_LARGE: &[u8] = b"SERVER_ERROR object too large for cache\r\n";
 /// No room for a value.

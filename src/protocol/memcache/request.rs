@@ -1,5 +1,6 @@
 //! What a memcache downstream can ask, borrowed from the bytes it sent.
 
+use super::meta::{KeyText, MetaRequest};
 use crate::protocol::scan;
 
 /// Longest key, in bytes, without exception in every memcached since 2003.
@@ -90,7 +91,16 @@ pub enum Request<'b> {
     Stats {
         /// The first word after it, empty if there is none.
         argument: &'b [u8],
+        /// The second.
+        option: &'b [u8],
     },
+    /// `shutdown`.
+    Shutdown {
+        /// How.
+        mode: ShutdownMode,
+    },
+    /// `mg`, `ms`, `md`, `ma`, `me`.
+    Meta(MetaRequest<'b>),
     /// `mn`, the meta protocol's no-op; answered `MN`. Clients send it to learn that all before it is
     /// done.
     MetaNoOp,
@@ -122,6 +132,17 @@ pub enum Direction {
     Incr,
     /// `decr`.
     Decr,
+}
+
+/// The kinds of [`Request::Shutdown`]. Which one is known is not looked at where it is not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShutdownMode {
+    /// At once.
+    Now,
+    /// `graceful`: once what is under way is done.
+    Graceful,
+    /// Something else.
+    Invalid,
 }
 
 /// The keys of a retrieval: a piece of the command line, already checked, split as it is iterated.
@@ -336,7 +357,7 @@ pub struct Refusal<'b> {
     /// Whether to close the connection once all that came before is answered.
     pub close: bool,
     /// An entry to delete: an oversize `set` must not leave the old value behind.
-    pub unlink: Option<&'b [u8]>,
+    pub unlink: Option<KeyText<'b>>,
 }
 
 #[cfg(test)]

@@ -1,10 +1,17 @@
 //! memcache on the wire: what memcached was seen to do, and a slow, obvious twin for everything
 //! else.
 
+mod admin;
+mod meta;
 mod twin;
+mod twin_meta;
 
 use super::reply;
-use super::*;
+use super::{
+    Direction, Exptime, KEY_BYTES_MAX, Limits, Refusal, Request, ShutdownMode, StoreVerb,
+    meta::{KeyText, MetaRequest},
+    parse,
+};
 use crate::protocol::Parsed;
 use crate::protocol::testing::{Seen, check_pieces};
 
@@ -26,13 +33,31 @@ fn outcome(input: &[u8]) -> Seen {
                 consumed,
             }
         }
+        Parsed::Complete {
+            request: Request::Meta(request),
+            consumed,
+        } => Parsed::Complete {
+            request: meta_text(&request),
+            consumed,
+        },
         other => other.seen(),
     }
 }
 
+/// A meta command with its flags as flags, however many spaces part them.
+pub(super) fn meta_text(request: &MetaRequest<'_>) -> String {
+    let flags: Vec<_> = request
+        .flags
+        .into_iter()
+        .map(|flag| (char::from(flag.letter), flag.token))
+        .collect();
+    let key = (request.key.text(), request.key.is_base64());
+    format!("{:?}", (request.verb, key, flags, request.value))
+}
+
 /// What a wire is made into: a request's text, or the refusal's line, how much is swallowed,
 /// whether it closes, and what is unlinked.
-fn check(wire: &[u8], expected: Seen) {
+pub(super) fn check(wire: &[u8], expected: Seen) {
     let text = wire.escape_ascii();
     assert_eq!(check_pieces(wire, outcome), expected, "{text}");
     assert_eq!(
@@ -42,12 +67,12 @@ fn check(wire: &[u8], expected: Seen) {
     );
 }
 
-fn refused(
+pub(super) fn refused(
     reply: &'static [u8],
     consumed: usize,
     swallow: usize,
     close: bool,
-    unlink: Option<&[u8]>,
+    unlink: Option<KeyText<'_>>,
 ) -> Seen {
     Parsed::Refused {
         refusal: format!(
@@ -136,7 +161,8 @@ fn other_requests_are_read() {
         noreply,
     };
     let delete = |noreply| Request::Delete { key: b"k", noreply };
-    let stats = |argument| Request::Stats { argument };
+    let stats = |argument, option| Request::Stats { argument, option };
+    let shutdown = |mode| Request::Shutdown { mode };
     let table: &[(&[u8], Request<'_>)] = &[
         (b"delete k\r\n", delete(false)),
         (b"delete k 0\r\n", delete(false)),
@@ -173,9 +199,16 @@ fn other_requests_are_read() {
         ),
         (b"version\r\n", Request::Version),
         (b"  version and more\n", Request::Version),
-        (b"stats\r\n", stats(b"")),
-        (b"stats  items\r\n", stats(b"items")),
-        (b"stats detail on\r\n", stats(b"detail")),
+        (b"stats\r\n", stats(b"", b"")),
+        (b"stats  items\r\n", stats(b"items", b"")),
+        (b"stats detail on off\r\n", stats(b"detail", b"on")),
+        (b"shutdown\r\n", shutdown(ShutdownMode::Now)),
+        (b"shutdown graceful\r\n", shutdown(ShutdownMode::Graceful)),
+        (b"shutdown noreply\r\n", shutdown(ShutdownMode::Invalid)),
+        (
+            b"shutdown graceful now\r\n",
+            shutdown(ShutdownMode::Invalid),
+        ),
         (b"mn\r\n", Request::MetaNoOp),
         (b"mn and more HTTP/1.1\r\n", Request::MetaNoOp),
         (b"quit\r\n", Request::Quit),
@@ -224,7 +257,8 @@ fn mistakes_are_answered_as_memcached_answers_them() {
         (b"get\r\n", reply::ERROR),
         (b"get \r\n", reply::ERROR),
         (b"GET a\r\n", reply::ERROR),
-        (b"mg k\r\n", reply::ERROR),
+        (b"mx k\r\n", reply::ERROR),
+        (b"mx k HTTP/1.1\r\n", reply::ERROR),
         (b"mnx\r\n", reply::ERROR),
         (b"x HTTP/1.0\r\n", reply::ERROR),
         (b"connect / HTTP/1.1\r\n", reply::ERROR),
@@ -260,6 +294,8 @@ fn mistakes_are_answered_as_memcached_answers_them() {
         (b"verbosity\r\n", reply::ERROR),
         (b"verbosity x\r\n", reply::BAD_FORMAT),
         (b"verbosity 1 2 3\r\n", reply::ERROR),
+        (b"stats cachedump\r\n", reply::CACHEDUMP_NOT_ALLOWED),
+        (b"stats cachedump 1 2\r\n", reply::CACHEDUMP_NOT_ALLOWED),
     ];
     for &(wire, line) in table {
         check(wire, refused(line, wire.len(), 0, false, None));
@@ -299,8 +335,9 @@ fn unwanted_data_blocks_are_swallowed() {
     swallows(b"set k 0 x 0\r\n", reply::BAD_FORMAT, 2, None);
     swallows(b"cas k 0 0 3 x\r\n", reply::BAD_FORMAT, 5, None);
     swallows(b"cas k 0 0 3 x noreply\r\n", b"", 5, None);
-    swallows(b"set k 0 0 9\r\n", reply::TOO_LARGE, 11, Some(b"k"));
-    swallows(b"set k 0 0 9 noreply\r\n", b"", 11, Some(b"k"));
+    let key = Some(KeyText::plain(b"k"));
+    swallows(b"set k 0 0 9\r\n", reply::TOO_LARGE, 11, key);
+    swallows(b"set k 0 0 9 noreply\r\n", b"", 11, key);
     swallows(
         b"add k 0 0 2147483645\r\n",
         reply::TOO_LARGE,

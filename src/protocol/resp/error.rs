@@ -65,6 +65,10 @@ impl RequestError<'_> {
                 out.extend_from_slice(b"-NOPROTO unsupported protocol version\r\n");
                 return;
             }
+            // A refused EXEC ends its transaction.
+            Self::Arity("exec") => {
+                out.extend_from_slice(b"-EXECABORT Transaction discarded because of: ");
+            }
             _ => out.extend_from_slice(b"-ERR "),
         }
         match *self {

@@ -20,7 +20,7 @@ pub use expiry::{Condition, ExpireCondition, SetExpiry};
 pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};
 pub use request::{
     CommandFilter, CommandRequest, ConnectionRequest, Credentials, Request, ServerRequest,
-    StringRequest,
+    StringRequest, TransactionRequest,
 };
 
 /// Longest key, in bytes: what fits the store's sixteen bits. Redis itself takes 512 MiB.

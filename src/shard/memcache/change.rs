@@ -87,7 +87,7 @@ impl<'b> Change<'b> {
             } => {
                 counters.counts.add(1);
                 let down = direction == Direction::Decr;
-                let operation = Operation::CountUnsigned { delta, down };
+                let operation = Operation::count_unsigned(delta, down);
                 (
                     key,
                     operation,

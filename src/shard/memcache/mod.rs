@@ -15,14 +15,15 @@ use super::{
     core::Core,
     flush,
     form::Form,
-    pool::memcache as memcache_pool,
+    pool::{memcache as memcache_pool, over_resp},
     session::{Session, Step},
     settings::{LINE_BYTES_MAX, MEMCACHED_VERSION},
 };
 use crate::{
+    config::Protocol,
     protocol::{
         Parsed,
-        memcache::{self, Limits, Refusal, Request, reply},
+        memcache::{self, Limits, Refusal, Request, meta::KeyRoom, reply},
     },
     store::{Operation, UnixMs},
 };
@@ -60,7 +61,8 @@ impl Dialect for Memcache {
     fn refuse(session: &mut Session, core: &mut Core, refusal: &Refusal<'_>) -> Step {
         // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
         if let (Some(key), None) = (refusal.unlink, &core.pool) {
-            let key = core.key(key);
+            let mut room = KeyRoom::new();
+            let key = core.key(key.bytes(&mut room));
             let delete = Operation::DELETE;
             if session.mutate(core, key, delete, &[], Form::Silent) == Step::Hold {
                 return Step::Hold;
@@ -103,10 +105,13 @@ pub(super) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) {
 
 fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[u8]) -> Step {
     match request {
-        Request::Retrieve { keys, cas, touch } => match (touch, core.pool.is_some()) {
-            (None, false) => retrieve(session, core, keys, cas),
-            (Some(exptime), false) => retrieve_and_touch(session, core, keys, cas, exptime),
-            (touch, true) => memcache_pool::retrieve(session, core, keys, cas, touch),
+        Request::Retrieve { keys, cas, touch } => match (touch, core.backend_protocol()) {
+            (None, None) => retrieve(session, core, keys, cas),
+            (Some(exptime), None) => retrieve_and_touch(session, core, keys, cas, exptime),
+            (touch, Some(Protocol::Memcache)) => {
+                memcache_pool::retrieve(session, core, keys, cas, touch)
+            }
+            (touch, Some(Protocol::Resp)) => over_resp::retrieve(session, core, keys, cas, touch),
         },
         Request::FlushAll { delay, noreply } => {
             let at = match delay.deadline_ms(core.now.0) {
@@ -118,6 +123,9 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             } else {
                 Form::MemcacheOk
             };
+            if core.backend_protocol() == Some(Protocol::Resp) {
+                return over_resp::flush_all(session, core, delay, form);
+            }
             let mut request = core.buffers.take();
             memcache_pool::encode_with_reply(&mut request, raw);
             let step = flush::flush_all(session, core, at, form, &request);
@@ -134,7 +142,7 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             }
             Step::Done
         }
-        Request::Stats { argument } => {
+        Request::Stats { argument, .. } => {
             stats::stats(session, core, argument);
             Step::Done
         }
@@ -142,13 +150,19 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             session.reply(core, reply::META_NO_OP);
             Step::Done
         }
-        Request::Quit => Step::Close,
-        change => {
-            if core.pool.is_some() {
-                memcache_pool::change(session, core, change, raw)
-            } else {
-                change_in_store(session, core, change)
-            }
+        Request::Shutdown { .. } => {
+            session.reply(core, reply::SHUTDOWN_NOT_ENABLED);
+            Step::Done
         }
+        Request::Meta(_) => {
+            session.reply(core, reply::ERROR);
+            Step::Done
+        }
+        Request::Quit => Step::Close,
+        change => match core.backend_protocol() {
+            None => change_in_store(session, core, change),
+            Some(Protocol::Memcache) => memcache_pool::change(session, core, change, raw),
+            Some(Protocol::Resp) => over_resp::change(session, core, change),
+        },
     }
 }

@@ -23,7 +23,9 @@ pub(in crate::shard) fn stats(session: &mut Session, core: &mut Core, argument: 
             memcache::stat(out, "cas_enabled", "yes");
         }
         b"reset" => return out.extend_from_slice(memcache::RESET),
-        _ => {}
+        // Of slabs and the like there are none.
+        b"items" | b"slabs" | b"sizes" | b"conns" => {}
+        _ => return out.extend_from_slice(memcache::ERROR),
     }
     out.extend_from_slice(memcache::END);
 }

@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 use crate::shard::{
     core::Core,
     peers::{Peer, Peers},
-    pool::errand::Delivery,
+    pool::errand::{Delivery, LOST},
     turn::Shard,
 };
 use crate::{
@@ -121,7 +121,7 @@ impl<I: Io> Shard<I> {
             let Some(pending) = pool.links[server].pipeline.abandon() else {
                 break;
             };
-            core.fail(pending, &mut |core, delivery| {
+            core.fail(pending, LOST, &mut |core, delivery| {
                 deliver(core, peers, touched, &delivery)
             });
         }

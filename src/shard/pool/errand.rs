@@ -6,6 +6,7 @@
 //! fill under way keeps the old value, and when the backend has answered, before the client
 //! hears of it, so that a fill that overtook the write keeps nothing either.
 
+use super::over_resp;
 use crate::shard::{
     core::Core,
     message::{Answer, AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
@@ -22,7 +23,11 @@ const UNAVAILABLE: &str = "backend is unavailable";
 
 /// The line for a client whose backend connection broke before the reply. A write may or may
 /// not have been done.
-const LOST: &str = "backend connection was lost";
+pub(in crate::shard) const LOST: &str = "backend connection was lost";
+
+/// The line for a client whose request needs a script that the backend has forgotten. It will have
+/// it again when the client tries again.
+const SCRIPT_LOST: &str = "backend had lost its script and did nothing, try again";
 
 /// The line for a client whose write cannot be promised.
 const QUEUE_FULL: &str = "invalidation queue is full";
@@ -49,6 +54,8 @@ pub(in crate::shard) enum Pending {
     Invalidation,
     /// A flush of the whole server; the partitions follow.
     Flush(Origin, UnixMs),
+    /// What a server is told or asked as soon as there is a connection.
+    Greeting,
 }
 
 /// A reply on its way to a connection of this shard.
@@ -147,10 +154,10 @@ impl Core {
             return None;
         }
         let expects = match errand {
-            Errand::Read | Errand::Write { retrieves: true } => Expects::Retrieval,
+            Errand::Read(expects) | Errand::Write(expects) => expects,
             _ => Expects::Line,
         };
-        let pending = if has_l1 && matches!(errand, Errand::Write { .. }) {
+        let pending = if has_l1 && matches!(errand, Errand::Write(_)) {
             self.drop_l1(key);
             Pending::Write(route, self.parcel(key, &[]))
         } else {
@@ -207,7 +214,11 @@ impl Core {
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         let failed = reply.meaning == Meaning::Error;
+        if failed && self.greet_again(server, reply.frame) {
+            return self.fail(pending, SCRIPT_LOST, deliver);
+        }
         match pending {
+            Pending::Greeting => self.greeted(server, failed, reply.frame),
             Pending::Flush(origin, at) => self.flushed(origin, at, failed, reply.frame, deliver),
             Pending::Invalidation => self.confirm_invalidation(server, failed),
             Pending::Request(route) => self.hand_over(route, failed, reply.frame, deliver),
@@ -226,18 +237,22 @@ impl Core {
         }
     }
 
-    /// A backend will not answer.
+    /// A backend will not answer, for the reason given.
     pub(in crate::shard) fn fail(
         &mut self,
         pending: Pending,
+        reason: &str,
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
+        if matches!(pending, Pending::Greeting) {
+            return;
+        }
         self.counters().backend_failures.add(1);
-        let AnswerBody::Replied { bytes: line, .. } = self.failure(LOST) else {
+        let AnswerBody::Replied { bytes: line, .. } = self.failure(reason) else {
             return;
         };
         match pending {
-            Pending::Invalidation => {}
+            Pending::Invalidation | Pending::Greeting => {}
             Pending::Flush(origin, at) => self.flushed(origin, at, true, &line, deliver),
             Pending::Request(route) => self.hand_over(route, true, &line, deliver),
             Pending::Write(route, parcel) => {
@@ -328,6 +343,10 @@ impl Core {
             return;
         };
         let Some(pool) = &self.pool else { return };
+        let (flags, value) = match pool.keeps_flags() {
+            true => over_resp::split(value),
+            false => (flags, value),
+        };
         let (key, is_valid) = pool.fills.key(fill);
         let key = self.store.hasher().key(key);
         if !is_valid || pool.is_being_invalidated(server, key) {
@@ -346,6 +365,25 @@ impl Core {
         self.old.clear();
         self.store
             .apply(self.now, key, operation, value, &mut self.old);
+    }
+
+    /// A server has answered what it is told or asked first.
+    fn greeted(&mut self, server: usize, failed: bool, line: &[u8]) {
+        let Some(pool) = &mut self.pool else { return };
+        pool.links[server].greeted(failed, line);
+    }
+
+    /// Whether an error says that a server has forgotten its script. It is given it again.
+    fn greet_again(&mut self, server: usize, line: &[u8]) -> bool {
+        let now = self.now;
+        let Some(pool) = &mut self.pool else {
+            return false;
+        };
+        let is_lost = pool.keeps_flags() && over_resp::is_missing(line);
+        if is_lost {
+            pool.links[server].greet(now);
+        }
+        is_lost
     }
 
     fn confirm_invalidation(&mut self, server: usize, failed: bool) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::shard::{
     buffers::BufferPool,
-    pool::errand::Pending,
+    pool::{errand::Pending, over_resp},
     settings::{BACKEND_DEADLINE_MS, RECONNECT_MS_MAX, RECONNECT_MS_MIN},
 };
 use crate::{
@@ -27,11 +27,19 @@ enum State {
     Up { token: Token, since: UnixMs },
 }
 
+/// What is spoken with a backend, and for whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::shard) struct Speech {
+    pub(in crate::shard) protocol: Protocol,
+    /// Clients may speak the other protocol.
+    pub(in crate::shard) is_crossed: bool,
+}
+
 /// A backend server and this shard's connection to it.
 #[derive(Debug)]
 pub(in crate::shard) struct Link {
     pub(in crate::shard) address: SocketAddr,
-    protocol: Protocol,
+    speech: Speech,
     state: State,
     backoff_ms: u64,
     is_sending: bool,
@@ -48,20 +56,20 @@ pub(in crate::shard) struct Link {
 impl Link {
     pub(in crate::shard) fn new(
         address: SocketAddr,
-        protocol: Protocol,
+        speech: Speech,
         hasher: KeyHasher,
         value_bytes_max: usize,
     ) -> Self {
         Self {
             address,
-            protocol,
+            speech,
             state: State::Down {
                 retry_at: UnixMs(0),
             },
             backoff_ms: RECONNECT_MS_MIN,
             is_sending: false,
             refused: false,
-            pipeline: Pipeline::new(protocol, hasher, value_bytes_max),
+            pipeline: Pipeline::new(speech.protocol, hasher, value_bytes_max),
             invalidations: InvalidationQueue::default(),
             input: bytes::BytesMut::new(),
             want: 1,
@@ -100,12 +108,34 @@ impl Link {
         match io.connect(self.address) {
             Ok(token) => {
                 self.state = State::Connecting { token, since: now };
+                self.greet(now);
                 Some(token)
             }
             Err(_) => {
                 self.back_off(now);
                 None
             }
+        }
+    }
+
+    /// Asks or tells a server what clients of the other protocol need to be served, before all
+    /// else.
+    pub(in crate::shard) fn greet(&mut self, now: UnixMs) {
+        if !self.speech.is_crossed {
+            return;
+        }
+        let out = self.pipeline.push(Pending::Greeting, Expects::Line, now);
+        match self.speech.protocol {
+            Protocol::Memcache => out.extend_from_slice(b"version\r\n"),
+            Protocol::Resp => over_resp::load(out),
+        }
+    }
+
+    /// The server has answered that.
+    pub(in crate::shard) fn greeted(&mut self, failed: bool, line: &[u8]) {
+        if failed {
+            let line = line.trim_ascii_end().escape_ascii();
+            tracing::warn!(backend = %self.address, "greeted, it said: {line}");
         }
     }
 
@@ -170,7 +200,7 @@ impl Link {
             let out = self
                 .pipeline
                 .push(Pending::Invalidation, Expects::Line, now);
-            match self.protocol {
+            match self.speech.protocol {
                 Protocol::Memcache => memcache::reply::encode_delete(out, key),
                 Protocol::Resp => resp::reply::encode_command(out, &[b"DEL", key]),
             }

@@ -9,6 +9,7 @@ use crate::shard::{
     session::{Session, Step},
 };
 use crate::{
+    backend::Expects,
     protocol::memcache::{Exptime, Keys, Request, reply},
     store::Key,
 };
@@ -21,10 +22,45 @@ pub(in crate::shard) fn retrieve(
     cas: bool,
     touch: Option<Exptime>,
 ) -> Step {
+    let is_plain = !cas && touch.is_none();
+    each_key(
+        session,
+        core,
+        keys,
+        is_plain,
+        |session, core, key, is_single| {
+            let errand = match (touch, cas) {
+                (Some(_), _) => Errand::Write(Expects::Retrieval),
+                (None, true) => Errand::Read(Expects::Retrieval),
+                (None, false) => Errand::Fetch,
+            };
+            let form = if is_single {
+                Form::Retrieval
+            } else {
+                Form::Part
+            };
+            let mut request = core.buffers.take();
+            if errand != Errand::Fetch {
+                encode_retrieval(&mut request, key.bytes, cas, touch);
+            }
+            let step = session.run_errand(core, key, errand, &request, form);
+            core.buffers.put(request);
+            step
+        },
+    )
+}
+
+/// Answers each key of a retrieval from the L1 if it may, or else has `ask` ask its backend.
+pub(super) fn each_key(
+    session: &mut Session,
+    core: &mut Core,
+    keys: Keys<'_>,
+    is_plain: bool,
+    mut ask: impl FnMut(&mut Session, &mut Core, Key<'_>, bool) -> Step,
+) -> Step {
     let is_single = keys.count() == 1;
     let step = session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);
-        let is_plain = !cas && touch.is_none();
         if is_plain && core.has_l1() {
             if session.must_wait_for(key) {
                 return Step::Hold;
@@ -33,22 +69,7 @@ pub(in crate::shard) fn retrieve(
                 return Step::Done;
             }
         }
-        let errand = match (touch, cas) {
-            (Some(_), _) => Errand::Write { retrieves: true },
-            (None, true) => Errand::Read,
-            (None, false) => Errand::Fetch,
-        };
-        let form = if is_single {
-            Form::Retrieval
-        } else {
-            Form::Part
-        };
-        let mut request = core.buffers.take();
-        if errand != Errand::Fetch {
-            encode_retrieval(&mut request, bytes, cas, touch);
-        }
-        let step = session.run_errand(core, key, errand, &request, form);
-        core.buffers.put(request);
+        let step = ask(session, core, key, is_single);
         if step == Step::Done {
             session.set_deferred();
         }
@@ -132,7 +153,7 @@ pub(in crate::shard) fn change(
     } else {
         Form::Verbatim
     };
-    let errand = Errand::Write { retrieves: false };
+    let errand = Errand::Write(Expects::Line);
     if form == Form::Verbatim {
         return session.run_errand(core, key, errand, raw, form);
     }

@@ -4,11 +4,16 @@ pub(super) mod backends;
 pub(super) mod errand;
 pub(super) mod link;
 pub(super) mod memcache;
+//pub(super) mod over_memcache;
+pub(super) mod over_resp;
 pub(super) mod resp;
 
 use std::net::SocketAddr;
 
-use self::{errand::Route, link::Link};
+use self::{
+    errand::Route,
+    link::{Link, Speech},
+};
 use super::settings::BACKEND_IN_FLIGHT_MAX;
 use crate::{
     config::{Protocol, WritePolicy},
@@ -20,8 +25,10 @@ use crate::{
 /// What a shard is told about its pool.
 #[derive(Debug, Clone)]
 pub struct PoolSettings {
-    /// What clients and servers speak.
+    /// What the servers speak.
     pub protocol: Protocol,
+    /// Clients may speak the other protocol.
+    pub is_crossed: bool,
     /// Who owns a key.
     pub hash_ring: HashRing,
     /// The servers' addresses, in the ring's order.
@@ -35,6 +42,8 @@ pub struct PoolSettings {
 /// The pool of one shard.
 pub(super) struct Pool {
     pub(super) protocol: Protocol,
+    is_crossed: bool,
+    script: over_resp::Script,
     hash_ring: HashRing,
     write: WritePolicy,
     l1_ms: Option<u64>,
@@ -44,15 +53,26 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(settings: &PoolSettings, hasher: KeyHasher, value_bytes_max: usize) -> Self {
+        let speech = Speech {
+            protocol: settings.protocol,
+            is_crossed: settings.is_crossed,
+        };
+        let header_bytes = match settings.protocol {
+            Protocol::Resp if settings.is_crossed => over_resp::HEADER_BYTES,
+            _ => 0,
+        };
+        let stored_bytes_max = value_bytes_max + header_bytes;
         Self {
             protocol: settings.protocol,
+            is_crossed: settings.is_crossed,
+            script: over_resp::Script::new(),
             hash_ring: settings.hash_ring.clone(),
             write: settings.write,
             l1_ms: settings.l1_ms,
             links: settings
                 .addresses
                 .iter()
-                .map(|address| Link::new(*address, settings.protocol, hasher, value_bytes_max))
+                .map(|address| Link::new(*address, speech, hasher, stored_bytes_max))
                 .collect(),
             fills: Fills::default(),
         }
@@ -67,6 +87,21 @@ impl Pool {
     /// Whether another request for this key's server may be taken.
     pub(super) fn has_room(&self, key: &[u8]) -> bool {
         self.links[self.server(key)].pipeline.in_flight() < BACKEND_IN_FLIGHT_MAX
+    }
+
+    /// Whether clients of the other protocol may be served.
+    pub(super) fn is_crossed(&self) -> bool {
+        self.is_crossed
+    }
+
+    /// Whether the servers' strings may have a header with memcache's flags.
+    pub(super) fn keeps_flags(&self) -> bool {
+        self.is_crossed && self.protocol == Protocol::Resp
+    }
+
+    /// What Redis servers run for what they have no command for.
+    pub(super) fn script(&self) -> &over_resp::Script {
+        &self.script
     }
 
     /// Whether values that were read are kept.

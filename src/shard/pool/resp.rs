@@ -3,7 +3,7 @@
 //! A command with several keys is taken apart into one request per key; the replies are put
 //! together in order, or added up.
 
-use crate::protocol::resp::{Args, Request, Rest, Version, reply};
+use super::over_resp;
 use crate::shard::{
     core::Core,
     flush,
@@ -11,6 +11,10 @@ use crate::shard::{
     message::Errand,
     resp,
     session::{Session, Step},
+};
+use crate::{
+    backend::Expects,
+    protocol::resp::{Args, Request, Rest, Version, reply},
 };
 
 /// Executes a request that is about keys, or about all of them.
@@ -22,15 +26,19 @@ pub(in crate::shard) fn execute(
     version: Version,
 ) -> Step {
     match *request {
-        Request::Get { key } => get(session, core, key),
+        Request::Get { key } => get(session, core, key, version),
         Request::MGet { keys } => {
             session.begin(core, |out| reply::array_header(out, keys.count()));
-            session.for_each_key(core, keys, get)
+            session.for_each_key(core, keys, |session, core, key| {
+                get(session, core, key, version)
+            })
         }
         Request::MSet { pairs } => mset(session, core, pairs),
         Request::Del { keys } => sum(session, core, keys, b"DEL", invalidation(core, true)),
-        Request::Exists { keys } => sum(session, core, keys, b"EXISTS", Errand::ReadLine),
-        Request::Touch { keys } => sum(session, core, keys, b"TOUCH", Errand::ReadLine),
+        Request::Exists { keys } => {
+            sum(session, core, keys, b"EXISTS", Errand::Read(Expects::Line))
+        }
+        Request::Touch { keys } => sum(session, core, keys, b"TOUCH", Errand::Read(Expects::Line)),
         Request::FlushAll => {
             let mut wire = core.buffers.take();
             reply::encode_command(&mut wire, &[b"FLUSHALL"]);
@@ -43,7 +51,7 @@ pub(in crate::shard) fn execute(
     }
 }
 
-fn get(session: &mut Session, core: &mut Core, bytes: &[u8]) -> Step {
+fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -> Step {
     let key = core.key(bytes);
     if core.has_l1() {
         if session.must_wait_for(key) {
@@ -53,7 +61,12 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8]) -> Step {
             return Step::Done;
         }
     }
-    session.run_errand(core, key, Errand::Fetch, &[], Form::Verbatim)
+    let form = if core.is_crossed() {
+        Form::OverResp(over_resp::Wanted::Value(version))
+    } else {
+        Form::Verbatim
+    };
+    session.run_errand(core, key, Errand::Fetch, &[], form)
 }
 
 /// Calls `run` with the wire form of a command.
@@ -74,7 +87,7 @@ fn invalidation(core: &Core, deletes: bool) -> Errand {
     if core.pool.as_ref().is_some_and(|pool| pool.invalidates()) {
         Errand::Invalidate { deletes }
     } else {
-        Errand::Write { retrieves: false }
+        Errand::Write(Expects::Line)
     }
 }
 
@@ -86,9 +99,17 @@ fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
         if !core.has_room_for(key) {
             return Step::Hold;
         }
-        with_command(core, &[b"SET", bytes, value], |core, wire| {
-            session.run_errand_for(core, origin.seq, key, errand, wire);
-        });
+        let mut wire = core.buffers.take();
+        reply::array_header(&mut wire, 3);
+        reply::bulk(&mut wire, b"SET");
+        reply::bulk(&mut wire, bytes);
+        if core.is_crossed() {
+            over_resp::push_value(&mut wire, value);
+        } else {
+            reply::bulk(&mut wire, value);
+        }
+        session.run_errand_for(core, origin.seq, key, errand, &wire);
+        core.buffers.put(wire);
         Step::Done
     })
 }
@@ -125,27 +146,22 @@ fn one_key(
         Request::Strlen { key }
         | Request::Type { key }
         | Request::Ttl { key }
-        | Request::PTtl { key } => (key, Errand::ReadLine, Form::Verbatim),
-        Request::String(request) => (
-            request.key(),
-            Errand::Write { retrieves: false },
-            Form::Verbatim,
-        ),
+        | Request::PTtl { key } => (key, Errand::Read(Expects::Line), Form::Verbatim),
+        Request::String(request) => (request.key(), Errand::Write(Expects::Line), Form::Verbatim),
         _ => {
             let Some(change) = resp::single(request, version, core) else {
                 return Step::Done;
             };
             match is_whole(request).then(|| invalidation(core, false)) {
                 Some(errand @ Errand::Invalidate { .. }) => (change.key, errand, change.form),
-                _ => (
-                    change.key,
-                    Errand::Write { retrieves: false },
-                    Form::Verbatim,
-                ),
+                _ => (change.key, Errand::Write(Expects::Line), Form::Verbatim),
             }
         }
     };
     let key = core.key(key);
+    if core.is_crossed() && form == Form::Verbatim {
+        return over_resp::one_key_beside(session, core, key, errand, request, args, version);
+    }
     let raw = args.raw();
     if raw.first() == Some(&b'*') {
         return session.run_errand(core, key, errand, raw, form);

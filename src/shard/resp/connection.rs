@@ -1,9 +1,12 @@
 //! Requests about the connection itself.
 
-use super::super::{
-    core::Core,
-    session::{Session, Step},
-    settings::REDIS_VERSION,
+use super::{
+    super::{
+        core::Core,
+        session::{Session, Step},
+        settings::REDIS_VERSION,
+    },
+    transaction,
 };
 use crate::protocol::resp::{ConnectionRequest, Version, reply};
 
@@ -59,6 +62,7 @@ pub(super) fn connection(
         ConnectionRequest::Select { index: 0 } => session.reply(core, reply::OK),
         ConnectionRequest::Select { .. } => session.reply(core, reply::DB_INDEX),
         ConnectionRequest::Reset => {
+            transaction::discard(session);
             if let Some(client) = session.resp_client() {
                 client.version = Version::Resp2;
                 client.name.clear();

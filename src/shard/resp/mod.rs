@@ -6,6 +6,8 @@ mod connection;
 mod read;
 mod server;
 mod strings;
+mod transaction;
+mod watches;
 
 pub(super) use self::{change::single, read::answer_from_l1};
 
@@ -28,6 +30,8 @@ pub(super) struct Client {
     pub(super) id: u64,
     pub(super) version: Version,
     pub(super) name: Vec<u8>,
+    /// What it watches or has queued, if it does.
+    pub(super) transaction: Option<Box<transaction::Transaction>>,
     /// How far the request that is coming in was parsed.
     pub(super) parsing: Progress,
 }
@@ -143,6 +147,18 @@ fn serve_request(
     args: Args<'_>,
     request: &Result<Request<'_>, RequestError<'_>>,
 ) -> Step {
+    if session.is_queueing {
+        return transaction::serve(session, core, args, request);
+    }
+    serve_now(session, core, args, request)
+}
+
+fn serve_now(
+    session: &mut Session,
+    core: &mut Core,
+    args: Args<'_>,
+    request: &Result<Request<'_>, RequestError<'_>>,
+) -> Step {
     match request {
         Err(error) => refuse(session, core, error),
         Ok(request) => {
@@ -164,9 +180,7 @@ fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> S
 }
 
 fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: Args<'_>) -> Step {
-    let version = session
-        .resp_client()
-        .map_or(Version::Resp2, |client| client.version);
+    let version = session.version();
     match request {
         Request::Connection(request) => {
             return connection::connection(session, core, request, version);
@@ -176,6 +190,7 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: 
             request.encode(version, session.ready(&mut core.buffers));
             return Step::Done;
         }
+        Request::Transaction(request) => return transaction::transaction(session, core, request),
         _ => {}
     }
     if core.pool.is_some() {

@@ -72,8 +72,12 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let chosen_cas = proptest::option::weighted(0.2, 0..3_u64)
         .prop_map(|chosen| chosen.map(|cas| CHOSEN_CAS_MIN + cas));
-    let stamp = (chosen_cas, proptest::bool::weighted(0.2))
-        .prop_map(|(cas, is_stale)| Stamp { cas, is_stale });
+    let mark = proptest::bool::weighted(0.2);
+    let stamp = (chosen_cas.clone(), mark, mark).prop_map(|(cas, is_stale, is_won)| Stamp {
+        cas,
+        is_stale,
+        is_won,
+    });
     let expiry = prop_oneof![Just(Expiry::Keep), deadline.clone().prop_map(Expiry::Until)];
     let side = prop_oneof![Just(Side::Back), Just(Side::Front)];
     let expire_condition = prop_oneof![
@@ -85,7 +89,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(ExpireCondition::IfSomeEarlier),
     ];
     let operation = prop_oneof![
-        4 => (any::<u32>(), expiry, condition.clone(), stamp, any::<bool>()).prop_map(
+        4 => (any::<u32>(), expiry.clone(), condition.clone(), stamp, any::<bool>()).prop_map(
             |(flags, expiry, condition, stamp, wants_old)| Operation::Set {
                 flags: flags % 3, expiry, condition, stamp, wants_old
             }
@@ -93,9 +97,13 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (side, any::<bool>()).prop_map(|(side, creates)| Operation::Concat { side, creates }),
         1 => (condition, any::<bool>())
             .prop_map(|(condition, wants_old)| Operation::Delete { condition, wants_old }),
-        1 => Just(Operation::Win),
-        1 => (0_u64..20, any::<bool>())
-            .prop_map(|(delta, down)| Operation::CountUnsigned { delta, down }),
+        1 => (expiry.clone(), chosen_cas.clone())
+            .prop_map(|(expiry, cas)| Operation::Outdate { expiry, cas }),
+        1 => (proptest::option::of(deadline.clone()), any::<bool>())
+            .prop_map(|(deadline, wins)| Operation::Term { deadline, wins }),
+        1 => (0_u64..20, any::<bool>(), expiry, chosen_cas).prop_map(
+            |(delta, down, expiry, cas)| Operation::CountUnsigned { delta, down, expiry, cas }
+        ),
         1 => (-20_i64..20).prop_map(|delta| Operation::CountSigned { delta }),
         1 => (deadline, expire_condition)
             .prop_map(|(deadline, condition)| Operation::Expire { deadline, condition }),
@@ -114,6 +122,13 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Tick),
     ];
     proptest::collection::vec(step, 1..400)
+}
+
+fn expiry_over(expiry: Expiry, there: &Twin) -> Deadline {
+    match expiry {
+        Expiry::Until(deadline) => deadline,
+        Expiry::Keep => there.deadline,
+    }
 }
 
 /// The obvious implementation of one operation.
@@ -162,6 +177,7 @@ pub(super) fn model(
                 deadline,
                 cas: stamp.cas,
                 is_stale: stamp.is_stale,
+                is_won: stamp.is_won,
                 ..Twin::new(value)
             };
             let outcome = if !stores {
@@ -208,59 +224,87 @@ pub(super) fn model(
                 (Outcome::Deleted, old)
             }
         },
-        Operation::Win => match map.get_mut(&key) {
-            None => (Outcome::NotFound, None),
-            Some(twin) => {
-                twin.is_won = true;
-                (Outcome::Touched, None)
-            }
-        },
-        Operation::CountUnsigned { delta, down } => match there {
-            None => (Outcome::NotFound, None),
-            Some(twin) => match count::unsigned(&twin.value, delta, down) {
-                Err(outcome) => (outcome, None),
-                Ok((number, text)) => {
-                    put(twin.with_value(text.as_bytes()));
-                    (Outcome::Unsigned(number), None)
-                }
-            },
-        },
         Operation::CountSigned { delta } => {
             let twin = there.clone().unwrap_or_else(|| Twin::new(b""));
             match count::signed(there.as_ref().map(|twin| &twin.value[..]), delta) {
                 Err(outcome) => (outcome, None),
                 Ok((number, text)) => {
-                    put(twin.with_value(text.as_bytes()));
+                    put(twin.with_value(&text.parts().concat()));
                     (Outcome::Signed(number), None)
                 }
             }
         }
+        _ => (model_mark(map, now, key, operation), None),
+    }
+}
+
+/// The same for operations that keep a value in its place, at least for a number.
+fn model_mark(map: &mut HashMap<u8, Twin>, now: UnixMs, key: u8, operation: Operation) -> Outcome {
+    let Some(twin) = map.get_mut(&key) else {
+        return Outcome::NotFound;
+    };
+    let outcome = match operation {
+        Operation::Outdate { expiry, cas } => {
+            twin.deadline = expiry_over(expiry, twin);
+            twin.cas = cas;
+            twin.is_stale = true;
+            twin.is_won = false;
+            Outcome::Stored {
+                value_bytes: twin.value.len() as u64,
+            }
+        }
+        Operation::Term { deadline, wins } => {
+            twin.is_won |= wins;
+            twin.deadline = deadline.unwrap_or(twin.deadline);
+            Outcome::Touched
+        }
+        Operation::CountUnsigned {
+            delta,
+            down,
+            expiry,
+            cas,
+        } => match count::unsigned(&twin.value, delta, down) {
+            Err(outcome) => outcome,
+            Ok((number, text)) => {
+                let fits = text.len() == twin.value.len();
+                *twin = Twin {
+                    deadline: expiry_over(expiry, twin),
+                    cas,
+                    is_stale: twin.is_stale && fits,
+                    is_won: twin.is_won && fits,
+                    ..twin.with_value(&text.parts().concat())
+                };
+                Outcome::Unsigned(number)
+            }
+        },
         Operation::Expire {
             deadline,
             condition,
         } => {
-            let Some(twin) = map.get_mut(&key) else {
-                return (Outcome::NotFound, None);
-            };
-            let millis = |d: Deadline| d.instant().map_or(u64::MAX, |at| at.0);
-            let holds = match condition {
-                ExpireCondition::Always => true,
-                ExpireCondition::IfNone => twin.deadline == Deadline::NEVER,
-                ExpireCondition::IfSome => twin.deadline != Deadline::NEVER,
-                ExpireCondition::IfLater => millis(deadline) > millis(twin.deadline),
-                ExpireCondition::IfEarlier => millis(deadline) < millis(twin.deadline),
-                ExpireCondition::IfSomeEarlier => {
-                    twin.deadline != Deadline::NEVER && millis(deadline) < millis(twin.deadline)
-                }
-            };
-            if !holds {
-                return (Outcome::Untouched, None);
+            let holds = expire_holds(condition, deadline, twin.deadline);
+            if holds {
+                twin.deadline = deadline;
             }
-            twin.deadline = deadline;
-            if deadline.is_past(now) {
-                map.remove(&key);
+            if holds {
+                Outcome::Touched
+            } else {
+                Outcome::Untouched
             }
-            (Outcome::Touched, None)
         }
+        other => unreachable!("not a mark: {other:?}"),
+    };
+    map.retain(|_, twin| !twin.deadline.is_past(now));
+    outcome
+}
+
+fn expire_holds(condition: ExpireCondition, new: Deadline, old: Deadline) -> bool {
+    let millis = |d: Deadline| d.instant().map_or(u64::MAX, |at| at.0);
+    match condition {
+        ExpireCondition::Always => true,
+        ExpireCondition::IfNone => old == Deadline::NEVER,
+        ExpireCondition::IfSome => old != Deadline::NEVER,
+        ExpireCondition::IfLater => millis(new) > millis(old),
+        ExpireCondition::IfEarlier => millis(new) < millis(old),
+        ExpireCondition::IfSomeEarlier => old != Deadline::NEVER && millis(new) < millis(old),
     }
 }

@@ -293,6 +293,7 @@ fn pool_settings(pool: PoolSetup) -> PoolSettings {
         .collect();
     PoolSettings {
         protocol: pool.protocol,
+        is_crossed: false,
         hash_ring: HashRing::build(HashRingMode::Libmemcached, &servers).expect("a ring"),
         addresses,
         write: pool.write,

@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 
+use super::super::meta::KeyText;
 use super::super::reply::{self, Reply, parse_reply};
 use super::super::*;
+use super::twin_meta::naive_meta;
 use super::{LIMITS, completed, outcome, refused};
 use crate::protocol::Parsed;
 use crate::protocol::testing::{Seen, check_pieces, config, wires};
@@ -52,6 +54,7 @@ fn naive_command(input: &[u8], consumed: usize, verb: &[u8], words: &[&[u8]]) ->
     let long = |key: &[u8]| key.len() > 250;
     let complete = |request| completed(request, consumed);
     match (verb, words) {
+        (b"mg" | b"ms" | b"md" | b"ma" | b"me", _) => naive_meta(input, consumed, verb, words),
         (b"get" | b"bget" | b"gets", [_, ..]) => naive_keys(words, verb == b"gets", None, consumed),
         (b"gat" | b"gats", [time, keys @ ..]) => match naive_number(time) {
             Some(time) => naive_keys(keys, verb == b"gats", Some(Exptime(time)), consumed),
@@ -130,8 +133,17 @@ fn naive_other(consumed: usize, verb: &[u8], words: &[&[u8]], noreply: bool) -> 
             Some(_) => complete(Request::Verbosity { noreply }),
         },
         (b"version", _) => complete(Request::Version),
+        (b"shutdown", _) => complete(Request::Shutdown {
+            mode: match words {
+                [] => ShutdownMode::Now,
+                [b"graceful"] => ShutdownMode::Graceful,
+                _ => ShutdownMode::Invalid,
+            },
+        }),
+        (b"stats", [b"cachedump", ..]) => error(reply::CACHEDUMP_NOT_ALLOWED),
         (b"stats", _) => complete(Request::Stats {
             argument: words.first().copied().unwrap_or_default(),
+            option: words.get(1).copied().unwrap_or_default(),
         }),
         (b"mn", _) => complete(Request::MetaNoOp),
         (b"quit", _) => complete(Request::Quit),
@@ -182,7 +194,7 @@ fn naive_store(input: &[u8], consumed: usize, verb: &[u8], words: &[&[u8]], nore
         return refused(line(reply::BAD_FORMAT), consumed, block, false, None);
     };
     if length > LIMITS.value_bytes_max {
-        let unlink = (verb == StoreVerb::Set).then_some(key);
+        let unlink = (verb == StoreVerb::Set).then_some(KeyText::plain(key));
         return refused(line(reply::TOO_LARGE), consumed, block, false, unlink);
     }
     if input.len() < consumed + block {
@@ -211,7 +223,7 @@ fn naive_store(input: &[u8], consumed: usize, verb: &[u8], words: &[&[u8]], nore
     completed(request, consumed + block)
 }
 
-fn naive_number<N: TryFrom<i128>>(word: &[u8]) -> Option<N> {
+pub(super) fn naive_number<N: TryFrom<i128>>(word: &[u8]) -> Option<N> {
     let text: String = word.iter().map(|&byte| char::from(byte)).collect();
     let blank = |c: char| ('\t'..='\r').contains(&c);
     let text = text.trim_start_matches(blank).split(blank).next()?;
@@ -271,7 +283,9 @@ const LONG: &[u8] = &[b'l'; 251];
 const REQUEST_PIECES: &[&[u8]] = &[
     b"get ", b"gets ", b"gat ", b"gats", b"bget ", b"set ", b"add ", b"replace ", b"append ",
     b"prepend ", b"cas ", b"delete ", b"incr ", b"decr ", b"touch ", b"flush_all", b"verbosity ",
-    b"version", b"stats", b"quit", b"mn", b"mg ", b"HTTP/1.1", b"get key\r\n", b"set k 0 0 3\r\n",
+    b"version", b"stats", b"quit", b"mn", b"mg ", b"ms ", b"md ", b"ma ", b"me ", b"shutdown",
+    b" cachedump", b"mg k ", b"ms k 3 ", b" b", b" v", b" q", b" k", b" T30", b" N", b" C5", b" E5",
+    b" F5", b" MA", b" MI", b" M", b" Oab", b" J1", b" Dx", b" x", b" Zm9v", b"HTTP/1.1", b"get key\r\n", b"set k 0 0 3\r\n",
     b"cas k 1 2 3 4\r\n", b"set k 0 0 3 noreply\r\n", b"abc\r\n", b" ", b" ", b" ", b" ", b"  ",
     b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b"\0", b"\t", b"key", b"k", b" noreply", b" 0",
     b" 1", b" 3", b" 8", b" 9", b" -1", b" +2", b" 007", b" 4294967296", b" 18446744073709551615",

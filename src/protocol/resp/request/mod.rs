@@ -7,12 +7,14 @@ mod command;
 mod connection;
 mod server;
 mod strings;
+mod transaction;
 
 pub use self::{
     command::{CommandFilter, CommandRequest},
     connection::{ConnectionRequest, Credentials},
     server::ServerRequest,
     strings::StringRequest,
+    transaction::TransactionRequest,
 };
 use super::args::{Args, Rest};
 use super::error::RequestError;
@@ -109,6 +111,8 @@ pub enum Request<'b> {
     Connection(ConnectionRequest<'b>),
     /// About the server as a whole.
     Server(ServerRequest<'b>),
+    /// About a transaction.
+    Transaction(TransactionRequest<'b>),
 }
 
 impl<'b> Request<'b> {
@@ -116,14 +120,21 @@ impl<'b> Request<'b> {
     /// where it is refused as the unknown command ''.
     #[inline]
     pub fn from_args(args: Args<'b>) -> Result<Self, RequestError<'b>> {
+        Self::read(Self::check(&args)?, args)
+    }
+
+    /// The command's row, if there is such a command and it can have so many arguments: what Redis
+    /// looks at before it queues a request of a transaction.
+    #[inline]
+    pub fn check(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
         if args.is_escaped() {
             return Err(RequestError::Escaped);
         }
-        let spec = find(&args)?;
+        let spec = find(args)?;
         if !spec.takes(args.count()) {
             return Err(RequestError::Arity(spec.name));
         }
-        Self::read(spec, args)
+        Ok(spec)
     }
 
     fn read(spec: &'static CommandSpec, args: Args<'b>) -> Result<Self, RequestError<'b>> {
@@ -185,6 +196,9 @@ impl<'b> Request<'b> {
                 }
                 if let Some(request) = CommandRequest::read(spec, args) {
                     return request.map(Self::Command);
+                }
+                if let Some(request) = TransactionRequest::read(spec, args) {
+                    return Ok(Self::Transaction(request));
                 }
                 return match ConnectionRequest::read(spec, args) {
                     Some(request) => request.map(Self::Connection),

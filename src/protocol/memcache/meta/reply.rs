@@ -1,0 +1,209 @@
+//! Replies to meta commands: written for a downstream, read from a backend.
+
+use memchr::memchr;
+
+use super::{Flags, KeyText};
+use crate::protocol::{Parsed, memcache::reply::ReplyRefusal, number};
+
+/// Done, or found without its value being asked for.
+pub const DONE: &[u8] = b"HD";
+/// A value, whose length follows.
+pub const VALUE: &[u8] = b"VA ";
+/// `mg`: no such key.
+pub const MISS: &[u8] = b"EN";
+/// The others: no such key.
+pub const NOT_FOUND: &[u8] = b"NF";
+/// A condition did not hold.
+pub const NOT_STORED: &[u8] = b"NS";
+/// The CAS id is another one.
+pub const EXISTS: &[u8] = b"EX";
+
+/// A flag that is none.
+pub(super) const INVALID_FLAG: &[u8] = b"CLIENT_ERROR invalid flag\r\n";
+/// A flag twice.
+pub(super) const DUPLICATE_FLAG: &[u8] = b"CLIENT_ERROR duplicate flag\r\n";
+/// Anything wrong with the flags of `md` and `ma`.
+pub(super) const INVALID_OR_DUPLICATE_FLAG: &[u8] = b"CLIENT_ERROR invalid or duplicate flag\r\n";
+/// Too many flags for `mg`.
+pub(super) const FLAGS_ARE_TOO_LONG: &[u8] = b"CLIENT_ERROR options flags are too long\r\n";
+/// Too many flags for the others.
+pub(super) const FLAGS_TOO_LONG: &[u8] = b"CLIENT_ERROR options flags too long\r\n";
+/// A key that is not base64.
+pub(super) const KEY_UNDECODABLE: &[u8] = b"CLIENT_ERROR error decoding key\r\n";
+/// A time or a CAS id that is no number.
+pub(super) const BAD_TOKEN: &[u8] = b"CLIENT_ERROR bad token in command line format\r\n";
+/// A mode that is not one letter.
+pub(super) const MODE_LENGTH: &[u8] = b"CLIENT_ERROR incorrect length for M token\r\n";
+/// A mode that `ms` does not have.
+pub(super) const MODE_OF_SET: &[u8] = b"CLIENT_ERROR invalid mode for ms M token\r\n";
+/// A mode that `ma` does not have.
+pub(super) const MODE_OF_ARITHMETIC: &[u8] = b"CLIENT_ERROR invalid mode for ma M token\r\n";
+/// A first value that is no number.
+pub(super) const BAD_INITIAL: &[u8] = b"CLIENT_ERROR invalid numeric initial value\r\n";
+/// A step that is no number.
+pub(super) const BAD_DELTA: &[u8] = b"CLIENT_ERROR invalid numeric delta value\r\n";
+/// An opaque that does not fit.
+pub(super) const OPAQUE_TOO_LONG: &[u8] = b"CLIENT_ERROR opaque token too long\r\n";
+
+/// Longest status line of a backend, in bytes: memcached's own buffer for one.
+const LINE_BYTES_MAX: usize = 2048;
+const CRLF: &[u8] = b"\r\n";
+
+/// Appends a flag with a number.
+#[inline]
+pub fn flag(out: &mut Vec<u8>, letter: u8, number: u64) {
+    out.extend_from_slice(&[b' ', letter]);
+    number::write(out, number);
+}
+
+/// Appends the time to live, in seconds; none is for ever.
+pub fn time_to_live(out: &mut Vec<u8>, seconds: Option<u64>) {
+    match seconds {
+        Some(seconds) => flag(out, b't', seconds),
+        None => out.extend_from_slice(b" t-1"),
+    }
+}
+
+/// Appends the key as it was asked for: in base64, and with the flag that says so, if it came so.
+/// (memcached goes by how the key was written when the item was stored.)
+pub fn key(out: &mut Vec<u8>, key: KeyText<'_>) {
+    out.extend_from_slice(b" k");
+    key.write(out);
+    if key.is_base64() {
+        out.extend_from_slice(b" b");
+    }
+}
+
+/// Appends an opaque.
+pub fn opaque(out: &mut Vec<u8>, token: &[u8]) {
+    out.extend_from_slice(b" O");
+    out.extend_from_slice(token);
+}
+
+/// Appends a line that tells nothing but its status and what the request brought along: key and
+/// opaque.
+pub fn line(out: &mut Vec<u8>, status: &[u8], key_text: KeyText<'_>, flags: Flags<'_>) {
+    out.extend_from_slice(status);
+    for flag in flags {
+        match flag.letter {
+            b'O' => opaque(out, flag.token),
+            b'k' => key(out, key_text),
+            _ => {}
+        }
+    }
+    out.extend_from_slice(CRLF);
+}
+
+/// A backend's answer to a meta command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetaReply<'b> {
+    /// `VA`: a value.
+    Value {
+        /// Its data, without the CRLF.
+        data: &'b [u8],
+    },
+    /// Any other line, with its line end.
+    Line(&'b [u8]),
+}
+
+/// Reads a backend's answer from the start of `input`.
+pub fn parse_reply(input: &[u8], value_bytes_max: usize) -> Parsed<MetaReply<'_>, ReplyRefusal> {
+    let refuse = |refusal| Parsed::Refused {
+        refusal,
+        consumed: input.len(),
+    };
+    let window = &input[..input.len().min(LINE_BYTES_MAX)];
+    let Some(newline) = memchr(b'\n', window) else {
+        if input.len() >= LINE_BYTES_MAX {
+            return refuse(ReplyRefusal::LineTooLong);
+        }
+        return Parsed::Incomplete {
+            want: input.len() + 1,
+        };
+    };
+    let consumed = newline + 1;
+    let line = &input[..consumed];
+    let Some(rest) = line.strip_prefix(VALUE) else {
+        return Parsed::Complete {
+            request: MetaReply::Line(line),
+            consumed,
+        };
+    };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let Some(length) = number::unsigned(&rest[..digits]) else {
+        return refuse(ReplyRefusal::ValueLineInvalid);
+    };
+    let Some(length) = usize::try_from(length)
+        .ok()
+        .filter(|&length| length <= value_bytes_max)
+    else {
+        return refuse(ReplyRefusal::ValueTooLarge);
+    };
+    let end = consumed + length + CRLF.len();
+    let Some(block) = input.get(consumed..end) else {
+        return Parsed::Incomplete { want: end };
+    };
+    match block.strip_suffix(CRLF) {
+        None => refuse(ReplyRefusal::ValueUnterminated),
+        Some(data) => Parsed::Complete {
+            request: MetaReply::Value { data },
+            consumed: end,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_are_read_whole_or_not_at_all() {
+        let table: &[(&[u8], MetaReply<'_>)] = &[
+            (b"HD\r\n", MetaReply::Line(b"HD\r\n")),
+            (b"EN kfoo O1\r\n", MetaReply::Line(b"EN kfoo O1\r\n")),
+            (b"VA 3\r\nabc\r\n", MetaReply::Value { data: b"abc" }),
+            (
+                b"VA 2 s2 t-1 W\r\n\r\n\r\n",
+                MetaReply::Value { data: b"\r\n" },
+            ),
+            (b"VA 0\r\n\r\n", MetaReply::Value { data: b"" }),
+        ];
+        for &(wire, request) in table {
+            let text = wire.escape_ascii();
+            let whole = Parsed::Complete {
+                request,
+                consumed: wire.len(),
+            };
+            assert_eq!(parse_reply(wire, 10), whole, "{text}");
+            for cut in 0..wire.len() {
+                let Parsed::Incomplete { want } = parse_reply(&wire[..cut], 10) else {
+                    panic!("{text} cut at {cut}");
+                };
+                assert!(
+                    want > cut && want <= wire.len(),
+                    "{text} cut at {cut}: {want}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn broken_replies_are_refused() {
+        let long = [b'x'; LINE_BYTES_MAX];
+        let table: &[(&[u8], ReplyRefusal)] = &[
+            (&long, ReplyRefusal::LineTooLong),
+            (b"VA \r\n", ReplyRefusal::ValueLineInvalid),
+            (b"VA x\r\n", ReplyRefusal::ValueLineInvalid),
+            (b"VA -3\r\n", ReplyRefusal::ValueLineInvalid),
+            (b"VA 11\r\n", ReplyRefusal::ValueTooLarge),
+            (b"VA 3\r\nabcd\r\n", ReplyRefusal::ValueUnterminated),
+        ];
+        for &(wire, refusal) in table {
+            let expected = Parsed::Refused {
+                refusal,
+                consumed: wire.len(),
+            };
+            assert_eq!(parse_reply(wire, 10), expected, "{}", wire.escape_ascii());
+        }
+    }
+}

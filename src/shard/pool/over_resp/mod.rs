@@ -1,0 +1,295 @@
+//! memcache clients over Redis servers.
+//!
+//! A request becomes a command, or a call of a script where Redis has none that means the same;
+//! either way it is one step on the server. The reply is put into memcache's words on the shard
+//! of the client, as others may wait for the same value and speak RESP. docs/protocols.md has the
+//! whole table, and the reasons.
+
+mod beside;
+mod reply;
+mod script;
+mod stored;
+
+pub(in crate::shard) use self::{
+    beside::{one_key as one_key_beside, push_value},
+    reply::{Wanted, error},
+    script::{Script, is_missing, load},
+    stored::{HEADER_BYTES, split},
+};
+use super::memcache::each_key;
+use crate::shard::{
+    core::Core,
+    flush,
+    form::Form,
+    memcache::Change,
+    message::Errand,
+    session::{Session, Step},
+};
+use crate::{
+    backend::Expects,
+    protocol::{
+        memcache::{Deadline, Direction, Exptime, Keys, Request, StoreVerb},
+        resp::reply as resp,
+    },
+    store::Key,
+};
+
+/// The line for a flush that is not to be now.
+const FLUSH_DELAYED: &[u8] =
+    b"SERVER_ERROR flush_all with a delay cannot be done over Redis servers: they flush at once\r\n";
+
+/// `get`, `gets`, `gat`, `gats`.
+pub(in crate::shard) fn retrieve(
+    session: &mut Session,
+    core: &mut Core,
+    keys: Keys<'_>,
+    cas: bool,
+    touch: Option<Exptime>,
+) -> Step {
+    let is_plain = !cas && touch.is_none();
+    each_key(
+        session,
+        core,
+        keys,
+        is_plain,
+        |session, core, key, is_single| {
+            let wanted = if is_single {
+                Wanted::Retrieval { cas }
+            } else {
+                Wanted::Part { cas }
+            };
+            let mut request = core.buffers.take();
+            let errand = match touch {
+                Some(exptime) => {
+                    encode_get_and_touch(&mut request, key.bytes, lifetime(exptime, core));
+                    Errand::Write(Expects::Retrieval)
+                }
+                None if cas => {
+                    resp::encode_command(&mut request, &[b"GET", key.bytes]);
+                    Errand::Read(Expects::Retrieval)
+                }
+                None => Errand::Fetch,
+            };
+            let step =
+                session.run_errand_named(core, key, errand, &request, Form::OverResp(wanted));
+            core.buffers.put(request);
+            step
+        },
+    )
+}
+
+/// Requests that change one key.
+pub(in crate::shard) fn change(
+    session: &mut Session,
+    core: &mut Core,
+    request: Request<'_>,
+) -> Step {
+    let Some(change) = Change::of(request, core) else {
+        return Step::Done;
+    };
+    let key = core.key(change.key);
+    let invalidates = core.pool.as_ref().is_some_and(|pool| pool.invalidates());
+    if invalidates && change.is_whole {
+        let deletes = change.form_if_heard == Form::MemcacheDelete;
+        return session.run_errand(core, key, Errand::Invalidate { deletes }, &[], change.form);
+    }
+    let mut wire = core.buffers.take();
+    let wanted = encode(&mut wire, core, key, request);
+    let form = match change.form {
+        Form::Silent => Form::Silent,
+        _ => Form::OverResp(wanted),
+    };
+    let step = session.run_errand(core, key, Errand::Write(Expects::Line), &wire, form);
+    core.buffers.put(wire);
+    step
+}
+
+/// `flush_all`.
+pub(in crate::shard) fn flush_all(
+    session: &mut Session,
+    core: &mut Core,
+    delay: Exptime,
+    form: Form,
+) -> Step {
+    if let Deadline::At(_) = delay.deadline_ms(core.now.0) {
+        if form != Form::Silent {
+            session.reply(core, FLUSH_DELAYED);
+        }
+        return Step::Done;
+    }
+    let mut wire = core.buffers.take();
+    resp::encode_command(&mut wire, &[b"FLUSHALL"]);
+    let step = flush::flush_all(session, core, flush::AT_ONCE, form, &wire);
+    core.buffers.put(wire);
+    step
+}
+
+/// How long something is to live from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lifetime {
+    ForGood,
+    Ms(u64),
+    Over,
+}
+
+/// An `exptime` from now: so it does not matter what time it is on the server.
+fn lifetime(exptime: Exptime, core: &Core) -> Lifetime {
+    match exptime.deadline_ms(core.now.0) {
+        Deadline::Never => Lifetime::ForGood,
+        Deadline::Past => Lifetime::Over,
+        Deadline::At(at) => Lifetime::Ms(at.saturating_sub(core.now.0).clamp(1, PX_MAX)),
+    }
+}
+
+/// Redis refuses an end beyond 2^63 ms; this is far beyond anybody's life, and below.
+const PX_MAX: u64 = 1 << 60;
+
+/// Appends the command for a request that changes a key, and says what its reply means.
+fn encode(out: &mut Vec<u8>, core: &Core, key: Key<'_>, request: Request<'_>) -> Wanted {
+    match request {
+        Request::Store {
+            verb,
+            flags,
+            exptime,
+            value,
+            ..
+        } => {
+            let lifetime = lifetime(exptime, core);
+            encode_store(out, core, key, verb, (flags, value), lifetime)
+        }
+        Request::Arithmetic {
+            direction, delta, ..
+        } => {
+            let name: &[u8] = match direction {
+                Direction::Incr => b"incr",
+                Direction::Decr => b"decr",
+            };
+            let mut digits = itoa::Buffer::new();
+            call(out, core, key, &[name, digits.format(delta).as_bytes()]);
+            Wanted::Count
+        }
+        Request::Touch { exptime, .. } => {
+            match lifetime(exptime, core) {
+                Lifetime::ForGood => call(out, core, key, &[b"persist"]),
+                Lifetime::Over => resp::encode_command(out, &[b"DEL", key.bytes]),
+                Lifetime::Ms(ms) => {
+                    let mut digits = itoa::Buffer::new();
+                    let ms = digits.format(ms).as_bytes();
+                    resp::encode_command(out, &[b"PEXPIRE", key.bytes, ms]);
+                }
+            }
+            Wanted::Touch
+        }
+        // A delete: what changes no key does not come here.
+        _ => {
+            resp::encode_command(out, &[b"DEL", key.bytes]);
+            Wanted::Delete
+        }
+    }
+}
+
+fn encode_store(
+    out: &mut Vec<u8>,
+    core: &Core,
+    key: Key<'_>,
+    verb: StoreVerb,
+    (flags, value): (u32, &[u8]),
+    lifetime: Lifetime,
+) -> Wanted {
+    let condition: &[&[u8]] = match verb {
+        StoreVerb::Set => &[],
+        StoreVerb::Add => &[b"NX"],
+        StoreVerb::Replace => &[b"XX"],
+        StoreVerb::Append => {
+            concat(out, core, key, b"append", value);
+            return Wanted::Store;
+        }
+        StoreVerb::Prepend => {
+            concat(out, core, key, b"prepend", value);
+            return Wanted::Store;
+        }
+        StoreVerb::Cas(id) => {
+            compare_and_swap(out, core, key, id, (flags, value), lifetime);
+            return Wanted::Cas;
+        }
+    };
+    if lifetime == Lifetime::Over {
+        // It would be gone before anybody could see it.
+        let command: &[u8] = if verb == StoreVerb::Add {
+            b"EXISTS"
+        } else {
+            b"DEL"
+        };
+        resp::encode_command(out, &[command, key.bytes]);
+        return match verb {
+            StoreVerb::Set => Wanted::Set,
+            StoreVerb::Add => Wanted::AddPast,
+            _ => Wanted::Store,
+        };
+    }
+    let timer_words = 2 * usize::from(lifetime != Lifetime::ForGood);
+    resp::array_header(out, 3 + timer_words + condition.len());
+    resp::bulk(out, b"SET");
+    resp::bulk(out, key.bytes);
+    stored::push_bulk(out, flags, value);
+    if let Lifetime::Ms(ms) = lifetime {
+        resp::bulk(out, b"PX");
+        resp::bulk(out, itoa::Buffer::new().format(ms).as_bytes());
+    }
+    condition.iter().for_each(|word| resp::bulk(out, word));
+    match verb {
+        StoreVerb::Set => Wanted::Set,
+        _ => Wanted::Store,
+    }
+}
+
+fn concat(out: &mut Vec<u8>, core: &Core, key: Key<'_>, side: &[u8], value: &[u8]) {
+    let mut digits = itoa::Buffer::new();
+    let bytes_max = digits.format(core.settings.item_bytes_max).as_bytes();
+    call(out, core, key, &[side, value, bytes_max]);
+}
+
+fn compare_and_swap(
+    out: &mut Vec<u8>,
+    core: &Core,
+    key: Key<'_>,
+    id: u64,
+    (flags, value): (u32, &[u8]),
+    lifetime: Lifetime,
+) {
+    let Some(script) = core.script() else { return };
+    let ms = match lifetime {
+        Lifetime::ForGood => None,
+        Lifetime::Ms(ms) => Some(ms),
+        Lifetime::Over => Some(0),
+    };
+    script.begin(out, key.bytes, 3 + usize::from(ms.is_some()));
+    resp::bulk(out, b"cas");
+    let digits = id
+        .to_be_bytes()
+        .map(|byte| [script::hex(byte >> 4), script::hex(byte & 15)]);
+    resp::bulk(out, digits.as_flattened());
+    stored::push_bulk(out, flags, value);
+    if let Some(ms) = ms {
+        resp::bulk(out, itoa::Buffer::new().format(ms).as_bytes());
+    }
+}
+
+fn call(out: &mut Vec<u8>, core: &Core, key: Key<'_>, arguments: &[&[u8]]) {
+    if let Some(script) = core.script() {
+        script.call(out, key.bytes, arguments);
+    }
+}
+
+/// `gat` is GETEX; a time in the past shows the value a last time.
+fn encode_get_and_touch(out: &mut Vec<u8>, key: &[u8], lifetime: Lifetime) {
+    match lifetime {
+        Lifetime::ForGood => resp::encode_command(out, &[b"GETEX", key, b"PERSIST"]),
+        Lifetime::Over => resp::encode_command(out, &[b"GETDEL", key]),
+        Lifetime::Ms(ms) => {
+            let mut digits = itoa::Buffer::new();
+            let ms = digits.format(ms).as_bytes();
+            resp::encode_command(out, &[b"GETEX", key, b"PX", ms]);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+-- What memcache asks of a Redis string and Redis has no command for; each call is atomic there.
+-- KEYS[1] is the key, ARGV[1] says what is done, docs/protocols.md tells why so.
+-- A stored string is the value, or a header of 12 bytes (8 that mark it, 4 of flags) and the value.
+
+local key, call = KEYS[1], ARGV[1]
+local MARK, HEADER_BYTES = '\000mcflag\255', 12
+
+local function split(stored)
+  if #stored >= HEADER_BYTES and string.sub(stored, 1, #MARK) == MARK then
+    return string.sub(stored, 1, HEADER_BYTES), string.sub(stored, HEADER_BYTES + 1)
+  end
+  return '', stored
+end
+
+local function put(stored)
+  redis.call('SET', key, stored, 'KEEPTTL')
+end
+
+-- Lua counts in doubles: numbers of 64 bits are two limbs below 10^10.
+local LIMB_DIGITS, LIMB = 10, 10000000000
+-- 2^64.
+local WRAP_HIGH, WRAP_LOW = 1844674407, 3709551616
+
+local function limbs(digits)
+  return tonumber(string.sub(digits, 1, -LIMB_DIGITS - 1)) or 0, tonumber(string.sub(digits, -LIMB_DIGITS))
+end
+
+local function is_below(high, low, other_high, other_low)
+  return high < other_high or (high == other_high and low < other_low)
+end
+
+-- incr (wraps at 2^64) and decr (stops at 0) by ARGV[2]; nil without a key, -1 without a number.
+local function count(is_down)
+  local stored = redis.call('GET', key)
+  if not stored then
+    return false
+  end
+  local header, text = split(stored)
+  local digits = string.match(text, '^%s*%+?(%d+)%s') or string.match(text, '^%s*%+?(%d+)$')
+  if not digits or #text > 20 then
+    return -1
+  end
+  local high, low = limbs(digits)
+  if not is_below(high, low, WRAP_HIGH, WRAP_LOW) then
+    return -1
+  end
+  local by_high, by_low = limbs(ARGV[2])
+  if is_down and is_below(high, low, by_high, by_low) then
+    high, low = 0, 0
+  elseif is_down then
+    high, low = high - by_high, low - by_low
+  else
+    high, low = high + by_high, low + by_low
+    if low >= LIMB then
+      high, low = high + 1, low - LIMB
+    end
+    if not is_below(high, low, WRAP_HIGH, WRAP_LOW) then
+      high, low = high - WRAP_HIGH, low - WRAP_LOW
+    end
+  end
+  if low < 0 then
+    high, low = high - 1, low + LIMB
+  end
+  local number = high > 0 and string.format('%.0f%010.0f', high, low) or string.format('%.0f', low)
+  put(header .. number)
+  return number
+end
+
+local calls = {}
+
+function calls.incr()
+  return count(false)
+end
+
+function calls.decr()
+  return count(true)
+end
+
+-- ARGV[2] behind or before the value, up to ARGV[3] bytes: 1, 0 without a key, 2 if too long.
+function calls.append()
+  if redis.call('EXISTS', key) == 0 then
+    return 0
+  elseif redis.call('STRLEN', key) + #ARGV[2] > tonumber(ARGV[3]) then
+    return 2
+  end
+  redis.call('APPEND', key, ARGV[2])
+  return 1
+end
+
+function calls.prepend()
+  local stored = redis.call('GET', key)
+  if not stored then
+    return 0
+  elseif #stored + #ARGV[2] > tonumber(ARGV[3]) then
+    return 2
+  end
+  local header, value = split(stored)
+  put(header .. ARGV[2] .. value)
+  return 1
+end
+
+-- Stores ARGV[3] for ARGV[4] milliseconds (0: it is over, none: for good) if what is there has the digest
+-- ARGV[2]: 1, 0 if it has another, nil without a key.
+function calls.cas()
+  local stored = redis.call('GET', key)
+  if not stored then
+    return false
+  elseif string.sub(redis.sha1hex(stored), 1, #ARGV[2]) ~= ARGV[2] then
+    return 0
+  elseif not ARGV[4] then
+    redis.call('SET', key, ARGV[3])
+  elseif ARGV[4] == '0' then
+    redis.call('DEL', key)
+  else
+    redis.call('SET', key, ARGV[3], 'PX', ARGV[4])
+  end
+  return 1
+end
+
+-- touch for good: whether there is a key.
+function calls.persist()
+  redis.call('PERSIST', key)
+  return redis.call('EXISTS', key)
+end
+
+-- Redis' command ARGV[3] on the value behind a header. ARGV[2] is `number` where the reply is the value
+-- itself: as text, for a number in Lua is good for 53 bits only.
+function calls.within()
+  local first = redis.pcall('GETRANGE', key, 0, HEADER_BYTES - 1)
+  local header = type(first) == 'string' and split(first) or ''
+  if header ~= '' then
+    put(string.sub(redis.call('GET', key), HEADER_BYTES + 1))
+  end
+  local reply = redis.pcall(ARGV[3], key, unpack(ARGV, 4))
+  if ARGV[2] == 'number' and type(reply) == 'number' then
+    reply = redis.call('GET', key)
+  end
+  if header ~= '' then
+    put(header .. redis.call('GET', key))
+  end
+  return reply
+end
+
+return calls[call]()

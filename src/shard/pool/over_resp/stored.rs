@@ -1,0 +1,100 @@
+//! How a value with memcache flags is kept in a Redis string.
+//!
+//! ```text
+//! flags 0:  | value
+//! else:     | 00 'mcflag' FF | flags, 4 bytes, big end first | value
+//! ```
+//!
+//! A value that begins as a header does is kept behind one, too, whatever its flags, so that
+//! nothing a client stores is taken for a header. docs/protocols.md tells why it is done so.
+
+use sha1::{Digest, Sha1};
+
+use crate::protocol::resp::reply;
+
+/// What a header begins with.
+const MARK: &[u8; 8] = b"\0mcflag\xff";
+
+/// Bytes of a header.
+pub(in crate::shard) const HEADER_BYTES: usize = MARK.len() + size_of::<u32>();
+
+/// A stored string as flags and value.
+pub(in crate::shard) fn split(stored: &[u8]) -> (u32, &[u8]) {
+    let header = stored
+        .strip_prefix(MARK)
+        .and_then(|rest| rest.split_first_chunk());
+    match header {
+        Some((flags, value)) => (u32::from_be_bytes(*flags), value),
+        None => (0, stored),
+    }
+}
+
+/// Whether a value is kept behind a header.
+pub(super) fn has_header(flags: u32, value: &[u8]) -> bool {
+    flags != 0 || value.starts_with(MARK)
+}
+
+/// Appends a value as the bulk that a server is to store.
+pub(super) fn push_bulk(out: &mut Vec<u8>, flags: u32, value: &[u8]) {
+    if !has_header(flags, value) {
+        return reply::bulk(out, value);
+    }
+    reply::bulk_header(out, HEADER_BYTES + value.len());
+    out.extend_from_slice(MARK);
+    out.extend_from_slice(&flags.to_be_bytes());
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The CAS id of a stored string: the first 64 bits of its SHA-1, as it is the one digest that
+/// Redis' scripts can make.
+pub(super) fn cas(stored: &[u8]) -> u64 {
+    let digest: [u8; 20] = Sha1::digest(stored).into();
+    digest
+        .first_chunk()
+        .map_or(0, |first| u64::from_be_bytes(*first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(flags: u32, value: &[u8]) -> Vec<u8> {
+        let mut bulk = Vec::new();
+        push_bulk(&mut bulk, flags, value);
+        let start = bulk.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        let body = bulk[start..].strip_suffix(b"\r\n").unwrap();
+        assert_eq!(bulk[..start], *format!("${}\r\n", body.len()).as_bytes());
+        body.to_vec()
+    }
+
+    #[test]
+    fn what_is_stored_comes_back() {
+        let header = stored(7, b"");
+        for value in [&b""[..], b"plain", MARK, &header, &header[..11]] {
+            for flags in [0, 1, u32::MAX] {
+                assert_eq!(split(&stored(flags, value)), (flags, value));
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_without_flags_is_kept_as_it_is() {
+        assert_eq!(stored(0, b"plain"), b"plain");
+        assert_eq!(stored(16, b"text"), b"\0mcflag\xff\0\0\0\x10text");
+    }
+
+    #[test]
+    fn a_string_too_short_for_a_header_has_none() {
+        for length in 0..HEADER_BYTES {
+            let stored = &stored(7, b"x")[..length];
+            assert_eq!(split(stored), (0, stored));
+        }
+    }
+
+    /// `redis-cli EVAL "return redis.sha1hex('v')" 0` begins with these digits.
+    #[test]
+    fn a_cas_id_is_what_a_script_finds() {
+        assert_eq!(cas(b"v"), 0x7a38_d8cb_d20d_9932);
+    }
+}

@@ -1,0 +1,218 @@
+//! The promise: whatever is asked, and however it comes, ringfort answers as memcached and Redis do, byte for byte,
+//! but for what `differential/differences.rs` lists.
+//!
+//! Commands are made from a seed, which is the same in every run unless the environment says otherwise:
+//! `RINGFORT_DIFFERENTIAL_SEED`, `_COMMANDS` (for each of the tests), `_FAMILIES` (names out of the generators, or
+//! `all`), and `_SEQUENCE` (the seed of a single sequence, as a failure prints it). `scripts/differential` sets them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+#[path = "differential/differences.rs"]
+mod differences;
+#[path = "support/differential/mod.rs"]
+mod harness;
+mod support;
+#[path = "support/transcript.rs"]
+mod transcript;
+
+use harness::driver::{Contest, Delivery, Disagreement};
+use harness::generate::Generator;
+use harness::minimize::{Minimal, minimize};
+use harness::{Protocol, Sequence, report};
+use support::backends::Backend;
+use support::ringfort::Ringfort;
+use transcript::Script;
+
+#[test]
+fn memcache_text_on_one_shard() {
+    against_memcached(Protocol::Text, 1);
+}
+
+#[test]
+fn memcache_text_on_two_shards() {
+    against_memcached(Protocol::Text, 2);
+}
+
+#[test]
+fn memcache_binary_on_one_shard() {
+    against_memcached(Protocol::Binary, 1);
+}
+
+#[test]
+fn memcache_binary_on_two_shards() {
+    against_memcached(Protocol::Binary, 2);
+}
+
+#[test]
+fn resp_on_one_shard() {
+    against_redis(1);
+}
+
+#[test]
+fn resp_on_two_shards() {
+    against_redis(2);
+}
+
+/// The harness notices what is there to be noticed, and tells it in a way that can be kept.
+#[test]
+fn a_difference_is_found_and_told_briefly() {
+    let large = Ringfort::start(&["--item-size-max", "1MiB"]);
+    let small = Ringfort::start(&["--item-size-max", "1KiB"]);
+    let run = Run::of(Protocol::Text, 1, large.memcache(), small.memcache());
+    let generator = Generator::new(Protocol::Text, Some("storage,retrieval"));
+    let mut contest = run.contest(PATIENCE);
+    let sequences = (0..1000).map(|seed| generator.sequence(seed));
+    let minimal = sequences
+        .filter(|sequence| contest.play(sequence, Delivery::Rough).is_err())
+        .find_map(|sequence| minimize(&mut run.contest(PATIENCE), &sequence))
+        .expect("a value that is too large for one of the two");
+    assert_eq!(
+        minimal.sequence.command_count(),
+        1,
+        "{:?}",
+        minimal.sequence
+    );
+    let told = report::transcript(Protocol::Text, &minimal);
+    assert!(
+        told.contains("\nS(ringfort): SERVER_ERROR object too large for cache\n"),
+        "{told}"
+    );
+    Script::parse("memcache_told", &told).unwrap_or_else(|error| panic!("{error} in\n{told}"));
+}
+
+fn against_memcached(protocol: Protocol, shards: usize) {
+    let memcached = Backend::still_memcached();
+    let ringfort = Ringfort::start(&["--shards", &shards.to_string()]);
+    let run = Run::of(protocol, shards, memcached.address(), ringfort.memcache());
+    run.finish();
+}
+
+fn against_redis(shards: usize) {
+    let redis = Backend::redis();
+    let ringfort = Ringfort::start(&["--shards", &shards.to_string()]);
+    let run = Run::of(Protocol::Resp, shards, redis.address(), ringfort.resp());
+    run.finish();
+}
+
+/// Commands that each test asks when nobody says otherwise: two tests a protocol make 100,000.
+const COMMAND_COUNT: usize = 50_000;
+/// How long a server may be silent before that counts as an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The same while a failure is made shorter, which asks again and again.
+const PATIENCE_WHEN_MINIMIZING: Duration = Duration::from_secs(2);
+/// Disagreements that are reported before a run ends.
+const FAILURE_COUNT_MAX: usize = 5;
+
+/// A protocol, and the two servers to compare.
+struct Run {
+    protocol: Protocol,
+    shards: usize,
+    real: SocketAddr,
+    ringfort: SocketAddr,
+}
+
+impl Run {
+    const fn of(protocol: Protocol, shards: usize, real: SocketAddr, ringfort: SocketAddr) -> Self {
+        Self {
+            protocol,
+            shards,
+            real,
+            ringfort,
+        }
+    }
+
+    /// Plays sequences until enough was asked; panics with those that were answered differently.
+    fn finish(&self) {
+        let generator = Generator::new(self.protocol, setting("FAMILIES").as_deref());
+        if !generator.has_families()
+            || setting("PROTOCOL").is_some_and(|name| name != self.protocol.name())
+        {
+            return;
+        }
+        let mut contest = self.contest(PATIENCE);
+        let (mut command_count, mut failures, mut explained) = (0, Vec::new(), BTreeMap::new());
+        for seed in self.seeds() {
+            let sequence = generator.sequence(seed);
+            match contest.play(&sequence, Delivery::Rough) {
+                Ok(played) => {
+                    command_count += played.command_count;
+                    for (name, count) in played.explained {
+                        *explained.entry(name).or_insert(0) += count;
+                    }
+                }
+                Err(disagreement) => {
+                    failures.push(self.report(seed, sequence, disagreement));
+                    contest = self.contest(PATIENCE);
+                }
+            }
+            if command_count >= self.command_count() || failures.len() >= FAILURE_COUNT_MAX {
+                break;
+            }
+        }
+        println!(
+            "{} commands of {} on {} shards answered the same, but for {explained:?}",
+            command_count,
+            self.protocol.name(),
+            self.shards
+        );
+        assert!(
+            failures.is_empty(),
+            "{} sequences of {} on {} shards were answered differently:\n\n{}",
+            failures.len(),
+            self.protocol.name(),
+            self.shards,
+            failures.join("\n")
+        );
+    }
+
+    fn command_count(&self) -> usize {
+        number_setting("COMMANDS").map_or(COMMAND_COUNT, |count| count as usize)
+    }
+
+    /// The seeds of the sequences: those that follow from the run's, or a single one.
+    fn seeds(&self) -> Box<dyn Iterator<Item = u64>> {
+        const SEED: u64 = 1;
+        if let Some(only) = number_setting("SEQUENCE") {
+            return Box::new(std::iter::once(only));
+        }
+        let seed = number_setting("SEED").unwrap_or(SEED);
+        // One shard and two are asked different things.
+        let first = seed.wrapping_mul(2).wrapping_add(self.shards as u64 % 2);
+        Box::new((0..).map(move |index: u64| (first << 32).wrapping_add(index)))
+    }
+
+    fn contest(&self, patience: Duration) -> Contest {
+        Contest::new(self.protocol, self.real, self.ringfort, patience)
+    }
+
+    /// The shortest sequence that shows it; the whole one if it shows only once.
+    fn report(&self, seed: u64, sequence: Sequence, disagreement: Box<Disagreement>) -> String {
+        let mut contest = self.contest(PATIENCE_WHEN_MINIMIZING);
+        let mut head = format!("== RINGFORT_DIFFERENTIAL_SEQUENCE={seed}\n");
+        let minimal = minimize(&mut contest, &sequence).unwrap_or_else(|| {
+            head.push_str("# Not when played again.\n");
+            Minimal {
+                sequence,
+                delivery: Delivery::Rough,
+                disagreement,
+            }
+        });
+        head + &report::transcript(self.protocol, &minimal) + "\n" + &report::replies(&minimal)
+    }
+}
+
+fn setting(name: &str) -> Option<String> {
+    let value = std::env::var(format!("RINGFORT_DIFFERENTIAL_{name}")).ok()?;
+    (!value.is_empty()).then_some(value)
+}
+
+fn number_setting(name: &str) -> Option<u64> {
+    let value = setting(name)?;
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("RINGFORT_DIFFERENTIAL_{name}={value} is no number")),
+    )
+}

@@ -1,0 +1,219 @@
+//! Everything in which ringfort's answers may differ from those of memcached 1.6.18 and Redis 7.0.15, and why.
+//!
+//! Four kinds, and each hides as little as it can:
+//! * *avoided*: never asked, as ringfort is meant to behave otherwise in what follows from it;
+//! * *alone*: asked only when all before is answered, as the real server loses what is not;
+//! * *normalised*: what is another text on each server, and means the same;
+//! * *explained*: a reply that differs, and how.
+//!
+//! How each is told stands in `tests/support/differential/known`.
+
+use crate::harness::Protocol;
+use crate::harness::known::{self, Difference, Kind, resp, text};
+
+pub(crate) const LIST: &[Difference] = &[
+    Difference {
+        name: "flags-over-32-bits",
+        protocol: Protocol::Text,
+        reason: "memcached 1.6.18 cuts them to 32 bits, ringfort refuses them",
+        kind: Kind::Avoided(text::has_wide_flags),
+    },
+    Difference {
+        name: "cut-length",
+        protocol: Protocol::Text,
+        reason: "memcached cuts the length of a block to 32 bits, ringfort refuses it",
+        kind: Kind::Avoided(text::has_wide_length),
+    },
+    Difference {
+        name: "late-exptime",
+        protocol: Protocol::Text,
+        reason: "memcached cuts an exptime to 32 bits, so that a time after 2038 is over at once; ringfort does not",
+        kind: Kind::Avoided(text::ends_after_2038),
+    },
+    Difference {
+        name: "blank-number",
+        protocol: Protocol::Text,
+        reason: "in a value of blanks memcached looks for a number beyond the entry's end",
+        kind: Kind::Avoided(text::stores_a_blank),
+    },
+    Difference {
+        name: "long-number",
+        protocol: Protocol::Text,
+        reason: "memcached takes any text for a number that starts with one and a blank or a NUL, ringfort one of up \
+                 to 64 bytes",
+        kind: Kind::Avoided(text::makes_a_long_number),
+    },
+    Difference {
+        name: "item-limit",
+        protocol: Protocol::Text,
+        reason: "memcached's header has 59 bytes or, with flags, 63, ringfort's counts as 56; up to the item limit \
+                 without any header ringfort asks whether there is something to replace first",
+        kind: Kind::Avoided(text::is_near_the_item_limit),
+    },
+    Difference {
+        name: "guessed-cas",
+        protocol: Protocol::Text,
+        reason: "a cas unique that one server has given the other may not have; what replies show is used, and what \
+                 none will ever show",
+        kind: Kind::Avoided(text::guesses_a_cas_unique),
+    },
+    Difference {
+        name: "delayed-flush",
+        protocol: Protocol::Text,
+        reason: "memcached knows one flush: a delayed one brings back what the one before has hidden",
+        kind: Kind::Avoided(text::flushes_later),
+    },
+    Difference {
+        name: "half-a-gat",
+        protocol: Protocol::Text,
+        reason: "memcached touches the keys before the one that is too long, and then refuses the line; ringfort \
+                 touches none",
+        kind: Kind::Avoided(text::touches_before_a_long_key),
+    },
+    Difference {
+        name: "wrapped-number",
+        protocol: Protocol::Text,
+        reason: "memcached takes an unsigned number below -2^63 and has it wrap round; ringfort refuses it",
+        kind: Kind::Avoided(text::has_a_wrapped_number),
+    },
+    Difference {
+        name: "long-line",
+        protocol: Protocol::Text,
+        reason: "memcached takes a line over 2048 bytes if it happens to come in one piece; ringfort never, so that \
+                 it does not depend on how the network cuts",
+        kind: Kind::Avoided(text::is_a_long_line),
+    },
+    Difference {
+        name: "hang-up",
+        protocol: Protocol::Text,
+        reason: "memcached closes without a word, and without the replies that it has not sent yet",
+        kind: Kind::Alone(text::makes_it_hang_up),
+    },
+    Difference {
+        name: "statistics-lines",
+        protocol: Protocol::Text,
+        reason: "how many statistics there are differs",
+        kind: Kind::Alone(text::asks_for_statistics),
+    },
+    Difference {
+        name: "number-in-use",
+        protocol: Protocol::Text,
+        reason: "memcached pads a number that became shorter with blanks, unless a reply that it has not sent yet \
+                 refers to the entry",
+        kind: Kind::Alone(text::counts),
+    },
+    Difference {
+        name: "long-key",
+        protocol: Protocol::Text,
+        reason: "memcached 1.6.18 refuses a retrieval with a key over 250 bytes, and takes back the replies that it \
+                 has not sent yet",
+        kind: Kind::Alone(text::retrieves_a_long_key),
+    },
+    Difference {
+        name: "cas-unique",
+        protocol: Protocol::Text,
+        reason: "a cas unique is the server's to choose; which entries share one is compared",
+        kind: Kind::Normalised(known::cas_tokens),
+    },
+    Difference {
+        name: "version",
+        protocol: Protocol::Text,
+        reason: "each says who it is",
+        kind: Kind::Normalised(text::version_tokens),
+    },
+    Difference {
+        name: "statistics",
+        protocol: Protocol::Text,
+        reason: "what is counted differs; that there are statistics, and where they end, does not",
+        kind: Kind::Normalised(text::statistics_tokens),
+    },
+    Difference {
+        name: "refused-block",
+        protocol: Protocol::Text,
+        reason: "memcached 1.6.18 reads the block of a refused line as a command; later ones (1.6.45) swallow it",
+        kind: Kind::Explained {
+            rewrites: text::without_surplus_errors,
+            parts_ways: false,
+        },
+    },
+    Difference {
+        name: "append-too-large",
+        protocol: Protocol::Text,
+        reason: "memcached answers as if there were nothing to append to",
+        kind: Kind::Explained {
+            rewrites: text::says_that_an_append_is_too_large,
+            parts_ways: false,
+        },
+    },
+    Difference {
+        name: "large-number",
+        protocol: Protocol::Text,
+        reason: "memcached looks for a minus behind a number of 2^63 or more, and goes on beyond the entry's end: \
+                 whether it then takes it for a number depends on what is there",
+        kind: Kind::Explained {
+            rewrites: text::takes_a_large_number,
+            parts_ways: true,
+        },
+    },
+    Difference {
+        name: "inline-nul",
+        protocol: Protocol::Resp,
+        reason: "Redis does not find the end of an inline line behind a NUL, and waits for ever",
+        kind: Kind::Avoided(resp::has_an_inline_nul),
+    },
+    Difference {
+        name: "hello-twice",
+        protocol: Protocol::Resp,
+        reason: "of a HELLO that ends in an error Redis 7.0 has done the first half, ringfort nothing, as 7.2",
+        kind: Kind::Avoided(resp::is_a_hello_with_options),
+    },
+    Difference {
+        name: "expired-on-arrival",
+        protocol: Protocol::Resp,
+        reason: "Redis counts a key that SET gave a time in the past until it happens upon it",
+        kind: Kind::Avoided(resp::sets_a_past_time),
+    },
+    Difference {
+        name: "far-times-compared",
+        protocol: Protocol::Resp,
+        reason: "see far-time: one is not later than another there",
+        kind: Kind::Avoided(resp::compares_far_times),
+    },
+    Difference {
+        name: "select",
+        protocol: Protocol::Resp,
+        reason: "ringfort has one database; Redis is configured for 16",
+        kind: Kind::Avoided(resp::selects_another_database),
+    },
+    Difference {
+        name: "closing",
+        protocol: Protocol::Resp,
+        reason: "Redis closes a connection while there is something to read on it, which takes back what it has said \
+                 last; to a browser it says nothing, and leaves out what it has not said yet",
+        kind: Kind::Alone(resp::makes_it_close),
+    },
+    Difference {
+        name: "far-time",
+        protocol: Protocol::Resp,
+        reason: "ringfort keeps a time to the year 4199 at most, Redis to one in 292 million years",
+        kind: Kind::Normalised(resp::far_time_tokens),
+    },
+    Difference {
+        name: "time-left",
+        protocol: Protocol::Resp,
+        reason: "the clock goes on between the two: 3 s are allowed for",
+        kind: Kind::Normalised(resp::time_tokens),
+    },
+    Difference {
+        name: "client-id",
+        protocol: Protocol::Resp,
+        reason: "the id of a connection is the server's to choose",
+        kind: Kind::Normalised(resp::client_id_tokens),
+    },
+    Difference {
+        name: "hello",
+        protocol: Protocol::Resp,
+        reason: "the version is ringfort's to choose, the id of a connection every server's",
+        kind: Kind::Normalised(resp::hello_tokens),
+    },
+];
