@@ -37,8 +37,8 @@ pub use self::{
     epoch::{Epoch, Epochs},
     figures::PartitionStats,
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
-    scan::{ListCursor, ScanCursor},
     partition::Absence,
+    scan::{ListCursor, ScanCursor},
 };
 use self::{
     index::ARENA_BYTES_MAX,

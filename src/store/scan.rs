@@ -83,6 +83,16 @@ impl ShardStore {
         Some(ScanCursor { partition, bucket })
     }
 
+    /// A place to start from, chosen by any number, and how many steps from there it takes to come
+    /// round to all that was there, going on at the start after the end.
+    pub fn random_cursor(&self, number: u64) -> (ScanCursor, u64) {
+        let partition = (number >> 32) as usize % self.partitions.len();
+        let counts =
+            (0..self.partitions.len()).filter_map(|partition| self.bucket_count(partition));
+        let bucket = (number & u64::from(u32::MAX)) % self.bucket_count(partition).unwrap_or(1);
+        (ScanCursor { partition, bucket }, counts.sum())
+    }
+
     /// Visits some entries that are alive at `now`, each key once in a whole listing; false at the
     /// end. `found` is empty before and after.
     pub fn list<'turn>(

@@ -2,14 +2,16 @@
 //! pool; the protocol itself is `protocol::resp`'s.
 
 mod change;
+mod compound;
 mod connection;
+mod keyspace;
 mod read;
 mod server;
 mod strings;
 mod transaction;
 mod watches;
 
-pub(super) use self::{change::single, read::answer_from_l1};
+pub(super) use self::{change::single, keyspace::Tour, read::answer_from_l1};
 
 use super::{
     batch::Dialect,
@@ -196,11 +198,16 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: 
     if core.pool.is_some() {
         return resp_pool::execute(session, core, request, args, version);
     }
-    if let Request::String(request) = request {
-        let key = core.key(request.key());
-        return session.run_at_owner(core, key, args.raw(), Form::Verbatim, |core, out| {
-            strings::run(core, key, request, version, out);
-        });
+    match request {
+        Request::String(request) => {
+            let key = core.key(request.key());
+            return session.run_at_owner(core, key, args.raw(), Form::Verbatim, |core, out| {
+                strings::run(core, key, request, version, out);
+            });
+        }
+        Request::Compound(request) => return compound::compound(session, core, request, version),
+        Request::Keyspace(request) => return keyspace::keyspace(session, core, request, version),
+        _ => {}
     }
     if let Some(step) = read::read(session, core, request, version) {
         return step;
