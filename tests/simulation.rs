@@ -22,6 +22,8 @@ mod l1;
 mod pool;
 #[path = "simulation/told.rs"]
 mod told;
+#[path = "simulation/transactions.rs"]
+mod transactions;
 
 use std::hash::{BuildHasher, RandomState};
 

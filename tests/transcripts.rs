@@ -15,10 +15,13 @@ use transcript::{Conversation, Cut, Player, Protocol, Script, Side, namespace};
 
 #[test]
 fn real_memcached_says_what_is_told() {
-    let memcached = Backend::memcached();
-    let mut stage = Stage::new(Protocol::Memcache, Side::Real, memcached.address());
-    stage.play_all(Stage::play_pipelined);
-    stage.play_all(Stage::play_turn_by_turn);
+    // Each protocol has one of its own: their plays have the same names for their keys.
+    for protocol in [Protocol::Memcache, Protocol::Binary] {
+        let memcached = Backend::memcached();
+        let mut stage = Stage::new(protocol, Side::Real, memcached.address());
+        stage.play_all(Stage::play_pipelined);
+        stage.play_all(Stage::play_turn_by_turn);
+    }
 }
 
 #[test]
@@ -33,6 +36,14 @@ fn real_redis_says_what_is_told() {
 fn memcache_pipelined_and_turn_by_turn() {
     let ringfort = Ringfort::embedded();
     let mut stage = Stage::new(Protocol::Memcache, Side::Ringfort, ringfort.memcache());
+    stage.play_all(Stage::play_pipelined);
+    stage.play_all(Stage::play_turn_by_turn);
+}
+
+#[test]
+fn binary_pipelined_and_turn_by_turn() {
+    let ringfort = Ringfort::embedded();
+    let mut stage = Stage::new(Protocol::Binary, Side::Ringfort, ringfort.memcache());
     stage.play_all(Stage::play_pipelined);
     stage.play_all(Stage::play_turn_by_turn);
 }
@@ -53,6 +64,13 @@ fn memcache_cut_at_every_byte() {
 }
 
 #[test]
+fn binary_cut_at_every_byte() {
+    let ringfort = Ringfort::embedded();
+    Stage::new(Protocol::Binary, Side::Ringfort, ringfort.memcache())
+        .play_all(Stage::play_cut_at_every_byte);
+}
+
+#[test]
 fn resp_cut_at_every_byte() {
     let ringfort = Ringfort::embedded();
     Stage::new(Protocol::Resp, Side::Ringfort, ringfort.resp())
@@ -63,6 +81,13 @@ fn resp_cut_at_every_byte() {
 fn memcache_byte_by_byte() {
     let ringfort = Ringfort::embedded();
     Stage::new(Protocol::Memcache, Side::Ringfort, ringfort.memcache())
+        .play_all(Stage::play_byte_by_byte);
+}
+
+#[test]
+fn binary_byte_by_byte() {
+    let ringfort = Ringfort::embedded();
+    Stage::new(Protocol::Binary, Side::Ringfort, ringfort.memcache())
         .play_all(Stage::play_byte_by_byte);
 }
 
@@ -162,7 +187,7 @@ impl Stage {
         if script.alone.is_some() {
             let mut wire = Wire::connect(self.address);
             match self.protocol {
-                Protocol::Memcache => wire.ask("flush_all\r\n", "OK\r\n"),
+                Protocol::Memcache | Protocol::Binary => wire.ask("flush_all\r\n", "OK\r\n"),
                 Protocol::Resp => wire.ask("FLUSHALL\r\n", "+OK\r\n"),
             }
         }
@@ -173,7 +198,7 @@ impl Stage {
 
     fn ask_for_nothing(&self, wire: &mut Wire) {
         match self.protocol {
-            Protocol::Memcache => wire.ask("mn\r\n", "MN\r\n"),
+            Protocol::Memcache | Protocol::Binary => wire.ask("mn\r\n", "MN\r\n"),
             Protocol::Resp => wire.ask("PING\r\n", "+PONG\r\n"),
         }
     }

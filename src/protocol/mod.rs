@@ -4,6 +4,7 @@
 //! always hands over a slice that starts where a request starts. Parsing does not allocate (the one
 //! exception, a quoted RESP inline command, says so where it stands).
 
+pub mod binary;
 pub mod glob;
 pub mod lcs;
 pub mod long_double;

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     config::Protocol,
     mesh::MeshPort,
+    protocol::memcache::Spelling,
     store::{Applied, Key, KeyHash, Operation, ShardStore, UnixMs},
 };
 
@@ -213,6 +214,12 @@ impl Core {
     /// Whether clients may speak another protocol than the pool's servers.
     pub(super) fn is_crossed(&self) -> bool {
         self.pool.as_ref().is_some_and(Pool::is_crossed)
+    }
+
+    /// Whether the pool's servers are named a key as it is.
+    pub(super) fn is_text(&self, key: Key<'_>) -> bool {
+        let spelling = self.pool.as_ref().map(|pool| pool.spelling(key.bytes));
+        spelling.is_none_or(|spelling| spelling == Spelling::Text)
     }
 
     /// What Redis servers run for what they have no command for.

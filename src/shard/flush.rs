@@ -36,7 +36,8 @@ pub(super) fn flush_all(
 ) -> Step {
     // Changes go out on their owners' connections, the flush on this shard's: nothing but
     // waiting keeps them in order.
-    let is_barrier = core.has_l1();
+    // So with changes that take several steps.
+    let is_barrier = core.has_l1() || core.is_crossed();
     if is_barrier && session.replies.pending_count() > 0 {
         return Step::Hold;
     }

@@ -1,9 +1,10 @@
 //! How a result becomes a reply: decided when the request is read, applied when the result is
 //! there, which may be later and on behalf of another shard's answer.
 
-use super::pool::over_resp;
+use super::pool::{over_memcache, over_resp};
 use crate::{
     protocol::{
+        binary::{Echo, reply as binary},
         memcache::reply as memcache,
         resp::{Version, reply as resp},
     },
@@ -27,6 +28,8 @@ pub(super) enum Form {
     GroupEnd,
     /// memcache's `OK`, once all parts are done.
     MemcacheOk,
+    /// The binary protocol's empty success, once all parts are done.
+    BinaryDone(Echo),
     /// memcache's storage commands.
     MemcacheStore,
     /// memcache's `delete`.
@@ -51,6 +54,8 @@ pub(super) enum Form {
     RespNumber,
     /// What a Redis server answered, for a client that is not to see how values are kept there.
     OverResp(over_resp::Wanted),
+    /// What a memcache server answered, for a RESP client.
+    OverMemcache(over_memcache::Wanted),
 }
 
 impl Form {
@@ -76,7 +81,7 @@ impl Form {
     pub(super) fn adds_up(self) -> bool {
         matches!(
             self,
-            Self::RespSum | Self::RespOk | Self::RespAll | Self::MemcacheOk
+            Self::RespSum | Self::RespOk | Self::RespAll | Self::MemcacheOk | Self::BinaryDone(_)
         )
     }
 
@@ -100,6 +105,7 @@ impl Form {
         match self {
             Self::MemcacheOk => out.extend_from_slice(memcache::OK),
             Self::RespOk => resp::simple(out, b"OK"),
+            Self::BinaryDone(echo) => binary::done(out, echo, 0),
             Self::RespSum => resp::integer(out, total),
             Self::RespAll => out.extend_from_slice(resp::ONE),
             _ => {}

@@ -1,6 +1,6 @@
 //! What shards say to each other.
 
-use super::{replies::Seq, run::Voice};
+use super::{pool::over_memcache::Plan, replies::Seq, run::Voice};
 use crate::{
     backend::Expects,
     io::Token,
@@ -69,6 +69,9 @@ pub(super) enum Errand {
     Read(Expects),
     /// Change the key on the backend; the answer is the backend's.
     Write(Expects),
+    /// Change the key on the backend in several steps; the answer is for the client as it is. The
+    /// request is what goes with the plan.
+    Steps(Plan),
     /// Drop the key here at once and on the backend soon.
     Invalidate {
         /// The client asked for just that, rather than to store something.

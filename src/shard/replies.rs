@@ -47,6 +47,9 @@ pub(super) enum Covers {
     Nothing,
     /// Reads of this key.
     Key(KeyHash),
+    /// All that is about this key: it takes several steps on a backend, and what comes behind must
+    /// not come in between.
+    Steps(KeyHash),
     /// It changes several keys; all reads wait.
     AnyKey,
 }
@@ -215,9 +218,19 @@ impl Replies {
     /// Whether a change of this key, or of several, is still waiting.
     pub(super) fn is_pending(&self, hash: KeyHash) -> bool {
         self.slots.iter().any(|slot| {
-            let covers = slot.covers == Covers::AnyKey || slot.covers == Covers::Key(hash);
+            let covers = match slot.covers {
+                Covers::Nothing => false,
+                Covers::Key(key) | Covers::Steps(key) => key == hash,
+                Covers::AnyKey => true,
+            };
             covers && slot.parts_left > 0
         })
+    }
+
+    /// Whether a change of this key that takes several steps is still waiting.
+    pub(super) fn is_stepping(&self, hash: KeyHash) -> bool {
+        let is_it = |slot: &Slot| slot.covers == Covers::Steps(hash) && slot.parts_left > 0;
+        self.slots.iter().any(is_it)
     }
 
     /// Replies that wait, or are behind one that does.

@@ -21,6 +21,8 @@ use crate::{protocol::resp::Version, store::Key};
 pub(super) enum Voice {
     /// memcache's text.
     Memcache,
+    /// memcache's binary protocol.
+    Binary,
     /// RESP.
     Resp(Version),
 }
@@ -64,6 +66,7 @@ impl Core {
     pub(super) fn run(&mut self, voice: Voice, request: &[u8], out: &mut Vec<u8>) {
         match voice {
             Voice::Memcache => memcache::run(self, request, out),
+            Voice::Binary => memcache::run_binary(self, request, out),
             Voice::Resp(version) => resp::run(self, request, version, out),
         }
     }

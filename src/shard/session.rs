@@ -5,9 +5,9 @@ use super::{
     buffers::BufferPool,
     core::{Core, Mutated},
     form::Form,
-    memcache::Memcache,
+    memcache::{Binary, Memcache},
     message::{AnswerBody, Errand, Origin},
-    pool::over_resp,
+    pool::{over_memcache, over_resp},
     replies::{Covers, Part, Replies, Seq},
     resp::{self, Resp, Tour},
     run::Voice,
@@ -17,14 +17,17 @@ use super::{
 use crate::{
     config::Protocol,
     io::Token,
-    protocol::{self, resp::Version},
+    protocol::{self, binary::REQUEST_MAGIC, resp::Version},
     store::{Applied, Key, Operation},
 };
 
 /// Which protocol a client speaks, and what it has said of itself.
 #[derive(Debug)]
 pub(super) enum FrontEnd {
+    /// memcache, text or binary: the first byte will tell.
+    Undecided,
     Memcache,
+    Binary,
     Resp(resp::Client),
 }
 
@@ -111,6 +114,20 @@ impl Session {
         match self.front_end {
             FrontEnd::Memcache => batch::serve::<Memcache>(self, core, bytes),
             FrontEnd::Resp(_) => batch::serve::<Resp>(self, core, bytes),
+            FrontEnd::Binary => batch::serve::<Binary>(self, core, bytes),
+            FrontEnd::Undecided => {
+                let Some(first) = bytes.first() else {
+                    return Served {
+                        consumed: 0,
+                        stop: Stop::Starved { want: 1 },
+                    };
+                };
+                self.front_end = match *first {
+                    REQUEST_MAGIC => FrontEnd::Binary,
+                    _ => FrontEnd::Memcache,
+                };
+                self.serve(core, bytes)
+            }
         }
     }
 
@@ -132,7 +149,7 @@ impl Session {
     pub(super) fn resp_client(&mut self) -> Option<&mut resp::Client> {
         match &mut self.front_end {
             FrontEnd::Resp(client) => Some(client),
-            FrontEnd::Memcache => None,
+            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => None,
         }
     }
 
@@ -140,14 +157,15 @@ impl Session {
     pub(super) fn version(&self) -> Version {
         match &self.front_end {
             FrontEnd::Resp(client) => client.version,
-            FrontEnd::Memcache => Version::Resp2,
+            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => Version::Resp2,
         }
     }
 
     /// How the owner of a key is to read this client's requests.
     pub(super) fn voice(&self) -> Voice {
         match &self.front_end {
-            FrontEnd::Memcache => Voice::Memcache,
+            FrontEnd::Undecided | FrontEnd::Memcache => Voice::Memcache,
+            FrontEnd::Binary => Voice::Binary,
             FrontEnd::Resp(client) => Voice::Resp(client.version),
         }
     }
@@ -190,6 +208,11 @@ impl Session {
     /// Whether a read of this key must wait for a write of this same conversation.
     pub(super) fn must_wait_for(&self, key: Key<'_>) -> bool {
         self.replies.pending_count() > 0 && self.replies.is_pending(key.hash)
+    }
+
+    /// Whether anything about this key must wait for what this same conversation began.
+    pub(super) fn must_wait_for_steps(&self, key: Key<'_>) -> bool {
+        self.replies.pending_count() > 0 && self.replies.is_stepping(key.hash)
     }
 
     /// The origin of a request whose reply takes the next slot.
@@ -377,11 +400,10 @@ impl Session {
     }
 
     fn defer_errand(&mut self, core: &Core, key: Key<'_>, errand: Errand, form: Form) -> Seq {
-        let is_change = matches!(errand, Errand::Write(_) | Errand::Invalidate { .. });
-        let covers = if is_change && core.has_l1() {
-            Covers::Key(key.hash)
-        } else {
-            Covers::Nothing
+        let covers = match errand {
+            Errand::Steps(_) => Covers::Steps(key.hash),
+            Errand::Write(_) | Errand::Invalidate { .. } if core.has_l1() => Covers::Key(key.hash),
+            _ => Covers::Nothing,
         };
         self.replies.defer(form, covers, 1)
     }
@@ -452,16 +474,23 @@ impl Session {
         let part = match form {
             _ if failed && self.is_foreign(core) => {
                 let mut line = core.buffers.take();
-                over_resp::error(bytes, &mut line);
+                match self.front_end {
+                    FrontEnd::Memcache => over_resp::error(bytes, &mut line),
+                    FrontEnd::Resp(_) => over_memcache::error(bytes, &mut line),
+                }
                 self.replies
                     .resolve(seq, Part::Failure(&line), &mut core.buffers);
                 return core.buffers.put(line);
             }
             _ if failed => Part::Failure(bytes),
+            Form::RespSum if self.is_foreign(core) => Part::Add(over_memcache::count(bytes)),
             Form::RespSum => Part::Add(integer(bytes)),
             form if form.adds_up() => Part::Add(0),
             Form::OverResp(wanted) => {
                 return self.translate(core, seq, |key, out| wanted.encode(key, bytes, out));
+            }
+            Form::OverMemcache(wanted) => {
+                return self.translate(core, seq, |_, out| wanted.encode(bytes, out));
             }
             _ => Part::Bytes(bytes),
         };
@@ -471,7 +500,7 @@ impl Session {
     /// Whether the pool's servers speak another protocol than the client.
     fn is_foreign(&self, core: &Core) -> bool {
         let own = match self.front_end {
-            FrontEnd::Memcache => Protocol::Memcache,
+            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => Protocol::Memcache,
             FrontEnd::Resp(_) => Protocol::Resp,
         };
         core.backend_protocol().is_some_and(|other| other != own)

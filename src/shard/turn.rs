@@ -298,7 +298,7 @@ impl<I: Io> Shard<I> {
         self.client_count += 1;
         let shard_count = self.core.mesh.shard_count() as u64;
         let front_end = match listener {
-            ListenerId::Memcache => FrontEnd::Memcache,
+            ListenerId::Memcache => FrontEnd::Undecided,
             ListenerId::Resp => FrontEnd::Resp(Client {
                 id: self.client_count * shard_count - self.core.shard() as u64,
                 ..Client::default()

@@ -330,8 +330,15 @@ impl PartitionWriter {
             }
         }
         self.deadline_count += content.deadline.count();
-        self.next_version += self.version_step;
+        self.take_version();
         stored
+    }
+
+    /// The version of the next entry, which is another one from then on.
+    pub(super) fn take_version(&mut self) -> u64 {
+        let version = self.next_version;
+        self.next_version += self.version_step;
+        version
     }
 
     fn is_too_large(&self, key: Key<'_>, value: [&[u8]; 2]) -> bool {

@@ -277,6 +277,12 @@ impl ShardStore {
         self.writer.fits(key_bytes, value_bytes)
     }
 
+    /// A CAS id for what was over as soon as it was stored: no entry of this shard's partition has
+    /// it, nor will one ever.
+    pub fn spare_cas(&mut self) -> u64 {
+        self.writer.take_version()
+    }
+
     /// Whether changes should wait: there is memory, but another shard has to end its turn before
     /// it can be used again.
     pub fn must_wait(&mut self) -> bool {

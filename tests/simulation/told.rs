@@ -20,6 +20,11 @@ fn memcache_cut_at_every_byte() {
 }
 
 #[test]
+fn binary_cut_at_every_byte() {
+    play_all(1, Protocol::Binary, Stage::play_every_cut);
+}
+
+#[test]
 fn resp_cut_at_every_byte() {
     play_all(1, Protocol::Resp, Stage::play_every_cut);
 }
@@ -27,6 +32,11 @@ fn resp_cut_at_every_byte() {
 #[test]
 fn memcache_however_it_comes() {
     play_all(6, Protocol::Memcache, Stage::play_every_way);
+}
+
+#[test]
+fn binary_however_it_comes() {
+    play_all(6, Protocol::Binary, Stage::play_every_way);
 }
 
 #[test]
@@ -106,7 +116,7 @@ impl Stage {
         if script.alone.is_some() {
             let mut client = self.connect();
             client.send(match self.protocol {
-                Protocol::Memcache => b"flush_all\r\n",
+                Protocol::Memcache | Protocol::Binary => b"flush_all\r\n",
                 Protocol::Resp => b"FLUSHALL\r\n",
             });
             client.receive();
@@ -120,7 +130,7 @@ impl Stage {
     fn connect(&self) -> Client {
         let fleet = self.fleet.borrow();
         let listener = match self.protocol {
-            Protocol::Memcache => ListenerId::Memcache,
+            Protocol::Memcache | Protocol::Binary => ListenerId::Memcache,
             Protocol::Resp => ListenerId::Resp,
         };
         Client {

@@ -10,6 +10,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+#[path = "transcript_binary.rs"]
+mod binary;
 #[path = "transcript_parse.rs"]
 mod parse;
 #[path = "transcript_player.rs"]
@@ -38,6 +40,8 @@ pub(crate) enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Memcache,
+    /// memcached's binary protocol, on the same port.
+    Binary,
     Resp,
 }
 
@@ -78,6 +82,8 @@ enum Piece {
     Namespace,
     /// A number out of an earlier reply.
     Captured(String),
+    /// The same, as the eight bytes of a binary cas id.
+    CapturedCas(String),
     /// A RESP array of bulks.
     Request(Vec<Vec<Self>>),
 }
@@ -103,6 +109,15 @@ enum Pattern {
     },
     /// Anything up to the end of the line.
     Text,
+    /// A cas id of eight bytes that is not 0.
+    Cas {
+        name: Option<String>,
+    },
+    /// A whole binary reply that says success and has a body, with a key in it or without.
+    Frame {
+        opcode: u8,
+        has_key: bool,
+    },
 }
 
 /// A place between two bytes of what is sent: after `offset` bytes of an exchange.
@@ -169,7 +184,7 @@ pub(crate) fn namespace(number: usize) -> String {
 impl Piece {
     fn is_unknown(&self, captured: &HashMap<String, i64>) -> bool {
         match self {
-            Self::Captured(name) => !captured.contains_key(name),
+            Self::Captured(name) | Self::CapturedCas(name) => !captured.contains_key(name),
             Self::Request(words) => words
                 .iter()
                 .flatten()
@@ -207,8 +222,9 @@ impl Pattern {
             Self::Exactly(piece) => render(std::slice::from_ref(piece), "~~~~", &HashMap::new())
                 .escape_ascii()
                 .to_string(),
-            Self::Int { .. } => "<int>".to_owned(),
+            Self::Int { .. } | Self::Cas { .. } => "<int>".to_owned(),
             Self::Text => "<text>".to_owned(),
+            Self::Frame { opcode, .. } => format!("<a reply to {opcode:#04x}>"),
         }
     }
 }
@@ -223,6 +239,9 @@ fn render(pieces: &[Piece], namespace: &str, captured: &HashMap<String, i64>) ->
             Piece::Namespace => bytes.extend_from_slice(namespace.as_bytes()),
             Piece::Captured(name) => {
                 bytes.extend_from_slice(captured.get(name).unwrap_or(&0).to_string().as_bytes());
+            }
+            Piece::CapturedCas(name) => {
+                bytes.extend_from_slice(&captured.get(name).unwrap_or(&0).to_be_bytes());
             }
             Piece::Request(words) => {
                 bytes.extend_from_slice(&render(&request_pieces(words), namespace, captured));

@@ -1,13 +1,18 @@
 //! The transcript format, read. Only [`script`] is of interest to others.
 
-use super::{Exchange, Pattern, Piece, Protocol, ReplyLine, Script, Side};
+use super::{Exchange, Pattern, Piece, Protocol, ReplyLine, Script, Side, binary};
 
 /// Parses the text of the file `name`; an error names the line.
 pub(super) fn script(name: &str, text: &str) -> Result<Script, String> {
     let protocol = match name.split('_').next() {
         Some("memcache") => Protocol::Memcache,
+        Some("binary") => Protocol::Binary,
         Some("resp") => Protocol::Resp,
-        _ => return Err(format!("{name}: a name starts with memcache_ or resp_")),
+        _ => {
+            return Err(format!(
+                "{name}: a name starts with memcache_, binary_ or resp_"
+            ));
+        }
     };
     let mut script = Script {
         name: name.to_owned(),
@@ -48,8 +53,9 @@ fn read_line(
     };
     match mark {
         "C:" | "C|" | "C>" => {
-            let mut pieces = match mark {
-                "C>" => vec![request(content)?],
+            let mut pieces = match (mark, script.protocol) {
+                ("C>", Protocol::Binary) => binary::request(content)?,
+                ("C>", _) => vec![request(content)?],
                 _ => pieces_of(content)?,
             };
             if mark == "C:" {
@@ -59,7 +65,7 @@ fn read_line(
             exchange.sends.extend(pieces);
             Ok(())
         }
-        "S:" | "S(ringfort):" | "S(real):" => {
+        "S:" | "S(ringfort):" | "S(real):" | "S>" | "S(ringfort)>" | "S(real)>" => {
             let exchange = script
                 .exchanges
                 .last_mut()
@@ -71,20 +77,24 @@ fn read_line(
                 exchange.closes = true;
                 return Ok(());
             }
-            let only = match mark {
-                "S(ringfort):" => Some(Side::Ringfort),
-                "S(real):" => Some(Side::Real),
+            let only = match mark.get(..mark.len() - 1) {
+                Some("S(ringfort)") => Some(Side::Ringfort),
+                Some("S(real)") => Some(Side::Real),
                 _ => None,
+            };
+            let (patterns, repeats) = match mark.ends_with('>') {
+                true => binary::reply(content)?,
+                false => (patterns(content)?, content.ends_with("<lines>")),
             };
             exchange.replies.push(ReplyLine {
                 only,
                 line_number,
-                patterns: patterns(content)?,
-                repeats: content.ends_with("<lines>"),
+                patterns,
+                repeats,
             });
             Ok(())
         }
-        _ => Err("a line starts with C: C| C> S: S(ringfort): S(real): # or !".to_owned()),
+        _ => Err("a line starts with C: C| C> S: S> S(ringfort): S(real): # or !".to_owned()),
     }
 }
 
@@ -160,7 +170,7 @@ fn request(content: &str) -> Result<Piece, String> {
     Ok(Piece::Request(words))
 }
 
-fn pieces_of(content: &str) -> Result<Vec<Piece>, String> {
+pub(super) fn pieces_of(content: &str) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut rest = content;
     while let Some(first) = rest.chars().next() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Conversation, Cut, NAMESPACE_BYTES, Pattern, Protocol, ReplyLine, Script, Side, render,
+    Conversation, Cut, NAMESPACE_BYTES, Pattern, Protocol, ReplyLine, Script, Side, binary, render,
 };
 
 /// Plays one script once.
@@ -118,13 +118,14 @@ impl<'script, C: Conversation> Player<'script, C> {
             .last()
             .is_some_and(|exchange| exchange.closes)
         {
-            let (goodbye, reply): (&[u8], &[u8]) = match self.script.protocol {
-                Protocol::Memcache => (b"quit\r\n", b""),
-                Protocol::Resp => (b"*1\r\n$4\r\nQUIT\r\n", b"+OK\r\n"),
+            let (goodbye, reply) = match self.script.protocol {
+                Protocol::Memcache => (b"quit\r\n".to_vec(), Vec::new()),
+                Protocol::Binary => binary::goodbye(),
+                Protocol::Resp => (b"*1\r\n$4\r\nQUIT\r\n".to_vec(), b"+OK\r\n".to_vec()),
             };
-            self.conversation.send(goodbye);
+            self.conversation.send(&goodbye);
             while self.unread.len() < reply.len() && self.receive() {}
-            if !self.unread.starts_with(reply) {
+            if !self.unread.starts_with(&reply) {
                 return Err(self.mismatch("at the end", "nothing more"));
             }
             self.unread.drain(..reply.len());
@@ -226,6 +227,19 @@ impl<'script, C: Conversation> Player<'script, C> {
                     (count < rest.len()).then_some(count)
                 }
                 Pattern::Text => rest.windows(2).position(|pair| pair == b"\r\n"),
+                Pattern::Cas { name } => match rest.first_chunk() {
+                    Some(&[0, 0, 0, 0, 0, 0, 0, 0]) => return Match::Wrong,
+                    Some(cas) => {
+                        let cas = i64::from_be_bytes(*cas);
+                        captured.extend(name.clone().map(|name| (name, cas)));
+                        Some(cas.to_be_bytes().len())
+                    }
+                    None => None,
+                },
+                Pattern::Frame { opcode, has_key } => match binary::body(rest, *opcode, *has_key) {
+                    Some(taken) => taken,
+                    None => return Match::Wrong,
+                },
             };
             let Some(taken) = taken else {
                 return Match::Incomplete;

@@ -131,7 +131,7 @@ impl<'b> Change<'b> {
     }
 }
 
-fn store_operation(verb: StoreVerb, flags: u32, expiry: Expiry) -> Operation {
+pub(super) fn store_operation(verb: StoreVerb, flags: u32, expiry: Expiry) -> Operation {
     let condition = match verb {
         StoreVerb::Set => Condition::Always,
         StoreVerb::Add => Condition::Absent,

@@ -1,11 +1,16 @@
 //! The memcache front end: requests become reads and operations of the store, or errands to the
 //! pool; the protocol itself is `protocol::memcache`'s.
 
+mod binary;
 mod change;
 mod retrieve;
 mod stats;
 
-pub(super) use self::{change::Change, retrieve::show};
+pub(super) use self::{
+    binary::{Binary, run as run_binary},
+    change::Change,
+    retrieve::show,
+};
 use self::{
     change::change_in_store,
     retrieve::{retrieve, retrieve_and_touch, touch_and_show},
@@ -152,6 +157,10 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
         }
         Request::Shutdown { .. } => {
             session.reply(core, reply::SHUTDOWN_NOT_ENABLED);
+            Step::Done
+        }
+        Request::Meta(_) if core.backend_protocol() == Some(Protocol::Resp) => {
+            session.reply(core, over_resp::META_REFUSED);
             Step::Done
         }
         Request::Meta(_) => {

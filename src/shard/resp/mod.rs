@@ -17,13 +17,16 @@ use super::{
     batch::Dialect,
     core::Core,
     form::Form,
-    pool::resp as resp_pool,
+    pool::{over_memcache, resp as resp_pool},
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
 };
-use crate::protocol::{
-    Parsed,
-    resp::{self, Args, Limits, Progress, ProtocolError, Request, RequestError, Version},
+use crate::{
+    config::Protocol,
+    protocol::{
+        Parsed,
+        resp::{self, Args, Limits, Progress, ProtocolError, Request, RequestError, Version},
+    },
 };
 
 /// What a RESP client has said of itself.
@@ -195,8 +198,14 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: 
         Request::Transaction(request) => return transaction::transaction(session, core, request),
         _ => {}
     }
-    if core.pool.is_some() {
-        return resp_pool::execute(session, core, request, args, version);
+    match core.backend_protocol() {
+        None => {}
+        Some(Protocol::Memcache) => {
+            return over_memcache::execute(session, core, request, args, version);
+        }
+        Some(Protocol::Resp) => {
+            return resp_pool::execute(session, core, request, args, version);
+        }
     }
     match request {
         Request::String(request) => {

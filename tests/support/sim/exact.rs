@@ -24,6 +24,7 @@ pub(crate) struct Exact {
     ends: Vec<usize>,
     received: Vec<u8>,
     value_count: usize,
+    has_transactions: bool,
 }
 
 impl Exact {
@@ -42,6 +43,16 @@ impl Exact {
             ends: vec![0],
             received: Vec::new(),
             value_count: 0,
+            has_transactions: false,
+        }
+    }
+
+    /// The same client, which sends some of its requests in transactions, if its protocol has them.
+    pub(crate) fn with_transactions(self) -> Self {
+        let has_transactions = self.protocol == Protocol::Resp;
+        Self {
+            has_transactions,
+            ..self
         }
     }
 
@@ -49,12 +60,39 @@ impl Exact {
     pub(crate) fn send_some(&mut self, fleet: &mut Fleet) {
         let mut bytes = Vec::new();
         for _ in 0..1 + fleet.rng.below(8) {
+            if self.has_transactions && fleet.rng.chance(200) {
+                self.transaction(&mut fleet.rng, &mut bytes);
+                continue;
+            }
             let request = self.request(&mut fleet.rng);
             self.oracle.received(0, &request, &mut self.expected);
             self.ends.push(self.expected.len());
             bytes.extend(request);
         }
         fleet.world.send(self.client, &bytes);
+    }
+
+    /// A few requests from MULTI to EXEC.
+    fn transaction(&mut self, rng: &mut SimRng, bytes: &mut Vec<u8>) {
+        let requests: Vec<_> = (0..rng.below(6)).map(|_| self.request(rng)).collect();
+        bytes.extend(redis::request(&[b"MULTI"]));
+        self.expect(b"+OK\r\n");
+        for request in &requests {
+            bytes.extend(request);
+            self.expect(b"+QUEUED\r\n");
+        }
+        bytes.extend(redis::request(&[b"EXEC"]));
+        let header = format!("*{}\r\n", requests.len());
+        self.expected.extend_from_slice(header.as_bytes());
+        for request in &requests {
+            self.oracle.received(0, request, &mut self.expected);
+        }
+        self.ends.push(self.expected.len());
+    }
+
+    fn expect(&mut self, reply: &[u8]) {
+        self.expected.extend_from_slice(reply);
+        self.ends.push(self.expected.len());
     }
 
     /// Compares what has come with what must.

@@ -6,6 +6,7 @@ pub(crate) mod exact;
 pub(crate) mod memcached;
 pub(crate) mod redis;
 pub(crate) mod register;
+pub(crate) mod talker;
 
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;

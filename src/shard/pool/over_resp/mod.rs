@@ -38,6 +38,10 @@ use crate::{
 const FLUSH_DELAYED: &[u8] =
     b"SERVER_ERROR flush_all with a delay cannot be done over Redis servers: they flush at once\r\n";
 
+/// The line for a meta command.
+pub(in crate::shard) const META_REFUSED: &[u8] =
+    b"SERVER_ERROR meta commands cannot be done over Redis servers, classic ones can\r\n";
+
 /// `get`, `gets`, `gat`, `gats`.
 pub(in crate::shard) fn retrieve(
     session: &mut Session,

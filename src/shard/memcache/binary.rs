@@ -1,0 +1,319 @@
+//! memcached's binary protocol: the same reads, operations and statistics as the text protocol's.
+//!
+//! Reads are answered on any shard. Changes run whole where their key lives, as their replies tell
+//! the entry's new CAS id.
+
+use super::{
+    super::{
+        batch::Dialect,
+        core::Core,
+        flush,
+        form::Form,
+        session::{Session, Step},
+        settings::MEMCACHED_VERSION,
+    },
+    change::{deadline, store_operation},
+    stats,
+};
+use crate::{
+    protocol::{
+        Parsed,
+        binary::{self, Command, Echo, Limits, Refusal, Request, Status, reply},
+        memcache::{self, Direction, StoreVerb},
+    },
+    store::{Condition, ExpireCondition, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
+};
+
+/// memcached's binary protocol.
+pub(in crate::shard) struct Binary;
+
+impl Dialect for Binary {
+    type Request<'b> = Request<'b>;
+    type Refusal<'b> = Refusal<'b>;
+
+    fn parse<'b>(
+        _: &mut Session,
+        core: &Core,
+        bytes: &'b [u8],
+    ) -> Parsed<Request<'b>, Refusal<'b>> {
+        binary::parse(bytes, &limits(core))
+    }
+
+    fn key<'b>(request: &Request<'b>, _: &'b [u8]) -> Option<&'b [u8]> {
+        request.command.key()
+    }
+
+    fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[u8]) -> Step {
+        execute(session, core, &request, raw)
+    }
+
+    fn refuse(session: &mut Session, core: &mut Core, refusal: &Refusal<'_>) -> Step {
+        // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
+        if let (Some(key), None) = (refusal.unlink, &core.pool) {
+            let key = core.key(key);
+            if session.mutate(core, key, Operation::DELETE, &[], Form::Silent) == Step::Hold {
+                return Step::Hold;
+            }
+        }
+        if let Some(status) = refusal.status {
+            reply::error(session.ready(&mut core.buffers), refusal.echo, status);
+        }
+        session.swallow = refusal.swallow;
+        if refusal.close {
+            Step::Close
+        } else {
+            Step::Done
+        }
+    }
+
+    fn rewind(_: &mut Session) {}
+}
+
+fn limits(core: &Core) -> Limits {
+    Limits {
+        value_bytes_max: core.settings.item_bytes_max,
+    }
+}
+
+fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &[u8]) -> Step {
+    let echo = request.echo;
+    match request.command {
+        Command::Get { key, shows_key } => return get(session, core, request, key, shows_key),
+        Command::Flush { delay } => {
+            let at = match delay.deadline_ms(core.now.0) {
+                memcache::Deadline::At(at) => UnixMs(at),
+                _ => flush::AT_ONCE,
+            };
+            let form = if request.is_quiet {
+                Form::Silent
+            } else {
+                Form::BinaryDone(echo)
+            };
+            return flush::flush_all(session, core, at, form, &[]);
+        }
+        Command::Stat { argument } => stats::stats_binary(session, core, echo, argument),
+        Command::Version => {
+            reply::version(session.ready(&mut core.buffers), echo, MEMCACHED_VERSION);
+        }
+        Command::NoOp => reply::done(session.ready(&mut core.buffers), echo, 0),
+        Command::Quit => {
+            if !request.is_quiet {
+                reply::done(session.ready(&mut core.buffers), echo, 0);
+            }
+            return Step::Close;
+        }
+        _ => {
+            let key = core.key(request.command.key().unwrap_or_default());
+            return session.run_at_owner(core, key, raw, Form::Verbatim, |core, out| {
+                change(core, key, request, out);
+            });
+        }
+    }
+    Step::Done
+}
+
+fn get(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+    key: &[u8],
+    shows_key: bool,
+) -> Step {
+    let key = core.key(key);
+    if session.must_wait_for(key) {
+        return Step::Hold;
+    }
+    core.counters().gets.add(1);
+    let (echo, shown) = (request.echo, shows_key.then_some(key.bytes));
+    match core.store.get(key, core.now) {
+        Some(entry) => {
+            core.board.of(core.mesh.shard()).get_hits.add(1);
+            let out = session.replies.ready(&mut core.buffers);
+            reply::value(out, echo, shown, entry.flags(), entry.value(), entry.cas());
+        }
+        None if request.is_quiet => {}
+        None => miss(session.ready(&mut core.buffers), echo, shown),
+    }
+    Step::Done
+}
+
+fn miss(out: &mut Vec<u8>, echo: Echo, shown: Option<&[u8]>) {
+    match shown {
+        Some(key) => reply::miss_with_key(out, echo, key),
+        None => reply::error(out, echo, Status::NotFound),
+    }
+}
+
+/// Executes a request about one key of this shard, see [`run`](super::super::run).
+pub(in crate::shard) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) {
+    let Parsed::Complete { request, .. } = binary::parse(request, &limits(core)) else {
+        return;
+    };
+    let key = core.key(request.command.key().unwrap_or_default());
+    change(core, key, &request, out);
+}
+
+/// Executes a change on the key's owner.
+fn change(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut Vec<u8>) {
+    let changed = match request.command {
+        Command::GetAndTouch { .. } | Command::Touch { .. } => {
+            return touch(core, key, request, out);
+        }
+        Command::Store {
+            verb,
+            flags,
+            exptime,
+            value,
+            cas,
+            ..
+        } => {
+            core.counters().sets.add(1);
+            let expiry = Expiry::Until(deadline(exptime, core.now));
+            store(core, key, (verb, flags, expiry, cas), value)
+        }
+        Command::Delete { cas, .. } => {
+            core.counters().deletes.add(1);
+            delete(core, key, cas)
+        }
+        Command::Count { .. } => {
+            core.counters().counts.add(1);
+            match count(core, key, &request.command) {
+                Ok(number) if !request.is_quiet => {
+                    return reply::number(out, request.echo, number, cas_of(core, key));
+                }
+                counted => counted.map(|_| 0),
+            }
+        }
+        _ => return,
+    };
+    match changed {
+        Ok(_) if request.is_quiet => {}
+        Ok(cas) => reply::done(out, request.echo, cas),
+        Err(status) => reply::error(out, request.echo, status),
+    }
+}
+
+/// touch, and get-and-touch: a time in the past shows the entry a last time.
+fn touch(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut Vec<u8>) {
+    core.counters().touches.add(1);
+    let echo = request.echo;
+    let (exptime, shown, shows_value) = match request.command {
+        Command::GetAndTouch {
+            exptime, shows_key, ..
+        } => (exptime, shows_key.then_some(key.bytes), true),
+        Command::Touch { exptime, .. } => (exptime, None, false),
+        _ => return,
+    };
+    let Some(entry) = core.store.get(key, core.now) else {
+        if !request.is_quiet {
+            miss(out, echo, shown);
+        }
+        return;
+    };
+    let (flags, cas) = (entry.flags(), entry.cas());
+    if shows_value {
+        reply::value(out, echo, shown, flags, entry.value(), cas);
+    } else {
+        reply::touched(out, echo, flags, cas);
+    }
+    let expire = Operation::Expire {
+        deadline: deadline(exptime, core.now),
+        condition: ExpireCondition::Always,
+    };
+    core.apply(key, expire, &[]);
+}
+
+/// Stores a value; the entry's new CAS id.
+fn store(
+    core: &mut Core,
+    key: Key<'_>,
+    (verb, flags, expiry, cas): (StoreVerb, u32, Expiry, u64),
+    value: &[u8],
+) -> Result<u64, Status> {
+    let joins = matches!(verb, StoreVerb::Append | StoreVerb::Prepend);
+    if joins && is_another(core, key, cas) {
+        return Err(Status::Exists);
+    }
+    let compares = cas != 0 && !joins;
+    let conditional = if compares { StoreVerb::Cas(cas) } else { verb };
+    let operation = store_operation(conditional, flags, expiry);
+    match core.apply(key, operation, value).outcome {
+        Outcome::Stored { .. } => Ok(cas_of(core, key)),
+        Outcome::Exists => Err(Status::Exists),
+        Outcome::NotFound => Err(Status::NotFound),
+        // Nothing to join, or no room for both.
+        _ if joins => Err(Status::NotStored),
+        Outcome::NotStored if verb == StoreVerb::Add => Err(Status::Exists),
+        Outcome::NotStored => Err(Status::NotFound),
+        Outcome::TooLarge => Err(Status::TooLarge),
+        _ => Err(Status::OutOfMemory),
+    }
+}
+
+/// Removes the entry. What is gone has no CAS id.
+fn delete(core: &mut Core, key: Key<'_>, cas: u64) -> Result<u64, Status> {
+    let condition = match cas {
+        0 => Condition::Always,
+        cas => Condition::Version(cas),
+    };
+    let operation = Operation::Delete {
+        condition,
+        wants_old: false,
+    };
+    match core.apply(key, operation, &[]).outcome {
+        Outcome::Deleted => Ok(0),
+        Outcome::Exists => Err(Status::Exists),
+        _ => Err(Status::NotFound),
+    }
+}
+
+/// Counts, or starts to; the number.
+fn count(core: &mut Core, key: Key<'_>, command: &Command<'_>) -> Result<u64, Status> {
+    let Command::Count {
+        direction,
+        delta,
+        initial,
+        cas,
+        ..
+    } = *command
+    else {
+        return Err(Status::UnknownCommand);
+    };
+    if is_another(core, key, cas) {
+        return Err(Status::Exists);
+    }
+    let operation = Operation::count_unsigned(delta, direction == Direction::Decr);
+    match (core.apply(key, operation, &[]).outcome, initial) {
+        (Outcome::Unsigned(number), _) => Ok(number),
+        (Outcome::NotANumber, _) => Err(Status::NonNumeric),
+        (Outcome::NotFound, None) => Err(Status::NotFound),
+        (Outcome::NotFound, Some((number, exptime))) => {
+            let operation = Operation::Set {
+                flags: 0,
+                expiry: Expiry::Until(deadline(exptime, core.now)),
+                condition: Condition::Absent,
+                stamp: Stamp::default(),
+                wants_old: false,
+            };
+            let mut digits = itoa::Buffer::new();
+            let text = digits.format(number).as_bytes();
+            match core.apply(key, operation, text).outcome {
+                Outcome::Stored { .. } => Ok(number),
+                _ => Err(Status::OutOfMemory),
+            }
+        }
+        _ => Err(Status::OutOfMemory),
+    }
+}
+
+/// Whether the entry that is there has another CAS id than this; 0 is any.
+fn is_another(core: &Core, key: Key<'_>, cas: u64) -> bool {
+    let entry = core.store.peek(key, core.now);
+    cas != 0 && entry.is_some_and(|entry| entry.cas() != cas)
+}
+
+/// The CAS id of what was stored just now.
+fn cas_of(core: &mut Core, key: Key<'_>) -> u64 {
+    let entry = core.store.peek(key, core.now).map(|entry| entry.cas());
+    entry.unwrap_or_else(|| core.store.spare_cas())
+}
