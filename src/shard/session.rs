@@ -475,8 +475,10 @@ impl Session {
             _ if failed && self.is_foreign(core) => {
                 let mut line = core.buffers.take();
                 match self.front_end {
-                    FrontEnd::Memcache => over_resp::error(bytes, &mut line),
                     FrontEnd::Resp(_) => over_memcache::error(bytes, &mut line),
+                    FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => {
+                        over_resp::error(bytes, &mut line);
+                    }
                 }
                 self.replies
                     .resolve(seq, Part::Failure(&line), &mut core.buffers);

@@ -29,9 +29,13 @@ pub(super) const WATCHED_KEYS_MAX: usize = 4_096;
 /// kept until all are found.
 pub(super) const KEYS_BYTES_MAX: usize = 32 << 20;
 
-/// What a request may look at in one turn while it goes through all keys, so many keys or
-/// buckets, and fewer if patterns are long. About a millisecond.
-pub(super) const TOUR_COST_MAX: usize = 8 * 1024;
+/// What a request may look at in one turn while it goes through all keys, in buckets of the index:
+/// 16 MiB of them, about two milliseconds. So a store of 1 GiB that holds little is gone through at
+/// once.
+pub(super) const TOUR_COST_MAX: usize = 256 * 1024;
+
+/// What it costs to look at a key, in buckets.
+pub(super) const TOUR_COST_KEY: usize = 32;
 
 /// Bytes of pattern times bytes of key that cost as much as looking at a key does.
 pub(super) const TOUR_MATCH_BYTES: usize = 4 * 1024;

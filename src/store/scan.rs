@@ -74,7 +74,7 @@ impl ShardStore {
         }
         let bucket = bucket.saturating_add(1);
         // Looked at again: the bucket may have been split meanwhile.
-        if bucket < self.bucket_count(partition)? {
+        if bucket < self.bucket_count(partition)? && !self.is_empty(partition) {
             return Some(ScanCursor { partition, bucket });
         }
         let partition = partition + 1;
@@ -112,7 +112,7 @@ impl ShardStore {
         self.collect_family(*cursor, now, found);
         found.drain(..).for_each(visit);
         cursor.bucket += 1;
-        if cursor.bucket == cursor.bucket_count {
+        if cursor.bucket == cursor.bucket_count || self.is_empty(partition) {
             *cursor = ListCursor {
                 partition: partition + 1,
                 ..ListCursor::default()
@@ -152,6 +152,13 @@ impl ShardStore {
             for_each_split_off(bucket, bucket_count, &new, &mut read);
             seen_count = count;
         }
+    }
+
+    /// Whether there is nothing to be met in a partition. A key that is there throughout is counted
+    /// throughout.
+    fn is_empty(&self, partition: usize) -> bool {
+        let partition = self.partitions.get(partition);
+        partition.is_none_or(|partition| partition.stats().entry_count == 0)
     }
 
     fn bucket_count(&self, partition: usize) -> Option<u64> {

@@ -6,7 +6,7 @@
 use super::super::{
     core::Core,
     session::{Session, Step},
-    settings::{KEYS_BYTES_MAX, OUTPUT_BYTES_MAX, TOUR_COST_MAX, TOUR_MATCH_BYTES},
+    settings::{KEYS_BYTES_MAX, OUTPUT_BYTES_MAX, TOUR_COST_KEY, TOUR_COST_MAX, TOUR_MATCH_BYTES},
 };
 use crate::{
     protocol::{
@@ -66,9 +66,9 @@ pub(super) fn keyspace(
     }
 }
 
-/// What it costs to look at a key.
+/// What it costs to look at a key, in buckets.
 fn cost(pattern: &[u8], key: &[u8]) -> usize {
-    1 + pattern.len().saturating_mul(key.len()) / TOUR_MATCH_BYTES
+    TOUR_COST_KEY * (1 + pattern.len().saturating_mul(key.len()) / TOUR_MATCH_BYTES)
 }
 
 /// Looks at `count` keys or a few more from `cursor` on; there is nothing to look at without one.

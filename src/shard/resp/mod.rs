@@ -17,7 +17,7 @@ use super::{
     batch::Dialect,
     core::Core,
     form::Form,
-    pool::{over_memcache, resp as resp_pool},
+    pool::{over_memcache, relay, resp as resp_pool},
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
 };
@@ -164,16 +164,17 @@ fn serve_now(
     args: Args<'_>,
     request: &Result<Request<'_>, RequestError<'_>>,
 ) -> Step {
-    match request {
-        Err(error) => refuse(session, core, error),
-        Ok(request) => {
-            let step = execute(session, core, request, args);
-            if step != Step::Hold {
-                core.counters().resp_requests.add(1);
-            }
-            step
+    let step = match request {
+        Err(RequestError::UnknownCommand(_)) if core.pool.is_some() => {
+            relay::foreign(session, core, args)
         }
+        Err(error) => return refuse(session, core, error),
+        Ok(request) => execute(session, core, request, args),
+    };
+    if step != Step::Hold {
+        core.counters().resp_requests.add(1);
     }
+    step
 }
 
 fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> Step {

@@ -1,7 +1,7 @@
 //! Commands that ringfort itself has no use for, but the Redis servers of a pool have: where their
 //! keys stand, so that they reach the server of their key. From Redis 7.0.15's `COMMAND INFO`.
 
-use super::{CommandSpec, KeyPositions};
+use super::{Command, CommandSpec, KeyPositions};
 use crate::protocol::{number, resp::args::Args};
 
 /// What a pool has to know of a request that it passes on.
@@ -55,7 +55,10 @@ impl Relay {
         let mut keys = spec.keys.iter().map(|keys| keys.positions(args.count()));
         Self {
             is_write: spec.is_write(),
-            is_about_string: false,
+            is_about_string: matches!(
+                spec.command,
+                Command::GetRange | Command::Substr | Command::Lcs | Command::MSetNx
+            ),
             keys: [(); 2].map(|()| keys.next().unwrap_or(KeyPositions::NONE)),
         }
         .checked()

@@ -28,8 +28,8 @@ use crate::{
     protocol::{
         memcache::{Exptime, Spelling, StoreVerb},
         resp::{
-            Args, Condition, ExpireCondition, Request, Rest, SetExpiry, StringRequest, Version,
-            reply as wire,
+            Args, Condition, ExpireAt, ExpireCondition, Request, Rest, SetExpiry, StringRequest,
+            Version, reply as wire,
         },
     },
     store::{Key, UnixMs},
@@ -123,10 +123,10 @@ fn unlike(request: &Request<'_>) -> Option<&'static str> {
     }
 }
 
-const NOTHING_LIKE_IT: &str = "they have nothing like it";
+pub(super) const NOTHING_LIKE_IT: &str = "they have nothing like it";
 
 /// Answers what cannot be done.
-fn refuse(session: &mut Session, core: &mut Core, args: Args<'_>, reason: &str) -> Step {
+pub(super) fn refuse(session: &mut Session, core: &mut Core, args: Args<'_>, reason: &str) -> Step {
     let out = session.ready(&mut core.buffers);
     out.extend_from_slice(b"-ERR ");
     // It is a name that the table of commands has.
@@ -346,12 +346,15 @@ fn encode(
             encode::meta_touch(out, name, b" v", exptime(expiry, now)?);
             task(write, Wanted::Value(version))
         }
-        Request::Expire { in_ms, .. } if in_ms <= 0 => {
-            encode_delete(out, name.key, name.spelling);
-            task(Errand::Write(Expects::Line), Wanted::Done)
-        }
-        Request::Expire { in_ms, .. } => {
-            let expiry = SetExpiry::InMs(in_ms.unsigned_abs());
+        Request::Expire { at, .. } => {
+            let expiry = match at {
+                ExpireAt::InMs(ms) if ms > 0 => SetExpiry::InMs(ms.unsigned_abs()),
+                ExpireAt::AtMs(ms) if ms > now.0 as i64 => SetExpiry::AtMs(ms.unsigned_abs()),
+                ExpireAt::InMs(_) | ExpireAt::AtMs(_) => {
+                    encode_delete(out, name.key, name.spelling);
+                    return task(Errand::Write(Expects::Line), Wanted::Done);
+                }
+            };
             encode::meta_touch(out, name, b"", exptime(expiry, now)?);
             task(write, Wanted::Done)
         }
