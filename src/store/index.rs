@@ -163,6 +163,17 @@ impl Index {
         }
     }
 
+    /// The first bucket from `number` up to `end` in which something may be, else `end`, which is at
+    /// most [`Self::bucket_count`].
+    pub(super) fn next_used(&self, arena: &Arena, number: u64, end: u64) -> u64 {
+        let is_used = |number: &u64| {
+            let bucket = self.primary_bucket(arena, *number);
+            let mut words = bucket.slots.iter().chain([&bucket.link]);
+            words.any(|word| word.load(Ordering::Acquire) != 0)
+        };
+        (number..end).find(is_used).unwrap_or(end)
+    }
+
     /// Asks for the cache line that [`Self::find`] will read first.
     pub(super) fn prefetch(&self, arena: &Arena, hash: KeyHash) {
         let bucket_count = self.bucket_count.load(Ordering::Acquire);
@@ -354,7 +365,8 @@ fn clear(bucket: &Bucket) {
     }
 }
 
-fn bucket_of(hash: KeyHash, bucket_count: u64) -> u64 {
+/// The bucket that a hash belongs to when there are so many.
+pub(super) fn bucket_of(hash: KeyHash, bucket_count: u64) -> u64 {
     let level = bucket_count.ilog2();
     let number = hash.0 & ((2 << level) - 1);
     if number < bucket_count {

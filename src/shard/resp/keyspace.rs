@@ -90,7 +90,7 @@ fn scan(
                 reply::bulk(&mut found, entry.key());
             }
         });
-        spent += 1;
+        spent += cursor.map_or(1, |next| next.buckets_since(at) as usize);
         if seen_count >= count || spent >= TOUR_COST_MAX || found.len() >= OUTPUT_BYTES_MAX {
             break;
         }
@@ -118,7 +118,7 @@ fn keys(session: &mut Session, core: &mut Core, pattern: &[u8]) -> Step {
     let mut goes_on = true;
     let mut bucket = Vec::new();
     while goes_on && spent < TOUR_COST_MAX && found.len() <= KEYS_BYTES_MAX {
-        goes_on = core
+        let passed = core
             .store
             .list(&mut cursor, core.now, &mut bucket, |entry| {
                 spent += cost(pattern, entry.key());
@@ -127,7 +127,8 @@ fn keys(session: &mut Session, core: &mut Core, pattern: &[u8]) -> Step {
                     reply::bulk(&mut found, entry.key());
                 }
             });
-        spent += 1;
+        goes_on = passed.is_some();
+        spent += passed.unwrap_or(0) as usize;
     }
     drop(bucket);
     if found.len() > KEYS_BYTES_MAX {
@@ -157,10 +158,12 @@ fn random_key(session: &mut Session, core: &mut Core, version: Version) -> Step 
             core.store.random_cursor(number)
         }
     };
+    if core.store.stats().entry_count == 0 {
+        left = 0;
+    }
     let turn_end = left.saturating_sub(TOUR_COST_MAX as u64);
     let choice = core.random();
     while left > turn_end {
-        left -= 1;
         let mut bucket = Vec::new();
         let next = core.store.scan(at, core.now, |entry| bucket.push(entry));
         if !bucket.is_empty() {
@@ -168,6 +171,7 @@ fn random_key(session: &mut Session, core: &mut Core, version: Version) -> Step 
             reply::bulk(session.replies.ready(&mut core.buffers), entry.key());
             return Step::Done;
         }
+        left = left.saturating_sub(next.map_or(1, |next| next.buckets_since(at)));
         at = next.unwrap_or(ScanCursor::START);
     }
     if left > 0 {
