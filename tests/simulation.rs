@@ -12,6 +12,8 @@ mod sim;
 #[path = "support/transcript.rs"]
 mod transcript;
 
+#[path = "simulation/crossing.rs"]
+mod crossing;
 #[path = "simulation/embedded.rs"]
 mod embedded;
 #[path = "simulation/invalidate.rs"]

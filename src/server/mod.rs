@@ -1,5 +1,6 @@
 //! The server: checks the machine, binds, spawns the shards, and ends them on a signal.
 
+mod cpu_time;
 mod error;
 mod listen;
 mod preflight;
@@ -275,6 +276,8 @@ fn parts(
     let settings = Arc::new(Settings {
         item_bytes_max: config.item_bytes_max,
         connections_max: config.connections_max,
+        allows_shutdown: config.allows_shutdown,
+        cpu_time: cpu_time::cpu_time,
         memory_bytes: config.memory_bytes,
         started: UnixMs(unix_ms()),
         memcache_port: memcache.map_or(0, |address| address.port()),

@@ -30,6 +30,8 @@ pub(super) struct Core {
     pub(super) is_busy: bool,
     /// How many random numbers were drawn.
     pub(super) draw_count: u64,
+    /// A client asked the process to end.
+    pub(super) wants_stop: bool,
     pub(super) mesh: MeshPort<Ask, Answer>,
     pub(super) pool: Option<Pool>,
     pub(super) buffers: BufferPool,
@@ -121,8 +123,14 @@ impl Core {
     /// Applies an operation to a key that this shard owns.
     pub(super) fn apply(&mut self, key: Key<'_>, operation: Operation, value: &[u8]) -> Applied {
         self.old.clear();
-        self.store
-            .apply(self.now, key, operation, value, &mut self.old)
+        let applied = self
+            .store
+            .apply(self.now, key, operation, value, &mut self.old);
+        // What a pool changes here are copies.
+        if self.pool.is_none() {
+            self.counters().note_applied(&operation, applied.outcome);
+        }
+        applied
     }
 
     /// Packs a key and what belongs to it for another shard.
@@ -153,10 +161,7 @@ impl Core {
                     bytes: parcel.key(),
                     hash: parcel.hash,
                 };
-                self.old.clear();
-                let applied =
-                    self.store
-                        .apply(self.now, key, operation, parcel.content(), &mut self.old);
+                let applied = self.apply(key, operation, parcel.content());
                 if applied.has_old {
                     parcel.bytes.clear();
                     parcel.bytes.extend_from_slice(&self.old);

@@ -32,6 +32,8 @@ pub(super) enum Form {
     BinaryDone(Echo),
     /// memcache's storage commands.
     MemcacheStore,
+    /// memcache's `append` and `prepend`, to which a value that gets too large is one not stored.
+    MemcacheConcat,
     /// memcache's `delete`.
     MemcacheDelete,
     /// memcache's `incr` and `decr`.
@@ -117,7 +119,11 @@ impl Form {
     pub(super) fn encode(self, applied: Applied, old: &[u8], out: &mut Vec<u8>) {
         let outcome = applied.outcome;
         match self {
+            Self::MemcacheConcat if outcome == Outcome::TooLarge => {
+                out.extend_from_slice(memcache::NOT_STORED);
+            }
             Self::MemcacheStore
+            | Self::MemcacheConcat
             | Self::MemcacheDelete
             | Self::MemcacheCount
             | Self::MemcacheTouch => match outcome {

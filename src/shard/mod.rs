@@ -30,7 +30,7 @@ pub use self::{
     drain::StopFlag,
     message::{Answer, Ask},
     pool::PoolSettings,
-    settings::Settings,
+    settings::{CpuTime, Settings},
     stats::StatsBoard,
     turn::{Parts, Shard},
 };

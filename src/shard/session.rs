@@ -7,7 +7,6 @@ use super::{
     form::Form,
     memcache::{Binary, Memcache},
     message::{AnswerBody, Errand, Origin},
-    pool::{over_memcache, over_resp},
     replies::{Covers, Part, Replies, Seq},
     resp::{self, Resp, Tour},
     run::Voice,
@@ -17,7 +16,7 @@ use super::{
 use crate::{
     config::Protocol,
     io::Token,
-    protocol::{self, binary::REQUEST_MAGIC, resp::Version},
+    protocol::{binary::REQUEST_MAGIC, resp::Version},
     store::{Applied, Key, Operation},
 };
 
@@ -150,6 +149,14 @@ impl Session {
         match &mut self.front_end {
             FrontEnd::Resp(client) => Some(client),
             FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => None,
+        }
+    }
+
+    /// The protocol that the client speaks.
+    pub(super) fn protocol(&self) -> Protocol {
+        match &self.front_end {
+            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => Protocol::Memcache,
+            FrontEnd::Resp(_) => Protocol::Resp,
         }
     }
 
@@ -457,77 +464,5 @@ impl Session {
         self.replies
             .resolve(seq, Part::Bytes(&encoded), &mut core.buffers);
         core.buffers.put(encoded);
-    }
-
-    /// A backend cannot be asked.
-    pub(super) fn fail(&mut self, core: &mut Core, seq: Seq) {
-        let line = core.failure_line();
-        self.deliver(core, seq, true, &line);
-        core.buffers.put(line);
-    }
-
-    /// Takes a backend's reply.
-    pub(super) fn deliver(&mut self, core: &mut Core, seq: Seq, failed: bool, bytes: &[u8]) {
-        let Some(form) = self.replies.form(seq) else {
-            return;
-        };
-        let part = match form {
-            _ if failed && self.is_foreign(core) => {
-                let mut line = core.buffers.take();
-                match self.front_end {
-                    FrontEnd::Resp(_) => over_memcache::error(bytes, &mut line),
-                    FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => {
-                        over_resp::error(bytes, &mut line);
-                    }
-                }
-                self.replies
-                    .resolve(seq, Part::Failure(&line), &mut core.buffers);
-                return core.buffers.put(line);
-            }
-            _ if failed => Part::Failure(bytes),
-            Form::RespSum if self.is_foreign(core) => Part::Add(over_memcache::count(bytes)),
-            Form::RespSum => Part::Add(integer(bytes)),
-            form if form.adds_up() => Part::Add(0),
-            Form::OverResp(wanted) => {
-                return self.translate(core, seq, |key, out| wanted.encode(key, bytes, out));
-            }
-            Form::OverMemcache(wanted) => {
-                return self.translate(core, seq, |_, out| wanted.encode(bytes, out));
-            }
-            _ => Part::Bytes(bytes),
-        };
-        self.replies.resolve(seq, part, &mut core.buffers);
-    }
-
-    /// Whether the pool's servers speak another protocol than the client.
-    fn is_foreign(&self, core: &Core) -> bool {
-        let own = match self.front_end {
-            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => Protocol::Memcache,
-            FrontEnd::Resp(_) => Protocol::Resp,
-        };
-        core.backend_protocol().is_some_and(|other| other != own)
-    }
-
-    /// Resolves a slot with what `encode` makes of the key that was kept for it.
-    fn translate(&mut self, core: &mut Core, seq: Seq, encode: impl FnOnce(&[u8], &mut Vec<u8>)) {
-        let key = self.replies.take_key(seq);
-        let mut encoded = core.buffers.take();
-        encode(key.as_deref().unwrap_or_default(), &mut encoded);
-        self.replies
-            .resolve(seq, Part::Bytes(&encoded), &mut core.buffers);
-        core.buffers.put(encoded);
-        key.into_iter().for_each(|key| core.buffers.put(key));
-    }
-}
-
-/// The number in a RESP integer reply; what else a backend may say counts for nothing.
-fn integer(bytes: &[u8]) -> i64 {
-    use protocol::resp::reply::{Reply, parse_reply};
-    match parse_reply(bytes, &protocol::resp::Limits::for_replies(0)) {
-        protocol::Parsed::Complete {
-            request: Reply::Integer(number),
-            ..
-        } => number,
-        _ => 0,
     }
 }

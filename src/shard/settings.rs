@@ -79,6 +79,15 @@ pub(super) const MEMCACHED_VERSION: &str = concat!("1.6.18-ringfort-", env!("CAR
 /// What `INFO` and `HELLO` answer: the Redis that is spoken here. Libraries turn features on by it.
 pub(super) const REDIS_VERSION: &str = "7.0.0";
 
+/// CPU time, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CpuTime {
+    /// Spent in the process itself.
+    pub user_us: u64,
+    /// Spent in the kernel on its behalf.
+    pub system_us: u64,
+}
+
 /// What is the same for all shards.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -86,6 +95,10 @@ pub struct Settings {
     pub item_bytes_max: usize,
     /// Client connections of all shards together.
     pub connections_max: usize,
+    /// Whether memcache clients may end the process.
+    pub allows_shutdown: bool,
+    /// Tells how much CPU time the process has used; a system call.
+    pub cpu_time: fn() -> CpuTime,
     /// The memory limit in bytes.
     pub memory_bytes: usize,
     /// When the process started.

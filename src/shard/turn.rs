@@ -98,6 +98,7 @@ impl<I: Io> Shard<I> {
             is_short: false,
             is_busy: false,
             draw_count: 0,
+            wants_stop: false,
             mesh,
             pool,
             buffers: BufferPool::new(),
@@ -153,6 +154,7 @@ impl<I: Io> Shard<I> {
         self.core.send_flush_asks();
         self.core.gather_world();
         self.retry_held();
+        self.pass_on_shutdown();
         if self.core.settle_world() {
             self.retry_held();
         }

@@ -72,8 +72,15 @@ impl PartitionWriter {
         value: &[u8],
         old: &mut Vec<u8>,
     ) -> Applied {
-        self.make_room(key.bytes.len() + value.len(), now);
         let partition = Arc::clone(&self.partition);
+        let kept_bytes = match operation {
+            Operation::Concat { .. } | Operation::Outdate { .. } => {
+                let there = self.find_alive(&partition, key, now);
+                there.map_or(0, |(_, entry)| entry.value().len())
+            }
+            _ => 0,
+        };
+        self.make_room(key.bytes.len() + value.len() + kept_bytes, now);
         let there = self.find_alive(&partition, key, now);
         let entry = there.as_ref().map(|(_, entry)| *entry);
         let has_old = match (operation.wants_old(), entry) {

@@ -360,5 +360,6 @@ impl PartitionWriter {
         let figures = &self.partition.figures;
         let live_bytes = self.segments.live_bytes();
         figures.set_content(self.entry_count, self.deadline_count, live_bytes);
+        figures.set_index_bytes(self.segments.index_bytes());
     }
 }

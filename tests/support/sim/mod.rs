@@ -19,7 +19,7 @@ use ringfort::io::ListenerId;
 use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
 use ringfort::mesh;
 use ringfort::route::{HashRing, HashRingMode, ServerIndex, ServerSpec};
-use ringfort::shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag};
+use ringfort::shard::{CpuTime, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag};
 use ringfort::store::{self, KeyHasher, StoreParams};
 
 use self::memcached::Memcached;
@@ -36,6 +36,8 @@ pub(crate) struct Setup {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PoolSetup {
     pub(crate) protocol: Protocol,
+    /// Clients may speak the other protocol.
+    pub(crate) is_crossed: bool,
     pub(crate) write: WritePolicy,
     pub(crate) l1_ms: Option<u64>,
     pub(crate) server_count: usize,
@@ -294,7 +296,7 @@ fn pool_settings(pool: PoolSetup) -> PoolSettings {
         .collect();
     PoolSettings {
         protocol: pool.protocol,
-        is_crossed: false,
+        is_crossed: pool.is_crossed,
         hash_ring: HashRing::build(HashRingMode::Libmemcached, &servers).expect("a ring"),
         addresses,
         write: pool.write,
@@ -321,6 +323,8 @@ fn parts(
     let settings = Arc::new(Settings {
         item_bytes_max: setup.item_bytes_max,
         connections_max: 10_000,
+        allows_shutdown: false,
+        cpu_time: CpuTime::default,
         memory_bytes: setup.shard_count * params.partition_bytes,
         started: world.now(),
         memcache_port: 11_211,

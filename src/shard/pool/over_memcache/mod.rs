@@ -6,11 +6,12 @@
 //! speak memcache. docs/protocols.md has the whole table, and the reasons.
 
 mod encode;
+mod one_key;
 mod reply;
 mod steps;
 
-use self::encode::Name;
 pub(super) use self::encode::delete as encode_delete;
+use self::{encode::Name, one_key::one_key};
 pub(in crate::shard) use self::{
     reply::{Wanted, count, error},
     steps::{Next, Plan, Steps},
@@ -28,11 +29,10 @@ use crate::{
     protocol::{
         memcache::{Exptime, Spelling, StoreVerb},
         resp::{
-            Args, Condition, ExpireAt, ExpireCondition, Request, Rest, SetExpiry, StringRequest,
-            Version, reply as wire,
+            Args, ExpireCondition, Request, Rest, SetExpiry, StringRequest, Version, reply as wire,
         },
     },
-    store::{Key, UnixMs},
+    store::Key,
 };
 
 /// Executes a request that is about keys, or about all of them.
@@ -254,195 +254,5 @@ fn with_data(errand: Errand, spelling: Spelling) -> Errand {
     match (errand, spelling) {
         (Errand::Write(_), Spelling::Base64) => Errand::Write(Expects::MetaData),
         _ => errand,
-    }
-}
-
-/// What is to be done about one key, and how it is answered.
-struct Task {
-    errand: Errand,
-    wanted: Wanted,
-}
-
-fn one_key(
-    session: &mut Session,
-    core: &mut Core,
-    request: &Request<'_>,
-    args: Args<'_>,
-    version: Version,
-) -> Step {
-    // What changes the store counts itself; what is left over are reads, whose key comes first.
-    let change = resp::single(request, version, core);
-    let bytes = change
-        .as_ref()
-        .map_or_else(|| args.get(1).unwrap_or_default(), |change| change.key);
-    let Some(spelling) = Spelling::of(bytes) else {
-        return cannot_name(session, core);
-    };
-    let key = core.key(bytes);
-    if session.must_wait_for_steps(key) || must_wait_for_greeting(core, key, spelling) {
-        return Step::Hold;
-    }
-    let is_whole = matches!(request, Request::Set { .. } | Request::SetNx { .. });
-    if let (true, Some(change), errand @ Errand::Invalidate { .. }) =
-        (is_whole, change, whole(core, false))
-    {
-        return session.run_errand(core, key, errand, &[], change.form);
-    }
-    let mut out = core.buffers.take();
-    let name = Name {
-        key: bytes,
-        spelling,
-    };
-    let step = match encode(&mut out, core.now, request, name, version) {
-        Err(reason) => refuse(session, core, args, reason),
-        Ok(Task { errand, wanted }) => {
-            let form = match errand {
-                Errand::Steps(_) => Form::Verbatim,
-                _ => Form::OverMemcache(wanted),
-            };
-            session.run_errand(core, key, errand, &out, form)
-        }
-    };
-    core.buffers.put(out);
-    step
-}
-
-/// Appends the request to a server; why it cannot be done, if so.
-fn encode(
-    out: &mut Vec<u8>,
-    now: UnixMs,
-    request: &Request<'_>,
-    name: Name<'_>,
-    version: Version,
-) -> Result<Task, &'static str> {
-    let task = |errand, wanted| Ok(Task { errand, wanted });
-    let write = Errand::Write(Expects::Meta);
-    let store = with_data(Errand::Write(Expects::Line), name.spelling);
-    match *request {
-        Request::Set {
-            value,
-            expiry,
-            condition,
-            ..
-        } => {
-            let verb = match condition {
-                Condition::Always => StoreVerb::Set,
-                Condition::Absent => StoreVerb::Add,
-                Condition::Present => StoreVerb::Replace,
-            };
-            encode::store(out, verb, name, exptime(expiry, now)?, value);
-            task(store, Wanted::Stored(version))
-        }
-        Request::SetNx { value, .. } => {
-            encode::store(out, StoreVerb::Add, name, Exptime::NEVER, value);
-            task(store, Wanted::Done)
-        }
-        Request::GetDel { .. } => {
-            encode::meta_touch(out, name, b" v", OVER);
-            task(write, Wanted::Value(version))
-        }
-        Request::String(StringRequest::GetEx { expiry, .. }) => {
-            let expiry = expiry.unwrap_or(SetExpiry::None);
-            encode::meta_touch(out, name, b" v", exptime(expiry, now)?);
-            task(write, Wanted::Value(version))
-        }
-        Request::Expire { at, .. } => {
-            let expiry = match at {
-                ExpireAt::InMs(ms) if ms > 0 => SetExpiry::InMs(ms.unsigned_abs()),
-                ExpireAt::AtMs(ms) if ms > now.0 as i64 => SetExpiry::AtMs(ms.unsigned_abs()),
-                ExpireAt::InMs(_) | ExpireAt::AtMs(_) => {
-                    encode_delete(out, name.key, name.spelling);
-                    return task(Errand::Write(Expects::Line), Wanted::Done);
-                }
-            };
-            encode::meta_touch(out, name, b"", exptime(expiry, now)?);
-            task(write, Wanted::Done)
-        }
-        Request::Persist { .. } => {
-            encode::meta_touch(out, name, b" t", Exptime::NEVER);
-            task(write, Wanted::Persisted)
-        }
-        Request::IncrBy { delta, .. } if delta < 0 => {
-            let delta = delta.unsigned_abs();
-            task(Errand::Steps(Plan::Subtract { delta }), Wanted::Done)
-        }
-        Request::IncrBy { delta, .. } => {
-            let delta = delta.unsigned_abs();
-            encode::increment(out, name, delta);
-            task(write, Wanted::Count { delta })
-        }
-        Request::Append { value, .. } => {
-            out.extend_from_slice(value);
-            task(Errand::Steps(Plan::Append), Wanted::Done)
-        }
-        Request::Strlen { .. } => {
-            encode::meta_get(out, name, b" s");
-            task(Errand::Read(Expects::Meta), Wanted::Length)
-        }
-        Request::Type { .. } => {
-            encode::meta_get(out, name, b"");
-            task(Errand::Read(Expects::Meta), Wanted::Type)
-        }
-        Request::Ttl { .. } | Request::PTtl { .. } => {
-            let in_ms = matches!(request, Request::PTtl { .. });
-            encode::meta_get(out, name, b" t");
-            task(Errand::Read(Expects::Meta), Wanted::Lifetime { in_ms })
-        }
-        _ => Err(NOTHING_LIKE_IT),
-    }
-}
-
-/// A time that is over.
-const OVER: Exptime = Exptime(-1);
-
-/// Largest time from now that memcached does not take for a unix time, in seconds.
-const RELATIVE_SECONDS_MAX: u64 = 30 * 24 * 60 * 60;
-
-/// A time to live in memcached's whole seconds, rounded up; far ones as a unix time.
-fn exptime(expiry: SetExpiry, now: UnixMs) -> Result<Exptime, &'static str> {
-    let in_ms = match expiry {
-        SetExpiry::None | SetExpiry::Keep => return Ok(Exptime::NEVER),
-        SetExpiry::InMs(ms) => ms,
-        SetExpiry::AtMs(at) if at <= now.0 => return Ok(OVER),
-        SetExpiry::AtMs(at) => at - now.0,
-    };
-    let seconds = in_ms.div_ceil(1000);
-    let exptime = if seconds <= RELATIVE_SECONDS_MAX {
-        seconds
-    } else {
-        now.0.saturating_add(in_ms).div_ceil(1000)
-    };
-    // memcached keeps 32 bits with sign.
-    match i32::try_from(exptime) {
-        Ok(exptime) => Ok(Exptime(exptime.into())),
-        Err(_) => Err("they count time up to the year 2038"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_rounded_up_and_far_ones_are_unix_times() {
-        const NOW: UnixMs = UnixMs(1_700_000_000_500);
-        let table = [
-            (SetExpiry::None, Ok(0)),
-            (SetExpiry::InMs(1), Ok(1)),
-            (SetExpiry::InMs(1_000), Ok(1)),
-            (SetExpiry::InMs(1_001), Ok(2)),
-            (SetExpiry::InMs(2_592_000_000), Ok(2_592_000)),
-            (SetExpiry::InMs(2_592_000_001), Ok(1_702_592_001)),
-            (SetExpiry::AtMs(1_700_000_000_500), Ok(-1)),
-            (SetExpiry::AtMs(1_700_000_000_501), Ok(1)),
-            (SetExpiry::AtMs(1_800_000_000_000), Ok(1_800_000_000)),
-            (SetExpiry::AtMs(2_147_483_647_000), Ok(2_147_483_647)),
-            (SetExpiry::AtMs(2_147_483_647_001), Err(())),
-            (SetExpiry::InMs(u64::MAX), Err(())),
-        ];
-        for (expiry, expected) in table {
-            let given = exptime(expiry, NOW).map(|exptime| exptime.0).map_err(drop);
-            assert_eq!(given, expected, "{expiry:?}");
-        }
     }
 }

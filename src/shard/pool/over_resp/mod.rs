@@ -269,10 +269,10 @@ fn compare_and_swap(
     };
     script.begin(out, key.bytes, 3 + usize::from(ms.is_some()));
     resp::bulk(out, b"cas");
-    let digits = id
-        .to_be_bytes()
-        .map(|byte| [script::hex(byte >> 4), script::hex(byte & 15)]);
-    resp::bulk(out, digits.as_flattened());
+    resp::bulk(
+        out,
+        format!("{id:0width$x}", width = stored::CAS_DIGITS as usize).as_bytes(),
+    );
     stored::push_bulk(out, flags, value);
     if let Some(ms) = ms {
         resp::bulk(out, itoa::Buffer::new().format(ms).as_bytes());

@@ -133,7 +133,7 @@ mod tests {
         let with_cas = Wanted::Part { cas: true };
         assert_eq!(
             encoded(with_cas, b"$1\r\nv\r\n"),
-            "VALUE k 0 1 8807027441237072178\r\nv\r\n"
+            "VALUE k 0 1 550439215077317011\r\nv\r\n"
         );
         let value = Wanted::Value(Version::Resp3);
         assert_eq!(encoded(value, flagged), "$2\r\nhi\r\n");
