@@ -27,6 +27,10 @@ pub(super) struct Core {
     pub(super) store: ShardStore,
     /// A change waits for memory that other shards have not let go of yet.
     pub(super) is_short: bool,
+    /// A request has had its share of this turn and goes on in the next.
+    pub(super) is_busy: bool,
+    /// How many random numbers were drawn.
+    pub(super) draw_count: u64,
     /// A client asked the process to end.
     pub(super) wants_stop: bool,
     pub(super) mesh: MeshPort<Ask, Answer, Box<Notice>>,
@@ -70,6 +74,13 @@ impl Core {
 
     pub(super) fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         self.store.hasher().key(bytes)
+    }
+
+    /// A number that nobody outside can foresee.
+    pub(super) fn random(&mut self) -> u64 {
+        self.draw_count += 1;
+        let hasher = self.store.hasher();
+        hasher.hash(&self.draw_count.to_le_bytes()).0
     }
 
     /// Applies an operation where the key lives.

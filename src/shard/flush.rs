@@ -106,6 +106,18 @@ pub(super) fn sum_of_servers(session: &mut Session, core: &mut Core, request: &[
     Step::Done
 }
 
+/// Asks the first server of the pool.
+pub(super) fn ask_first_server(session: &mut Session, core: &mut Core, request: &[u8]) {
+    let seq = session.replies.defer(Form::Verbatim, Covers::Nothing, 1);
+    let route = Route::Here(Origin {
+        token: session.token(),
+        seq,
+    });
+    if !core.ask_server(0, Pending::Request(route), request) {
+        session.fail(core, seq);
+    }
+}
+
 impl Core {
     /// Flushes this shard's partition now and has the others flush theirs. This shard's part of
     /// the reply is the caller's to give.

@@ -9,7 +9,7 @@ use super::{
     message::{Errand, Origin},
     push::Pushes,
     replies::{Covers, Part, Replies, Seq},
-    resp::{self, Resp},
+    resp::{self, Resp, Tour},
     run::Voice,
     settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX, WORLD_REPLY_BYTES_MAX},
     tracking,
@@ -41,6 +41,10 @@ struct Progress {
     has_begun: bool,
     /// The slot of its sum, if it has one.
     seq: Option<Seq>,
+    /// A step is done that must not be done again; what there is to know of it.
+    mark: Option<u64>,
+    /// How far its way through all keys is.
+    tour: Option<Box<Tour>>,
 }
 
 /// The state of a conversation.
@@ -294,6 +298,33 @@ impl Session {
             self.progress.has_begun = true;
             encode(self.replies.ready(&mut core.buffers));
         }
+    }
+
+    /// Whether keys of the current request have been taken on for a sum.
+    pub(super) fn has_sum(&self) -> bool {
+        self.progress.seq.is_some()
+    }
+
+    /// What was noted of a step of the current request that is done.
+    pub(super) fn mark(&self) -> Option<u64> {
+        self.progress.mark
+    }
+
+    /// Notes that a step of the current request is done, or that the request is.
+    pub(super) fn set_mark(&mut self, mark: Option<u64>) {
+        self.progress.mark = mark;
+    }
+
+    /// The current request's way through all keys, as it was when it was held.
+    pub(super) fn take_tour(&mut self) -> Option<Box<Tour>> {
+        self.progress.tour.take()
+    }
+
+    /// Holds the current request until the next turn, with its way so far.
+    pub(super) fn hold_tour(&mut self, core: &mut Core, tour: Box<Tour>) -> Step {
+        core.is_busy = true;
+        self.progress.tour = Some(tour);
+        Step::Hold
     }
 
     /// Whether what follows waits for all replies so far.

@@ -40,6 +40,21 @@ pub(super) const WORLD_REPLY_BYTES_MAX: usize = 64 << 20;
 /// Keys that a connection can watch at once.
 pub(super) const WATCHED_KEYS_MAX: usize = 4_096;
 
+/// Bytes of keys that KEYS answers; with more it is refused, as SCAN is there for them. They are
+/// kept until all are found.
+pub(super) const KEYS_BYTES_MAX: usize = 32 << 20;
+
+/// What a request may look at in one turn while it goes through all keys, in buckets of the index:
+/// 16 MiB of them, about two milliseconds. So a store of 1 GiB that holds little is gone through at
+/// once.
+pub(super) const TOUR_COST_MAX: usize = 256 * 1024;
+
+/// What it costs to look at a key, in buckets.
+pub(super) const TOUR_COST_KEY: usize = 32;
+
+/// Bytes of pattern times bytes of key that cost as much as looking at a key does.
+pub(super) const TOUR_MATCH_BYTES: usize = 4 * 1024;
+
 /// Bytes of requests kept for a connection that must wait before it is not received from.
 pub(super) const INPUT_BYTES_HELD_MAX: usize = 64 * 1024;
 

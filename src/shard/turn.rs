@@ -98,6 +98,8 @@ impl<I: Io> Shard<I> {
             now,
             store,
             is_short: false,
+            is_busy: false,
+            draw_count: 0,
             wants_stop: false,
             mesh,
             pool,
@@ -142,6 +144,7 @@ impl<I: Io> Shard<I> {
         self.wait()?;
         self.core.now = self.io.now();
         self.core.is_short = false;
+        self.core.is_busy = false;
         self.core.store.set_author(Author::NOBODY);
         if self.store_tick().is_some_and(|at| at <= self.core.now) {
             self.core.store.tick(self.core.now);
@@ -182,7 +185,8 @@ impl<I: Io> Shard<I> {
         core.mesh.take_wakes(|shard| io.wake(shard));
         core.store.offline();
         let is_stopping = self.stop_turns > 0 && self.drain_until.is_none();
-        let wait = if !is_stopping && core.mesh.try_sleep() {
+        let may_sleep = !is_stopping && !core.is_busy;
+        let wait = if may_sleep && core.mesh.try_sleep() {
             self.patience()
         } else {
             Wait::Poll

@@ -365,7 +365,11 @@ impl PartitionWriter {
     }
 
     fn is_too_large(&self, key: Key<'_>, value: [&[u8]; 2]) -> bool {
-        let bytes = key.bytes.len() + value[0].len() + value[1].len();
-        bytes + ITEM_OVERHEAD_BYTES > self.item_bytes_max || key.bytes.len() > usize::from(u16::MAX)
+        !self.fits(key.bytes.len(), value[0].len() + value[1].len())
+    }
+
+    pub(super) fn fits(&self, key_bytes: usize, value_bytes: usize) -> bool {
+        key_bytes + value_bytes + ITEM_OVERHEAD_BYTES <= self.item_bytes_max
+            && key_bytes <= usize::from(u16::MAX)
     }
 }

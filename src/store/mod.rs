@@ -8,6 +8,7 @@
 //! * `index`: hash to entry, growing a bucket at a time
 //! * `segments`, `clean`: appending, compaction, eviction, expiry
 //! * `partition`: what readers and the writer hold
+//! * `scan`: going through all keys, some at a time
 //! * `operation`, `change`, `count`: what can be done to a key
 //! * `interest`, `listeners`, `notes`: telling other shards of changes they asked for
 
@@ -25,6 +26,7 @@ mod listeners;
 mod notes;
 mod operation;
 mod partition;
+mod scan;
 mod segments;
 #[cfg(test)]
 mod tests;
@@ -42,6 +44,7 @@ pub use self::{
     notes::{Author, Note, Notes},
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
     partition::Absence,
+    scan::{ListCursor, ScanCursor},
 };
 use self::{
     index::ARENA_BYTES_MAX,
@@ -232,6 +235,21 @@ impl ShardStore {
         }
     }
 
+    /// Calls `visit` with the entries of one bucket of a partition.
+    fn visit_bucket<'turn>(
+        &'turn self,
+        partition: usize,
+        bucket: u64,
+        now: UnixMs,
+        visit: impl FnMut(EntryRef<'turn>),
+    ) {
+        #[expect(unsafe_code, reason = "the borrow of self is the proof")]
+        // SAFETY: as in `peek`.
+        unsafe {
+            self.partitions[partition].visit_bucket(bucket, now, visit);
+        }
+    }
+
     /// Asks for the cache line that [`Self::get`] will read first.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
@@ -297,6 +315,11 @@ impl ShardStore {
     ) -> Applied {
         debug_assert!(self.owns(key.hash));
         self.writer.apply(now, key, operation, value, old)
+    }
+
+    /// Whether a key and a value of so many bytes each are within the item limit.
+    pub fn fits(&self, key_bytes: usize, value_bytes: usize) -> bool {
+        self.writer.fits(key_bytes, value_bytes)
     }
 
     /// A CAS id for what was over as soon as it was stored: no entry of this shard's partition has

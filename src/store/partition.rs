@@ -64,6 +64,25 @@ impl Partition {
         }
     }
 
+    /// Calls `visit` with the entries of a bucket that are alive at `now`.
+    ///
+    /// # Safety
+    /// As [`Self::get`].
+    pub(super) unsafe fn visit_bucket<'turn>(
+        &'turn self,
+        number: u64,
+        now: UnixMs,
+        mut visit: impl FnMut(EntryRef<'turn>),
+    ) {
+        self.index.visit_bucket(&self.arena, number, |offset| {
+            // SAFETY: the index gives offsets of published entries, see `entry`.
+            let entry = unsafe { self.entry(offset) };
+            if self.is_alive(&entry) && !entry.deadline().is_past(now) {
+                visit(entry);
+            }
+        });
+    }
+
     /// The slot and entry of a key, alive or not.
     ///
     /// # Safety

@@ -37,6 +37,16 @@ pub enum RequestError<'b> {
     ExpireNxWithOthers,
     /// EXPIRE's GT with LT.
     ExpireGtWithLt,
+    /// SETRANGE with a negative offset.
+    OffsetOutOfRange,
+    /// SCAN with a cursor that is no number.
+    InvalidCursor,
+    /// A database that is not there.
+    DbIndex,
+    /// COPY of a key to itself.
+    SameObject,
+    /// LCS with LEN and IDX.
+    LcsLengthAndRuns,
     /// HELLO with a version that is no number.
     HelloVersion,
     /// HELLO with a version that is neither 2 nor 3.
@@ -126,6 +136,13 @@ impl RequestError<'_> {
                 "NX and XX, GT or LT options at the same time are not compatible"
             }
             Self::ExpireGtWithLt => "GT and LT options at the same time are not compatible",
+            Self::OffsetOutOfRange => "offset is out of range",
+            Self::InvalidCursor => "invalid cursor",
+            Self::DbIndex => "DB index is out of range",
+            Self::SameObject => "source and destination objects are the same",
+            Self::LcsLengthAndRuns => {
+                "If you want both the length and indexes, please just use IDX."
+            }
             Self::HelloVersion => "Protocol version is not an integer or out of range",
             Self::SecondRedirect => "A client can only redirect to a single other client",
             Self::ClientName => {

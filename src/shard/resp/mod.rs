@@ -2,7 +2,9 @@
 //! pool; the protocol itself is `protocol::resp`'s.
 
 mod change;
+mod compound;
 mod connection;
+mod keyspace;
 mod read;
 mod server;
 mod strings;
@@ -10,13 +12,13 @@ mod tracking;
 mod transaction;
 mod watches;
 
-pub(super) use self::{change::single, read::answer_from_l1};
+pub(super) use self::{change::single, keyspace::Tour, read::answer_from_l1};
 
 use super::{
     batch::Dialect,
     core::Core,
     form::Form,
-    pool::{over_memcache, resp as resp_pool},
+    pool::{over_memcache, relay, resp as resp_pool},
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
 };
@@ -178,19 +180,22 @@ fn serve_now(
     args: Args<'_>,
     request: &Result<Request<'_>, RequestError<'_>>,
 ) -> Step {
-    match request {
-        Err(error) => refuse(session, core, error),
-        Ok(request) => {
-            if session.is_tracking() && tracking::remember(session, core, &args) == Step::Hold {
-                return Step::Hold;
-            }
-            let step = execute(session, core, request, args);
-            if step != Step::Hold {
-                core.counters().resp_requests.add(1);
-            }
-            step
+    let step = match request {
+        Err(RequestError::UnknownCommand(_)) if core.pool.is_some() => {
+            relay::foreign(session, core, args)
         }
+        Err(error) => return refuse(session, core, error),
+        Ok(_)
+            if session.is_tracking() && tracking::remember(session, core, &args) == Step::Hold =>
+        {
+            return Step::Hold;
+        }
+        Ok(request) => execute(session, core, request, args),
+    };
+    if step != Step::Hold {
+        core.counters().resp_requests.add(1);
     }
+    step
 }
 
 fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> Step {
@@ -266,11 +271,16 @@ fn execute_as(
             return resp_pool::execute(session, core, request, args, version);
         }
     }
-    if let Request::String(request) = request {
-        let key = core.key(request.key());
-        return session.run_at_owner(core, key, args.raw(), Form::Verbatim, |core, out| {
-            strings::run(core, key, request, version, out);
-        });
+    match request {
+        Request::String(request) => {
+            let key = core.key(request.key());
+            return session.run_at_owner(core, key, args.raw(), Form::Verbatim, |core, out| {
+                strings::run(core, key, request, version, out);
+            });
+        }
+        Request::Compound(request) => return compound::compound(session, core, request, version),
+        Request::Keyspace(request) => return keyspace::keyspace(session, core, request, version),
+        _ => {}
     }
     if let Some(step) = read::read(session, core, request, version) {
         return step;

@@ -8,6 +8,7 @@
 mod bits;
 mod command;
 mod encode;
+mod foreign;
 mod help;
 mod index;
 mod keys;
@@ -16,6 +17,7 @@ mod rows;
 pub use self::{
     command::Command,
     encode::{encode_docs, encode_info},
+    foreign::{Relay, RelayError},
     help::encode_help,
     keys::{KeyPositions, KeySpec, encode_keys},
 };
