@@ -18,7 +18,11 @@ pub use args::{Args, ArgsIter, Rest};
 pub use error::RequestError;
 pub use expiry::{Condition, ExpireCondition, SetExpiry};
 pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};
-pub use request::{ConnectionRequest, Credentials, Request, ServerRequest, StringRequest};
+pub use request::{
+    AclRequest, ClientAttribute, ClientFilter, ClientKind, ClientRequest, ConfigRequest,
+    ConnectionRequest, DEFAULT_USER, HelloOption, KillFilter, LatencyRequest, MemoryRequest,
+    ReplyMode, Request, ServerRequest, SlowLogRequest, StringRequest,
+};
 
 /// Longest key, in bytes: what fits the store's sixteen bits. Redis itself takes 512 MiB.
 pub const KEY_BYTES_MAX: usize = 65_535;

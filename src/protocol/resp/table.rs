@@ -49,11 +49,69 @@ pub enum Command {
     CommandList,
     Config,
     ConfigGet,
+    ConfigSet,
+    ConfigResetStat,
+    ConfigRewrite,
+    ConfigHelp,
     Client,
     ClientSetName,
     ClientGetName,
     ClientSetInfo,
     ClientId,
+    ClientInfo,
+    ClientList,
+    ClientKill,
+    ClientNoEvict,
+    ClientNoTouch,
+    ClientReply,
+    ClientPause,
+    ClientUnpause,
+    ClientUnblock,
+    ClientHelp,
+    Memory,
+    MemoryDoctor,
+    MemoryStats,
+    MemoryPurge,
+    MemoryMallocStats,
+    MemoryHelp,
+    Latency,
+    LatencyHistogram,
+    LatencyReset,
+    LatencyLatest,
+    LatencyHistory,
+    LatencyDoctor,
+    LatencyGraph,
+    LatencyHelp,
+    SlowLog,
+    SlowLogGet,
+    SlowLogLen,
+    SlowLogReset,
+    SlowLogHelp,
+    Acl,
+    AclWhoAmI,
+    AclList,
+    AclUsers,
+    AclHelp,
+    Module,
+    ModuleList,
+    ModuleLoad,
+    ModuleLoadEx,
+    ModuleUnload,
+    ModuleHelp,
+    Cluster,
+    ReadOnly,
+    ReadWrite,
+    Asking,
+    Auth,
+    Wait,
+    Role,
+    LastSave,
+    Lolwut,
+    Shutdown,
+    Save,
+    BgSave,
+    BgRewriteAof,
+    Debug,
     Select,
     Reset,
     Quit,
@@ -184,7 +242,39 @@ pub static COMMANDS: &[CommandSpec] = &[
     row(Command::Select, "select", 2, LOADING_FAST, NO_KEYS),
     row(Command::Reset, "reset", 1, CONNECTION, NO_KEYS),
     row(Command::Quit, "quit", -1, CONNECTION, NO_KEYS),
+    row(Command::Auth, "auth", -2, CONNECTION, NO_KEYS),
+    row(Command::Memory, "memory", -2, NONE, NO_KEYS),
+    row(Command::Latency, "latency", -2, NONE, NO_KEYS),
+    row(Command::SlowLog, "slowlog", -2, NONE, NO_KEYS),
+    row(Command::Wait, "wait", 3, NOSCRIPT, NO_KEYS),
+    row(Command::Role, "role", 1, ROLE, NO_KEYS),
+    row(Command::LastSave, "lastsave", 1, LOADING_FAST, NO_KEYS),
+    row(Command::Lolwut, "lolwut", -1, READ_FAST, NO_KEYS),
+    row(Command::ReadOnly, "readonly", 1, LOADING_FAST, NO_KEYS),
+    row(Command::ReadWrite, "readwrite", 1, LOADING_FAST, NO_KEYS),
+    row(Command::Asking, "asking", 1, FAST, NO_KEYS),
+    row(Command::Cluster, "cluster", -2, NONE, NO_KEYS),
+    row(Command::Acl, "acl", -2, NONE, NO_KEYS),
+    row(Command::Module, "module", -2, NONE, NO_KEYS),
+    row(Command::Debug, "debug", -2, ADMIN, NO_KEYS),
+    row(Command::Shutdown, "shutdown", -1, SHUTDOWN, NO_KEYS),
+    row(Command::Save, "save", 1, SAVE, NO_KEYS),
+    row(Command::BgSave, "bgsave", -1, BGSAVE, NO_KEYS),
+    row(Command::BgRewriteAof, "bgrewriteaof", 1, BGSAVE, NO_KEYS),
 ];
+
+/// How many commands and subcommands there are; a [`Command`] as a number is below.
+pub const ROW_COUNT: usize = COMMANDS.len() + SUBCOMMANDS.len();
+
+/// Every command and subcommand.
+pub fn rows() -> impl Iterator<Item = &'static CommandSpec> {
+    COMMANDS.iter().chain(SUBCOMMANDS)
+}
+
+/// The row of a command.
+pub fn row_of(command: Command) -> Option<&'static CommandSpec> {
+    rows().find(|spec| spec.command == command)
+}
 
 /// Every subcommand.
 static SUBCOMMANDS: &[CommandSpec] = &[
@@ -197,6 +287,75 @@ static SUBCOMMANDS: &[CommandSpec] = &[
     row(Command::ClientGetName, "client|getname", 2, CLIENT, NO_KEYS),
     row(Command::ClientSetInfo, "client|setinfo", 4, CLIENT, NO_KEYS),
     row(Command::ClientId, "client|id", 2, CLIENT, NO_KEYS),
+    row(Command::ClientInfo, "client|info", 2, CLIENT, NO_KEYS),
+    row(Command::ClientList, "client|list", -2, ADMIN, NO_KEYS),
+    row(Command::ClientKill, "client|kill", -3, ADMIN, NO_KEYS),
+    row(Command::ClientNoEvict, "client|no-evict", 3, ADMIN, NO_KEYS),
+    row(
+        Command::ClientNoTouch,
+        "client|no-touch",
+        3,
+        CLIENT,
+        NO_KEYS,
+    ),
+    row(Command::ClientReply, "client|reply", 3, CLIENT, NO_KEYS),
+    row(Command::ClientPause, "client|pause", -3, ADMIN, NO_KEYS),
+    row(Command::ClientUnpause, "client|unpause", 2, ADMIN, NO_KEYS),
+    row(Command::ClientUnblock, "client|unblock", -3, ADMIN, NO_KEYS),
+    row(Command::ClientHelp, "client|help", 2, LOADING, NO_KEYS),
+    row(Command::ConfigSet, "config|set", -4, ADMIN, NO_KEYS),
+    row(
+        Command::ConfigResetStat,
+        "config|resetstat",
+        2,
+        ADMIN,
+        NO_KEYS,
+    ),
+    row(Command::ConfigRewrite, "config|rewrite", 2, ADMIN, NO_KEYS),
+    row(Command::ConfigHelp, "config|help", 2, LOADING, NO_KEYS),
+    row(Command::MemoryDoctor, "memory|doctor", 2, NONE, NO_KEYS),
+    row(Command::MemoryStats, "memory|stats", 2, NONE, NO_KEYS),
+    row(Command::MemoryPurge, "memory|purge", 2, NONE, NO_KEYS),
+    row(
+        Command::MemoryMallocStats,
+        "memory|malloc-stats",
+        2,
+        NONE,
+        NO_KEYS,
+    ),
+    row(Command::MemoryHelp, "memory|help", 2, LOADING, NO_KEYS),
+    row(
+        Command::LatencyHistogram,
+        "latency|histogram",
+        -2,
+        ADMIN,
+        NO_KEYS,
+    ),
+    row(Command::LatencyReset, "latency|reset", -2, ADMIN, NO_KEYS),
+    row(Command::LatencyLatest, "latency|latest", 2, ADMIN, NO_KEYS),
+    row(
+        Command::LatencyHistory,
+        "latency|history",
+        3,
+        ADMIN,
+        NO_KEYS,
+    ),
+    row(Command::LatencyDoctor, "latency|doctor", 2, ADMIN, NO_KEYS),
+    row(Command::LatencyGraph, "latency|graph", 3, ADMIN, NO_KEYS),
+    row(Command::LatencyHelp, "latency|help", 2, LOADING, NO_KEYS),
+    row(Command::SlowLogGet, "slowlog|get", -2, SLOWLOG, NO_KEYS),
+    row(Command::SlowLogLen, "slowlog|len", 2, SLOWLOG, NO_KEYS),
+    row(Command::SlowLogReset, "slowlog|reset", 2, SLOWLOG, NO_KEYS),
+    row(Command::SlowLogHelp, "slowlog|help", 2, LOADING, NO_KEYS),
+    row(Command::AclWhoAmI, "acl|whoami", 2, CLIENT, NO_KEYS),
+    row(Command::AclList, "acl|list", 2, ADMIN, NO_KEYS),
+    row(Command::AclUsers, "acl|users", 2, ADMIN, NO_KEYS),
+    row(Command::AclHelp, "acl|help", 2, LOADING, NO_KEYS),
+    row(Command::ModuleList, "module|list", 2, MODULE_LIST, NO_KEYS),
+    row(Command::ModuleLoad, "module|load", -3, BGSAVE, NO_KEYS),
+    row(Command::ModuleLoadEx, "module|loadex", -3, BGSAVE, NO_KEYS),
+    row(Command::ModuleUnload, "module|unload", 3, BGSAVE, NO_KEYS),
+    row(Command::ModuleHelp, "module|help", 2, LOADING, NO_KEYS),
 ];
 
 const NONE: &[&str] = &[];
@@ -210,6 +369,20 @@ const LOADING: &[&str] = &["loading", "stale"];
 const LOADING_FAST: &[&str] = &["loading", "stale", "fast"];
 const CLIENT: &[&str] = &["noscript", "loading", "stale"];
 const ADMIN: &[&str] = &["admin", "noscript", "loading", "stale"];
+const SLOWLOG: &[&str] = &["admin", "loading", "stale"];
+const NOSCRIPT: &[&str] = &["noscript"];
+const MODULE_LIST: &[&str] = &["admin", "noscript"];
+const BGSAVE: &[&str] = &["admin", "noscript", "no_async_loading"];
+const SAVE: &[&str] = &["admin", "noscript", "no_async_loading", "no_multi"];
+const ROLE: &[&str] = &["noscript", "loading", "stale", "fast"];
+const SHUTDOWN: &[&str] = &[
+    "admin",
+    "noscript",
+    "loading",
+    "stale",
+    "no_multi",
+    "allow_busy",
+];
 const CONNECTION: &[&str] = &[
     "noscript",
     "loading",
@@ -263,6 +436,13 @@ mod tests {
         );
         assert!(lookup_sub("config", b"id").is_none());
         assert!(lookup_sub("c", b"id").is_none());
+    }
+
+    #[test]
+    fn every_command_has_one_row_and_a_number_of_its_own() {
+        let mut numbers: Vec<_> = rows().map(|spec| spec.command as usize).collect();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..ROW_COUNT));
     }
 
     #[test]

@@ -3,13 +3,23 @@
 //! Checks come in Redis's order, so that of several mistakes the same one is named: the command,
 //! its arity, then what its own code looks at first.
 
+mod client;
+mod config;
 mod connection;
+mod latency;
+mod memory;
 mod server;
+mod slow_log;
 mod strings;
 
 pub use self::{
-    connection::{ConnectionRequest, Credentials},
-    server::ServerRequest,
+    client::{ClientAttribute, ClientFilter, ClientKind, ClientRequest, KillFilter, ReplyMode},
+    config::ConfigRequest,
+    connection::{ConnectionRequest, DEFAULT_USER, HelloOption},
+    latency::LatencyRequest,
+    memory::MemoryRequest,
+    server::{AclRequest, ServerRequest},
+    slow_log::SlowLogRequest,
     strings::StringRequest,
 };
 use super::args::{Args, Rest};
@@ -112,17 +122,26 @@ impl<'b> Request<'b> {
     /// where it is refused as the unknown command ''.
     #[inline]
     pub fn from_args(args: Args<'b>) -> Result<Self, RequestError<'b>> {
+        Self::read(Self::check(&args)?, args)
+    }
+
+    /// The command's row, if there is such a command and it can have so many arguments: what Redis
+    /// looks at before anything else.
+    #[inline]
+    pub fn check(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
         if args.is_escaped() {
             return Err(RequestError::Escaped);
         }
-        let spec = find(&args)?;
+        let spec = find(args)?;
         if !spec.takes(args.count()) {
             return Err(RequestError::Arity(spec.name));
         }
-        Self::read(spec, args)
+        Ok(spec)
     }
 
-    fn read(spec: &'static CommandSpec, args: Args<'b>) -> Result<Self, RequestError<'b>> {
+    /// Gives a frame that [`Request::check`] found the row of its meaning.
+    #[inline]
+    pub fn read(spec: &'static CommandSpec, args: Args<'b>) -> Result<Self, RequestError<'b>> {
         // The arity holds, so what is fixed is there.
         let key = args.at(1);
         let request = match spec.command {
@@ -203,7 +222,14 @@ fn find<'b>(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
     };
     let container = matches!(
         spec.command,
-        Command::Command | Command::Config | Command::Client
+        Command::Command
+            | Command::Config
+            | Command::Client
+            | Command::Memory
+            | Command::Latency
+            | Command::SlowLog
+            | Command::Acl
+            | Command::Module
     );
     match args.get(1) {
         Some(sub) if container => table::lookup_sub(spec.name, sub)
