@@ -42,6 +42,12 @@ impl Figures {
         bump(&self.expired_count);
     }
 
+    /// Counts evictions and expiries from nothing again.
+    pub(super) fn reset_counts(&self) {
+        self.evicted_count.store(0, Ordering::Relaxed);
+        self.expired_count.store(0, Ordering::Relaxed);
+    }
+
     pub(super) fn stats(&self) -> PartitionStats {
         PartitionStats {
             entry_count: self.entry_count.load(Ordering::Relaxed),

@@ -155,6 +155,7 @@ pub fn build(params: &StoreParams, hasher: KeyHasher) -> io::Result<Vec<ShardSto
             epochs: Arc::clone(&epochs),
             hasher,
             writer,
+            marks_use: true,
         })
         .collect())
 }
@@ -170,6 +171,8 @@ pub struct ShardStore {
     epochs: Arc<Epochs>,
     hasher: KeyHasher,
     writer: PartitionWriter,
+    /// Whether [`Self::get`] marks what it finds as used.
+    marks_use: bool,
 }
 
 impl ShardStore {
@@ -198,12 +201,20 @@ impl ShardStore {
         self.owner(hash) == self.shard
     }
 
-    /// The entry of a key, wherever it lives, marked as used.
+    /// The entry of a key, wherever it lives, marked as used unless
+    /// [told otherwise](Self::set_marks_use).
     #[inline]
     pub fn get(&self, key: Key<'_>, now: UnixMs) -> Option<EntryRef<'_>> {
         let entry = self.peek(key, now)?;
-        entry.mark_used(now);
+        if self.marks_use {
+            entry.mark_used(now);
+        }
         Some(entry)
+    }
+
+    /// Whether what is read from now on is marked as used.
+    pub fn set_marks_use(&mut self, marks_use: bool) {
+        self.marks_use = marks_use;
     }
 
     /// The entry of a key, wherever it lives, without a mark that it was used.
@@ -285,6 +296,11 @@ impl ShardStore {
     /// The shard reads nothing until [`Self::online`].
     pub fn offline(&mut self) {
         self.epochs.offline(self.shard);
+    }
+
+    /// Counts this shard's evictions and expiries from nothing again.
+    pub fn reset_counts(&mut self) {
+        self.writer.reset_counts();
     }
 
     /// The sum over all partitions.

@@ -319,6 +319,10 @@ impl PartitionWriter {
         self.partition.figures.count_expired();
     }
 
+    pub(super) fn reset_counts(&self) {
+        self.partition.figures.reset_counts();
+    }
+
     pub(super) fn publish_figures(&self) {
         let figures = &self.partition.figures;
         let live_bytes = self.segments.live_bytes();
