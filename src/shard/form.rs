@@ -167,7 +167,7 @@ pub(super) fn memcache_line(outcome: Outcome) -> &'static [u8] {
 }
 
 /// Redis' error line for an outcome that is one.
-fn resp_error(outcome: Outcome) -> Option<&'static [u8]> {
+pub(super) fn resp_error(outcome: Outcome) -> Option<&'static [u8]> {
     match outcome {
         Outcome::NotANumber => Some(b"-ERR value is not an integer or out of range\r\n"),
         Outcome::Overflow => Some(b"-ERR increment or decrement would overflow\r\n"),

@@ -1,6 +1,12 @@
 //! What shards say to each other.
 
-use super::{replies::Seq, run::Voice};
+use std::sync::Arc;
+
+use super::{
+    replies::Seq,
+    round::{Round, Share},
+    run::Voice,
+};
 use crate::{
     io::Token,
     store::{Applied, KeyHash, Operation, UnixMs},
@@ -50,6 +56,8 @@ pub(super) enum AskBody {
     Run { voice: Voice, request: Vec<u8> },
     /// Flush the partition.
     Flush { at: UnixMs },
+    /// Give your share.
+    Round(Arc<Round>),
     /// Ask the key's backend, under the rules of the L1.
     Backend { errand: Errand, parcel: Parcel },
 }
@@ -90,6 +98,8 @@ pub(super) enum AnswerBody {
     Applied { applied: Applied, bytes: Vec<u8> },
     /// The partition is flushed.
     Flushed,
+    /// A share of the reply.
+    Shared(Share),
     /// The reply, as the client is to see it.
     Replied { failed: bool, bytes: Vec<u8> },
 }

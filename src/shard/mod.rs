@@ -7,26 +7,34 @@
 
 mod batch;
 mod buffers;
+mod clients;
 mod core;
 mod downstream;
 mod flush;
 mod form;
 mod memcache;
 mod message;
+mod meter;
+mod pause;
 mod peers;
 mod pool;
 mod replies;
 mod resp;
+mod round;
 mod run;
 mod session;
 mod settings;
 mod stats;
+mod tunables;
 mod turn;
+mod vitals;
 
 pub use self::{
     message::{Answer, Ask},
     pool::PoolSettings,
     settings::Settings,
     stats::StatsBoard,
+    tunables::Tunables,
     turn::{Parts, Shard, StopFlag},
+    vitals::Vitals,
 };

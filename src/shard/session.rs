@@ -4,7 +4,7 @@ use super::{
     batch,
     buffers::BufferPool,
     core::{Core, Mutated},
-    form::Form,
+    form::{self, Form},
     memcache::Memcache,
     message::{AnswerBody, Errand, Origin},
     replies::{Covers, Part, Replies, Seq},
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     io::Token,
-    protocol,
+    protocol::{self, resp::table::Command},
     store::{Applied, Key, Operation},
 };
 
@@ -40,6 +40,10 @@ struct Progress {
 #[derive(Debug)]
 pub(super) struct Session {
     token: Token,
+    /// The connection's number; no other connection of the process ever has it.
+    pub(super) id: u64,
+    /// The RESP command that was executed last.
+    pub(super) command: Option<Command>,
     front_end: FrontEnd,
     pub(super) replies: Replies,
     progress: Progress,
@@ -81,9 +85,11 @@ pub(super) struct Served {
 }
 
 impl Session {
-    pub(super) fn new(token: Token, front_end: FrontEnd) -> Self {
+    pub(super) fn new(token: Token, id: u64, front_end: FrontEnd) -> Self {
         Self {
             token,
+            id,
+            command: None,
             front_end,
             replies: Replies::default(),
             progress: Progress::default(),
@@ -122,6 +128,14 @@ impl Session {
         }
     }
 
+    /// The same, to look at.
+    pub(super) fn as_resp_client(&self) -> Option<&resp::Client> {
+        match &self.front_end {
+            FrontEnd::Resp(client) => Some(client),
+            FrontEnd::Memcache => None,
+        }
+    }
+
     /// How the owner of a key is to read this client's requests.
     pub(super) fn voice(&self) -> Voice {
         match &self.front_end {
@@ -150,6 +164,12 @@ impl Session {
         self.replies
             .ready(&mut core.buffers)
             .extend_from_slice(bytes);
+    }
+
+    /// Appends an error line that is ready.
+    pub(super) fn refuse(&mut self, core: &mut Core, line: &[u8]) {
+        self.reply(core, line);
+        self.count_error(core, line);
     }
 
     /// Whether a read of this key must wait for a write of this same conversation.
@@ -183,9 +203,31 @@ impl Session {
                 if form != Form::Silent {
                     form.encode(applied, &core.old, self.replies.ready(&mut core.buffers));
                 }
+                self.count_refusal(core, applied);
             }
         }
         Step::Done
+    }
+
+    /// Counts what came of a RESP client's operation if that is an error.
+    #[inline]
+    fn count_refusal(&self, core: &Core, applied: Applied) {
+        if let Some(line) = form::resp_error(applied.outcome) {
+            self.count_error(core, line);
+        }
+    }
+
+    /// Counts an error of a RESP client's, by its code and by the command.
+    #[cold]
+    pub(super) fn count_error(&self, core: &Core, line: &[u8]) {
+        if self.as_resp_client().is_none() {
+            return;
+        }
+        let shard = core.shard();
+        core.board.count_error(shard, line);
+        if let Some(command) = self.command {
+            core.board.commands(shard).of(command).failed.add(1);
+        }
     }
 
     /// Calls `each` for every item of a request that has not been done yet, until one must wait.
@@ -270,6 +312,7 @@ impl Session {
                 Mutated::Full => return Step::Hold,
                 Mutated::Later => {}
                 Mutated::Now(applied) => {
+                    session.count_refusal(core, applied);
                     let part = Part::of_count(applied);
                     session.replies.resolve(origin.seq, part, &mut core.buffers);
                 }
@@ -326,6 +369,8 @@ impl Session {
                 self.deliver(core, seq, failed, &bytes);
                 core.buffers.put(bytes);
             }
+            // The shard takes these itself.
+            AnswerBody::Shared(_) => {}
             AnswerBody::Flushed => {
                 self.replies.resolve(seq, Part::Add(0), &mut core.buffers);
             }
@@ -340,6 +385,7 @@ impl Session {
         let Some(form) = self.replies.form(seq) else {
             return;
         };
+        self.count_refusal(core, applied);
         if form.adds_up() {
             let part = Part::of_count(applied);
             return self.replies.resolve(seq, part, &mut core.buffers);
@@ -356,6 +402,9 @@ impl Session {
         let Some(form) = self.replies.form(seq) else {
             return;
         };
+        if bytes.first() == Some(&b'-') {
+            self.count_error(core, bytes);
+        }
         let part = match form {
             _ if failed => Part::Failure(bytes),
             Form::RespSum => Part::Add(integer(bytes)),

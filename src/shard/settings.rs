@@ -1,5 +1,8 @@
 //! What every shard is told at start, and the limits of a connection.
 
+use std::sync::Arc;
+
+use super::{tunables::Tunables, vitals::Vitals};
 use crate::{protocol::resp, store::UnixMs};
 
 /// Replies that wait or stand behind one that does, for one connection; it is not read from
@@ -51,7 +54,7 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) const MEMCACHED_VERSION: &str = concat!("1.6.18-ringfort-", env!("CARGO_PKG_VERSION"));
 
 /// What `INFO` and `HELLO` answer: the Redis that is spoken here. Libraries turn features on by it.
-pub(super) const REDIS_VERSION: &str = "7.0.0";
+pub(super) const REDIS_VERSION: &str = "7.0.15";
 
 /// What is the same for all shards.
 #[derive(Debug, Clone)]
@@ -68,6 +71,14 @@ pub struct Settings {
     pub memcache_port: u16,
     /// The port of the RESP front end, 0 if it is off.
     pub resp_port: u16,
+    /// The address that RESP clients connect to, empty if there is none.
+    pub resp_address: String,
+    /// Forty hexadecimal digits that no other run has.
+    pub run_id: String,
+    /// What can change.
+    pub tunables: Arc<Tunables>,
+    /// Asks the operating system about the process.
+    pub vitals: fn() -> Vitals,
 }
 
 impl Settings {
