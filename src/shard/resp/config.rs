@@ -278,10 +278,10 @@ fn check_names(pairs: Rest<'_>) -> Result<Wanted<'_>, Vec<u8>> {
             return Err([&unknown[..], &printable(name), b"'"].concat());
         };
         if parameter.is_immutable() {
-            return Err(failure(parameter, IMMUTABLE));
+            return Err(failure(name, IMMUTABLE));
         }
         if wanted.iter().any(|(other, _)| other.name == parameter.name) {
-            return Err(failure(parameter, "duplicate parameter"));
+            return Err(failure(name, "duplicate parameter"));
         }
         wanted.push((parameter, value));
     }
@@ -297,15 +297,15 @@ fn check_values(
         match parameter.check(value, settings) {
             Ok(Some(number)) => changes.push((parameter, number)),
             Ok(None) => {}
-            Err(why) => return Err(failure(parameter, &why)),
+            Err(why) => return Err(failure(parameter.name.as_bytes(), &why)),
         }
     }
     Ok(changes)
 }
 
-fn failure(parameter: &Parameter, why: &str) -> Vec<u8> {
-    let name = parameter.name;
-    format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}").into_bytes()
+fn failure(name: &[u8], why: &str) -> Vec<u8> {
+    let before = b"ERR CONFIG SET failed (possibly related to argument '";
+    [&before[..], name, b"') - ", why.as_bytes()].concat()
 }
 
 /// Words of a client's, fit for an error line.

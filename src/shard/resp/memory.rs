@@ -51,6 +51,8 @@ fn stats(session: &mut Session, core: &mut Core, version: Version) {
     let resident = vitals.resident_bytes;
     let percent = |part: u64, whole: u64| part as f64 * 100.0 / whole.max(1) as f64;
     let whole = |number: u64| Figure::Whole(number);
+    // A database without keys is not shown.
+    let database = (store.entry_count > 0).then_some(("db.0", Figure::Database));
     let fields = [
         ("peak.allocated", whole(peak)),
         ("total.allocated", whole(used)),
@@ -84,17 +86,32 @@ fn stats(session: &mut Session, core: &mut Core, version: Version) {
         ("fragmentation.bytes", whole(resident.saturating_sub(used))),
     ];
     let out = session.replies.ready(&mut core.buffers);
-    reply::map_header(out, fields.len(), version);
-    for (name, figure) in fields {
+    reply::map_header(out, fields.len() + database.iter().count(), version);
+    for (name, figure) in fields.into_iter().chain(database) {
         reply::bulk(out, name.as_bytes());
         match figure {
             Figure::Whole(number) => reply::integer(out, number as i64),
             Figure::Part(number) => reply::double(out, number, version),
+            Figure::Database => {
+                reply::map_header(out, DATABASE_FIELDS.len(), version);
+                for name in DATABASE_FIELDS {
+                    reply::bulk(out, name.as_bytes());
+                    reply::integer(out, 0);
+                }
+            }
         }
     }
 }
 
+/// What a database of Redis takes beside its entries; here the entries' bytes are all.
+const DATABASE_FIELDS: [&str; 3] = [
+    "overhead.hashtable.main",
+    "overhead.hashtable.expires",
+    "overhead.hashtable.slot-to-keys",
+];
+
 enum Figure {
     Whole(u64),
     Part(f64),
+    Database,
 }
