@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::{
     buffers::BufferPool,
-    flush::FlushAsk,
-    message::{Answer, AnswerBody, Ask, AskBody, Origin, Parcel},
+    flush::{self, FlushAsk, FlushWait},
+    message::{Answer, AnswerBody, Ask, AskBody, Notice, Origin, Parcel},
     pool::{Pool, errand::Route, over_resp::Script},
     settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
+    tracking::{self, Tracking},
     world::World,
 };
 use crate::{
@@ -32,7 +33,7 @@ pub(super) struct Core {
     pub(super) draw_count: u64,
     /// A client asked the process to end.
     pub(super) wants_stop: bool,
-    pub(super) mesh: MeshPort<Ask, Answer>,
+    pub(super) mesh: MeshPort<Ask, Answer, Box<Notice>>,
     pub(super) pool: Option<Pool>,
     pub(super) buffers: BufferPool,
     pub(super) settings: Arc<Settings>,
@@ -41,6 +42,10 @@ pub(super) struct Core {
     pub(super) old: Vec<u8>,
     /// Flushes that other shards had no room for.
     pub(super) flush_asks: Vec<FlushAsk>,
+    /// Flushes that have not ended on all shards.
+    pub(super) flush_waits: Vec<FlushWait>,
+    /// Who tracks keys.
+    pub(super) tracking: Tracking,
     /// Whether clients are served, or held for one of them.
     pub(super) world: World,
     /// Room for the waiters of a fill that ends.
@@ -152,6 +157,7 @@ impl Core {
     /// Executes a request of another shard and answers it, now or once a backend has.
     pub(super) fn serve(&mut self, asker: usize, ask: Ask) {
         let Ask { origin, body } = ask;
+        self.store.set_author(tracking::author(asker, origin.token));
         let body = match body {
             AskBody::Mutate {
                 operation,
@@ -194,13 +200,38 @@ impl Core {
             AskBody::Backend { errand, parcel } => {
                 return self.serve_backend(asker, origin, errand, parcel);
             }
+            AskBody::Listen { version, wanted } => self.serve_listen(asker, version, wanted),
+            AskBody::FindClient { id } => AnswerBody::FoundClient {
+                token: self.tracking.find(id),
+            },
         };
-        self.mesh.answer(asker, Answer { origin, body });
+        self.answer(asker, origin, body);
+    }
+
+    /// Answers another shard's request, and tells it what it is to be told along with that.
+    pub(super) fn answer(&mut self, asker: usize, origin: Origin, body: AnswerBody) {
+        let notice = if self.has_to_tell() {
+            self.notice_for(asker)
+        } else {
+            None
+        };
+        self.mesh.answer(
+            asker,
+            Answer {
+                origin,
+                body,
+                notice,
+            },
+        );
     }
 
     /// Flushes this shard's partition, and with it the leases of fills under way.
     pub(super) fn flush_own(&mut self, at: UnixMs) {
         self.store.flush(self.now, at);
+        if at != flush::AT_ONCE && at <= self.now {
+            // A delay that is over already: nobody waits for all partitions.
+            self.store.note_end_of_flush();
+        }
         if let Some(pool) = &mut self.pool {
             pool.void_fills();
         }

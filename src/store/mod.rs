@@ -10,6 +10,7 @@
 //! * `partition`: what readers and the writer hold
 //! * `scan`: going through all keys, some at a time
 //! * `operation`, `change`, `count`: what can be done to a key
+//! * `interest`, `listeners`, `notes`: telling other shards of changes they asked for
 
 mod arena;
 mod change;
@@ -20,6 +21,9 @@ mod entry;
 mod epoch;
 mod figures;
 mod index;
+mod interest;
+mod listeners;
+mod notes;
 mod operation;
 mod partition;
 mod scan;
@@ -36,6 +40,8 @@ pub use self::{
     entry::EntryRef,
     epoch::{Epoch, Epochs},
     figures::PartitionStats,
+    interest::{Interest, InterestWriter, Prefixes, Wanted},
+    notes::{Author, Note, Notes},
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
     partition::Absence,
     scan::{ListCursor, ScanCursor},
@@ -256,6 +262,45 @@ impl ShardStore {
     pub fn prefetch_entry(&self, hash: KeyHash) {
         let partition = &self.partitions[self.owner(hash)];
         partition.index.prefetch_entry(&partition.arena, hash);
+    }
+
+    /// From here on notes what `listener` wants to hear of the changes of this shard's partition;
+    /// nothing, if it does not listen any more.
+    pub fn listen(&mut self, listener: usize, wanted: Option<Wanted>) {
+        self.writer.listeners.set(listener, wanted);
+    }
+
+    /// Whether any shard listens.
+    #[inline]
+    pub fn has_listeners(&self) -> bool {
+        !self.writer.listeners.is_empty()
+    }
+
+    /// In whose name changes are made from here on.
+    #[inline]
+    pub fn set_author(&mut self, author: Author) {
+        self.writer.listeners.author = author;
+    }
+
+    /// Whether there may be notes for anybody.
+    #[inline]
+    pub fn has_notes(&self) -> bool {
+        self.writer.listeners.has_notes()
+    }
+
+    /// Looks whether all notes have been taken.
+    pub fn renew_has_notes(&mut self) {
+        self.writer.listeners.renew_has_notes();
+    }
+
+    /// The notes for `listener`, to be taken by exchanging them for empty ones.
+    pub fn notes_mut(&mut self, listener: usize) -> Option<&mut Notes> {
+        self.writer.listeners.notes_mut(listener)
+    }
+
+    /// Tells all listeners that a flush of all partitions has ended.
+    pub fn note_end_of_flush(&mut self) {
+        self.writer.listeners.note_end_of_flush();
     }
 
     /// Changes a key that this shard owns. The old value, if the operation wants it, is appended

@@ -227,7 +227,7 @@ impl Counter {
     }
 
     /// True once it has raised the counter again.
-    fn go_on(&mut self, fleet: &mut Fleet) {
+    fn go_on(&mut self, fleet: &Fleet) {
         while let Some(value) = self.talker.hear(fleet) {
             match (self.step, value) {
                 (_, Value::Text(word)) if word == "OK" || word == "QUEUED" => {}

@@ -53,6 +53,8 @@ pub enum RequestError<'b> {
     ProtocolVersion,
     /// An option HELLO does not know, or without its values.
     HelloOption(&'b [u8]),
+    /// CLIENT TRACKING with two ids to redirect to.
+    SecondRedirect,
     /// A connection's name with bytes outside `!` to `~`.
     ClientName,
     /// `POST` or `Host:`: a browser that was made to talk to us. Closes without a word.
@@ -142,6 +144,7 @@ impl RequestError<'_> {
                 "If you want both the length and indexes, please just use IDX."
             }
             Self::HelloVersion => "Protocol version is not an integer or out of range",
+            Self::SecondRedirect => "A client can only redirect to a single other client",
             Self::ClientName => {
                 "Client names cannot contain spaces, newlines or special characters."
             }

@@ -20,8 +20,9 @@ pub use expiry::{Condition, ExpireAt, ExpireCondition, SetExpiry};
 pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};
 pub use request::{
     CommandFilter, CommandRequest, CompoundRequest, ConnectionRequest, Credentials,
-    KeyspaceRequest, LcsAnswer, ReadRequest, ReadWhat, Request, ServerRequest, StringRequest,
-    TransactionRequest,
+    INVALIDATION_CHANNEL, KeyspaceRequest, LcsAnswer, ReadRequest, ReadWhat, Request,
+    ServerRequest, StringRequest, TrackingChange, TrackingOptions, TrackingRefusal,
+    TrackingRequest, TransactionRequest, find,
 };
 
 /// Longest key, in bytes: what fits the store's sixteen bits. Redis itself takes 512 MiB.

@@ -132,7 +132,11 @@ fn look_at_one(
     if entry.is_some() {
         counters.get_hits.add(1);
     }
+    let is_there = entry.is_some();
     encode(entry, core.now, session.replies.ready(&mut core.buffers));
+    if !is_there {
+        core.not_found(key);
+    }
     Step::Done
 }
 
@@ -154,13 +158,14 @@ fn count_there(session: &mut Session, core: &mut Core, keys: Rest<'_>, marks: bo
             let key = core.key(key);
             is_held |= session.must_wait_for(key);
             let entry = core.store.peek(key, core.now);
-            entry
-                .inspect(|entry| {
-                    if marks {
-                        entry.mark_used(core.now);
-                    }
-                })
-                .is_some()
+            if let (true, Some(entry)) = (marks, entry) {
+                entry.mark_used(core.now);
+            }
+            let is_there = entry.is_some();
+            if !is_there {
+                core.not_found(key);
+            }
+            is_there
         })
         .count();
     if is_held {

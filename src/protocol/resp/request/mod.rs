@@ -10,6 +10,7 @@ mod keyspace;
 mod reads;
 mod server;
 mod strings;
+mod tracking;
 mod transaction;
 
 pub use self::{
@@ -20,6 +21,9 @@ pub use self::{
     reads::{ReadRequest, ReadWhat},
     server::ServerRequest,
     strings::StringRequest,
+    tracking::{
+        INVALIDATION_CHANNEL, TrackingChange, TrackingOptions, TrackingRefusal, TrackingRequest,
+    },
     transaction::TransactionRequest,
 };
 use super::args::{Args, Rest};
@@ -124,6 +128,8 @@ pub enum Request<'b> {
     Connection(ConnectionRequest<'b>),
     /// About the server as a whole.
     Server(ServerRequest<'b>),
+    /// About hearing of changes.
+    Tracking(TrackingRequest<'b>),
     /// About a transaction.
     Transaction(TransactionRequest<'b>),
 }
@@ -226,6 +232,9 @@ impl<'b> Request<'b> {
         if let Some(request) = CommandRequest::read(spec, args) {
             return request.map(Self::Command);
         }
+        if let Some(request) = TrackingRequest::read(spec, args) {
+            return request.map(Self::Tracking);
+        }
         if let Some(request) = TransactionRequest::read(spec, args) {
             return Ok(Self::Transaction(request));
         }
@@ -237,8 +246,11 @@ impl<'b> Request<'b> {
 }
 
 /// The row of the command, or of its subcommand if it has those and one is given.
+///
+/// # Errors
+/// There is no such command, or subcommand.
 #[inline]
-fn find<'b>(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
+pub fn find<'b>(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
     let name = args.name();
     let Some(spec) = table::lookup(name) else {
         let cross = name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");

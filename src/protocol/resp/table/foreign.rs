@@ -214,10 +214,10 @@ static ROWS: &[(&str, Shape, Effect)] = &[
     ("smove", S::Both, E::Write), ("sort", S::OneAndStore, E::Write), ("sort_ro", S::One, E::Read),
     ("spop", S::One, E::Write), ("spublish", S::NoKeys, E::Read), ("srandmember", S::One, E::Read),
     ("srem", S::One, E::Write), ("sscan", S::One, E::Read), ("ssubscribe", S::NoKeys, E::Read),
-    ("subscribe", S::NoKeys, E::Read), ("sunion", S::All, E::Read),
+    ("sunion", S::All, E::Read),
     ("sunionstore", S::All, E::Write), ("sunsubscribe", S::NoKeys, E::Read),
     ("swapdb", S::NoKeys, E::Write), ("sync", S::NoKeys, E::Read),
-    ("unsubscribe", S::NoKeys, E::Read), ("xack", S::One, E::Write), ("xadd", S::One, E::Write),
+    ("xack", S::One, E::Write), ("xadd", S::One, E::Write),
     ("xautoclaim", S::One, E::Write), ("xclaim", S::One, E::Write), ("xdel", S::One, E::Write),
     ("xgroup", S::Second, E::Write), ("xinfo", S::Second, E::Read), ("xlen", S::One, E::Read),
     ("xpending", S::One, E::Read), ("xrange", S::One, E::Read), ("xread", S::Streams, E::Read),
@@ -292,7 +292,7 @@ mod tests {
     fn what_is_for_no_server_says_why() {
         for (words, expected) in [
             ("xyzzy k", RelayError::Unknown),
-            ("subscribe k", RelayError::NoKey),
+            ("psubscribe k", RelayError::NoKey),
             ("script LOAD x", RelayError::NoKey),
             ("hget", RelayError::NoKey),
             ("xgroup HELP", RelayError::NoKey),

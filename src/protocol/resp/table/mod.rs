@@ -104,6 +104,17 @@ impl CommandSpec {
         self.flags & bits::WRITE != 0
     }
 
+    /// Whether it only reads.
+    pub const fn is_readonly(&self) -> bool {
+        self.flags & bits::READONLY != 0
+    }
+
+    /// Whether a RESP2 client may ask for it while it is subscribed.
+    pub const fn goes_with_subscriptions(&self) -> bool {
+        self.flags & bits::PUBSUB != 0
+            || matches!(self.command, Command::Ping | Command::Quit | Command::Reset)
+    }
+
     /// Whether it needs memory, so that Redis refuses it when there is none left.
     pub const fn is_growing(&self) -> bool {
         self.flags & bits::DENYOOM != 0
