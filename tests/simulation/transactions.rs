@@ -271,7 +271,7 @@ fn no_update_is_lost_that_watches_what_it_read() {
                 fleet.round();
                 counters
                     .iter_mut()
-                    .for_each(|counter| counter.go_on(&mut fleet));
+                    .for_each(|counter| counter.go_on(&fleet));
             }
             bystander.ask(&mut fleet, "INCR counter");
             raised += 1;
@@ -287,7 +287,7 @@ fn no_update_is_lost_that_watches_what_it_read() {
         fleet.run_until_idle();
         counters
             .iter_mut()
-            .for_each(|counter| counter.go_on(&mut fleet));
+            .for_each(|counter| counter.go_on(&fleet));
         raised += counters.iter().map(|counter| counter.raised).sum::<i64>();
         let counter = bystander.ask(&mut fleet, "GET counter").number();
         assert_eq!(counter, raised, "an increment was lost");
