@@ -188,7 +188,7 @@ fn serve_now(
         Ok(_)
             if session.is_tracking() && tracking::remember(session, core, &args) == Step::Hold =>
         {
-            Step::Hold
+            return Step::Hold;
         }
         Ok(request) => execute(session, core, request, args),
     };

@@ -158,10 +158,10 @@ fn count_there(session: &mut Session, core: &mut Core, keys: Rest<'_>, marks: bo
             let key = core.key(key);
             is_held |= session.must_wait_for(key);
             let entry = core.store.peek(key, core.now);
-            if let (true, Some(entry)) = (marks, entry) {
+            let is_there = entry.is_some();
+            if let Some(entry) = entry.filter(|_| marks) {
                 entry.mark_used(core.now);
             }
-            let is_there = entry.is_some();
             if !is_there {
                 core.not_found(key);
             }
