@@ -116,6 +116,10 @@ struct ServeArgs {
     #[arg(long, value_name = "N", value_parser = values::connections_max, allow_hyphen_values = true)]
     #[arg(help_heading = "Listeners")]
     connections_max: Option<usize>,
+    /// Let memcache clients end the process with shutdown [default: they cannot]
+    #[arg(long)]
+    #[arg(help_heading = "Listeners")]
+    enable_shutdown: bool,
     #[command(flatten)]
     resources: ResourceArgs,
     #[command(flatten)]
@@ -208,6 +212,7 @@ impl ServeArgs {
             memory_bytes,
             item_bytes_max,
             connections_max: self.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
+            allows_shutdown: self.enable_shutdown,
             mode: self.pool.resolve()?,
             log: self.resources.log.unwrap_or(tracing::Level::WARN),
         };

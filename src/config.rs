@@ -98,6 +98,8 @@ pub struct Config {
     pub item_bytes_max: usize,
     /// Open downstream connections, of all shards together.
     pub connections_max: usize,
+    /// Whether clients may end the process.
+    pub allows_shutdown: bool,
     /// Where the truth lives.
     pub mode: Mode,
     /// How much is logged.

@@ -17,6 +17,16 @@ fn redis_py() {
     }
 }
 
+/// On two shards: pipelines, and loops that watch what they read.
+#[test]
+fn redis_py_transactions() {
+    let ringfort = Ringfort::embedded();
+    for protocol in ["2", "3"] {
+        let args = [&port(ringfort.resp()), protocol];
+        python::run("transactions_with_redis_py.py", &args);
+    }
+}
+
 #[test]
 fn pymemcache() {
     let ringfort = Ringfort::embedded();

@@ -12,6 +12,8 @@ mod sim;
 #[path = "support/transcript.rs"]
 mod transcript;
 
+#[path = "simulation/crossing.rs"]
+mod crossing;
 #[path = "simulation/embedded.rs"]
 mod embedded;
 #[path = "simulation/invalidate.rs"]
@@ -22,6 +24,8 @@ mod l1;
 mod pool;
 #[path = "simulation/told.rs"]
 mod told;
+#[path = "simulation/transactions.rs"]
+mod transactions;
 
 use std::hash::{BuildHasher, RandomState};
 

@@ -5,7 +5,11 @@ use std::collections::VecDeque;
 
 use crate::{
     config::Protocol,
-    protocol::{Parsed, memcache, resp},
+    protocol::{
+        Parsed,
+        memcache::{self, Spelling},
+        number, resp,
+    },
     store::{Key, KeyHash, KeyHasher, UnixMs},
 };
 
@@ -18,6 +22,11 @@ pub enum Expects {
     Retrieval,
     /// memcache: one line. RESP: any frame.
     Line,
+    /// memcache: the reply to one meta command, with its value if it has one. RESP: any frame.
+    Meta,
+    /// memcache: the line that answers a meta command with a data block. A server that does not
+    /// know meta commands would take the block for another request, so it must not be sent it.
+    MetaData,
 }
 
 /// What is remembered of a request, to read its reply.
@@ -27,6 +36,8 @@ enum Shape {
     Line,
     /// One value or none, then `END`.
     Retrieval,
+    /// The reply to a meta command.
+    Meta,
     /// One key of a `get` with several: its value, unless the next value is another key's.
     Member {
         hash: KeyHash,
@@ -133,7 +144,8 @@ impl<T> Pipeline<T> {
     pub fn push(&mut self, tag: T, expects: Expects, now: UnixMs) -> &mut Vec<u8> {
         self.open_keys = 0;
         let shape = match expects {
-            Expects::Line => Shape::Line,
+            Expects::Line | Expects::MetaData => Shape::Line,
+            Expects::Meta => Shape::Meta,
             Expects::Retrieval => Shape::Retrieval,
         };
         self.in_flight.push_back(InFlight {
@@ -144,11 +156,15 @@ impl<T> Pipeline<T> {
         &mut self.output
     }
 
-    /// Adds a request for one whole value.
-    pub fn push_get(&mut self, tag: T, key: Key<'_>, now: UnixMs) {
+    /// Adds a request for one whole value, whose key is spelled so to memcache servers.
+    pub fn push_get(&mut self, tag: T, key: Key<'_>, spelling: Spelling, now: UnixMs) {
         if self.protocol == Protocol::Resp {
             let out = self.push(tag, Expects::Line, now);
             return resp::reply::encode_command(out, &[b"GET", key.bytes]);
+        }
+        if spelling == Spelling::Base64 {
+            let out = self.push(tag, Expects::Meta, now);
+            return memcache::reply::encode_meta_get(out, key.bytes, spelling);
         }
         if (1..GET_KEYS_MAX).contains(&self.open_keys)
             && let Some(InFlight {
@@ -239,6 +255,9 @@ impl<T> Pipeline<T> {
 
     fn memcache_reply<'b>(&self, bytes: &'b [u8], shape: Shape) -> Parsed<Reply<'b>, ()> {
         use memcache::reply::Reply as Element;
+        if shape == Shape::Meta {
+            return meta_reply(bytes, self.value_bytes_max);
+        }
         let (element, end) = match memcache::reply::parse_reply(bytes, self.value_bytes_max) {
             Parsed::Incomplete { want } => return Parsed::Incomplete { want },
             Parsed::Refused { consumed, .. } => {
@@ -300,6 +319,33 @@ impl<T> Pipeline<T> {
                         consumed: end,
                     }
                 }
+            }
+        }
+    }
+}
+
+fn meta_reply(bytes: &[u8], value_bytes_max: usize) -> Parsed<Reply<'_>, ()> {
+    use memcache::meta::reply::{MetaReply, parse_reply, returned};
+    match parse_reply(bytes, value_bytes_max) {
+        Parsed::Incomplete { want } => Parsed::Incomplete { want },
+        Parsed::Refused { consumed, .. } => Parsed::Refused {
+            refusal: (),
+            consumed,
+        },
+        Parsed::Complete { request, consumed } => {
+            let frame = &bytes[..consumed];
+            let flags = || returned(frame, b'f').and_then(number::unsigned);
+            let meaning = match request {
+                MetaReply::Value { data } => Meaning::Hit {
+                    value: data,
+                    flags: flags().map_or(0, |flags| flags as u32),
+                },
+                MetaReply::Line(line) if line.starts_with(b"EN") => Meaning::Miss,
+                MetaReply::Line(line) => line_meaning(line),
+            };
+            Parsed::Complete {
+                request: Reply { frame, meaning },
+                consumed,
             }
         }
     }

@@ -51,6 +51,7 @@ fn nothing_typed_is_the_default() {
         memory_bytes: 1 << 30,
         item_bytes_max: 1 << 20,
         connections_max: 10_000,
+        allows_shutdown: false,
         mode: Mode::Embedded,
         log: tracing::Level::WARN,
     };

@@ -11,6 +11,7 @@ fn config() -> Config {
         memory_bytes: MEMORY_BYTES_DEFAULT,
         item_bytes_max: ITEM_BYTES_MAX_DEFAULT,
         connections_max: CONNECTIONS_MAX_DEFAULT,
+        allows_shutdown: false,
         mode: Mode::Embedded,
         log: tracing::Level::WARN,
     }

@@ -1,5 +1,6 @@
 //! The server: checks the machine, binds, spawns the shards, and ends them on a signal.
 
+mod cpu_time;
 mod error;
 mod listen;
 mod preflight;
@@ -27,7 +28,7 @@ use crate::{
     mesh,
     route::HashRing,
     runtime::{self, Executor},
-    shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag},
+    shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, TRACKING_KEYS_MAX},
     store::{self, KeyHasher, UnixMs},
 };
 
@@ -275,10 +276,13 @@ fn parts(
     let settings = Arc::new(Settings {
         item_bytes_max: config.item_bytes_max,
         connections_max: config.connections_max,
+        allows_shutdown: config.allows_shutdown,
+        cpu_time: cpu_time::cpu_time,
         memory_bytes: config.memory_bytes,
         started: UnixMs(unix_ms()),
         memcache_port: memcache.map_or(0, |address| address.port()),
         resp_port: resp.map_or(0, |address| address.port()),
+        tracking_keys_max: TRACKING_KEYS_MAX,
     });
     let board = StatsBoard::new(shard_count);
     let connection_count = Arc::new(AtomicUsize::new(0));

@@ -28,6 +28,18 @@ impl StopFlag {
 }
 
 impl<I: Io> Shard<I> {
+    /// Tells all shards to finish if a client of this one asked for it.
+    pub(super) fn pass_on_shutdown(&mut self) {
+        if !std::mem::take(&mut self.core.wants_stop) {
+            return;
+        }
+        tracing::warn!("a client asked for the end");
+        self.stop.raise();
+        let me = self.core.shard();
+        let others = (0..self.core.mesh.shard_count()).filter(|shard| *shard != me);
+        others.for_each(|shard| self.io.wake(shard));
+    }
+
     /// Starts to drain once a turn that began after the stop brought nothing more: what clients had
     /// sent by then is answered. Those that go on sending do not hold the end up for long.
     pub(super) fn drain_once_read(&mut self, is_quiet: bool) {

@@ -1,7 +1,7 @@
 //! How a result becomes a reply: decided when the request is read, applied when the result is
 //! there, which may be later and on behalf of another shard's answer.
 
-use super::pool::over_resp;
+use super::pool::{over_memcache, over_resp};
 use crate::{
     protocol::{
         binary::{Echo, reply as binary},
@@ -32,6 +32,8 @@ pub(super) enum Form {
     BinaryDone(Echo),
     /// memcache's storage commands.
     MemcacheStore,
+    /// memcache's `append` and `prepend`, to which a value that gets too large is one not stored.
+    MemcacheConcat,
     /// memcache's `delete`.
     MemcacheDelete,
     /// memcache's `incr` and `decr`.
@@ -42,6 +44,8 @@ pub(super) enum Form {
     RespOk,
     /// RESP's sum over the parts.
     RespSum,
+    /// RESP's 1, once all parts are done.
+    RespAll,
     /// `OK` if stored, else null.
     RespStored(Version),
     /// The value that was there, else null.
@@ -52,6 +56,8 @@ pub(super) enum Form {
     RespNumber,
     /// What a Redis server answered, for a client that is not to see how values are kept there.
     OverResp(over_resp::Wanted),
+    /// What a memcache server answered, for a RESP client.
+    OverMemcache(over_memcache::Wanted),
 }
 
 impl Form {
@@ -77,7 +83,7 @@ impl Form {
     pub(super) fn adds_up(self) -> bool {
         matches!(
             self,
-            Self::RespSum | Self::RespOk | Self::MemcacheOk | Self::BinaryDone(_)
+            Self::RespSum | Self::RespOk | Self::RespAll | Self::MemcacheOk | Self::BinaryDone(_)
         )
     }
 
@@ -103,6 +109,7 @@ impl Form {
             Self::RespOk => resp::simple(out, b"OK"),
             Self::BinaryDone(echo) => binary::done(out, echo, 0),
             Self::RespSum => resp::integer(out, total),
+            Self::RespAll => out.extend_from_slice(resp::ONE),
             _ => {}
         }
     }
@@ -112,7 +119,11 @@ impl Form {
     pub(super) fn encode(self, applied: Applied, old: &[u8], out: &mut Vec<u8>) {
         let outcome = applied.outcome;
         match self {
+            Self::MemcacheConcat if outcome == Outcome::TooLarge => {
+                out.extend_from_slice(memcache::NOT_STORED);
+            }
             Self::MemcacheStore
+            | Self::MemcacheConcat
             | Self::MemcacheDelete
             | Self::MemcacheCount
             | Self::MemcacheTouch => match outcome {
@@ -181,7 +192,7 @@ pub(super) fn memcache_line(outcome: Outcome) -> &'static [u8] {
 }
 
 /// Redis' error line for an outcome that is one.
-fn resp_error(outcome: Outcome) -> Option<&'static [u8]> {
+pub(super) fn resp_error(outcome: Outcome) -> Option<&'static [u8]> {
     match outcome {
         Outcome::NotANumber => Some(b"-ERR value is not an integer or out of range\r\n"),
         Outcome::Overflow => Some(b"-ERR increment or decrement would overflow\r\n"),

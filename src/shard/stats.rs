@@ -7,7 +7,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use super::core::Core;
-use crate::sync::CachePadded;
+use crate::{
+    store::{Absence, Condition, Operation, Outcome, PartitionStats},
+    sync::CachePadded,
+};
 
 /// One number of one shard; only that shard changes it.
 #[derive(Debug, Default)]
@@ -25,6 +28,10 @@ impl Counter {
         self.add(count.wrapping_neg());
     }
 
+    fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -38,15 +45,24 @@ macro_rules! counters {
             $($(#[$doc])* pub(super) $name: Counter,)*
         }
 
-        /// The sum of all shards' counters.
+        impl Counters {
+            fn copy_from(&self, other: &Self) {
+                $(self.$name.set(other.$name.value());)*
+            }
+        }
+
+        /// What was counted, by one shard or by all.
         #[derive(Debug, Default, Clone, Copy)]
         pub(super) struct Totals {
             $($(#[$doc])* pub(super) $name: u64,)*
         }
 
         impl Totals {
-            fn add(&mut self, counters: &Counters) {
-                $(self.$name = self.$name.wrapping_add(counters.$name.value());)*
+            fn add(&mut self, counters: &Counters, at_reset: &Counters) {
+                $(
+                    let count = counters.$name.value().wrapping_sub(at_reset.$name.value());
+                    self.$name = self.$name.wrapping_add(count);
+                )*
             }
         }
     };
@@ -69,10 +85,44 @@ counters! {
     sets,
     /// Deadlines changed or asked to.
     touches,
+    /// Of the keys looked up, expired.
+    get_expired,
+    /// Of the keys looked up, flushed.
+    get_flushed,
+    /// Values stored, whatever for.
+    stored,
+    /// Values refused because of their size.
+    store_too_large,
+    /// Values refused because no memory could be freed.
+    store_no_memory,
+    /// Conditional stores whose CAS id was the right one.
+    cas_hits,
+    /// The same, of keys that were not there.
+    cas_misses,
+    /// The same, of values that somebody else had changed.
+    cas_badval,
+    /// Deadlines changed.
+    touch_hits,
+    /// Deadlines that were to be changed of keys that were not there.
+    touch_misses,
     /// Deletes.
     deletes,
+    /// Of these, of keys that were there.
+    delete_hits,
+    /// Of these, of keys that were not there, or were not as they should.
+    delete_misses,
     /// Increments and decrements.
     counts,
+    /// Of these, up.
+    incr_hits,
+    /// Increments of keys that were not there.
+    incr_misses,
+    /// Of these, down.
+    decr_hits,
+    /// Decrements of keys that were not there.
+    decr_misses,
+    /// memcache's `me`.
+    metas,
     /// Flushes.
     flushes,
     /// Bytes received from downstreams.
@@ -91,31 +141,150 @@ counters! {
     invalidations,
 }
 
+impl Counters {
+    /// Counts a look-up that found nothing.
+    pub(super) fn note_absence(&self, absence: Absence) {
+        match absence {
+            Absence::Unknown => {}
+            Absence::Expired => self.get_expired.add(1),
+            Absence::Flushed => self.get_flushed.add(1),
+        }
+    }
+
+    /// Counts a store that compared CAS ids.
+    pub(super) fn note_compared(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Stored { .. } => self.cas_hits.add(1),
+            Outcome::NotFound => self.cas_misses.add(1),
+            Outcome::Exists => self.cas_badval.add(1),
+            _ => {}
+        }
+    }
+
+    /// Counts what came of an operation that a client asked for.
+    pub(super) fn note_applied(&self, operation: &Operation, outcome: Outcome) {
+        match (operation, outcome) {
+            (_, Outcome::TooLarge) => self.store_too_large.add(1),
+            (_, Outcome::OutOfMemory) => self.store_no_memory.add(1),
+            (Operation::Set { .. } | Operation::Concat { .. }, outcome) => {
+                let is_stored = matches!(outcome, Outcome::Stored { .. });
+                self.stored.add(u64::from(is_stored));
+                if let Operation::Set {
+                    condition: Condition::Version(_),
+                    ..
+                } = operation
+                {
+                    self.note_compared(outcome);
+                }
+            }
+            (Operation::Delete { .. }, Outcome::Deleted) => self.delete_hits.add(1),
+            (Operation::Delete { .. }, _) => self.delete_misses.add(1),
+            (Operation::Expire { .. }, Outcome::NotFound) => self.touch_misses.add(1),
+            (Operation::Expire { .. }, _) => self.touch_hits.add(1),
+            (Operation::CountUnsigned { down, .. }, Outcome::Unsigned(_)) => {
+                self.note_counted(*down);
+            }
+            (Operation::CountSigned { delta }, Outcome::Signed(_)) => self.note_counted(*delta < 0),
+            (Operation::CountUnsigned { down: false, .. }, Outcome::NotFound) => {
+                self.incr_misses.add(1);
+            }
+            (Operation::CountUnsigned { down: true, .. }, Outcome::NotFound) => {
+                self.decr_misses.add(1);
+            }
+            _ => {}
+        }
+    }
+
+    fn note_counted(&self, down: bool) {
+        if down {
+            self.decr_hits.add(1);
+        } else {
+            self.incr_hits.add(1);
+        }
+    }
+}
+
 /// All shards' counters.
+///
+/// They only go up; a reset remembers where they were. Two that reset at the same time agree.
 #[derive(Debug, Clone)]
-pub struct StatsBoard(Arc<[CachePadded<Counters>]>);
+pub struct StatsBoard {
+    counters: Arc<[CachePadded<Counters>]>,
+    at_reset: Arc<[CachePadded<Counters>]>,
+    store_at_reset: Arc<StoreCounts>,
+}
+
+/// What a partition counts and a reset forgets.
+#[derive(Debug, Default)]
+struct StoreCounts {
+    evicted: Counter,
+    evicted_unfetched: Counter,
+    expired: Counter,
+    expired_unfetched: Counter,
+}
 
 impl StatsBoard {
     /// A board for so many shards.
     pub fn new(shard_count: usize) -> Self {
-        Self((0..shard_count).map(|_| CachePadded::default()).collect())
+        let row = || (0..shard_count).map(|_| CachePadded::default()).collect();
+        Self {
+            counters: row(),
+            at_reset: row(),
+            store_at_reset: Arc::default(),
+        }
     }
 
     pub(super) fn of(&self, shard: usize) -> &Counters {
-        &self.0[shard].0
+        &self.counters[shard].0
     }
 
+    /// What all shards have counted since the last reset.
     pub(super) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        self.0.iter().for_each(|counters| totals.add(&counters.0));
+        for (counters, at_reset) in self.counters.iter().zip(self.at_reset.iter()) {
+            totals.add(&counters.0, &at_reset.0);
+        }
         totals
+    }
+
+    /// The same for one shard.
+    pub(super) fn totals_of(&self, shard: usize) -> Totals {
+        let mut totals = Totals::default();
+        totals.add(&self.counters[shard].0, &self.at_reset[shard].0);
+        totals
+    }
+
+    /// The store's figures with what it counted since the last reset.
+    pub(super) fn since_reset(&self, store: PartitionStats) -> PartitionStats {
+        let base = &self.store_at_reset;
+        let since = |count: u64, base: &Counter| count.saturating_sub(base.value());
+        PartitionStats {
+            evicted_count: since(store.evicted_count, &base.evicted),
+            evicted_unfetched_count: since(store.evicted_unfetched_count, &base.evicted_unfetched),
+            expired_count: since(store.expired_count, &base.expired),
+            expired_unfetched_count: since(store.expired_unfetched_count, &base.expired_unfetched),
+            ..store
+        }
+    }
+
+    /// Counts from here on, but for what tells how things are.
+    pub(super) fn reset(&self, store: PartitionStats) {
+        for (counters, at_reset) in self.counters.iter().zip(self.at_reset.iter()) {
+            at_reset.0.copy_from(&counters.0);
+            at_reset.0.connections.set(0);
+        }
+        let base = &self.store_at_reset;
+        base.evicted.set(store.evicted_count);
+        base.evicted_unfetched.set(store.evicted_unfetched_count);
+        base.expired.set(store.expired_count);
+        base.expired_unfetched.set(store.expired_unfetched_count);
     }
 }
 
 /// Everything counted, in memcached's names where it has one. A name with a dot is `INFO`'s only.
 pub(super) fn figures(core: &Core) -> [(&'static str, u64); 29] {
     let totals = core.board.totals();
-    let store = core.store.stats();
+    let store = core.board.since_reset(core.store.stats());
     let uptime = core.now.seconds() - core.settings.started.seconds();
     [
         ("pid", u64::from(std::process::id())),
@@ -163,5 +332,28 @@ mod tests {
         board.of(1).connections.sub(1);
         assert_eq!(board.totals().gets, 7);
         assert_eq!(board.totals().connections, 0);
+        assert_eq!(board.totals_of(1).gets, 4);
+    }
+
+    #[test]
+    fn a_reset_forgets_what_was_and_keeps_what_is() {
+        let board = StatsBoard::new(2);
+        let store = PartitionStats {
+            entry_count: 5,
+            evicted_count: 7,
+            ..PartitionStats::default()
+        };
+        board.of(0).gets.add(3);
+        board.of(1).connections.add(1);
+        board.reset(store);
+        board.of(0).gets.add(1);
+        let totals = board.totals();
+        assert_eq!((totals.gets, totals.connections), (1, 1));
+        let evicted_count = store.evicted_count + 2;
+        let since = board.since_reset(PartitionStats {
+            evicted_count,
+            ..store
+        });
+        assert_eq!((since.entry_count, since.evicted_count), (5, 2));
     }
 }

@@ -12,8 +12,8 @@
 //!    shard is answered;
 //! 3. has the world once every request it sent itself is answered, the pauses among them: no
 //!    client is being served anywhere and no request is on its way between any two shards;
-//! 4. lets its connections that wait for the world run, one after the other, each as far as it
-//!    would without anybody else. What they ask other shards for is applied there as always;
+//! 4. lets its connections that wait for the world run, each once all that the one before asked
+//!    other shards for is answered. It is applied there as always;
 //! 5. leaves the turnstile and sends every other shard a `Resume`. Who waits for its turn looks
 //!    after that, so it looks late enough.
 //!
@@ -25,7 +25,7 @@
 
 use super::{
     core::Core,
-    message::{Answer, AnswerBody, Ask, AskBody, Origin},
+    message::{AnswerBody, Ask, AskBody, Origin},
     session::{Session, Step},
 };
 use crate::io::Token;
@@ -109,13 +109,15 @@ impl Core {
             self.world.bid = Bid::Queued { origin };
         }
         self.gather_world();
-        match &mut self.world.bid {
-            Bid::Won { running, .. } if running.is_none_or(|token| token == origin.token) => {
-                *running = Some(origin.token);
-                true
-            }
-            _ => false,
+        let is_settled = self.is_settled();
+        let Bid::Won { running, .. } = &mut self.world.bid else {
+            return false;
+        };
+        // What the one before asked other shards for may still be on its way.
+        if running.is_none() && is_settled {
+            *running = Some(origin.token);
         }
+        *running == Some(origin.token)
     }
 
     /// The connection that has the world is done with it.
@@ -126,6 +128,11 @@ impl Core {
         if self.mesh.shard_count() == 1 {
             self.let_world_go();
         }
+    }
+
+    /// Whether nothing that this shard asked others for is on its way.
+    fn is_settled(&self) -> bool {
+        self.mesh.is_settled() && self.flush_asks.is_empty()
     }
 
     /// Goes on to have the world, if this shard wants it.
@@ -166,14 +173,14 @@ impl Core {
         if self.world.is_at_rest() {
             return false;
         }
-        let is_settled = self.mesh.is_settled() && self.flush_asks.is_empty();
+        let is_settled = self.is_settled();
         if let Some(pause) = &mut self.world.pause {
             pause.is_closed = true;
             if is_settled && !pause.is_answered {
                 pause.is_answered = true;
                 let origin = pause.origin;
-                let body = AnswerBody::Noted;
-                self.mesh.answer(pause.holder, Answer { origin, body });
+                let holder = pause.holder;
+                self.answer(holder, origin, AnswerBody::Noted);
             }
             self.world.close_or_open();
         }
@@ -256,8 +263,9 @@ impl Session {
     }
 
     /// Executes a request about several keys so that all others see it done or not done: `run` is
-    /// called, again after each hold, while nobody else is served. Inside EXEC, where the world
-    /// is the transaction's, it is part of that.
+    /// called, again after each hold, while nobody else is served. What it asks other shards for may
+    /// still be on its way when it is done. Inside EXEC, where the world is the transaction's, it is
+    /// part of that.
     pub(super) fn compound(
         &mut self,
         core: &mut Core,

@@ -11,6 +11,7 @@ pub(super) struct Figures {
     entry_count: AtomicU64,
     deadline_count: AtomicU64,
     live_bytes: AtomicU64,
+    index_bytes: AtomicU64,
     evicted_count: AtomicU64,
     evicted_unfetched_count: AtomicU64,
     expired_count: AtomicU64,
@@ -26,6 +27,8 @@ pub struct PartitionStats {
     pub deadline_count: u64,
     /// Bytes that these entries take, headers included.
     pub live_bytes: u64,
+    /// Bytes of the index.
+    pub index_bytes: u64,
     /// Entries that left because memory was needed.
     pub evicted_count: u64,
     /// Of these, never read.
@@ -44,6 +47,7 @@ impl Add for PartitionStats {
             entry_count: self.entry_count + other.entry_count,
             deadline_count: self.deadline_count + other.deadline_count,
             live_bytes: self.live_bytes + other.live_bytes,
+            index_bytes: self.index_bytes + other.index_bytes,
             evicted_count: self.evicted_count + other.evicted_count,
             evicted_unfetched_count: self.evicted_unfetched_count + other.evicted_unfetched_count,
             expired_count: self.expired_count + other.expired_count,
@@ -53,6 +57,10 @@ impl Add for PartitionStats {
 }
 
 impl Figures {
+    pub(super) fn set_index_bytes(&self, bytes: u64) {
+        self.index_bytes.store(bytes, Ordering::Relaxed);
+    }
+
     pub(super) fn set_content(&self, entry_count: u64, deadline_count: u64, live_bytes: u64) {
         self.entry_count.store(entry_count, Ordering::Relaxed);
         self.deadline_count.store(deadline_count, Ordering::Relaxed);
@@ -78,6 +86,7 @@ impl Figures {
             entry_count: self.entry_count.load(Ordering::Relaxed),
             deadline_count: self.deadline_count.load(Ordering::Relaxed),
             live_bytes: self.live_bytes.load(Ordering::Relaxed),
+            index_bytes: self.index_bytes.load(Ordering::Relaxed),
             evicted_count: self.evicted_count.load(Ordering::Relaxed),
             evicted_unfetched_count: self.evicted_unfetched_count.load(Ordering::Relaxed),
             expired_count: self.expired_count.load(Ordering::Relaxed),

@@ -227,6 +227,11 @@ impl Segments {
         count as u64 * u64::from(self.segment_bytes)
     }
 
+    /// Bytes of the segments that the index has.
+    pub(super) fn index_bytes(&self) -> u64 {
+        self.index_count as u64 * u64::from(self.segment_bytes)
+    }
+
     /// Bytes of entries that the index names.
     pub(super) fn live_bytes(&self) -> u64 {
         self.live_bytes

@@ -21,7 +21,7 @@ fn every_byte_of_every_reply_is_as_it_must_be() {
         let mut clients: Vec<Exact> = (0..6)
             .map(|number| {
                 let shard = fleet.rng.below(fleet.shard_count());
-                Exact::connect(&fleet, number, shard, PROTOCOLS[number % 2])
+                Exact::connect(&fleet, number, shard, PROTOCOLS[number % 2]).with_transactions()
             })
             .collect();
         for _ in 0..60 {
@@ -73,7 +73,7 @@ fn a_pipeline_beyond_every_limit_is_served_in_the_end() {
     for_each_seed(10, |seed| {
         let mut fleet = fleet(seed);
         let mut clients: Vec<Exact> = (0..2)
-            .map(|number| Exact::connect(&fleet, number, 0, PROTOCOLS[number]))
+            .map(|number| Exact::connect(&fleet, number, 0, PROTOCOLS[number]).with_transactions())
             .collect();
         for client in &mut clients {
             fleet.world.set_window(client.client, 100);
@@ -176,7 +176,7 @@ fn a_drain_answers_what_has_arrived() {
         let mut clients: Vec<Exact> = (0..6)
             .map(|number| {
                 let shard = fleet.rng.below(fleet.shard_count());
-                Exact::connect(&fleet, number, shard, PROTOCOLS[number % 2])
+                Exact::connect(&fleet, number, shard, PROTOCOLS[number % 2]).with_transactions()
             })
             .collect();
         for _ in 0..20 {

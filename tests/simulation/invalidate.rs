@@ -75,6 +75,7 @@ fn a_full_queue_is_an_error_and_no_loss() {
     for_each_seed(1, |seed| {
         let pool = PoolSetup {
             protocol: Protocol::Memcache,
+            is_crossed: false,
             write: WritePolicy::Invalidate,
             l1_ms: None,
             server_count: 1,
@@ -135,6 +136,7 @@ fn fleet(seed: u64) -> (Fleet, Protocol) {
     let protocol = [Protocol::Memcache, Protocol::Resp][seed as usize % 2];
     let pool = PoolSetup {
         protocol,
+        is_crossed: false,
         write: WritePolicy::Invalidate,
         l1_ms: [Some(60_000), None][seed as usize / 2 % 2],
         server_count: 1 + seed as usize / 3 % 3,

@@ -120,6 +120,7 @@ fn a_flush_keeps_its_place_in_a_pipeline() {
 fn fleet(seed: u64, shard_count: usize) -> Fleet {
     let pool = PoolSetup {
         protocol: Protocol::Memcache,
+        is_crossed: false,
         write: WritePolicy::Through,
         l1_ms: Some(600_000),
         server_count: 1,

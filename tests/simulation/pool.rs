@@ -162,6 +162,7 @@ fn a_sum_with_a_failed_part_is_an_error_and_nothing_is_lost() {
     for_each_seed(300, |seed| {
         let pool = PoolSetup {
             protocol: Protocol::Resp,
+            is_crossed: false,
             write: WritePolicy::Through,
             l1_ms: [Some(60_000), None][seed as usize % 2],
             server_count: 2,
@@ -216,6 +217,7 @@ fn fleet(seed: u64) -> (Fleet, Protocol) {
     let protocol = [Protocol::Memcache, Protocol::Resp][seed as usize % 2];
     let pool = PoolSetup {
         protocol,
+        is_crossed: false,
         write: WritePolicy::Through,
         l1_ms: [None, Some(60_000), Some(20)][seed as usize / 2 % 3],
         server_count: 1 + seed as usize / 3 % 3,

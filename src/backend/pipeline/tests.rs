@@ -88,7 +88,7 @@ fn get_joined(keys: &[&str], wire: &[u8]) -> (String, Vec<String>) {
     let hasher = KeyHasher::new(1);
     let mut pipeline = Pipeline::new(Protocol::Memcache, hasher, 100);
     for (tag, key) in keys.iter().enumerate() {
-        pipeline.push_get(tag, hasher.key(key.as_bytes()), NOW);
+        pipeline.push_get(tag, hasher.key(key.as_bytes()), Spelling::Text, NOW);
     }
     let request = String::from_utf8(pipeline.take_output(Vec::new())).unwrap();
     let (mut start, mut end) = (0, 0);
@@ -153,17 +153,17 @@ fn a_value_that_nobody_asked_for_breaks_it() {
 fn a_get_is_closed_by_other_requests_by_sending_and_by_its_limit() {
     let hasher = KeyHasher::new(1);
     let mut pipeline = Pipeline::new(Protocol::Memcache, hasher, 100);
-    pipeline.push_get(0, hasher.key(b"a"), NOW);
+    pipeline.push_get(0, hasher.key(b"a"), Spelling::Text, NOW);
     pipeline
         .push(1, Expects::Line, NOW)
         .extend_from_slice(b"delete a\r\n");
-    pipeline.push_get(2, hasher.key(b"b"), NOW);
+    pipeline.push_get(2, hasher.key(b"b"), Spelling::Text, NOW);
     assert_eq!(
         pipeline.take_output(Vec::new()),
         b"get a\r\ndelete a\r\nget b\r\n"
     );
     for tag in 0..=GET_KEYS_MAX {
-        pipeline.push_get(tag, hasher.key(b"k"), NOW);
+        pipeline.push_get(tag, hasher.key(b"k"), Spelling::Text, NOW);
     }
     let output = pipeline.take_output(Vec::new());
     assert_eq!(output.iter().filter(|byte| **byte == b'\n').count(), 2);

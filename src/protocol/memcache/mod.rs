@@ -7,6 +7,7 @@ pub mod meta;
 mod parse;
 pub mod reply;
 mod request;
+mod spelling;
 #[cfg(test)]
 mod tests;
 
@@ -15,3 +16,4 @@ pub use request::{
     Deadline, Direction, Exptime, KEY_BYTES_MAX, Keys, Limits, Refusal, Request, ShutdownMode,
     StoreVerb,
 };
+pub use spelling::{BASE64_KEY_BYTES_MAX, Spelling, push_meta_key, push_meta_key_flag};

@@ -2,7 +2,10 @@
 
 use memchr::memchr;
 
-use super::request::{Exptime, StoreVerb, Words};
+use super::{
+    request::{Exptime, StoreVerb, Words},
+    spelling::{Spelling, push_meta_key, push_meta_key_flag},
+};
 use crate::protocol::{Parsed, number};
 
 /// A store that happened.
@@ -144,6 +147,14 @@ pub fn encode_get(out: &mut Vec<u8>, key: &[u8]) {
     out.extend_from_slice(b"get ");
     out.extend_from_slice(key);
     out.extend_from_slice(CRLF);
+}
+
+/// Appends a meta get of value and flags for a backend.
+pub fn encode_meta_get(out: &mut Vec<u8>, key: &[u8], spelling: Spelling) {
+    out.extend_from_slice(b"mg ");
+    push_meta_key(out, key, spelling);
+    push_meta_key_flag(out, spelling);
+    out.extend_from_slice(b" v f\r\n");
 }
 
 /// Appends `delete <key>` for a backend.

@@ -58,14 +58,11 @@ impl<'b> Change<'b> {
                 let until = Expiry::Until(deadline(exptime, now));
                 let operation = store_operation(verb, flags, until);
                 let is_whole = matches!(verb, StoreVerb::Set | StoreVerb::Add | StoreVerb::Replace);
-                (
-                    key,
-                    operation,
-                    value,
-                    Form::MemcacheStore,
-                    noreply,
-                    is_whole,
-                )
+                let form = match verb {
+                    StoreVerb::Append | StoreVerb::Prepend => Form::MemcacheConcat,
+                    _ => Form::MemcacheStore,
+                };
+                (key, operation, value, form, noreply, is_whole)
             }
             Request::Delete { key, noreply } => {
                 counters.deletes.add(1);

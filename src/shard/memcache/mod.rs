@@ -3,6 +3,7 @@
 
 mod binary;
 mod change;
+mod meta;
 mod retrieve;
 mod stats;
 
@@ -28,9 +29,13 @@ use crate::{
     config::Protocol,
     protocol::{
         Parsed,
-        memcache::{self, Limits, Refusal, Request, meta::KeyRoom, reply},
+        memcache::{
+            self, Limits, Refusal, Request, ShutdownMode,
+            meta::{KeyRoom, MetaRequest},
+            reply,
+        },
     },
-    store::{Operation, UnixMs},
+    store::{Deadline, Operation, UnixMs},
 };
 
 /// memcache's text protocol.
@@ -55,6 +60,7 @@ impl Dialect for Memcache {
             | Request::Delete { key, .. }
             | Request::Arithmetic { key, .. }
             | Request::Touch { key, .. } => Some(key),
+            Request::Meta(MetaRequest { key, .. }) => key.as_plain(),
             _ => None,
         }
     }
@@ -68,8 +74,12 @@ impl Dialect for Memcache {
         if let (Some(key), None) = (refusal.unlink, &core.pool) {
             let mut room = KeyRoom::new();
             let key = core.key(key.bytes(&mut room));
-            let delete = Operation::DELETE;
-            if session.mutate(core, key, delete, &[], Form::Silent) == Step::Hold {
+            // Not a delete: nobody asked for one, and nobody counts it.
+            let unlink = Operation::Term {
+                deadline: Some(Deadline::PAST),
+                wins: false,
+            };
+            if session.mutate(core, key, unlink, &[], Form::Silent) == Step::Hold {
                 return Step::Hold;
             }
         }
@@ -97,14 +107,16 @@ pub(super) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) {
     let Parsed::Complete { request, .. } = memcache::parse(request, &limits(core)) else {
         return;
     };
-    if let Request::Retrieve {
-        keys,
-        cas,
-        touch: Some(exptime),
-    } = request
-    {
-        keys.into_iter()
-            .for_each(|key| touch_and_show(core, core.key(key), cas, exptime, out));
+    match request {
+        Request::Retrieve {
+            keys,
+            cas,
+            touch: Some(exptime),
+        } => keys
+            .into_iter()
+            .for_each(|key| touch_and_show(core, core.key(key), cas, exptime, out)),
+        Request::Meta(request) => meta::run(core, &request, out),
+        _ => {}
     }
 }
 
@@ -147,22 +159,26 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             }
             Step::Done
         }
-        Request::Stats { argument, .. } => {
-            stats::stats(session, core, argument);
+        Request::Stats { argument, option } => {
+            stats::stats(session, core, argument, option);
             Step::Done
         }
         Request::MetaNoOp => {
             session.reply(core, reply::META_NO_OP);
             Step::Done
         }
-        Request::Shutdown { .. } => {
-            session.reply(core, reply::SHUTDOWN_NOT_ENABLED);
-            Step::Done
-        }
-        Request::Meta(_) => {
-            session.reply(core, reply::ERROR);
-            Step::Done
-        }
+        Request::Shutdown { mode } => shut_down(session, core, mode),
+        Request::Meta(request) => match core.backend_protocol() {
+            None => meta::execute(session, core, &request, raw),
+            Some(Protocol::Memcache) => {
+                session.reply(core, reply::ERROR);
+                Step::Done
+            }
+            Some(Protocol::Resp) => {
+                session.reply(core, over_resp::META_REFUSED);
+                Step::Done
+            }
+        },
         Request::Quit => Step::Close,
         change => match core.backend_protocol() {
             None => change_in_store(session, core, change),
@@ -170,4 +186,19 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             Some(Protocol::Resp) => over_resp::change(session, core, change),
         },
     }
+}
+
+/// Ends the process, where that is allowed; both ways are graceful. Nothing is answered: the
+/// connection closes.
+fn shut_down(session: &mut Session, core: &mut Core, mode: ShutdownMode) -> Step {
+    let line = match mode {
+        _ if !core.settings.allows_shutdown => reply::SHUTDOWN_NOT_ENABLED,
+        ShutdownMode::Invalid => reply::SHUTDOWN_MODE,
+        ShutdownMode::Now | ShutdownMode::Graceful => {
+            core.wants_stop = true;
+            return Step::Close;
+        }
+    };
+    session.reply(core, line);
+    Step::Done
 }

@@ -19,10 +19,18 @@ pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, c
         if session.must_wait_for(key) {
             return Step::Hold;
         }
-        core.counters().gets.add(1);
-        if let Some(entry) = core.store.get(key, core.now) {
-            core.board.of(core.mesh.shard()).get_hits.add(1);
-            show(entry, cas, session.replies.ready(&mut core.buffers));
+        let counters = core.board.of(core.mesh.shard());
+        counters.gets.add(1);
+        match core.store.look(key, core.now) {
+            Err(absence) => {
+                counters.note_absence(absence);
+                core.not_found(key);
+            }
+            Ok(entry) => {
+                entry.mark_used(core.now);
+                counters.get_hits.add(1);
+                show(entry, cas, session.replies.ready(&mut core.buffers));
+            }
         }
         Step::Done
     });
@@ -64,8 +72,12 @@ pub(super) fn touch_and_show(
     out: &mut Vec<u8>,
 ) {
     core.counters().touches.add(1);
-    let Some(entry) = core.store.get(key, core.now) else {
-        return;
+    let entry = match core.store.look(key, core.now) {
+        Ok(entry) => entry,
+        Err(absence) => {
+            core.counters().touch_misses.add(1);
+            return core.counters().note_absence(absence);
+        }
     };
     show(entry, cas, out);
     let expire = Operation::Expire {

@@ -6,15 +6,16 @@
 //! fill under way keeps the old value, and when the backend has answered, before the client
 //! hears of it, so that a fill that overtook the write keeps nothing either.
 
-use super::over_resp;
+use super::{over_resp, stepping::Stepping};
 use crate::shard::{
     core::Core,
-    message::{Answer, AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
+    message::{AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
 };
 use crate::{
     backend::{Expects, Meaning, Reply},
     config::Protocol,
     fill::{FillId, Lease},
+    protocol::memcache::Spelling,
     store::{Applied, Condition, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
 };
 
@@ -31,6 +32,9 @@ const SCRIPT_LOST: &str = "backend had lost its script and did nothing, try agai
 
 /// The line for a client whose write cannot be promised.
 const QUEUE_FULL: &str = "invalidation queue is full";
+
+/// The line for a client whose key or request only meta commands can say.
+pub(super) const NO_META: &str = "backend does not know memcache's meta commands";
 
 /// Who waits for a backend's reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +58,8 @@ pub(in crate::shard) enum Pending {
     Invalidation,
     /// A flush of the whole server; the partitions follow.
     Flush(Origin, UnixMs),
+    /// One step of a request that takes several.
+    Steps(Box<Stepping>),
     /// What a server is told or asked as soon as there is a connection.
     Greeting,
 }
@@ -115,7 +121,7 @@ impl Core {
         };
         let route = Route::Shard(asker, origin);
         if let Some(body) = self.start(route, key, errand, parcel.content()) {
-            self.mesh.answer(asker, Answer { origin, body });
+            self.answer(asker, origin, body);
         }
         self.buffers.put(parcel.bytes);
     }
@@ -150,13 +156,22 @@ impl Core {
             } else {
                 Pending::Request(route)
             };
-            pool.links[server].pipeline.push_get(pending, key, now);
+            let spelling = pool.spelling(key.bytes);
+            pool.links[server]
+                .pipeline
+                .push_get(pending, key, spelling, now);
             return None;
+        }
+        if let Errand::Steps(plan) = errand {
+            return self.start_steps(server, route, key, plan, request);
         }
         let expects = match errand {
             Errand::Read(expects) | Errand::Write(expects) => expects,
             _ => Expects::Line,
         };
+        if expects == Expects::MetaData && !pool.links[server].speaks_meta() {
+            return Some(self.failure(NO_META));
+        }
         let pending = if has_l1 && matches!(errand, Errand::Write(_)) {
             self.drop_l1(key);
             Pending::Write(route, self.parcel(key, &[]))
@@ -177,7 +192,11 @@ impl Core {
         let Some(pool) = &mut self.pool else {
             return self.failure(UNAVAILABLE);
         };
+        let is_base64 = pool.spelling(key.bytes) == Spelling::Base64;
         let link = &mut pool.links[server];
+        if is_base64 && !link.spoke_meta() {
+            return self.failure(NO_META);
+        }
         if link.invalidations.push(key).is_err() {
             return self.failure(QUEUE_FULL);
         }
@@ -198,7 +217,7 @@ impl Core {
     }
 
     /// Voids the key's lease and removes its copy.
-    fn drop_l1(&mut self, key: Key<'_>) {
+    pub(super) fn drop_l1(&mut self, key: Key<'_>) {
         if let Some(pool) = &mut self.pool {
             pool.fills.void(key);
         }
@@ -229,6 +248,9 @@ impl Core {
                 });
                 self.buffers.put(parcel.bytes);
                 self.hand_over(route, failed, reply.frame, deliver);
+            }
+            Pending::Steps(stepping) => {
+                self.stepped(server, stepping, failed, reply.frame, deliver);
             }
             Pending::Fill(fill) => {
                 self.keep(server, fill, &reply.meaning);
@@ -263,6 +285,7 @@ impl Core {
                 self.buffers.put(parcel.bytes);
                 self.hand_over(route, true, &line, deliver);
             }
+            Pending::Steps(stepping) => self.end_steps(*stepping, true, &line, deliver),
             Pending::Fill(fill) => self.finish_fill(fill, true, &line, deliver),
         }
         self.buffers.put(line);
@@ -286,7 +309,7 @@ impl Core {
         self.waiters = waiters;
     }
 
-    fn hand_over(
+    pub(super) fn hand_over(
         &mut self,
         route: Route,
         failed: bool,
@@ -305,7 +328,7 @@ impl Core {
             Route::Shard(asker, origin) => {
                 let bytes = self.buffers.copy(&[bytes]);
                 let body = AnswerBody::Replied { failed, bytes };
-                self.mesh.answer(asker, Answer { origin, body });
+                self.answer(asker, origin, body);
             }
         }
     }
@@ -409,7 +432,7 @@ impl Core {
     }
 
     /// An error line in the words of the pool's protocol.
-    fn failure(&mut self, text: &str) -> AnswerBody {
+    pub(super) fn failure(&mut self, text: &str) -> AnswerBody {
         let prefix: &[u8] = match self.pool.as_ref().map(|pool| pool.protocol) {
             Some(Protocol::Resp) => b"-ERR ",
             _ => b"SERVER_ERROR ",

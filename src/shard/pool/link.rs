@@ -5,14 +5,17 @@ use std::net::SocketAddr;
 
 use crate::shard::{
     buffers::BufferPool,
-    pool::{errand::Pending, over_resp},
+    pool::{errand::Pending, over_memcache, over_resp},
     settings::{BACKEND_DEADLINE_MS, RECONNECT_MS_MAX, RECONNECT_MS_MIN},
 };
 use crate::{
     backend::{Expects, InvalidationQueue, Pipeline},
     config::Protocol,
     io::{Io, Token},
-    protocol::{memcache, resp},
+    protocol::{
+        memcache::{self, Spelling},
+        number, resp,
+    },
     store::{KeyHasher, UnixMs},
 };
 
@@ -41,6 +44,10 @@ pub(in crate::shard) struct Link {
     pub(in crate::shard) address: SocketAddr,
     speech: Speech,
     state: State,
+    /// The server has answered what it is asked first.
+    is_greeted: bool,
+    /// Whether it knew memcache's meta commands when it was asked last.
+    knew_meta: bool,
     backoff_ms: u64,
     is_sending: bool,
     /// The backend refused a delete: the connection is to be given up and the delete repeated.
@@ -66,6 +73,8 @@ impl Link {
             state: State::Down {
                 retry_at: UnixMs(0),
             },
+            is_greeted: false,
+            knew_meta: false,
             backoff_ms: RECONNECT_MS_MIN,
             is_sending: false,
             refused: false,
@@ -137,6 +146,23 @@ impl Link {
             let line = line.trim_ascii_end().escape_ascii();
             tracing::warn!(backend = %self.address, "greeted, it said: {line}");
         }
+        self.is_greeted = true;
+        self.knew_meta = has_meta_commands(line);
+    }
+
+    /// Whether there is a connection whose server has not said yet what it knows.
+    pub(in crate::shard) fn is_greeting(&self) -> bool {
+        self.takes_requests() && !self.is_greeted
+    }
+
+    /// Whether the server is known to know memcache's meta commands.
+    pub(in crate::shard) fn speaks_meta(&self) -> bool {
+        self.is_greeted && self.knew_meta
+    }
+
+    /// The same of a server that may be away.
+    pub(in crate::shard) fn spoke_meta(&self) -> bool {
+        self.knew_meta
     }
 
     /// The connect succeeded.
@@ -176,6 +202,7 @@ impl Link {
         } else {
             self.back_off(now);
         }
+        self.is_greeted = false;
         self.is_sending = false;
         self.refused = false;
         self.input.clear();
@@ -201,6 +228,10 @@ impl Link {
                 .pipeline
                 .push(Pending::Invalidation, Expects::Line, now);
             match self.speech.protocol {
+                Protocol::Memcache if self.speech.is_crossed => {
+                    let spelling = Spelling::of(key).unwrap_or(Spelling::Text);
+                    over_memcache::encode_delete(out, key, spelling);
+                }
                 Protocol::Memcache => memcache::reply::encode_delete(out, key),
                 Protocol::Resp => resp::reply::encode_command(out, &[b"DEL", key]),
             }
@@ -221,5 +252,45 @@ impl Link {
     /// A send ended.
     pub(in crate::shard) fn sent(&mut self) {
         self.is_sending = false;
+    }
+}
+
+/// The first memcached whose meta commands are those of today, with keys in base64.
+const META_SINCE: [u64; 3] = [1, 6, 10];
+
+/// Whether a memcached of this version (`VERSION 1.6.18`) knows the meta commands.
+fn has_meta_commands(line: &[u8]) -> bool {
+    let Some(version) = line.strip_prefix(b"VERSION ") else {
+        return false;
+    };
+    let is_digit = |byte: &&u8| byte.is_ascii_digit();
+    let mut numbers = version.splitn(3, |byte| *byte == b'.').map(|part| {
+        let digits = part.iter().take_while(is_digit).count();
+        number::unsigned(&part[..digits]).unwrap_or(0)
+    });
+    let version: [u64; 3] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
+    version >= META_SINCE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn meta_commands_are_as_old_as_1_6_10() {
+        for (line, expected) in [
+            ("VERSION 1.6.18\r\n", true),
+            ("VERSION 1.6.10\r\n", true),
+            ("VERSION 1.6.18-ringfort-0.1.0\r\n", true),
+            ("VERSION 1.10.0\r\n", true),
+            ("VERSION 2\r\n", true),
+            ("VERSION 1.6.9\r\n", false),
+            ("VERSION 1.4.39\r\n", false),
+            ("VERSION 1.6\r\n", false),
+            ("VERSION unknown\r\n", false),
+            ("ERROR\r\n", false),
+        ] {
+            assert_eq!(has_meta_commands(line.as_bytes()), expected, "{line:?}");
+        }
     }
 }

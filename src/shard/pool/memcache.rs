@@ -32,6 +32,8 @@ pub(in crate::shard) fn retrieve(
             let errand = match (touch, cas) {
                 (Some(_), _) => Errand::Write(Expects::Retrieval),
                 (None, true) => Errand::Read(Expects::Retrieval),
+                // Who shares a fetch of such a key may be answered by meta's words.
+                (None, false) if !core.is_text(key) => Errand::Read(Expects::Retrieval),
                 (None, false) => Errand::Fetch,
             };
             let form = if is_single {

@@ -1,12 +1,15 @@
 //! Pool mode's own state in a shard: the ring, a link to each server, and the fills under way.
 
 pub(super) mod backends;
+mod delivery;
 pub(super) mod errand;
 pub(super) mod link;
 pub(super) mod memcache;
-//pub(super) mod over_memcache;
+pub(super) mod over_memcache;
 pub(super) mod over_resp;
+pub(super) mod relay;
 pub(super) mod resp;
+mod stepping;
 
 use std::net::SocketAddr;
 
@@ -18,6 +21,7 @@ use super::settings::BACKEND_IN_FLIGHT_MAX;
 use crate::{
     config::{Protocol, WritePolicy},
     fill::Fills,
+    protocol::memcache::Spelling,
     route::{HashRing, ServerIndex},
     store::{Deadline, Key, KeyHasher, UnixMs},
 };
@@ -82,6 +86,20 @@ impl Pool {
     pub(super) fn server(&self, key: &[u8]) -> usize {
         let ServerIndex(server) = self.hash_ring.owner(key);
         usize::from(server)
+    }
+
+    /// This shard's link to the server that owns a key.
+    pub(super) fn link_of(&self, key: &[u8]) -> &Link {
+        &self.links[self.server(key)]
+    }
+
+    /// How a key is spelled to the pool's servers. Without clients of another protocol each key is
+    /// as it came.
+    pub(super) fn spelling(&self, key: &[u8]) -> Spelling {
+        match self.is_crossed {
+            true => Spelling::of(key).unwrap_or(Spelling::Text),
+            false => Spelling::Text,
+        }
     }
 
     /// Whether another request for this key's server may be taken.

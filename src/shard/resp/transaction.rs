@@ -115,8 +115,7 @@ fn exec(session: &mut Session, core: &mut Core) -> Step {
         return session.leave_world(core);
     };
     let (requests, mut done) = (mem::take(&mut transaction.requests), transaction.done);
-    let is_over = execute_from(session, core, &requests, &mut done) == Step::Done;
-    if is_over && session.replies.pending_count() == 0 {
+    if execute_from(session, core, &requests, &mut done) == Step::Done {
         discard(session);
         return session.leave_world(core);
     }

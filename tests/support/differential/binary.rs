@@ -2,10 +2,10 @@
 
 use super::dice::Dice;
 use super::generate::{Family, Made};
-use super::{CasForm, Command, Piece, pools};
+use super::{CasForm, Command, Piece, UNSHOWN_CAS, pools};
 
 /// Whether ringfort serves it.
-const IS_SERVED: bool = false;
+const IS_SERVED: bool = true;
 
 pub(super) const FAMILIES: &[Family] = &[
     family("binary-get", 20, get),
@@ -27,6 +27,8 @@ const fn family(name: &'static str, weight: u32, make: fn(&mut Dice) -> Made) ->
         make,
     }
 }
+
+const NO_OP: u8 = 0x0a;
 
 /// A request in the making; lengths are counted when it ends, unless they are set wrong.
 struct Packet {
@@ -76,7 +78,7 @@ impl Packet {
     fn with_cas(mut self, dice: &mut Dice, permille: u32) -> Self {
         if dice.chance(permille) {
             self.cas = match dice.below(4) {
-                0 => Cas::Number(1),
+                0 => Cas::Number(UNSHOWN_CAS + 1),
                 1 => Cas::Number(u64::MAX),
                 _ => Cas::Known,
             };
@@ -220,7 +222,7 @@ fn touch(dice: &mut Dice) -> Made {
 fn admin(dice: &mut Dice) -> Made {
     let packet = match dice.below(12) {
         0..=2 => Packet::new(0x0b, Vec::new()),
-        3 | 4 => Packet::new(0x0a, Vec::new()),
+        3 | 4 => Packet::new(NO_OP, Vec::new()),
         5 => Packet::new(0x08, Vec::new()),
         6 => Packet::new(*dice.pick(&[0x08, 0x18]), Vec::new()).extra32(*dice.pick(&[0, 100_000])),
         7 => Packet::new(0x18, Vec::new()),
@@ -251,17 +253,30 @@ fn odd(dice: &mut Dice) -> Made {
     Made::One(packet.end(dice))
 }
 
-/// Packets after which nobody knows where the next one begins.
+/// Packets after which nobody knows where the next one begins, with as many bytes behind as they may wait for.
 fn lost(dice: &mut Dice) -> Made {
     let mut packet = Packet::new(*dice.pick(&[0x00, 0x01, 0x05]), b"a".to_vec());
+    let mut behind = 0;
     match dice.below(4) {
         0 => packet.magic = *dice.pick(&[0x81, 0x00, 0xff, b'g']),
-        1 => packet.key_length = Some(dice.between(2, 65_535) as u16),
-        2 => packet.extras_length = Some(dice.between(1, 255) as u8),
+        1 => {
+            behind = dice.between(2, 10_000);
+            packet.key_length = Some(behind as u16);
+        }
+        2 => {
+            behind = dice.between(1, 255);
+            packet.extras_length = Some(behind as u8);
+        }
         _ => {
             packet.key_length = Some(u16::MAX);
             packet.extras_length = Some(u8::MAX);
+            behind = usize::from(u16::MAX) + usize::from(u8::MAX);
         }
     }
-    Made::One(packet.end(dice))
+    // A connection speaks binary once its first packet has.
+    let no_op = Packet::new(NO_OP, Vec::new()).end(dice);
+    let mut command = packet.end(dice);
+    command.pieces.splice(0..0, no_op.pieces);
+    command.pieces.push(Piece::Bytes(vec![0; behind]));
+    Made::One(command)
 }

@@ -42,6 +42,14 @@ pub(crate) struct Uniques {
 }
 
 impl Uniques {
+    /// The same with the two servers in each other's place.
+    pub(crate) fn swapped(&self) -> Self {
+        Self {
+            of_ringfort: self.of_real.clone(),
+            of_real: self.of_ringfort.clone(),
+        }
+    }
+
     fn match_up(&mut self, real: u64, ringfort: u64) -> bool {
         *self.of_ringfort.entry(real).or_insert(ringfort) == ringfort
             && *self.of_real.entry(ringfort).or_insert(real) == real
@@ -49,12 +57,12 @@ impl Uniques {
 }
 
 /// What is known about a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Same,
-    /// By the entry of this name; no more can be compared if it parts their ways.
+    /// By the entries of these names; no more can be compared if one parts their ways.
     Explained {
-        name: &'static str,
+        names: Vec<&'static str>,
         parts_ways: bool,
     },
     Different,
@@ -90,7 +98,7 @@ pub(crate) fn compare(
         if is_same(&explanation.outcome, &mut trial) {
             *uniques = trial;
             return Verdict::Explained {
-                name: explanation.name,
+                names: explanation.names,
                 parts_ways: explanation.parts_ways,
             };
         }

@@ -16,6 +16,8 @@ pub(crate) struct Contest {
     protocol: Protocol,
     real: Side,
     ringfort: Side,
+    /// Whether what explains a difference holds both ways: there is no ringfort.
+    are_equals: bool,
 }
 
 /// How bytes reach the servers.
@@ -63,7 +65,33 @@ impl Contest {
             protocol,
             real: Side::new(protocol, real, patience),
             ringfort: Side::new(protocol, ringfort, patience),
+            are_equals: false,
         }
+    }
+
+    /// Both are real servers.
+    pub(crate) fn between_equals(self) -> Self {
+        Self {
+            are_equals: true,
+            ..self
+        }
+    }
+
+    fn verdict(
+        &self,
+        batch: &Batch,
+        real: &Outcome,
+        ringfort: &Outcome,
+        uniques: &mut Uniques,
+    ) -> Verdict {
+        let verdict = compare(self.protocol, batch, real, ringfort, uniques);
+        if verdict != Verdict::Different || !self.are_equals {
+            return verdict;
+        }
+        let mut swapped = uniques.swapped();
+        let verdict = compare(self.protocol, batch, ringfort, real, &mut swapped);
+        *uniques = swapped.swapped();
+        verdict
     }
 
     /// Plays `sequence` from its start on flushed servers and new connections.
@@ -84,13 +112,15 @@ impl Contest {
                 let batch = &sequence.batches[index];
                 let real = self.real.hear(batch, index);
                 let ringfort = self.ringfort.hear(batch, index);
-                let verdict = compare(self.protocol, batch, &real, &ringfort, &mut uniques);
+                let verdict = self.verdict(batch, &real, &ringfort, &mut uniques);
                 let is_closed = real.end == End::Closed || ringfort.end == End::Closed;
                 heard.push((real, ringfort));
                 match verdict {
                     Verdict::Same => {}
-                    Verdict::Explained { name, parts_ways } => {
-                        *played.explained.entry(name).or_default() += 1;
+                    Verdict::Explained { names, parts_ways } => {
+                        for name in names {
+                            *played.explained.entry(name).or_default() += 1;
+                        }
                         if parts_ways {
                             return Ok(played);
                         }

@@ -31,20 +31,31 @@ pub(crate) struct Generator {
     families: Vec<&'static Family>,
 }
 
+fn families(protocol: Protocol) -> impl Iterator<Item = &'static Family> {
+    let parts: &[&'static [Family]] = match protocol {
+        Protocol::Text => &[memcache::FAMILIES, meta::FAMILIES],
+        Protocol::Binary => &[binary::FAMILIES],
+        Protocol::Resp => &[resp::FAMILIES],
+    };
+    parts.iter().copied().flatten()
+}
+
+/// The names of the families that ringfort does not serve yet.
+pub(crate) fn unserved(protocol: Protocol) -> impl Iterator<Item = &'static str> {
+    families(protocol)
+        .filter(|family| !family.is_served)
+        .map(|family| family.name)
+}
+
 impl Generator {
     /// Of the families that `wanted` names (`all` is all of them), or of those that are served.
     pub(crate) fn new(protocol: Protocol, wanted: Option<&str>) -> Self {
         let names: Option<Vec<&str>> = wanted.map(|wanted| wanted.split(',').collect());
-        let parts: &[&'static [Family]] = match protocol {
-            Protocol::Text => &[memcache::FAMILIES, meta::FAMILIES],
-            Protocol::Binary => &[binary::FAMILIES],
-            Protocol::Resp => &[resp::FAMILIES],
-        };
         let is_wanted = |family: &&Family| match &names {
             None => family.is_served,
             Some(names) => names.contains(&family.name) || names == &["all"],
         };
-        let families = parts.iter().copied().flatten().filter(is_wanted).collect();
+        let families = families(protocol).filter(is_wanted).collect();
         Self { protocol, families }
     }
 

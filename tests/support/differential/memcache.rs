@@ -107,6 +107,9 @@ pub(super) fn add_block(command: &mut Command, value: &[u8], announced: usize) {
     command.pieces = join(std::mem::take(&mut command.pieces));
 }
 
+/// Longer blocks come behind lines that nobody refuses: else they would be lines themselves, and over the limit.
+const PLAIN_BYTES_MIN: usize = 1000;
+
 fn storage(dice: &mut Dice) -> Made {
     let verb = *dice.pick(&[
         "set", "set", "set", "add", "replace", "append", "prepend", "cas", "cas",
@@ -115,8 +118,7 @@ fn storage(dice: &mut Dice) -> Made {
         return Made::One(without_words(dice, verb));
     }
     let value = pools::value(dice);
-    // A long block behind a line that is refused would be a line over the limit.
-    let is_plain = value.len() > 1000;
+    let is_plain = value.len() > PLAIN_BYTES_MIN;
     let key = if is_plain {
         pools::memcache_key(dice)
     } else {
@@ -132,11 +134,7 @@ fn storage(dice: &mut Dice) -> Made {
     } else {
         pools::exptime(dice)
     };
-    let (announced, length) = if is_plain {
-        plain_length(&value)
-    } else {
-        length(dice, &value)
-    };
+    let (announced, length) = length(dice, &value);
     // A word that is a blank shifts those behind it: none of them may become a length or a short time.
     let is_shifted = [&key, &flags, &exptime, &announced]
         .iter()
@@ -162,13 +160,10 @@ fn storage(dice: &mut Dice) -> Made {
     Made::One(command)
 }
 
-fn plain_length(value: &[u8]) -> (Vec<u8>, usize) {
-    (value.len().to_string().into_bytes(), value.len())
-}
-
 /// A length as it stands in the line, and the bytes that it has a server take for the block.
-fn length(dice: &mut Dice, value: &[u8]) -> (Vec<u8>, usize) {
+pub(super) fn length(dice: &mut Dice, value: &[u8]) -> (Vec<u8>, usize) {
     let length = match dice.below(30) {
+        _ if value.len() > PLAIN_BYTES_MIN => value.len(),
         0 => value.len().saturating_sub(dice.between(1, 3)),
         1 => value.len() + dice.between(1, 5),
         2 => {
@@ -191,6 +186,7 @@ fn length(dice: &mut Dice, value: &[u8]) -> (Vec<u8>, usize) {
         _ => value.len(),
     };
     let announced = match dice.below(60) {
+        _ if value.len() > PLAIN_BYTES_MIN => length.to_string(),
         0 => format!("+{length}"),
         1 => format!("000{length}"),
         2 => format!("{length}\t"),

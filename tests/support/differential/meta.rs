@@ -2,11 +2,11 @@
 
 use super::dice::Dice;
 use super::generate::{Family, Made};
-use super::memcache::{Line, add_block};
+use super::memcache::{Line, add_block, length};
 use super::{Command, pools};
 
 /// Whether ringfort serves them.
-const IS_SERVED: bool = false;
+const IS_SERVED: bool = true;
 
 pub(super) const FAMILIES: &[Family] = &[
     family("mg", 16, get),
@@ -181,16 +181,8 @@ fn debug(dice: &mut Dice) -> Made {
 fn set(dice: &mut Dice) -> Made {
     let (line, key) = with_key(dice, "ms");
     let value = pools::value(dice);
-    let (length, announced) = match dice.below(30) {
-        0 => (value.len().saturating_sub(dice.between(1, 3)), None),
-        1 => (value.len() + dice.between(1, 5), None),
-        2 => (
-            0,
-            Some(dice.word(&["-1", "abc", "1.5", "2147483647", "4294967295", "S3", "-"])),
-        ),
-        _ => (value.len(), None),
-    };
-    let line = line.word(announced.unwrap_or_else(|| length.to_string().into_bytes()));
+    let (announced, length) = length(dice, &value);
+    let line = line.word(announced);
     let mut command = with_flags(dice, line, &key, SET_FLAGS).end(dice);
     add_block(&mut command, &value, length);
     Made::One(about(key, command))

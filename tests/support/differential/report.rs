@@ -3,6 +3,7 @@
 use super::compare::{End, Outcome};
 use super::driver::Delivery;
 use super::minimize::Minimal;
+use super::replies::line_end;
 use super::{Command, Piece, Protocol};
 
 /// The sequence with what was said to it, in the format of the transcripts.
@@ -108,27 +109,34 @@ fn show_word(word: &[u8]) -> String {
 }
 
 fn show_outcome(mark: &str, protocol: Protocol, outcome: &Outcome, text: &mut String) {
+    // Statistics come by the hundred.
+    const SHOWN_LINE_COUNT_MAX: usize = 25;
+    let mut lines = Vec::new();
     for reply in &outcome.replies {
         let mut rest = &reply[..];
-        while let Some(end) =
-            super::replies::line_end(rest).filter(|_| protocol != Protocol::Binary)
-        {
+        while let Some(end) = line_end(rest).filter(|_| protocol != Protocol::Binary) {
             let mut line = String::new();
             escape(&rest[..end], &mut line);
-            text.push_str(&format!("{mark}: {}\n", line.replace('<', "\\x3c")));
+            lines.push(format!("{mark}: {}", line.replace('<', "\\x3c")));
             rest = &rest[end + 2..];
         }
         if !rest.is_empty() {
             let mut line = String::new();
             escape(rest, &mut line);
-            text.push_str(&format!("# {mark}: {line}\n"));
+            lines.push(format!("# {mark}: {line}"));
         }
+    }
+    let hidden = lines.len().saturating_sub(SHOWN_LINE_COUNT_MAX);
+    lines.truncate(SHOWN_LINE_COUNT_MAX);
+    if hidden > 0 {
+        lines.push(format!("# And {hidden} lines more."));
     }
     match outcome.end {
         End::InStep => {}
-        End::Closed => text.push_str(&format!("# {mark}: <close>\n")),
-        End::Silent => text.push_str(&format!("# {mark}: nothing more\n")),
+        End::Closed => lines.push(format!("# {mark}: <close>")),
+        End::Silent => lines.push(format!("# {mark}: nothing more")),
     }
+    text.extend(lines.iter().flat_map(|line| [line, "\n"]));
 }
 
 /// As the transcripts write bytes; long runs of one byte by their length.

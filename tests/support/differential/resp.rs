@@ -21,9 +21,9 @@ pub(super) const FAMILIES: &[Family] = &[
     not_yet("more-strings", 24, |dice| one(dice, MORE_STRINGS)),
     not_yet("more-expiry", 8, |dice| one(dice, MORE_EXPIRY)),
     not_yet("more-keys", 10, |dice| one(dice, MORE_KEYS)),
-    not_yet("introspection", 2, |dice| one(dice, INTROSPECTION)),
-    not_yet("multi", 4, multi),
-    not_yet("watch", 4, watch),
+    served("introspection", 2, |dice| one(dice, INTROSPECTION)),
+    served("multi", 4, multi),
+    served("watch", 4, watch),
     not_yet("reply", 2, reply_modes),
 ];
 
@@ -47,11 +47,11 @@ const fn not_yet(name: &'static str, weight: u32, make: fn(&mut Dice) -> Made) -
 
 fn one(dice: &mut Dice, rows: &[Row]) -> Made {
     let row = dice.pick(rows);
-    Made::One(Command::resp(words(dice, row)))
+    Made::One(Command::resp(words_of(dice, row)))
 }
 
 /// A command of the row; about one in eight is wrong.
-fn words(dice: &mut Dice, row: &Row) -> Vec<Vec<u8>> {
+fn words_of(dice: &mut Dice, row: &Row) -> Vec<Vec<u8>> {
     let mut words: Vec<_> = row
         .name
         .split(' ')
@@ -209,7 +209,7 @@ fn inline(dice: &mut Dice) -> Made {
     }
     let rows = *dice.pick(&[STRINGS, COUNTERS]);
     let row = dice.pick(rows);
-    let words: Vec<_> = words(dice, row)
+    let words: Vec<_> = words_of(dice, row)
         .iter()
         .map(|word| quoted(dice, word))
         .collect();
@@ -306,12 +306,16 @@ fn command(text: &str) -> Command {
 
 /// A few commands, among them some that read a time, and a wrong one now and then.
 fn several(dice: &mut Dice) -> Vec<Command> {
+    several_of(dice, &[STRINGS, COUNTERS, EXPIRY, KEYS])
+}
+
+fn several_of(dice: &mut Dice, parts: &[&[Row]]) -> Vec<Command> {
     let count = dice.below(6);
     let mut commands = Vec::new();
     for _ in 0..count {
-        let rows = *dice.pick(&[STRINGS, COUNTERS, EXPIRY, KEYS]);
+        let rows = *dice.pick(parts);
         let row = dice.pick(rows);
-        commands.push(Command::resp(words(dice, row)));
+        commands.push(Command::resp(words_of(dice, row)));
     }
     if dice.chance(100) {
         commands.push(Command::resp(vec![
@@ -343,20 +347,34 @@ fn multi(dice: &mut Dice) -> Made {
     Made::Bracket(commands)
 }
 
-/// A transaction with an eye on keys that somebody else may change.
+/// A transaction with an eye on keys that somebody else may change. If they may be absent, nobody else deletes, and
+/// nobody takes away a time to live: that a key is again as it was is no change to ringfort (see `watched-and-back`).
 fn watch(dice: &mut Dice) -> Made {
-    let mut watch = vec![b"WATCH".to_vec()];
-    for _ in 0..dice.between(1, 3) {
-        watch.push(pools::resp_key(dice));
+    let keys: Vec<_> = (0..dice.between(1, 3))
+        .map(|_| pools::resp_key(dice))
+        .collect();
+    let are_there = dice.chance(600);
+    let (persist, expiry) = EXPIRY.split_last().expect("rows");
+    assert_eq!(persist.name, "PERSIST");
+    let harmless: &[&[Row]] = &[STRINGS, COUNTERS, expiry, KEYS];
+    let mut parts = Vec::new();
+    if are_there {
+        let set = |key: &Vec<u8>| [key.clone(), b"1".to_vec()];
+        let words = std::iter::once(b"MSET".to_vec()).chain(keys.iter().flat_map(set));
+        parts.push((0, vec![Command::resp(words.collect())]));
     }
-    let mut parts = vec![(0, vec![Command::resp(watch)])];
+    let words = std::iter::once(b"WATCH".to_vec()).chain(keys);
+    parts.push((0, vec![Command::resp(words.collect())]));
     match dice.below(6) {
         0 => parts.push((0, vec![command("UNWATCH")])),
-        1 => parts.push((0, several(dice))),
+        1 if are_there => parts.push((0, several_of(dice, harmless))),
         _ => {}
     }
-    if dice.chance(700) {
-        parts.push((1, several(dice)));
+    if dice.chance(700) && are_there {
+        parts.push((1, several_of(dice, harmless)));
+    } else if dice.chance(700) {
+        let row = dice.pick(COUNTERS);
+        parts.push((1, vec![Command::resp(words_of(dice, row))]));
     }
     let mut transaction = vec![command("MULTI")];
     transaction.extend(several(dice));
@@ -370,7 +388,7 @@ fn watch(dice: &mut Dice) -> Made {
 fn reply_modes(dice: &mut Dice) -> Made {
     let make = |dice: &mut Dice| {
         let row = dice.pick(STRINGS);
-        Command::resp(words(dice, row))
+        Command::resp(words_of(dice, row))
     };
     let mut commands = Vec::new();
     match dice.below(4) {

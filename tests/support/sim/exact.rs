@@ -24,6 +24,7 @@ pub(crate) struct Exact {
     ends: Vec<usize>,
     received: Vec<u8>,
     value_count: usize,
+    has_transactions: bool,
 }
 
 impl Exact {
@@ -42,6 +43,17 @@ impl Exact {
             ends: vec![0],
             received: Vec::new(),
             value_count: 0,
+            has_transactions: false,
+        }
+    }
+
+    /// The same client, which also sends what needs the world, alone or in transactions, if its protocol has
+    /// that.
+    pub(crate) fn with_transactions(self) -> Self {
+        let has_transactions = self.protocol == Protocol::Resp;
+        Self {
+            has_transactions,
+            ..self
         }
     }
 
@@ -49,12 +61,39 @@ impl Exact {
     pub(crate) fn send_some(&mut self, fleet: &mut Fleet) {
         let mut bytes = Vec::new();
         for _ in 0..1 + fleet.rng.below(8) {
+            if self.has_transactions && fleet.rng.chance(200) {
+                self.transaction(&mut fleet.rng, &mut bytes);
+                continue;
+            }
             let request = self.request(&mut fleet.rng);
             self.oracle.received(0, &request, &mut self.expected);
             self.ends.push(self.expected.len());
             bytes.extend(request);
         }
         fleet.world.send(self.client, &bytes);
+    }
+
+    /// A few requests from MULTI to EXEC.
+    fn transaction(&mut self, rng: &mut SimRng, bytes: &mut Vec<u8>) {
+        let requests: Vec<_> = (0..rng.below(6)).map(|_| self.request(rng)).collect();
+        bytes.extend(redis::request(&[b"MULTI"]));
+        self.expect(b"+OK\r\n");
+        for request in &requests {
+            bytes.extend(request);
+            self.expect(b"+QUEUED\r\n");
+        }
+        bytes.extend(redis::request(&[b"EXEC"]));
+        let header = format!("*{}\r\n", requests.len());
+        self.expected.extend_from_slice(header.as_bytes());
+        for request in &requests {
+            self.oracle.received(0, request, &mut self.expected);
+        }
+        self.ends.push(self.expected.len());
+    }
+
+    fn expect(&mut self, reply: &[u8]) {
+        self.expected.extend_from_slice(reply);
+        self.ends.push(self.expected.len());
     }
 
     /// Compares what has come with what must.
@@ -114,7 +153,7 @@ impl Exact {
         let (key, value) = (self.key(rng), self.value(rng));
         let (second, third) = (self.key(rng), self.key(rng));
         let delta = rng.below(100).to_string();
-        let words: &[&str] = match rng.below(14) {
+        let words: &[&str] = match rng.below(if self.has_transactions { 20 } else { 14 }) {
             0..=2 => &["GET", &key],
             3 => &["MGET", &key, &second, &third],
             4 => &["SET", &key, &value],
@@ -127,7 +166,14 @@ impl Exact {
             10 => &["EXISTS", &key, &second],
             11 => &["APPEND", &key, &value],
             12 => &["STRLEN", &key],
-            _ => &["INCRBY", &key, &delta],
+            13 => &["INCRBY", &key, &delta],
+            14 => &["RENAME", &key, &second],
+            15 => &["RENAMENX", &key, &second],
+            16 if key == second => &["COPY", &key, &third],
+            16 => &["COPY", &key, &second, "REPLACE"],
+            17 => &["MSETNX", &key, &value, &second, "7"],
+            18 => &["SETRANGE", &key, &delta, &value],
+            _ => &["GETRANGE", &key, "1", &delta],
         };
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         redis::request(&words)

@@ -46,7 +46,15 @@ impl Memcached {
         let mut end = line_end + 2;
         let is_silent = words.last() == Some(&&b"noreply"[..]);
         let reply = match words[0] {
+            b"version" => b"VERSION 1.6.18\r\n".to_vec(),
             b"get" => self.get(&words[1..]),
+            b"mg" => {
+                assert_eq!(words[2..], [b"s"], "the length is all that is asked");
+                match self.items.get(words[1]) {
+                    Some((_, value)) => format!("HD s{}\r\n", value.len()).into_bytes(),
+                    None => b"EN\r\n".to_vec(),
+                }
+            }
             b"set" | b"add" | b"replace" | b"append" | b"prepend" => {
                 let (flags, count) = (number(words[2]) as u32, number(words[4]) as usize);
                 let data = bytes.get(end..end + count)?;

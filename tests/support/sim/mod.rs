@@ -6,6 +6,7 @@ pub(crate) mod exact;
 pub(crate) mod memcached;
 pub(crate) mod redis;
 pub(crate) mod register;
+pub(crate) mod talker;
 
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
@@ -18,7 +19,7 @@ use ringfort::io::ListenerId;
 use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
 use ringfort::mesh;
 use ringfort::route::{HashRing, HashRingMode, ServerIndex, ServerSpec};
-use ringfort::shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag};
+use ringfort::shard::{CpuTime, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag};
 use ringfort::store::{self, KeyHasher, StoreParams};
 
 use self::memcached::Memcached;
@@ -29,12 +30,15 @@ use self::redis::Redis;
 pub(crate) struct Setup {
     pub(crate) shard_count: usize,
     pub(crate) item_bytes_max: usize,
+    pub(crate) tracking_keys_max: usize,
     pub(crate) pool: Option<PoolSetup>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PoolSetup {
     pub(crate) protocol: Protocol,
+    /// Clients may speak the other protocol.
+    pub(crate) is_crossed: bool,
     pub(crate) write: WritePolicy,
     pub(crate) l1_ms: Option<u64>,
     pub(crate) server_count: usize,
@@ -45,6 +49,7 @@ impl Setup {
         Self {
             shard_count,
             item_bytes_max: 64 * 1024,
+            tracking_keys_max: 1_000,
             pool: None,
         }
     }
@@ -293,7 +298,7 @@ fn pool_settings(pool: PoolSetup) -> PoolSettings {
         .collect();
     PoolSettings {
         protocol: pool.protocol,
-        is_crossed: false,
+        is_crossed: pool.is_crossed,
         hash_ring: HashRing::build(HashRingMode::Libmemcached, &servers).expect("a ring"),
         addresses,
         write: pool.write,
@@ -320,10 +325,13 @@ fn parts(
     let settings = Arc::new(Settings {
         item_bytes_max: setup.item_bytes_max,
         connections_max: 10_000,
+        allows_shutdown: false,
+        cpu_time: CpuTime::default,
         memory_bytes: setup.shard_count * params.partition_bytes,
         started: world.now(),
         memcache_port: 11_211,
         resp_port: 6_379,
+        tracking_keys_max: setup.tracking_keys_max,
     });
     let board = StatsBoard::new(setup.shard_count);
     stores

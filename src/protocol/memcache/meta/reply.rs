@@ -3,7 +3,11 @@
 use memchr::memchr;
 
 use super::{Flags, KeyText};
-use crate::protocol::{Parsed, memcache::reply::ReplyRefusal, number};
+use crate::protocol::{
+    Parsed,
+    memcache::{reply::ReplyRefusal, request::Words},
+    number,
+};
 
 /// Done, or found without its value being asked for.
 pub const DONE: &[u8] = b"HD";
@@ -152,9 +156,30 @@ pub fn parse_reply(input: &[u8], value_bytes_max: usize) -> Parsed<MetaReply<'_>
     }
 }
 
+/// What stands behind a letter that a backend's answer, whose bytes are `frame`, gives back.
+pub fn returned(frame: &[u8], letter: u8) -> Option<&[u8]> {
+    let line_end = memchr(b'\n', frame)?;
+    let line = frame[..line_end].trim_ascii_end();
+    // The status, and the length of a value.
+    let skipped = if line.starts_with(VALUE) { 2 } else { 1 };
+    Words::new(line)
+        .skip(skipped)
+        .find_map(|word| word.strip_prefix(&[letter]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_given_back_stands_behind_status_and_length() {
+        let value = b"VA 2 f16 t-1 s2\r\n c9\r\n";
+        assert_eq!(returned(value, b'f'), Some(&b"16"[..]));
+        assert_eq!(returned(value, b't'), Some(&b"-1"[..]));
+        assert_eq!(returned(value, b'c'), None);
+        assert_eq!(returned(b"HD s10\r\n", b's'), Some(&b"10"[..]));
+        assert_eq!(returned(b"EN\r\n", b'E'), None);
+    }
 
     #[test]
     fn replies_are_read_whole_or_not_at_all() {

@@ -11,7 +11,7 @@ mod script;
 mod stored;
 
 pub(in crate::shard) use self::{
-    beside::{one_key as one_key_beside, push_value},
+    beside::{one_key as one_key_beside, push, push_value, push_within_reply},
     reply::{Wanted, error},
     script::{Script, is_missing, load},
     stored::{HEADER_BYTES, split},
@@ -37,6 +37,10 @@ use crate::{
 /// The line for a flush that is not to be now.
 const FLUSH_DELAYED: &[u8] =
     b"SERVER_ERROR flush_all with a delay cannot be done over Redis servers: they flush at once\r\n";
+
+/// The line for a meta command.
+pub(in crate::shard) const META_REFUSED: &[u8] =
+    b"SERVER_ERROR meta commands cannot be done over Redis servers, classic ones can\r\n";
 
 /// `get`, `gets`, `gat`, `gats`.
 pub(in crate::shard) fn retrieve(
@@ -265,10 +269,10 @@ fn compare_and_swap(
     };
     script.begin(out, key.bytes, 3 + usize::from(ms.is_some()));
     resp::bulk(out, b"cas");
-    let digits = id
-        .to_be_bytes()
-        .map(|byte| [script::hex(byte >> 4), script::hex(byte & 15)]);
-    resp::bulk(out, digits.as_flattened());
+    resp::bulk(
+        out,
+        format!("{id:0width$x}", width = stored::CAS_DIGITS as usize).as_bytes(),
+    );
     stored::push_bulk(out, flags, value);
     if let Some(ms) = ms {
         resp::bulk(out, itoa::Buffer::new().format(ms).as_bytes());

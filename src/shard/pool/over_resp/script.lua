@@ -18,6 +18,8 @@ end
 
 -- Lua counts in doubles: numbers of 64 bits are two limbs below 10^10.
 local LIMB_DIGITS, LIMB = 10, 10000000000
+-- memcached takes longer text, too; this is what ringfort's own store looks at.
+local TEXT_BYTES_MAX = 1024
 -- 2^64.
 local WRAP_HIGH, WRAP_LOW = 1844674407, 3709551616
 
@@ -29,6 +31,21 @@ local function is_below(high, low, other_high, other_low)
   return high < other_high or (high == other_high and low < other_low)
 end
 
+-- What C's strtoull takes for a number of 64 bits: blanks, a sign and zeros before it, a blank or a NUL behind.
+local function number_in(text)
+  local sign, digits, rest = string.match(text, '^%s*([-+]?)0*(%d+)(.*)$')
+  if not digits or #digits > 2 * LIMB_DIGITS or #text > TEXT_BYTES_MAX then
+    return nil
+  elseif rest ~= '' and not string.find(rest, '^[%s%z]') then
+    return nil
+  end
+  local high, low = limbs(digits)
+  if not is_below(high, low, WRAP_HIGH, WRAP_LOW) or (sign == '-' and high + low > 0) then
+    return nil
+  end
+  return high, low
+end
+
 -- incr (wraps at 2^64) and decr (stops at 0) by ARGV[2]; nil without a key, -1 without a number.
 local function count(is_down)
   local stored = redis.call('GET', key)
@@ -36,12 +53,8 @@ local function count(is_down)
     return false
   end
   local header, text = split(stored)
-  local digits = string.match(text, '^%s*%+?(%d+)%s') or string.match(text, '^%s*%+?(%d+)$')
-  if not digits or #text > 20 then
-    return -1
-  end
-  local high, low = limbs(digits)
-  if not is_below(high, low, WRAP_HIGH, WRAP_LOW) then
+  local high, low = number_in(text)
+  if not high then
     return -1
   end
   local by_high, by_low = limbs(ARGV[2])
@@ -76,12 +89,12 @@ function calls.decr()
   return count(true)
 end
 
--- ARGV[2] behind or before the value, up to ARGV[3] bytes: 1, 0 without a key, 2 if too long.
+-- ARGV[2] behind or before the value: 1, or 0 without a key or if more than ARGV[3] bytes would come of it.
 function calls.append()
   if redis.call('EXISTS', key) == 0 then
     return 0
   elseif redis.call('STRLEN', key) + #ARGV[2] > tonumber(ARGV[3]) then
-    return 2
+    return 0
   end
   redis.call('APPEND', key, ARGV[2])
   return 1
@@ -92,7 +105,7 @@ function calls.prepend()
   if not stored then
     return 0
   elseif #stored + #ARGV[2] > tonumber(ARGV[3]) then
-    return 2
+    return 0
   end
   local header, value = split(stored)
   put(header .. ARGV[2] .. value)

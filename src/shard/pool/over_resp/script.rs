@@ -56,7 +56,7 @@ pub(in crate::shard) fn is_missing(error: &[u8]) -> bool {
 }
 
 /// A hexadecimal digit, of a number below 16.
-pub(super) fn hex(digit: u8) -> u8 {
+fn hex(digit: u8) -> u8 {
     if digit < 10 {
         b'0' + digit
     } else {

@@ -1,5 +1,7 @@
 //! What the list of differences is made of, and how it is looked up.
 
+pub(crate) mod binary;
+pub(crate) mod meta;
 pub(crate) mod resp;
 pub(crate) mod text;
 
@@ -21,6 +23,8 @@ pub(crate) struct Difference {
 pub(crate) enum Kind {
     /// Such commands are not asked.
     Avoided(fn(&Command) -> bool),
+    /// What comes of several commands, and the generator has an eye on.
+    Arranged,
     /// Such commands are asked once all before them is answered.
     Alone(fn(&Command) -> bool),
     /// Such replies, for which it gives tokens, are compared as those.
@@ -68,34 +72,49 @@ pub(crate) fn normalised(reply: &Reply<'_>) -> Vec<Token> {
         .unwrap_or_else(|| vec![Token::Bytes(reply.bytes.to_vec())])
 }
 
-/// What the real server would have said without one of the differences.
+/// What the real server would have said without some of the differences.
 pub(crate) struct Explanation {
-    pub(crate) name: &'static str,
+    pub(crate) names: Vec<&'static str>,
     pub(crate) outcome: Outcome,
     pub(crate) parts_ways: bool,
 }
 
-/// All that might explain what the two said.
+/// All that might explain what the two said: each difference alone, and then one after the other.
 pub(crate) fn explanations(
     protocol: Protocol,
     batch: &Batch,
     real: &Outcome,
     ringfort: &Outcome,
-) -> impl Iterator<Item = Explanation> {
-    of(protocol).filter_map(move |difference| {
+) -> Vec<Explanation> {
+    let mut all = Explanation {
+        names: Vec::new(),
+        outcome: real.clone(),
+        parts_ways: false,
+    };
+    let mut explanations = Vec::new();
+    for difference in of(protocol) {
         let Kind::Explained {
             rewrites,
             parts_ways,
         } = difference.kind
         else {
-            return None;
+            continue;
         };
-        Some(Explanation {
-            name: difference.name,
-            outcome: rewrites(batch, real, ringfort)?,
-            parts_ways,
-        })
-    })
+        if let Some(outcome) = rewrites(batch, real, ringfort) {
+            explanations.push(Explanation {
+                names: vec![difference.name],
+                outcome,
+                parts_ways,
+            });
+        }
+        if let Some(outcome) = rewrites(batch, &all.outcome, ringfort) {
+            all.names.push(difference.name);
+            all.outcome = outcome;
+            all.parts_ways |= parts_ways;
+        }
+    }
+    explanations.push(all);
+    explanations
 }
 
 /// The line that a command starts with, whatever its cas unique.
@@ -125,26 +144,7 @@ pub(crate) fn bytes(text: &str) -> Vec<Token> {
     vec![Token::Bytes(text.as_bytes().to_vec())]
 }
 
-/// The first replies that are not the same.
-pub(crate) fn first_difference<'o>(
-    real: &'o Outcome,
-    ringfort: &'o Outcome,
-) -> Option<(&'o [u8], &'o [u8])> {
-    let mut pairs = real.replies.iter().zip(&ringfort.replies);
-    let (real, ringfort) = pairs.find(|(real, ringfort)| real != ringfort)?;
-    Some((real, ringfort))
-}
-
-/// The real replies, but for the first that differs.
-pub(crate) fn replaced(real: &Outcome, ringfort: &Outcome) -> Outcome {
-    let mut replaced = real.clone();
-    let mut pairs = replaced.replies.iter_mut().zip(&ringfort.replies);
-    if let Some((real, ringfort)) = pairs.find(|(real, ringfort)| real != ringfort) {
-        real.clone_from(ringfort);
-    }
-    replaced
-}
-
+/// A reply with the cas unique that it shows as such.
 pub(crate) fn cas_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
     let shown = replies::shown_cas(reply.protocol, reply.batch, reply.bytes)?;
     Some(vec![

@@ -3,6 +3,7 @@
 use super::{Reply, bytes, line, verb};
 use crate::harness::Command;
 use crate::harness::compare::Token;
+use crate::harness::replies::{line_end, resp_length};
 
 /// Milliseconds from which ringfort's times and Redis' differ.
 const FAR_MS: i64 = 60_000_000_000_000;
@@ -71,12 +72,60 @@ pub(crate) fn client_id_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
     (is_asked && reply.bytes.starts_with(b":")).then(|| bytes("id"))
 }
 
+/// The names of commands that ask for a time.
+const TIMES: &[&str] = &["TTL", "EXPIRETIME", "PTTL", "PEXPIRETIME"];
+
+/// The replies of a transaction in which somebody asks for a time: large numbers are times.
+fn exec_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
+    const TOLERANCE_MS: i64 = 3000;
+    let mut commands = reply.batch.commands.iter();
+    if !commands.any(|command| TIMES.contains(&command.name().as_str())) {
+        return None;
+    }
+    let token = |line: &[u8]| {
+        let number = line
+            .strip_prefix(b":")
+            .and_then(|digits| std::str::from_utf8(digits.trim_ascii()).ok()?.parse().ok());
+        match number {
+            Some(value) if value > FAR_MS / 1000 => Token::Bytes(b"far".to_vec()),
+            Some(value) if value > TOLERANCE_MS => Token::Time {
+                value,
+                tolerance: TOLERANCE_MS,
+            },
+            _ => Token::Bytes(line.to_vec()),
+        }
+    };
+    Some(
+        reply
+            .bytes
+            .split_inclusive(|byte| *byte == b'\n')
+            .map(token)
+            .collect(),
+    )
+}
+
+/// How long a key was not used.
+pub(crate) fn idle_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
+    const TOLERANCE_SECONDS: i64 = 3;
+    let command = reply.command?;
+    let sub = command.words.get(1)?;
+    let is_asked = command.name() == "OBJECT" && sub.eq_ignore_ascii_case(b"IDLETIME");
+    let text = reply.bytes.strip_prefix(b":").filter(|_| is_asked)?;
+    let value = std::str::from_utf8(text.trim_ascii()).ok()?.parse().ok()?;
+    Some(vec![Token::Time {
+        value,
+        tolerance: TOLERANCE_SECONDS,
+    }])
+}
+
 /// The reply to a command that asks for a time.
 pub(crate) fn time_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
     const TOLERANCE_SECONDS: i64 = 3;
-    let tolerance = match reply.command?.name().as_str() {
+    let command = reply.command?;
+    let tolerance = match command.name().as_str() {
         "TTL" | "EXPIRETIME" => TOLERANCE_SECONDS,
         "PTTL" | "PEXPIRETIME" => TOLERANCE_SECONDS * 1000,
+        "EXEC" => return exec_tokens(reply),
         _ => return None,
     };
     let text = reply.bytes.strip_prefix(b":")?.strip_suffix(b"\r\n")?;
@@ -104,4 +153,47 @@ fn number(command: &Command, index: usize) -> Option<i64> {
         .ok()?
         .parse()
         .ok()
+}
+
+/// The keys of KEYS and of a SCAN that is done, in order.
+pub(crate) fn listed_keys_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
+    let name = reply.command?.name();
+    let (head, keys): (&[u8], _) = match name.as_str() {
+        "KEYS" => (b"", reply.bytes),
+        "SCAN" => {
+            const DONE: &[u8] = b"*2\r\n$1\r\n0\r\n";
+            (DONE, reply.bytes.strip_prefix(DONE)?)
+        }
+        _ => return None,
+    };
+    let (count, mut rest) = keys.split_at(line_end(keys)? + 2);
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let (key, after) = rest.split_at_checked(resp_length(rest)?)?;
+        found.push(key);
+        rest = after;
+    }
+    found.sort_unstable();
+    Some(vec![Token::Bytes([head, count, &found.concat()].concat())])
+}
+
+/// That there was a key.
+pub(crate) fn random_key_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
+    let is_key = reply.command?.name() == "RANDOMKEY"
+        && reply.bytes.starts_with(b"$")
+        && reply.bytes != b"$-1\r\n";
+    is_key.then(|| bytes("a key"))
+}
+
+pub(crate) fn asks_for_all_commands(command: &Command) -> bool {
+    command.name() == "COMMAND" && command.words.len() < 3
+}
+
+pub(crate) fn makes_up_a_cursor(command: &Command) -> bool {
+    let cursor = command
+        .words
+        .get(1)
+        .map(|word| String::from_utf8_lossy(word));
+    let cursor = cursor.and_then(|text| text.parse::<i128>().ok());
+    command.name() == "SCAN" && cursor.is_some_and(|cursor| cursor != 0)
 }

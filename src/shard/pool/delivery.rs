@@ -1,0 +1,96 @@
+//! What backends answer, on its way into a client's replies: in the client's own words.
+
+use super::{over_memcache, over_resp};
+use crate::shard::{
+    core::Core,
+    form::Form,
+    replies::{Part, Seq},
+    session::Session,
+};
+use crate::{
+    config::Protocol,
+    protocol::{self, resp::Version},
+};
+
+impl Session {
+    /// A backend cannot be asked.
+    pub(in crate::shard) fn fail(&mut self, core: &mut Core, seq: Seq) {
+        let line = core.failure_line();
+        self.deliver(core, seq, true, &line);
+        core.buffers.put(line);
+    }
+
+    /// Takes a backend's reply.
+    pub(in crate::shard) fn deliver(
+        &mut self,
+        core: &mut Core,
+        seq: Seq,
+        failed: bool,
+        bytes: &[u8],
+    ) {
+        let Some(form) = self.replies.form(seq) else {
+            return;
+        };
+        let part = match form {
+            _ if failed && self.is_foreign(core) => {
+                let mut line = core.buffers.take();
+                match self.protocol() {
+                    Protocol::Memcache => over_resp::error(bytes, &mut line),
+                    Protocol::Resp => over_memcache::error(bytes, &mut line),
+                }
+                self.replies
+                    .resolve(seq, Part::Failure(&line), &mut core.buffers);
+                return core.buffers.put(line);
+            }
+            _ if failed => Part::Failure(bytes),
+            Form::RespSum if self.is_foreign(core) => Part::Add(over_memcache::count(bytes)),
+            Form::RespSum => Part::Add(integer(bytes)),
+            form if form.adds_up() => Part::Add(0),
+            Form::OverResp(wanted) => {
+                return self.translate(core, seq, |key, out| wanted.encode(key, bytes, out));
+            }
+            // Servers are spoken to in RESP2, whose null a RESP3 client takes for a length.
+            Form::Verbatim if bytes == NULL && self.version() == Version::Resp3 => {
+                Part::Bytes(NULL_OF_RESP3)
+            }
+            Form::OverMemcache(wanted) => {
+                return self.translate(core, seq, |_, out| wanted.encode(bytes, out));
+            }
+            _ => Part::Bytes(bytes),
+        };
+        self.replies.resolve(seq, part, &mut core.buffers);
+    }
+
+    /// Whether the pool's servers speak another protocol than the client.
+    fn is_foreign(&self, core: &Core) -> bool {
+        core.backend_protocol()
+            .is_some_and(|spoken| spoken != self.protocol())
+    }
+
+    /// Resolves a slot with what `encode` makes of the key that was kept for it.
+    fn translate(&mut self, core: &mut Core, seq: Seq, encode: impl FnOnce(&[u8], &mut Vec<u8>)) {
+        let key = self.replies.take_key(seq);
+        let mut encoded = core.buffers.take();
+        encode(key.as_deref().unwrap_or_default(), &mut encoded);
+        self.replies
+            .resolve(seq, Part::Bytes(&encoded), &mut core.buffers);
+        core.buffers.put(encoded);
+        key.into_iter().for_each(|key| core.buffers.put(key));
+    }
+}
+
+/// RESP2's null, and what RESP3 has for it.
+const NULL: &[u8] = b"$-1\r\n";
+const NULL_OF_RESP3: &[u8] = b"_\r\n";
+
+/// The number in a RESP integer reply; what else a backend may say counts for nothing.
+fn integer(bytes: &[u8]) -> i64 {
+    use protocol::resp::reply::{Reply, parse_reply};
+    match parse_reply(bytes, &protocol::resp::Limits::for_replies(0)) {
+        protocol::Parsed::Complete {
+            request: Reply::Integer(number),
+            ..
+        } => number,
+        _ => 0,
+    }
+}
