@@ -14,17 +14,23 @@ pub struct Token {
 const GENERATION_MASK: u32 = 0x00ff_ffff;
 
 impl Token {
+    /// Names no socket, ever.
+    pub const NOBODY: Self = Self {
+        index: u32::MAX,
+        generation: 0,
+    };
+
     /// Where the socket stands in tables that run beside the I/O's own.
     pub fn index(self) -> usize {
         self.index as usize
     }
 
     /// 56 bits that [`Self::from_bits`] understands.
-    pub(super) fn to_bits(self) -> u64 {
+    pub fn to_bits(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
 
-    pub(super) fn from_bits(bits: u64) -> Self {
+    pub(crate) fn from_bits(bits: u64) -> Self {
         Self {
             index: bits as u32,
             generation: (bits >> 32) as u32 & GENERATION_MASK,

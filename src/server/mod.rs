@@ -28,7 +28,7 @@ use crate::{
     mesh,
     route::HashRing,
     runtime::{self, Executor},
-    shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag},
+    shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, TRACKING_KEYS_MAX},
     store::{self, KeyHasher, UnixMs},
 };
 
@@ -282,6 +282,7 @@ fn parts(
         started: UnixMs(unix_ms()),
         memcache_port: memcache.map_or(0, |address| address.port()),
         resp_port: resp.map_or(0, |address| address.port()),
+        tracking_keys_max: TRACKING_KEYS_MAX,
     });
     let board = StatsBoard::new(shard_count);
     let connection_count = Arc::new(AtomicUsize::new(0));

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::{
     buffers::BufferPool,
-    flush::FlushAsk,
-    message::{Answer, AnswerBody, Ask, AskBody, Origin, Parcel},
+    flush::{self, FlushAsk, FlushWait},
+    message::{Answer, AnswerBody, Ask, AskBody, Notice, Origin, Parcel},
     pool::{Pool, errand::Route, over_resp::Script},
     settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
+    tracking::{self, Tracking},
     world::World,
 };
 use crate::{
@@ -26,9 +27,13 @@ pub(super) struct Core {
     pub(super) store: ShardStore,
     /// A change waits for memory that other shards have not let go of yet.
     pub(super) is_short: bool,
+    /// A request has had its share of this turn and goes on in the next.
+    pub(super) is_busy: bool,
+    /// How many random numbers were drawn.
+    pub(super) draw_count: u64,
     /// A client asked the process to end.
     pub(super) wants_stop: bool,
-    pub(super) mesh: MeshPort<Ask, Answer>,
+    pub(super) mesh: MeshPort<Ask, Answer, Box<Notice>>,
     pub(super) pool: Option<Pool>,
     pub(super) buffers: BufferPool,
     pub(super) settings: Arc<Settings>,
@@ -37,6 +42,10 @@ pub(super) struct Core {
     pub(super) old: Vec<u8>,
     /// Flushes that other shards had no room for.
     pub(super) flush_asks: Vec<FlushAsk>,
+    /// Flushes that have not ended on all shards.
+    pub(super) flush_waits: Vec<FlushWait>,
+    /// Who tracks keys.
+    pub(super) tracking: Tracking,
     /// Whether clients are served, or held for one of them.
     pub(super) world: World,
     /// Room for the waiters of a fill that ends.
@@ -65,6 +74,13 @@ impl Core {
 
     pub(super) fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         self.store.hasher().key(bytes)
+    }
+
+    /// A number that nobody outside can foresee.
+    pub(super) fn random(&mut self) -> u64 {
+        self.draw_count += 1;
+        let hasher = self.store.hasher();
+        hasher.hash(&self.draw_count.to_le_bytes()).0
     }
 
     /// Applies an operation where the key lives.
@@ -141,6 +157,7 @@ impl Core {
     /// Executes a request of another shard and answers it, now or once a backend has.
     pub(super) fn serve(&mut self, asker: usize, ask: Ask) {
         let Ask { origin, body } = ask;
+        self.store.set_author(tracking::author(asker, origin.token));
         let body = match body {
             AskBody::Mutate {
                 operation,
@@ -183,13 +200,38 @@ impl Core {
             AskBody::Backend { errand, parcel } => {
                 return self.serve_backend(asker, origin, errand, parcel);
             }
+            AskBody::Listen { version, wanted } => self.serve_listen(asker, version, wanted),
+            AskBody::FindClient { id } => AnswerBody::FoundClient {
+                token: self.tracking.find(id),
+            },
         };
-        self.mesh.answer(asker, Answer { origin, body });
+        self.answer(asker, origin, body);
+    }
+
+    /// Answers another shard's request, and tells it what it is to be told along with that.
+    pub(super) fn answer(&mut self, asker: usize, origin: Origin, body: AnswerBody) {
+        let notice = if self.has_to_tell() {
+            self.notice_for(asker)
+        } else {
+            None
+        };
+        self.mesh.answer(
+            asker,
+            Answer {
+                origin,
+                body,
+                notice,
+            },
+        );
     }
 
     /// Flushes this shard's partition, and with it the leases of fills under way.
     pub(super) fn flush_own(&mut self, at: UnixMs) {
         self.store.flush(self.now, at);
+        if at != flush::AT_ONCE && at <= self.now {
+            // A delay that is over already: nobody waits for all partitions.
+            self.store.note_end_of_flush();
+        }
         if let Some(pool) = &mut self.pool {
             pool.void_fills();
         }

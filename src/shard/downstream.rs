@@ -135,6 +135,7 @@ impl Downstream {
     /// Takes the replies to be sent.
     pub(super) fn start_send(&mut self, now: UnixMs) -> Vec<u8> {
         self.sending_since = Some(now);
+        self.session.sending();
         self.session.replies.take_output()
     }
 

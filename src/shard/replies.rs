@@ -22,6 +22,11 @@ use crate::store::{Applied, KeyHash};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seq(u32);
 
+impl Seq {
+    /// The first slot's.
+    pub(super) const FIRST: Self = Self(0);
+}
+
 /// A reply that is not ready, or ready but behind one that is not.
 #[derive(Debug)]
 struct Slot {
@@ -34,6 +39,8 @@ struct Slot {
     total: i64,
     /// Length of `held` when the slot was taken.
     held_start: usize,
+    /// How much of what is held from there on was put right behind the reply.
+    behind_bytes: usize,
     /// The encoded reply; for forms that add up, an error that spoils the sum. Before the reply is
     /// there: the key that it is about, if it cannot be encoded without.
     encoded: Option<Vec<u8>>,
@@ -110,6 +117,7 @@ impl Replies {
             parts_left: parts,
             total: 0,
             held_start: self.held.len(),
+            behind_bytes: 0,
             encoded: None,
         });
         seq
@@ -174,6 +182,25 @@ impl Replies {
             }
         }
         self.advance(buffers);
+    }
+
+    /// Puts bytes of their own right behind a slot's reply and what was put there before; if that
+    /// reply has been given, behind everything.
+    pub(super) fn insert_behind(&mut self, seq: Seq, bytes: &[u8], buffers: &mut BufferPool) {
+        let position = self.position(seq);
+        let Some(slot) = self.slots.get_mut(position) else {
+            return self.ready(buffers).extend_from_slice(bytes);
+        };
+        let start = slot.held_start + slot.behind_bytes;
+        slot.behind_bytes += bytes.len();
+        if self.held.capacity() == 0 {
+            self.held = buffers.take();
+        }
+        self.held.extend_from_slice(bytes);
+        self.held[start..].rotate_right(bytes.len());
+        for later in self.slots.iter_mut().skip(position + 1) {
+            later.held_start += bytes.len();
+        }
     }
 
     /// Moves what is ready at the front to `out`.
@@ -305,6 +332,25 @@ mod tests {
         assert_eq!(replies.pending_count(), 0);
         replies.ready(&mut buffers).extend_from_slice(b"6");
         assert_eq!(output(&mut replies), "6");
+    }
+
+    #[test]
+    fn what_is_put_behind_a_reply_comes_before_all_later_ones() {
+        let mut buffers = BufferPool::new();
+        let mut replies = Replies::default();
+        let first = replies.defer(Form::Verbatim, Covers::Nothing, 1);
+        replies.insert_behind(first, b"a ", &mut buffers);
+        let second = replies.defer(Form::Verbatim, Covers::Nothing, 1);
+        replies.ready(&mut buffers).extend_from_slice(b"3 ");
+        let fourth = replies.defer(Form::Verbatim, Covers::Nothing, 1);
+        replies.ready(&mut buffers).extend_from_slice(b"5 ");
+        replies.insert_behind(second, b"push ", &mut buffers);
+        replies.insert_behind(first, b"b ", &mut buffers);
+        for (seq, bytes) in [(fourth, b"4 "), (second, b"2 "), (first, b"1 ")] {
+            replies.resolve(seq, Part::Bytes(bytes), &mut buffers);
+        }
+        replies.insert_behind(first, b"late", &mut buffers);
+        assert_eq!(output(&mut replies), "1 a b 2 push 3 4 5 late");
     }
 
     #[test]

@@ -14,20 +14,21 @@ use super::{
     core::Core,
     downstream::Downstream,
     drain::StopFlag,
-    message::{Answer, Ask},
+    message::{Answer, Ask, Notice},
     peers::{Peer, Peers},
     pool::{Pool, PoolSettings},
     resp::Client,
     session::FrontEnd,
     settings::{Settings, TICK_MS},
     stats::StatsBoard,
+    tracking::Tracking,
     world::World,
 };
 use crate::{
     io::{Completion, Errno, Io, ListenerId, RecvBuffer, Token, Wait},
     mesh::MeshPort,
     protocol::{memcache, resp},
-    store::{ShardStore, UnixMs},
+    store::{Author, ShardStore, UnixMs},
 };
 
 /// What a shard is made of.
@@ -36,7 +37,7 @@ pub struct Parts {
     /// Its partition, and its view of the others.
     pub store: ShardStore,
     /// Its port of the mesh.
-    pub mesh: MeshPort<Ask, Answer>,
+    pub mesh: MeshPort<Ask, Answer, Box<Notice>>,
     /// What is the same for all.
     pub settings: Arc<Settings>,
     /// All shards' counters.
@@ -92,10 +93,13 @@ impl<I: Io> Shard<I> {
         LISTENERS.iter().for_each(|listener| io.accept(*listener));
         let value_bytes_max = settings.item_bytes_max;
         let pool = pool.map(|pool| Pool::new(&pool, store.hasher(), value_bytes_max));
+        let mesh_shard = mesh.shard();
         let mut core = Core {
             now,
             store,
             is_short: false,
+            is_busy: false,
+            draw_count: 0,
             wants_stop: false,
             mesh,
             pool,
@@ -104,6 +108,8 @@ impl<I: Io> Shard<I> {
             board,
             old: Vec::new(),
             flush_asks: Vec::new(),
+            flush_waits: Vec::new(),
+            tracking: Tracking::new(mesh_shard),
             world: World::default(),
             waiters: Vec::new(),
         };
@@ -138,6 +144,8 @@ impl<I: Io> Shard<I> {
         self.wait()?;
         self.core.now = self.io.now();
         self.core.is_short = false;
+        self.core.is_busy = false;
+        self.core.store.set_author(Author::NOBODY);
         if self.store_tick().is_some_and(|at| at <= self.core.now) {
             self.core.store.tick(self.core.now);
         }
@@ -161,6 +169,7 @@ impl<I: Io> Shard<I> {
         if self.core.now >= self.next_tick {
             self.tick();
         }
+        self.tell();
         self.flush();
         let is_drained = self.is_drained();
         if is_drained {
@@ -176,7 +185,8 @@ impl<I: Io> Shard<I> {
         core.mesh.take_wakes(|shard| io.wake(shard));
         core.store.offline();
         let is_stopping = self.stop_turns > 0 && self.drain_until.is_none();
-        let wait = if !is_stopping && core.mesh.try_sleep() {
+        let may_sleep = !is_stopping && !core.is_busy;
+        let wait = if may_sleep && core.mesh.try_sleep() {
             self.patience()
         } else {
             Wait::Poll
@@ -194,9 +204,10 @@ impl<I: Io> Shard<I> {
             || self.drain_until.is_some()
             || self.accept_failed.contains(&true)
             || !self.held.is_empty()
+            || self.core.tracking_needs_tick()
             || self.core.pool.as_ref().is_some_and(Pool::needs_tick);
         let tick = needs_tick.then_some(self.next_tick);
-        let tick = if self.core.is_short {
+        let tick = if self.core.is_short || self.core.has_unsent_notices() {
             Some(UnixMs(self.core.now.0 + 1))
         } else {
             tick
@@ -314,6 +325,9 @@ impl<I: Io> Shard<I> {
         if is_over || self.drain_until.is_some() {
             conn.ended();
         }
+        if let Some(id) = conn.session.client_id() {
+            self.core.tracking.connected(id, token);
+        }
         self.peers.insert(token, Peer::Downstream(conn));
         self.io.recv(token);
         self.settle(token);
@@ -338,7 +352,7 @@ impl<I: Io> Shard<I> {
         let Some(conn) = self.peers.downstream(token) else {
             return;
         };
-        if conn.is_finished() {
+        if conn.is_finished() || conn.session.is_overrun() {
             return self.close_downstream(token);
         }
         if conn.wants_flush() && !conn.is_listed_dirty {
@@ -365,26 +379,10 @@ impl<I: Io> Shard<I> {
         };
         self.sends_in_flight -= usize::from(conn.is_sending());
         conn.recycle(&mut self.core.buffers);
+        self.core.forget_client(token, conn.session.client_id());
         self.core.counters().connections.sub(1);
         self.connection_count.fetch_sub(1, Ordering::Relaxed);
         self.io.close(token);
-    }
-
-    fn drain_mailboxes(&mut self) {
-        for shard in 0..self.core.mesh.shard_count() {
-            while !self.core.must_wait()
-                && let Some(ask) = self.core.mesh.next_asked(shard)
-            {
-                self.core.serve(shard, ask);
-            }
-            while let Some(Answer { origin, body }) = self.core.mesh.next_answered(shard) {
-                let Self { core, peers, .. } = self;
-                if let Some(conn) = peers.downstream(origin.token) {
-                    conn.session.answered(core, origin.seq, body);
-                    self.settle(origin.token);
-                }
-            }
-        }
     }
 
     fn retry_held(&mut self) {
@@ -445,6 +443,7 @@ impl<I: Io> Shard<I> {
             }
         }
         self.tick_links();
+        self.core.tick_tracking();
         self.close_stalled();
     }
 

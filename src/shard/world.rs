@@ -25,7 +25,7 @@
 
 use super::{
     core::Core,
-    message::{Answer, AnswerBody, Ask, AskBody, Origin},
+    message::{AnswerBody, Ask, AskBody, Origin},
     session::{Session, Step},
 };
 use crate::io::Token;
@@ -179,8 +179,8 @@ impl Core {
             if is_settled && !pause.is_answered {
                 pause.is_answered = true;
                 let origin = pause.origin;
-                let body = AnswerBody::Noted;
-                self.mesh.answer(pause.holder, Answer { origin, body });
+                let holder = pause.holder;
+                self.answer(holder, origin, AnswerBody::Noted);
             }
             self.world.close_or_open();
         }

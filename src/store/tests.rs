@@ -1,5 +1,6 @@
 //! The store against naive twins.
 
+mod noting;
 mod twin;
 
 use std::collections::{HashMap, VecDeque};

@@ -37,12 +37,24 @@ pub enum RequestError<'b> {
     ExpireNxWithOthers,
     /// EXPIRE's GT with LT.
     ExpireGtWithLt,
+    /// SETRANGE with a negative offset.
+    OffsetOutOfRange,
+    /// SCAN with a cursor that is no number.
+    InvalidCursor,
+    /// A database that is not there.
+    DbIndex,
+    /// COPY of a key to itself.
+    SameObject,
+    /// LCS with LEN and IDX.
+    LcsLengthAndRuns,
     /// HELLO with a version that is no number.
     HelloVersion,
     /// HELLO with a version that is neither 2 nor 3.
     ProtocolVersion,
     /// An option HELLO does not know, or without its values.
     HelloOption(&'b [u8]),
+    /// CLIENT TRACKING with two ids to redirect to.
+    SecondRedirect,
     /// A connection's name with bytes outside `!` to `~`.
     ClientName,
     /// `POST` or `Host:`: a browser that was made to talk to us. Closes without a word.
@@ -124,7 +136,15 @@ impl RequestError<'_> {
                 "NX and XX, GT or LT options at the same time are not compatible"
             }
             Self::ExpireGtWithLt => "GT and LT options at the same time are not compatible",
+            Self::OffsetOutOfRange => "offset is out of range",
+            Self::InvalidCursor => "invalid cursor",
+            Self::DbIndex => "DB index is out of range",
+            Self::SameObject => "source and destination objects are the same",
+            Self::LcsLengthAndRuns => {
+                "If you want both the length and indexes, please just use IDX."
+            }
             Self::HelloVersion => "Protocol version is not an integer or out of range",
+            Self::SecondRedirect => "A client can only redirect to a single other client",
             Self::ClientName => {
                 "Client names cannot contain spaces, newlines or special characters."
             }

@@ -19,6 +19,12 @@ pub const ONE: &[u8] = b":1\r\n";
 pub const NOT_AN_INTEGER: &[u8] = b"-ERR value is not an integer or out of range\r\n";
 /// INCR and the like over 63 bits.
 pub const OVERFLOW: &[u8] = b"-ERR increment or decrement would overflow\r\n";
+/// INCRBYFLOAT on what is no number, or by that.
+pub const NOT_A_FLOAT: &[u8] = b"-ERR value is not a valid float\r\n";
+/// INCRBYFLOAT over all numbers there are.
+pub const NOT_FINITE: &[u8] = b"-ERR increment would produce NaN or Infinity\r\n";
+/// RENAME of nothing.
+pub const NO_SUCH_KEY: &[u8] = b"-ERR no such key\r\n";
 /// APPEND over the limit.
 pub const STRING_TOO_LONG: &[u8] =
     b"-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n";

@@ -22,7 +22,10 @@ pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, c
         let counters = core.board.of(core.mesh.shard());
         counters.gets.add(1);
         match core.store.look(key, core.now) {
-            Err(absence) => counters.note_absence(absence),
+            Err(absence) => {
+                counters.note_absence(absence);
+                core.not_found(key);
+            }
             Ok(entry) => {
                 entry.mark_used(core.now);
                 counters.get_hits.add(1);

@@ -1,5 +1,6 @@
 //! Requests about the connection itself.
 
+use super::tracking;
 use super::{
     super::{
         core::Core,
@@ -62,10 +63,12 @@ pub(super) fn connection(
         ConnectionRequest::Select { index: 0 } => session.reply(core, reply::OK),
         ConnectionRequest::Select { .. } => session.reply(core, reply::DB_INDEX),
         ConnectionRequest::Reset => {
+            tracking::turn_off(session, core);
             transaction::discard(session);
             if let Some(client) = session.resp_client() {
                 client.version = Version::Resp2;
                 client.name.clear();
+                client.is_subscribed = false;
             }
             session.reply(core, reply::RESET);
         }
@@ -96,6 +99,7 @@ fn hello(
     };
     client.version = version;
     let id = client.id;
+    core.tracking.set_version(session.token(), version);
     let out = session.ready(&mut core.buffers);
     reply::map_header(out, 7, version);
     for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {

@@ -2,20 +2,23 @@
 //! pool; the protocol itself is `protocol::resp`'s.
 
 mod change;
+mod compound;
 mod connection;
+mod keyspace;
 mod read;
 mod server;
 mod strings;
+mod tracking;
 mod transaction;
 mod watches;
 
-pub(super) use self::{change::single, read::answer_from_l1};
+pub(super) use self::{change::single, keyspace::Tour, read::answer_from_l1};
 
 use super::{
     batch::Dialect,
     core::Core,
     form::Form,
-    pool::{over_memcache, resp as resp_pool},
+    pool::{over_memcache, relay, resp as resp_pool},
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
 };
@@ -37,6 +40,12 @@ pub(super) struct Client {
     pub(super) transaction: Option<Box<transaction::Transaction>>,
     /// How far the request that is coming in was parsed.
     pub(super) parsing: Progress,
+    /// It is to hear of changes of what it reads.
+    pub(super) is_tracking: bool,
+    /// CLIENT CACHING was said for the next request.
+    pub(super) is_caching_said: bool,
+    /// It listens to the channel of invalidations.
+    pub(super) is_subscribed: bool,
 }
 
 /// RESP's two versions.
@@ -150,10 +159,19 @@ fn serve_request(
     args: Args<'_>,
     request: &Result<Request<'_>, RequestError<'_>>,
 ) -> Step {
-    if session.is_queueing {
-        return transaction::serve(session, core, args, request);
+    let is_tracking = session.is_tracking();
+    if is_tracking {
+        tracking::before(session, core);
     }
-    serve_now(session, core, args, request)
+    let step = if session.is_queueing {
+        transaction::serve(session, core, args, request)
+    } else {
+        serve_now(session, core, args, request)
+    };
+    if step != Step::Hold && (is_tracking || session.has_late_pushes()) {
+        tracking::after(session, core, &args);
+    }
+    step
 }
 
 fn serve_now(
@@ -162,16 +180,22 @@ fn serve_now(
     args: Args<'_>,
     request: &Result<Request<'_>, RequestError<'_>>,
 ) -> Step {
-    match request {
-        Err(error) => refuse(session, core, error),
-        Ok(request) => {
-            let step = execute(session, core, request, args);
-            if step != Step::Hold {
-                core.counters().resp_requests.add(1);
-            }
-            step
+    let step = match request {
+        Err(RequestError::UnknownCommand(_)) if core.pool.is_some() => {
+            relay::foreign(session, core, args)
         }
+        Err(error) => return refuse(session, core, error),
+        Ok(_)
+            if session.is_tracking() && tracking::remember(session, core, &args) == Step::Hold =>
+        {
+            return Step::Hold;
+        }
+        Ok(request) => execute(session, core, request, args),
+    };
+    if step != Step::Hold {
+        core.counters().resp_requests.add(1);
     }
+    step
 }
 
 fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> Step {
@@ -184,6 +208,47 @@ fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> S
 
 fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: Args<'_>) -> Step {
     let version = session.version();
+    if session.is_subscribed() && version == Version::Resp2 {
+        return execute_subscribed(session, core, request, &args);
+    }
+    execute_as(session, core, request, args, version)
+}
+
+/// Executes a request of a RESP2 client that is subscribed: it takes what it gets for messages of
+/// the channel, so there are few.
+fn execute_subscribed(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+    args: &Args<'_>,
+) -> Step {
+    let spec = resp::find(args).ok();
+    if let Some(spec) = spec.filter(|spec| !spec.goes_with_subscriptions()) {
+        let line = format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+             are allowed in this context",
+            spec.name
+        );
+        resp::reply::error(session.ready(&mut core.buffers), line);
+        return Step::Done;
+    }
+    if let Request::Connection(resp::ConnectionRequest::Ping { message }) = request {
+        let out = session.ready(&mut core.buffers);
+        resp::reply::array_header(out, 2);
+        resp::reply::bulk(out, b"pong");
+        resp::reply::bulk(out, message.unwrap_or_default());
+        return Step::Done;
+    }
+    execute_as(session, core, request, *args, Version::Resp2)
+}
+
+fn execute_as(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+    args: Args<'_>,
+    version: Version,
+) -> Step {
     match request {
         Request::Connection(request) => {
             return connection::connection(session, core, request, version);
@@ -193,6 +258,7 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: 
             request.encode(version, session.ready(&mut core.buffers));
             return Step::Done;
         }
+        Request::Tracking(request) => return tracking::tracking(session, core, request, version),
         Request::Transaction(request) => return transaction::transaction(session, core, request),
         _ => {}
     }
@@ -205,11 +271,16 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: 
             return resp_pool::execute(session, core, request, args, version);
         }
     }
-    if let Request::String(request) = request {
-        let key = core.key(request.key());
-        return session.run_at_owner(core, key, args.raw(), Form::Verbatim, |core, out| {
-            strings::run(core, key, request, version, out);
-        });
+    match request {
+        Request::String(request) => {
+            let key = core.key(request.key());
+            return session.run_at_owner(core, key, args.raw(), Form::Verbatim, |core, out| {
+                strings::run(core, key, request, version, out);
+            });
+        }
+        Request::Compound(request) => return compound::compound(session, core, request, version),
+        Request::Keyspace(request) => return keyspace::keyspace(session, core, request, version),
+        _ => {}
     }
     if let Some(step) = read::read(session, core, request, version) {
         return step;

@@ -140,6 +140,7 @@ fn config_get(session: &mut Session, core: &mut Core, patterns: Rest<'_>, versio
         ("proto-max-bulk-len", settings.bulk_bytes_max()),
         ("port", usize::from(settings.resp_port)),
         ("databases", 1),
+        ("tracking-table-max-keys", settings.tracking_keys_max),
         ("timeout", 0),
     ];
     let texts = [

@@ -30,6 +30,7 @@ use self::redis::Redis;
 pub(crate) struct Setup {
     pub(crate) shard_count: usize,
     pub(crate) item_bytes_max: usize,
+    pub(crate) tracking_keys_max: usize,
     pub(crate) pool: Option<PoolSetup>,
 }
 
@@ -48,6 +49,7 @@ impl Setup {
         Self {
             shard_count,
             item_bytes_max: 64 * 1024,
+            tracking_keys_max: 1_000,
             pool: None,
         }
     }
@@ -329,6 +331,7 @@ fn parts(
         started: world.now(),
         memcache_port: 11_211,
         resp_port: 6_379,
+        tracking_keys_max: setup.tracking_keys_max,
     });
     let board = StatsBoard::new(setup.shard_count);
     stores

@@ -6,7 +6,7 @@ use super::super::{
     error::RequestError,
     table::{Command, CommandSpec},
 };
-use super::integer;
+use super::{index, integer};
 use crate::protocol::number;
 
 /// One request about the connection.
@@ -91,8 +91,7 @@ impl<'b> ConnectionRequest<'b> {
 }
 
 fn read_select(args: Args<'_>) -> Result<ConnectionRequest<'_>, RequestError<'_>> {
-    let index = integer(args.at(1))?;
-    let index = i32::try_from(index).or(Err(RequestError::NotAnIndex))?;
+    let index = index(integer(args.at(1))?)?;
     Ok(ConnectionRequest::Select { index })
 }
 

@@ -30,6 +30,7 @@ bits!(FLAGS:
     FAST = "fast",
     NO_AUTH = "no_auth",
     ALLOW_BUSY = "allow_busy",
+    PUBSUB = "pubsub",
 );
 
 // ACL categories, without their `@`.
@@ -44,6 +45,7 @@ bits!(CATEGORIES:
     DANGEROUS = "dangerous",
     CONNECTION = "connection",
     TRANSACTION = "transaction",
+    PUBSUB_CATEGORY = "pubsub",
 );
 
 // What is done to a key: read only, read and written, overwritten, removed; and to its value.

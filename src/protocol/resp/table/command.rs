@@ -79,6 +79,8 @@ pub enum Command {
     ClientUnblock,
     ClientUnpause,
     ClientHelp,
+    Subscribe,
+    Unsubscribe,
     ReadOnly,
     ReadWrite,
     Asking,

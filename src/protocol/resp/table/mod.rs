@@ -8,6 +8,7 @@
 mod bits;
 mod command;
 mod encode;
+mod foreign;
 mod help;
 mod index;
 mod keys;
@@ -16,6 +17,7 @@ mod rows;
 pub use self::{
     command::Command,
     encode::{encode_docs, encode_info},
+    foreign::{Relay, RelayError},
     help::encode_help,
     keys::{KeyPositions, KeySpec, encode_keys},
 };
@@ -100,6 +102,17 @@ impl CommandSpec {
     /// Whether it changes keys.
     pub const fn is_write(&self) -> bool {
         self.flags & bits::WRITE != 0
+    }
+
+    /// Whether it only reads.
+    pub const fn is_readonly(&self) -> bool {
+        self.flags & bits::READONLY != 0
+    }
+
+    /// Whether a RESP2 client may ask for it while it is subscribed.
+    pub const fn goes_with_subscriptions(&self) -> bool {
+        self.flags & bits::PUBSUB != 0
+            || matches!(self.command, Command::Ping | Command::Quit | Command::Reset)
     }
 
     /// Whether it needs memory, so that Redis refuses it when there is none left.

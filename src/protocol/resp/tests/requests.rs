@@ -36,7 +36,7 @@ fn commands_about_keys_are_given_their_meaning() {
     };
     let expire = |in_ms, condition| Request::Expire {
         key: b"k",
-        in_ms,
+        at: ExpireAt::InMs(in_ms),
         condition,
     };
     let incr = |delta| Request::IncrBy { key: b"k", delta };

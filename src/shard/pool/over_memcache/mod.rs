@@ -123,10 +123,10 @@ fn unlike(request: &Request<'_>) -> Option<&'static str> {
     }
 }
 
-const NOTHING_LIKE_IT: &str = "they have nothing like it";
+pub(super) const NOTHING_LIKE_IT: &str = "they have nothing like it";
 
 /// Answers what cannot be done.
-fn refuse(session: &mut Session, core: &mut Core, args: Args<'_>, reason: &str) -> Step {
+pub(super) fn refuse(session: &mut Session, core: &mut Core, args: Args<'_>, reason: &str) -> Step {
     let out = session.ready(&mut core.buffers);
     out.extend_from_slice(b"-ERR ");
     // It is a name that the table of commands has.
