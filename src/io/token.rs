@@ -1,7 +1,7 @@
 //! Sockets by handle: an index into a table, and the generation of its slot.
 //!
 //! Completions arrive late; one for a socket that is gone carries an old generation and is
-//! dropped by [`SocketTable::get_mut`], which is the only way to a socket.
+//! dropped by [`SocketTable::get`] and [`SocketTable::get_mut`], the only ways to a socket.
 
 /// Names one socket for as long as it lives, and nothing after that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,6 +83,14 @@ impl<S> SocketTable<S> {
             return None;
         }
         slot.socket.as_mut()
+    }
+
+    pub(super) fn get(&self, token: Token) -> Option<&S> {
+        let slot = self.slots.get(token.index())?;
+        if slot.generation != token.generation {
+            return None;
+        }
+        slot.socket.as_ref()
     }
 
     pub(super) fn remove(&mut self, token: Token) -> Option<S> {

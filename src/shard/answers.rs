@@ -18,6 +18,8 @@ impl Session {
             }
             AnswerBody::FoundClient { token } => core.tracking.found(self.token(), token),
             AnswerBody::Listening { .. } | AnswerBody::Noted => {}
+            // The shard takes these itself.
+            AnswerBody::Shared(_) => {}
             AnswerBody::Flushed => {
                 self.replies.resolve(seq, Part::Add(0), &mut core.buffers);
             }
@@ -32,6 +34,7 @@ impl Session {
         let Some(form) = self.replies.form(seq) else {
             return;
         };
+        self.count_refusal(core, applied);
         if form.adds_up() {
             let part = Part::of_count(applied);
             return self.replies.resolve(seq, part, &mut core.buffers);

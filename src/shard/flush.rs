@@ -17,14 +17,6 @@ use crate::{backend::Expects, store::UnixMs};
 /// millisecond earlier would take that for the future, and answer before it has flushed.
 pub(super) const AT_ONCE: UnixMs = UnixMs(0);
 
-/// A flush that another shard is still to be asked for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FlushAsk {
-    shard: usize,
-    origin: Origin,
-    at: UnixMs,
-}
-
 /// A flush of all partitions that has not ended on so many shards.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FlushWait {
@@ -123,11 +115,10 @@ impl Core {
     /// the reply is the caller's to give.
     pub(super) fn flush_partitions(&mut self, origin: Origin, at: UnixMs) {
         self.flush_own(at);
-        let me = self.shard();
-        for shard in (0..self.mesh.shard_count()).filter(|shard| *shard != me) {
-            self.flush_asks.push(FlushAsk { shard, origin, at });
-        }
-        self.send_flush_asks();
+        self.ask_others(|| Ask {
+            origin,
+            body: AskBody::Flush { at },
+        });
     }
 
     /// A flush has ended on one more shard; on the last one, clients that track are told. Who asked
@@ -157,28 +148,6 @@ impl Core {
             self.flush_waits.retain(|wait| wait.origin != origin);
         }
         is_end
-    }
-
-    /// Sends the flushes that other shards have room for.
-    pub(super) fn send_flush_asks(&mut self) {
-        if self.flush_asks.is_empty() {
-            return;
-        }
-        let mut asks = core::mem::take(&mut self.flush_asks);
-        asks.retain(|&FlushAsk { shard, origin, at }| {
-            let has_room = self.mesh.allowance(shard) > 0;
-            if has_room {
-                self.ask(
-                    shard,
-                    Ask {
-                        origin,
-                        body: AskBody::Flush { at },
-                    },
-                );
-            }
-            !has_room
-        });
-        self.flush_asks = asks;
     }
 
     fn ask_server(&mut self, server: usize, pending: Pending, request: &[u8]) -> bool {

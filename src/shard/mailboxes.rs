@@ -14,7 +14,9 @@ impl<I: Io> Shard<I> {
             while !self.core.must_wait()
                 && let Some(ask) = self.core.mesh.next_asked(shard)
             {
-                self.core.serve(shard, ask);
+                if let Some((origin, round)) = self.core.serve(shard, ask) {
+                    self.answer_round(shard, origin, &round);
+                }
             }
             while let Some(answer) = self.core.mesh.next_answered(shard) {
                 // What was sent before the answer is heard before it.
@@ -33,6 +35,9 @@ impl<I: Io> Shard<I> {
         } = answer;
         if let Some(notice) = notice {
             self.core.hear_notice(shard, notice, Some(origin.token));
+        }
+        if let AnswerBody::Shared(share) = body {
+            return self.take_share(origin, share);
         }
         let Self { core, peers, .. } = self;
         let Some(conn) = peers.downstream(origin.token) else {

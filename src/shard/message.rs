@@ -1,6 +1,13 @@
 //! What shards say to each other.
 
-use super::{pool::over_memcache::Plan, replies::Seq, run::Voice};
+use std::sync::Arc;
+
+use super::{
+    pool::over_memcache::Plan,
+    replies::Seq,
+    round::{Round, Share},
+    run::Voice,
+};
 use crate::{
     backend::Expects,
     io::Token,
@@ -70,6 +77,8 @@ pub(super) enum AskBody {
     Pause,
     /// Serve clients again.
     Resume,
+    /// Give your share.
+    Round(Arc<Round>),
     /// Ask the key's backend, under the rules of the L1.
     Backend { errand: Errand, parcel: Parcel },
 }
@@ -116,6 +125,8 @@ pub(super) enum AnswerBody {
     FoundClient { token: Option<Token> },
     /// A pause is there, or a resume; nobody's reply.
     Noted,
+    /// A share of the reply.
+    Shared(Share),
     /// The reply, as the client is to see it.
     Replied { failed: bool, bytes: Vec<u8> },
 }

@@ -11,6 +11,7 @@
 mod answers;
 mod batch;
 mod buffers;
+mod clients;
 mod core;
 mod downstream;
 mod drain;
@@ -19,17 +20,22 @@ mod form;
 mod mailboxes;
 mod memcache;
 mod message;
+mod meter;
+mod pause;
 mod peers;
 mod pool;
 mod push;
 mod replies;
 mod resp;
+mod round;
 mod run;
 mod session;
 mod settings;
 mod stats;
 mod tracking;
+mod tunables;
 mod turn;
+mod vitals;
 mod world;
 
 pub use self::{
@@ -38,5 +44,7 @@ pub use self::{
     pool::PoolSettings,
     settings::{CpuTime, Settings, TRACKING_KEYS_MAX},
     stats::StatsBoard,
+    tunables::Tunables,
     turn::{Parts, Shard},
+    vitals::Vitals,
 };

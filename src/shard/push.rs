@@ -19,7 +19,7 @@ pub(super) struct Pushes {
 impl Session {
     /// A RESP client's id.
     pub(super) fn client_id(&self) -> Option<u64> {
-        self.client().map(|client| client.id)
+        self.client().map(|_| self.id)
     }
 
     /// Whether this is a RESP client that is to hear of changes.

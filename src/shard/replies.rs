@@ -94,7 +94,35 @@ pub(super) struct Replies {
     is_mute: bool,
 }
 
+/// A place between two replies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    out_bytes: usize,
+    held_bytes: usize,
+    next_seq: Seq,
+}
+
 impl Replies {
+    /// The place behind the last reply so far.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            out_bytes: self.out.len(),
+            held_bytes: self.held.len(),
+            next_seq: self.next_seq(),
+        }
+    }
+
+    /// Drops what was replied since, and what is still to come of it.
+    pub(super) fn drop_since(&mut self, mark: Mark) {
+        self.out.truncate(mark.out_bytes);
+        self.held.truncate(mark.held_bytes);
+        let kept = self.position(mark.next_seq).min(self.slots.len());
+        for slot in self.slots.iter_mut().skip(kept) {
+            slot.form = Form::Silent;
+            slot.held_start = slot.held_start.min(mark.held_bytes);
+        }
+    }
+
     /// Where a reply that is ready goes.
     pub(super) fn ready(&mut self, buffers: &mut BufferPool) -> &mut Vec<u8> {
         let buffer = if self.slots.is_empty() {
@@ -363,6 +391,36 @@ mod tests {
             replies.resolve(sum, Part::Add(count), &mut buffers);
         }
         assert_eq!(output(&mut replies), ":2\r\n");
+    }
+
+    #[test]
+    fn what_is_dropped_is_not_sent_and_leaves_the_rest_in_order() {
+        for pending_before in [false, true] {
+            let mut buffers = BufferPool::new();
+            let mut replies = Replies::default();
+            replies.ready(&mut buffers).extend_from_slice(b"1 ");
+            let second = pending_before.then(|| replies.defer(Form::Verbatim, Covers::Nothing, 1));
+            let mark = replies.mark();
+            replies.ready(&mut buffers).extend_from_slice(b"dropped ");
+            let late = replies.defer(Form::Verbatim, Covers::Nothing, 1);
+            replies
+                .ready(&mut buffers)
+                .extend_from_slice(b"dropped, too ");
+            let sum = replies.defer(Form::RespSum, Covers::Nothing, 2);
+            replies.drop_since(mark);
+            replies.ready(&mut buffers).extend_from_slice(b"3 ");
+            replies.resolve(sum, Part::Add(1), &mut buffers);
+            replies.resolve(late, Part::Bytes(b"dropped "), &mut buffers);
+            replies.resolve(sum, Part::Failure(b"-ERR dropped\r\n"), &mut buffers);
+            if let Some(second) = second {
+                assert_eq!(output(&mut replies), "1 ");
+                replies.resolve(second, Part::Bytes(b"2 "), &mut buffers);
+                assert_eq!(output(&mut replies), "2 3 ");
+            } else {
+                assert_eq!(output(&mut replies), "1 3 ");
+            }
+            assert_eq!(replies.pending_count(), 0);
+        }
     }
 
     #[test]

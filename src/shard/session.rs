@@ -4,7 +4,7 @@ use super::{
     batch,
     buffers::BufferPool,
     core::{Core, Mutated},
-    form::Form,
+    form::{self, Form},
     memcache::{Binary, Memcache},
     message::{Errand, Origin},
     push::Pushes,
@@ -18,8 +18,11 @@ use super::{
 use crate::{
     config::Protocol,
     io::Token,
-    protocol::{binary::REQUEST_MAGIC, resp::Version},
-    store::{Key, Operation},
+    protocol::{
+        binary::REQUEST_MAGIC,
+        resp::{Version, table::Command},
+    },
+    store::{Applied, Key, Operation},
 };
 
 /// Which protocol a client speaks, and what it has said of itself.
@@ -51,6 +54,10 @@ struct Progress {
 #[derive(Debug)]
 pub(super) struct Session {
     token: Token,
+    /// The connection's number; no other connection of the process ever has it.
+    pub(super) id: u64,
+    /// The RESP command that was executed last.
+    pub(super) command: Option<Command>,
     front_end: FrontEnd,
     pub(super) replies: Replies,
     progress: Progress,
@@ -97,9 +104,11 @@ pub(super) struct Served {
 }
 
 impl Session {
-    pub(super) fn new(token: Token, front_end: FrontEnd) -> Self {
+    pub(super) fn new(token: Token, id: u64, front_end: FrontEnd) -> Self {
         Self {
             token,
+            id,
+            command: None,
             front_end,
             replies: Replies::default(),
             progress: Progress::default(),
@@ -225,6 +234,12 @@ impl Session {
             .extend_from_slice(bytes);
     }
 
+    /// Appends an error line that is ready.
+    pub(super) fn refuse(&mut self, core: &mut Core, line: &[u8]) {
+        self.reply(core, line);
+        self.count_error(core, line);
+    }
+
     /// Whether a read of this key must wait for a write of this same conversation.
     pub(super) fn must_wait_for(&self, key: Key<'_>) -> bool {
         self.replies.pending_count() > 0 && self.replies.is_pending(key.hash)
@@ -261,9 +276,31 @@ impl Session {
                 if form != Form::Silent {
                     form.encode(applied, &core.old, self.replies.ready(&mut core.buffers));
                 }
+                self.count_refusal(core, applied);
             }
         }
         Step::Done
+    }
+
+    /// Counts what came of a RESP client's operation if that is an error.
+    #[inline]
+    pub(super) fn count_refusal(&self, core: &Core, applied: Applied) {
+        if let Some(line) = form::resp_error(applied.outcome) {
+            self.count_error(core, line);
+        }
+    }
+
+    /// Counts an error of a RESP client's, by its code and by the command.
+    #[cold]
+    pub(super) fn count_error(&self, core: &Core, line: &[u8]) {
+        if self.client().is_none() {
+            return;
+        }
+        let shard = core.shard();
+        core.board.count_error(shard, line);
+        if let Some(command) = self.command {
+            core.board.commands(shard).of(command).failed.add(1);
+        }
     }
 
     /// Calls `each` for every item of a request that has not been done yet, until one must wait.
@@ -380,6 +417,7 @@ impl Session {
                 Mutated::Full => return Step::Hold,
                 Mutated::Later => {}
                 Mutated::Now(applied) => {
+                    session.count_refusal(core, applied);
                     let part = Part::of_count(applied);
                     session.replies.resolve(origin.seq, part, &mut core.buffers);
                 }

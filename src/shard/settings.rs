@@ -1,5 +1,8 @@
 //! What every shard is told at start, and the limits of a connection.
 
+use std::sync::Arc;
+
+use super::{tunables::Tunables, vitals::Vitals};
 use crate::{protocol::resp, store::UnixMs};
 
 /// Replies that wait or stand behind one that does, for one connection; it is not read from
@@ -92,7 +95,7 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) const MEMCACHED_VERSION: &str = concat!("1.6.18-ringfort-", env!("CARGO_PKG_VERSION"));
 
 /// What `INFO` and `HELLO` answer: the Redis that is spoken here. Libraries turn features on by it.
-pub(super) const REDIS_VERSION: &str = "7.0.0";
+pub(super) const REDIS_VERSION: &str = "7.0.15";
 
 /// CPU time, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -124,6 +127,14 @@ pub struct Settings {
     pub resp_port: u16,
     /// Keys remembered for clients that track, of all shards; 0 for any number.
     pub tracking_keys_max: usize,
+    /// The address that RESP clients connect to, empty if there is none.
+    pub resp_address: String,
+    /// Forty hexadecimal digits that no other run has.
+    pub run_id: String,
+    /// What can change.
+    pub tunables: Arc<Tunables>,
+    /// Asks the operating system about the process.
+    pub vitals: fn() -> Vitals,
 }
 
 impl Settings {

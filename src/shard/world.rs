@@ -132,7 +132,7 @@ impl Core {
 
     /// Whether nothing that this shard asked others for is on its way.
     fn is_settled(&self) -> bool {
-        self.mesh.is_settled() && self.flush_asks.is_empty()
+        self.mesh.is_settled() && self.asks.is_empty()
     }
 
     /// Goes on to have the world, if this shard wants it.
@@ -147,7 +147,7 @@ impl Core {
             return;
         };
         // What clients of this shard asked for before comes first.
-        let may_ask = self.flush_asks.is_empty();
+        let may_ask = self.asks.is_empty();
         while may_ask && next < self.mesh.shard_count() {
             if next != self.shard() {
                 if self.mesh.allowance(next) == 0 {

@@ -165,6 +165,7 @@ pub fn build(params: &StoreParams, hasher: KeyHasher) -> io::Result<Vec<ShardSto
             epochs: Arc::clone(&epochs),
             hasher,
             writer,
+            marks_use: true,
         })
         .collect())
 }
@@ -180,6 +181,8 @@ pub struct ShardStore {
     epochs: Arc<Epochs>,
     hasher: KeyHasher,
     writer: PartitionWriter,
+    /// Whether [`Self::get`] marks what it finds as used.
+    marks_use: bool,
 }
 
 impl ShardStore {
@@ -208,12 +211,20 @@ impl ShardStore {
         self.owner(hash) == self.shard
     }
 
-    /// The entry of a key, wherever it lives, marked as used.
+    /// The entry of a key, wherever it lives, marked as used unless
+    /// [told otherwise](Self::set_marks_use).
     #[inline]
     pub fn get(&self, key: Key<'_>, now: UnixMs) -> Option<EntryRef<'_>> {
         let entry = self.peek(key, now)?;
-        entry.mark_used(now);
+        if self.marks_use {
+            entry.mark_used(now);
+        }
         Some(entry)
+    }
+
+    /// Whether what is read from now on is marked as used.
+    pub fn set_marks_use(&mut self, marks_use: bool) {
+        self.marks_use = marks_use;
     }
 
     /// The entry of a key, wherever it lives, without a mark that it was used.

@@ -285,6 +285,20 @@ fn a_delayed_flush_spares_what_comes_later() {
 }
 
 #[test]
+fn who_is_told_not_to_marks_nothing_as_used() {
+    let mut store = store(MIB);
+    let now = UnixMs(0);
+    set(&mut store, now, b"key", b"v");
+    store.set_marks_use(false);
+    assert!(value(&store, now, b"key").is_some());
+    let key = store.hasher().key(b"key");
+    assert!(!store.peek(key, now).unwrap().is_fetched());
+    store.set_marks_use(true);
+    assert!(value(&store, now, b"key").is_some());
+    assert!(store.peek(key, now).unwrap().is_fetched());
+}
+
+#[test]
 fn the_sweep_unlinks_what_has_expired() {
     let mut store = store(MIB);
     for number in 0..1_000_u32 {

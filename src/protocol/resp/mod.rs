@@ -19,10 +19,11 @@ pub use error::RequestError;
 pub use expiry::{Condition, ExpireAt, ExpireCondition, SetExpiry};
 pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};
 pub use request::{
-    CommandFilter, CommandRequest, CompoundRequest, ConnectionRequest, Credentials,
-    INVALIDATION_CHANNEL, KeyspaceRequest, LcsAnswer, ReadRequest, ReadWhat, Request,
-    ServerRequest, StringRequest, TrackingChange, TrackingOptions, TrackingRefusal,
-    TrackingRequest, TransactionRequest, find,
+    AclRequest, ClientAttribute, ClientFilter, ClientKind, ClientRequest, CommandFilter,
+    CommandRequest, CompoundRequest, ConfigRequest, ConnectionRequest, DEFAULT_USER, HelloOption,
+    INVALIDATION_CHANNEL, KeyspaceRequest, KillFilter, LatencyRequest, LcsAnswer, MemoryRequest,
+    ReadRequest, ReadWhat, ReplyMode, Request, ServerRequest, SlowLogRequest, StringRequest,
+    TrackingChange, TrackingOptions, TrackingRefusal, TrackingRequest, TransactionRequest, find,
 };
 
 /// Longest key, in bytes: what fits the store's sixteen bits. Redis itself takes 512 MiB.

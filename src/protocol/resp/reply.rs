@@ -32,6 +32,9 @@ pub const STRING_TOO_LONG: &[u8] =
 pub const NO_AUTH: &[u8] = b"-NOAUTH Authentication required.\r\n";
 /// AUTH with a user or password that is not right.
 pub const WRONG_PASS: &[u8] = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+/// AUTH with a password alone where none is set.
+pub const NO_PASSWORD: &[u8] = b"-ERR AUTH <password> called without any password configured for \
+    the default user. Are you sure your configuration is correct?\r\n";
 /// SELECT of a database that is not there.
 pub const DB_INDEX: &[u8] = b"-ERR DB index is out of range\r\n";
 /// No room for a value.
@@ -118,6 +121,22 @@ pub fn set_header(out: &mut Vec<u8>, count: usize, version: Version) {
 /// Begins a push of so many elements, which only RESP3 has.
 pub fn push_header(out: &mut Vec<u8>, count: usize) {
     header(out, b'>', count);
+}
+
+/// Appends a number with a fraction: in RESP2 a bulk.
+pub fn double(out: &mut Vec<u8>, value: f64, version: Version) {
+    match version {
+        Version::Resp2 => {
+            let mut text = Vec::new();
+            number::write_double(&mut text, value);
+            bulk(out, &text);
+        }
+        Version::Resp3 => {
+            out.push(b',');
+            number::write_double(out, value);
+            out.extend_from_slice(CRLF);
+        }
+    }
 }
 
 /// Appends text for people, as INFO answers: in RESP2 a bulk.

@@ -1,18 +1,29 @@
 //! The RESP front end: requests become reads and operations of the store, or errands to the
 //! pool; the protocol itself is `protocol::resp`'s.
 
+mod attend;
 mod change;
+mod client;
 mod compound;
+mod config;
 mod connection;
+mod gathered;
+mod help;
+mod info;
 mod keyspace;
+mod latency;
+mod memory;
 mod read;
 mod server;
+mod slow_log;
 mod strings;
 mod tracking;
 mod transaction;
 mod watches;
 
-pub(super) use self::{change::single, keyspace::Tour, read::answer_from_l1};
+pub(super) use self::{
+    change::single, client::Client, gathered::finish_round, keyspace::Tour, read::answer_from_l1,
+};
 
 use super::{
     batch::Dialect,
@@ -26,33 +37,26 @@ use crate::{
     config::Protocol,
     protocol::{
         Parsed,
-        resp::{self, Args, Limits, Progress, ProtocolError, Request, RequestError, Version},
+        resp::{
+            self, Args, Limits, Progress, ProtocolError, Request, RequestError, Version,
+            table::Command,
+        },
     },
 };
-
-/// What a RESP client has said of itself.
-#[derive(Debug, Default)]
-pub(super) struct Client {
-    pub(super) id: u64,
-    pub(super) version: Version,
-    pub(super) name: Vec<u8>,
-    /// What it watches or has queued, if it does.
-    pub(super) transaction: Option<Box<transaction::Transaction>>,
-    /// How far the request that is coming in was parsed.
-    pub(super) parsing: Progress,
-    /// It is to hear of changes of what it reads.
-    pub(super) is_tracking: bool,
-    /// CLIENT CACHING was said for the next request.
-    pub(super) is_caching_said: bool,
-    /// It listens to the channel of invalidations.
-    pub(super) is_subscribed: bool,
-}
 
 /// RESP's two versions.
 pub(super) struct Resp;
 
-/// A frame and what it means.
-type Framed<'b> = (Args<'b>, Result<Request<'b>, RequestError<'b>>);
+/// A frame, which command it is, and what it means.
+type Framed<'b> = (Args<'b>, Read<'b>);
+
+/// What was made of a frame.
+type Read<'b> = Result<(Command, Request<'b>), RequestError<'b>>;
+
+fn read_frame(args: Args<'_>) -> Read<'_> {
+    let spec = Request::check(&args)?;
+    Ok((spec.command, Request::read(spec, args)?))
+}
 
 impl Dialect for Resp {
     type Request<'b> = Framed<'b>;
@@ -79,14 +83,14 @@ impl Dialect for Resp {
                 request: args,
                 consumed,
             } => Parsed::Complete {
-                request: (args, Request::from_args(args)),
+                request: (args, read_frame(args)),
                 consumed,
             },
         }
     }
 
     fn key<'b>((_, request): &Framed<'b>, _: &'b [u8]) -> Option<&'b [u8]> {
-        match *request.as_ref().ok()? {
+        match request.as_ref().ok()?.1 {
             Request::Get { key }
             | Request::Set { key, .. }
             | Request::SetNx { key, .. }
@@ -98,24 +102,27 @@ impl Dialect for Resp {
         }
     }
 
-    fn execute(
-        session: &mut Session,
-        core: &mut Core,
-        (args, request): Framed<'_>,
-        _: &[u8],
-    ) -> Step {
-        if args.is_escaped() {
-            return serve_escaped(session, core, &args.unescape());
+    #[inline]
+    fn execute(session: &mut Session, core: &mut Core, framed: Framed<'_>, _: &[u8]) -> Step {
+        let is_plain = session.client().is_some_and(Client::is_plain);
+        if is_plain {
+            serve_frame(session, core, framed)
+        } else {
+            attend::serve_specially(session, core, framed)
         }
-        if args.count() == 0 {
-            return Step::Done;
-        }
-        serve_request(session, core, args, &request)
     }
 
     fn refuse(session: &mut Session, core: &mut Core, refusal: &ProtocolError) -> Step {
-        refusal.encode(session.ready(&mut core.buffers));
+        let is_muted = session.client().is_some_and(Client::is_muted);
+        if !is_muted {
+            refusal.encode(session.ready(&mut core.buffers));
+        }
         Step::Close
+    }
+
+    /// A pause holds back what is read, not what is received.
+    fn is_held_back(_: &Core, _: &Framed<'_>) -> bool {
+        false
     }
 
     fn rewind(session: &mut Session) {
@@ -143,30 +150,37 @@ pub(super) fn run(core: &mut Core, request: &[u8], version: Version, out: &mut V
     }
 }
 
+#[inline]
+fn serve_frame(session: &mut Session, core: &mut Core, (args, read): Framed<'_>) -> Step {
+    if args.is_escaped() {
+        return serve_escaped(session, core, &args.unescape());
+    }
+    if args.count() == 0 {
+        return Step::Done;
+    }
+    serve_request(session, core, args, &read)
+}
+
 /// An inline request with escapes stands in the input otherwise than it is meant.
 fn serve_escaped(session: &mut Session, core: &mut Core, wire: &[u8]) -> Step {
     match resp::parse(wire, &limits(core)) {
         Parsed::Complete { request: args, .. } => {
-            serve_request(session, core, args, &Request::from_args(args))
+            serve_request(session, core, args, &read_frame(args))
         }
         _ => Step::Done,
     }
 }
 
-fn serve_request(
-    session: &mut Session,
-    core: &mut Core,
-    args: Args<'_>,
-    request: &Result<Request<'_>, RequestError<'_>>,
-) -> Step {
+#[inline]
+fn serve_request(session: &mut Session, core: &mut Core, args: Args<'_>, read: &Read<'_>) -> Step {
     let is_tracking = session.is_tracking();
     if is_tracking {
         tracking::before(session, core);
     }
     let step = if session.is_queueing {
-        transaction::serve(session, core, args, request)
+        transaction::serve(session, core, args, read)
     } else {
-        serve_now(session, core, args, request)
+        serve_now(session, core, args, read)
     };
     if step != Step::Hold && (is_tracking || session.has_late_pushes()) {
         tracking::after(session, core, &args);
@@ -174,35 +188,43 @@ fn serve_request(
     step
 }
 
-fn serve_now(
-    session: &mut Session,
-    core: &mut Core,
-    args: Args<'_>,
-    request: &Result<Request<'_>, RequestError<'_>>,
-) -> Step {
-    let step = match request {
+#[inline]
+fn serve_now(session: &mut Session, core: &mut Core, args: Args<'_>, read: &Read<'_>) -> Step {
+    let (command, request) = match read {
+        Ok(request) => request,
         Err(RequestError::UnknownCommand(_)) if core.pool.is_some() => {
-            relay::foreign(session, core, args)
+            return relay::foreign(session, core, args);
         }
-        Err(error) => return refuse(session, core, error),
-        Ok(_)
-            if session.is_tracking() && tracking::remember(session, core, &args) == Step::Hold =>
-        {
-            return Step::Hold;
-        }
-        Ok(request) => execute(session, core, request, args),
+        Err(error) => return refuse(session, core, args, error),
     };
+    if session.is_tracking() && tracking::remember(session, core, &args) == Step::Hold {
+        return Step::Hold;
+    }
+    if core.meter.is_due() || attend::is_rare(request) {
+        return attend::attend(session, core, args, *command, request);
+    }
+    session.command = Some(*command);
+    let step = execute(session, core, request, args);
     if step != Step::Hold {
-        core.counters().resp_requests.add(1);
+        core.count_call(*command);
     }
     step
 }
 
-fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> Step {
+fn refuse(
+    session: &mut Session,
+    core: &mut Core,
+    args: Args<'_>,
+    error: &RequestError<'_>,
+) -> Step {
     if error.closes() {
         return Step::Close;
     }
-    error.encode(session.ready(&mut core.buffers));
+    let mut line = core.buffers.take();
+    error.encode(&mut line);
+    session.reply(core, &line);
+    attend::count_refused(core, args, error, &line);
+    core.buffers.put(line);
     Step::Done
 }
 

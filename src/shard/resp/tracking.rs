@@ -92,6 +92,10 @@ fn set(
         answer(session, core, Err(POOL));
         return Step::Done;
     }
+    // Of changes that are still under way the client hears as it has asked for so far.
+    if session.replies.pending_count() > 0 {
+        return Step::Hold;
+    }
     if let Some(Wait::Heard(version)) = core.tracking.waits.get(&token) {
         if !core.is_heard(*version) {
             return Step::Hold;
@@ -407,7 +411,7 @@ fn take_mail(session: &mut Session, core: &mut Core) {
 
 /// Remembers the keys that a request only reads, unless the client does not want to hear of them.
 /// Holds a request that has to wait for the client's own changes: it is not to hear of those.
-pub(super) fn remember(session: &mut Session, core: &mut Core, args: &Args<'_>) -> Step {
+pub(super) fn remember(session: &Session, core: &mut Core, args: &Args<'_>) -> Step {
     let token = session.token();
     let is_caching_said = session
         .client()

@@ -55,7 +55,7 @@ use super::{
 use crate::{
     io::Token,
     protocol::resp::{Version, reply},
-    store::{Absence, Author, Condition, Key, KeyHash, Notes, Operation, UnixMs},
+    store::{Author, Condition, Key, KeyHash, Notes, Operation, UnixMs},
 };
 
 /// Keys of the table that one look for expired ones goes through.
@@ -374,18 +374,10 @@ impl Core {
         self.tracking.broadcast = broadcast;
     }
 
-    /// A key was looked for and not found. If its time has passed, its owner is to remove it now:
-    /// those who hold a copy are told when it is removed, and the sweep may be far from it.
-    #[inline]
-    pub(super) fn not_found(&mut self, key: Key<'_>) {
-        if self.store.has_listeners() {
-            self.remove_if_expired(key);
-        }
-    }
-
-    #[cold]
-    fn remove_if_expired(&mut self, key: Key<'_>) {
-        if self.store.look(key, self.now).err() != Some(Absence::Expired) {
+    /// A key was found whose time has passed. Its owner is to remove it now: those who hold a copy
+    /// are told when it is removed, and the sweep may be far from it.
+    pub(super) fn found_expired(&mut self, key: Key<'_>) {
+        if !self.store.has_listeners() {
             return;
         }
         // Finds what has expired as any change does, and deletes nothing that was stored meanwhile.

@@ -3,23 +3,33 @@
 //! Checks come in Redis's order, so that of several mistakes the same one is named: the command,
 //! its arity, then what its own code looks at first.
 
+mod client;
 mod command;
 mod compound;
+mod config;
 mod connection;
 mod keyspace;
+mod latency;
+mod memory;
 mod reads;
 mod server;
+mod slow_log;
 mod strings;
 mod tracking;
 mod transaction;
 
 pub use self::{
+    client::{ClientAttribute, ClientFilter, ClientKind, ClientRequest, KillFilter, ReplyMode},
     command::{CommandFilter, CommandRequest},
     compound::CompoundRequest,
-    connection::{ConnectionRequest, Credentials},
+    config::ConfigRequest,
+    connection::{ConnectionRequest, DEFAULT_USER, HelloOption},
     keyspace::{KeyspaceRequest, LcsAnswer},
+    latency::LatencyRequest,
+    memory::MemoryRequest,
     reads::{ReadRequest, ReadWhat},
-    server::ServerRequest,
+    server::{AclRequest, ServerRequest},
+    slow_log::SlowLogRequest,
     strings::StringRequest,
     tracking::{
         INVALIDATION_CHANNEL, TrackingChange, TrackingOptions, TrackingRefusal, TrackingRequest,
@@ -156,7 +166,9 @@ impl<'b> Request<'b> {
         Ok(spec)
     }
 
-    fn read(spec: &'static CommandSpec, args: Args<'b>) -> Result<Self, RequestError<'b>> {
+    /// Gives a frame that [`Request::check`] found the row of its meaning.
+    #[inline]
+    pub fn read(spec: &'static CommandSpec, args: Args<'b>) -> Result<Self, RequestError<'b>> {
         // The arity holds, so what is fixed is there.
         let key = args.at(1);
         let request = match spec.command {
@@ -284,7 +296,9 @@ fn read_flush(args: Args<'_>) -> Result<Request<'_>, RequestError<'_>> {
 
 /// A database's index, which may be one that is not there.
 fn index<'b>(number: i64) -> Result<i32, RequestError<'b>> {
-    i32::try_from(number).or(Err(RequestError::NotAnIndex))
+    i32::try_from(number).or(Err(RequestError::Said(
+        "ERR value is out of range, value must between -2147483648 and 2147483647",
+    )))
 }
 
 /// A signed number in its one spelling.

@@ -31,6 +31,8 @@ bits!(FLAGS:
     NO_AUTH = "no_auth",
     ALLOW_BUSY = "allow_busy",
     PUBSUB = "pubsub",
+    NO_ASYNC_LOADING = "no_async_loading",
+    NO_MULTI = "no_multi",
 );
 
 // ACL categories, without their `@`.

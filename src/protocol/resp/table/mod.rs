@@ -120,6 +120,11 @@ impl CommandSpec {
         self.flags & bits::DENYOOM != 0
     }
 
+    /// Whether it takes no time that counts.
+    pub const fn is_fast(&self) -> bool {
+        self.flags & bits::FAST != 0
+    }
+
     /// Whether the slow log leaves it out.
     pub const fn skips_slowlog(&self) -> bool {
         self.flags & bits::SKIP_SLOWLOG != 0
@@ -197,6 +202,14 @@ pub fn all() -> impl Iterator<Item = &'static CommandSpec> {
     COMMANDS
         .iter()
         .flat_map(|spec| std::iter::once(spec).chain(spec.subcommands))
+}
+
+/// How many commands and subcommands there are; a [`Command`] as a number is below.
+pub const ROW_COUNT: usize = Command::Debug as usize + 1;
+
+/// The row of a command.
+pub fn row_of(command: Command) -> Option<&'static CommandSpec> {
+    all().find(|spec| spec.command == command)
 }
 
 #[cfg(test)]
