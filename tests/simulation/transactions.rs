@@ -298,3 +298,38 @@ fn no_update_is_lost_that_watches_what_it_read() {
         fleet.check_end();
     });
 }
+
+/// Whoever was held goes on as soon as it can, not when a clock strikes.
+#[test]
+fn nobody_waits_for_the_clock() {
+    const ROUNDS: usize = 5;
+    for_each_seed(200, |seed| {
+        let mut fleet = Fleet::new(seed, &Setup::embedded(1 + seed as usize % 4));
+        let mut talkers: Vec<Talker> = (0..6)
+            .map(|number| Talker::connect(&fleet, number % fleet.shard_count()))
+            .collect();
+        for (number, talker) in talkers.iter().enumerate() {
+            for line in ["MULTI", "INCR a", "INCR b", "EXEC", "INCR a", "GET b"].repeat(ROUNDS) {
+                // Some only wait for the others.
+                let is_plain = !matches!(line, "MULTI" | "EXEC");
+                if number % 2 == 0 || is_plain {
+                    talker.say(&fleet, line);
+                }
+            }
+        }
+        let began = fleet.world.now().0;
+        fleet.run_until_idle();
+        assert!(
+            fleet.world.now().0 < began + 50,
+            "the test itself let time pass"
+        );
+        for (number, talker) in talkers.iter_mut().enumerate() {
+            let count = if number % 2 == 0 { 6 } else { 4 } * ROUNDS;
+            for _ in 0..count {
+                talker.hear(&fleet).expect("a reply");
+            }
+            fleet.world.close(talker.client);
+        }
+        fleet.check_end();
+    });
+}
