@@ -5,6 +5,7 @@ mod support;
 use std::net::SocketAddr;
 use std::process::Command;
 
+use support::node;
 use support::process::ScratchFolder;
 use support::python;
 use support::ringfort::Ringfort;
@@ -27,6 +28,24 @@ fn pymemcache() {
 fn pylibmc() {
     let ringfort = Ringfort::embedded();
     python::run("with_pylibmc.py", &[&port(ringfort.memcache())]);
+}
+
+#[test]
+fn node_redis() {
+    let ringfort = Ringfort::embedded();
+    node::run("with_redis.mjs", &[&port(ringfort.resp())]);
+}
+
+#[test]
+fn ioredis() {
+    let ringfort = Ringfort::embedded();
+    node::run("with_ioredis.mjs", &[&port(ringfort.resp())]);
+}
+
+#[test]
+fn memjs() {
+    let ringfort = Ringfort::embedded();
+    node::run("with_memjs.mjs", &[&port(ringfort.memcache())]);
 }
 
 #[test]
