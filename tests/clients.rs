@@ -5,6 +5,7 @@ mod support;
 use std::net::SocketAddr;
 use std::process::Command;
 
+use support::node;
 use support::process::ScratchFolder;
 use support::python;
 use support::ringfort::Ringfort;
@@ -72,6 +73,24 @@ fn memccapable() {
         assert!(capable >= 25, "{printed}");
         assert_eq!(rest, Some("All tests passed"), "{printed}");
     }
+}
+
+#[test]
+fn node_redis() {
+    let ringfort = Ringfort::embedded();
+    node::run("with_redis.mjs", &[&port(ringfort.resp())]);
+}
+
+#[test]
+fn ioredis() {
+    let ringfort = Ringfort::embedded();
+    node::run("with_ioredis.mjs", &[&port(ringfort.resp())]);
+}
+
+#[test]
+fn memjs() {
+    let ringfort = Ringfort::embedded();
+    node::run("with_memjs.mjs", &[&port(ringfort.memcache())]);
 }
 
 #[test]
