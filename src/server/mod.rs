@@ -29,9 +29,7 @@ use crate::{
     mesh,
     route::HashRing,
     runtime::{self, Executor},
-    shard::{
-        Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, TRACKING_KEYS_MAX, Tunables,
-    },
+    shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, Tunables},
     store::{self, KeyHasher, UnixMs},
 };
 
@@ -285,7 +283,6 @@ fn parts(
         started: UnixMs(unix_ms()),
         memcache_port: memcache.map_or(0, |address| address.port()),
         resp_port: resp.map_or(0, |address| address.port()),
-        tracking_keys_max: TRACKING_KEYS_MAX,
         resp_address: resp.map_or_else(String::new, |address| address.ip().to_string()),
         run_id: run_id(),
         tunables: Arc::new(Tunables::new(config.connections_max)),

@@ -42,7 +42,7 @@ pub use self::{
     drain::StopFlag,
     message::{Answer, Ask, Notice},
     pool::PoolSettings,
-    settings::{CpuTime, Settings, TRACKING_KEYS_MAX},
+    settings::{CpuTime, Settings},
     stats::StatsBoard,
     tunables::Tunables,
     turn::{Parts, Shard},

@@ -26,7 +26,7 @@ pub(super) const LETTERS_BYTES_MAX: usize = 4 << 20;
 pub(super) const LISTEN_LINGER_MS: u64 = 10_000;
 
 /// Redis' `tracking-table-max-keys`: keys remembered for clients that track, of all shards.
-pub const TRACKING_KEYS_MAX: usize = 1_000_000;
+pub(super) const TRACKING_KEYS_MAX: u64 = 1_000_000;
 
 /// Bytes of changes on their way from one shard to another, about. A mailbox has room for a
 /// thousand, which may be large.
@@ -125,8 +125,6 @@ pub struct Settings {
     pub memcache_port: u16,
     /// The port of the RESP front end, 0 if it is off.
     pub resp_port: u16,
-    /// Keys remembered for clients that track, of all shards; 0 for any number.
-    pub tracking_keys_max: usize,
     /// The address that RESP clients connect to, empty if there is none.
     pub resp_address: String,
     /// Forty hexadecimal digits that no other run has.

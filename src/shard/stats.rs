@@ -167,6 +167,7 @@ struct ShardBoard {
     commands: CommandMeters,
     errors: [Counter; ERROR_CODES.len()],
     rates: Rates,
+    tracking: TrackingGauges,
 }
 
 impl Counters {
@@ -232,6 +233,16 @@ impl Counters {
     }
 }
 
+/// How much one shard remembers for clients that track.
+#[derive(Debug, Default)]
+pub(super) struct TrackingGauges {
+    pub(super) clients: Counter,
+    pub(super) keys: Counter,
+    /// Keys, each counted for each client that read it.
+    pub(super) items: Counter,
+    pub(super) prefixes: Counter,
+}
+
 /// All shards' counters.
 ///
 /// They only go up; a reset remembers where they were. Two that reset at the same time agree.
@@ -261,6 +272,7 @@ impl StatsBoard {
             commands: CommandMeters::new(),
             errors: Default::default(),
             rates: Rates::default(),
+            tracking: TrackingGauges::default(),
         };
         Self {
             shards: (0..shard_count).map(|_| CachePadded(shard())).collect(),
@@ -271,6 +283,17 @@ impl StatsBoard {
 
     pub(super) fn of(&self, shard: usize) -> &Counters {
         &self.shards[shard].0.counters
+    }
+
+    /// What a shard remembers for clients that track.
+    pub(super) fn tracking(&self, shard: usize) -> &TrackingGauges {
+        &self.shards[shard].0.tracking
+    }
+
+    /// The sum of one of those gauges.
+    pub(super) fn tracked(&self, gauge: impl Fn(&TrackingGauges) -> &Counter) -> u64 {
+        let shards = self.shards.iter();
+        shards.map(|shard| gauge(&shard.0.tracking).value()).sum()
     }
 
     /// One shard's counts by command.

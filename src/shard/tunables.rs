@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::settings::TRACKING_KEYS_MAX;
+
 /// A setting that is one number.
 #[derive(Debug)]
 pub(super) struct Knob(AtomicU64);
@@ -35,7 +37,7 @@ pub struct Tunables {
     pub(super) latency_tracking: Knob,
     /// Requests that take so long, in milliseconds, are events of the latency monitor; 0 for none.
     pub(super) latency_monitor_ms: Knob,
-    /// Keys whose readers are remembered for CLIENT TRACKING.
+    /// Keys remembered for clients that track, of all shards; 0 for any number.
     pub(super) tracking_keys_max: Knob,
 }
 
@@ -52,7 +54,7 @@ impl Tunables {
             slow_log_len_max: Knob::new(128),
             latency_tracking: Knob::new(1),
             latency_monitor_ms: Knob::new(0),
-            tracking_keys_max: Knob::new(1_000_000),
+            tracking_keys_max: Knob::new(TRACKING_KEYS_MAX),
         }
     }
 

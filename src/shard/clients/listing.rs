@@ -26,9 +26,12 @@ impl<I: Io> Shard<I> {
     /// they were asked for.
     pub(super) fn list_clients(&self, wanted: &ClientsWanted) -> Share {
         let items = match wanted {
-            ClientsWanted::Kind(kind) if *kind != ClientKind::Normal => Vec::new(),
             ClientsWanted::All | ClientsWanted::Kind(_) => {
-                let tokens = self.peers.downstreams(|_| true);
+                let is_wanted = |conn: &Downstream| match wanted {
+                    ClientsWanted::Kind(wanted) => kind(conn) == *wanted,
+                    _ => true,
+                };
+                let tokens = self.peers.downstreams(is_wanted);
                 tokens
                     .into_iter()
                     .filter_map(|token| self.line(token))
@@ -89,6 +92,7 @@ impl<I: Io> Shard<I> {
             Some(Version::Resp2) => 2,
             Some(Version::Resp3) => 3,
         };
+        let redirect = self.core.tracking.redirect_id(token);
         let (input, input_free) = conn.input_bytes();
         let output = session.replies.bytes();
         let mut line = Vec::new();
@@ -102,13 +106,14 @@ impl<I: Io> Shard<I> {
         line.extend_from_slice(client.map_or(b"", |client| client.name()));
         let _ = write!(
             line,
-            " age={} idle={} flags={} db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf={input} \
+            " age={} idle={} flags={} db=0 sub={} psub=0 ssub=0 multi=-1 qbuf={input} \
              qbuf-free={input_free} argv-mem=0 multi-mem=0 rbs={output} rbp={output} obl={output} \
-             oll=0 omem=0 tot-mem={} events={} cmd={command} user={DEFAULT_USER} redir=-1 \
+             oll=0 omem=0 tot-mem={} events={} cmd={command} user={DEFAULT_USER} redir={redirect} \
              resp={version}",
             conn.age_seconds(now),
             conn.idle_seconds(now),
-            self.flags(conn),
+            self.flags(token, conn),
+            u8::from(session.is_subscribed()),
             conn.memory_bytes(),
             if conn.is_sending() { "rw" } else { "r" },
         );
@@ -119,10 +124,18 @@ impl<I: Io> Shard<I> {
         Some((session.id, line))
     }
 
-    fn flags(&self, conn: &Downstream) -> String {
+    fn flags(&self, token: Token, conn: &Downstream) -> String {
         let client = conn.session.client();
+        let tracking = self.core.tracking.client(token);
         let flags = [
+            ('P', conn.session.is_subscribed()),
             ('b', conn.is_held() && self.core.pause.is_on()),
+            ('t', tracking.is_some()),
+            (
+                'R',
+                tracking.is_some_and(|client| client.is_redirect_broken),
+            ),
+            ('B', tracking.is_some_and(|client| client.modes.bcast)),
             ('c', conn.is_ending()),
             ('e', client.is_some_and(|client| client.is_spared)),
             ('T', client.is_some_and(|client| !client.marks_use)),
@@ -162,10 +175,18 @@ impl<I: Io> Shard<I> {
     }
 }
 
+fn kind(conn: &Downstream) -> ClientKind {
+    if conn.session.is_subscribed() {
+        ClientKind::PubSub
+    } else {
+        ClientKind::Normal
+    }
+}
+
 /// Whether a client meets all conditions but those on its addresses.
 fn is_meant(conn: &Downstream, kill: &Kill) -> bool {
     let id = conn.session.id;
     kill.id.is_none_or(|wanted| wanted == id)
-        && kill.kind.is_none_or(|kind| kind == ClientKind::Normal)
+        && kill.kind.is_none_or(|wanted| wanted == kind(conn))
         && kill.spared != Some(id)
 }

@@ -104,12 +104,21 @@ impl Dialect for Resp {
 
     #[inline]
     fn execute(session: &mut Session, core: &mut Core, framed: Framed<'_>, _: &[u8]) -> Step {
+        let is_tracking = session.is_tracking();
+        if is_tracking {
+            tracking::before(session, core);
+        }
         let is_plain = session.client().is_some_and(Client::is_plain);
-        if is_plain {
+        let step = if is_plain {
             serve_frame(session, core, framed)
         } else {
             attend::serve_specially(session, core, framed)
+        };
+        // What is pushed is pushed even to who wants no replies.
+        if step != Step::Hold && (is_tracking || session.has_late_pushes()) {
+            tracking::after(session, core, &framed.0);
         }
+        step
     }
 
     fn refuse(session: &mut Session, core: &mut Core, refusal: &ProtocolError) -> Step {
@@ -173,19 +182,11 @@ fn serve_escaped(session: &mut Session, core: &mut Core, wire: &[u8]) -> Step {
 
 #[inline]
 fn serve_request(session: &mut Session, core: &mut Core, args: Args<'_>, read: &Read<'_>) -> Step {
-    let is_tracking = session.is_tracking();
-    if is_tracking {
-        tracking::before(session, core);
-    }
-    let step = if session.is_queueing {
+    if session.is_queueing {
         transaction::serve(session, core, args, read)
     } else {
         serve_now(session, core, args, read)
-    };
-    if step != Step::Hold && (is_tracking || session.has_late_pushes()) {
-        tracking::after(session, core, &args);
     }
-    step
 }
 
 #[inline]

@@ -53,8 +53,7 @@ pub(super) fn tracking(
             Step::Done
         }
         TrackingRequest::GetRedir => {
-            let client = core.tracking.client(session.token());
-            let id = client.map_or(-1, |client| redirect_id(client.redirect));
+            let id = core.tracking.redirect_id(session.token());
             reply::integer(session.ready(&mut core.buffers), id);
             Step::Done
         }
@@ -292,10 +291,6 @@ fn caching(session: &mut Session, core: &Core, yes: Option<bool>) -> Result<(), 
     Ok(())
 }
 
-fn redirect_id(redirect: Option<Redirect>) -> i64 {
-    redirect.map_or(0, |redirect| redirect.id as i64)
-}
-
 fn info(session: &mut Session, core: &mut Core, version: Version) {
     let token = session.token();
     let is_caching_said = session
@@ -324,10 +319,7 @@ fn info(session: &mut Session, core: &mut Core, version: Version) {
     reply::set_header(out, flags.clone().count(), version);
     flags.for_each(|(flag, _)| reply::bulk(out, flag.as_bytes()));
     reply::bulk(out, b"redirect");
-    reply::integer(
-        out,
-        client.map_or(-1, |client| redirect_id(client.redirect)),
-    );
+    reply::integer(out, core.tracking.redirect_id(token));
     reply::bulk(out, b"prefixes");
     reply::array_header(out, core.tracking.prefixes_of(token).count());
     core.tracking

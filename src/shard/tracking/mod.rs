@@ -51,6 +51,7 @@ use self::{
 use super::{
     core::Core,
     message::{Ask, AskBody, Letter, Origin},
+    stats::TrackingGauges,
 };
 use crate::{
     io::Token,
@@ -110,6 +111,13 @@ impl Tracking {
         self.clients.get(token)
     }
 
+    /// The id of whom a client redirects to: 0 for nobody, -1 if it does not track.
+    pub(super) fn redirect_id(&self, token: Token) -> i64 {
+        self.client(token).map_or(-1, |client| {
+            client.redirect.map_or(0, |redirect| redirect.id as i64)
+        })
+    }
+
     /// A client, which tracks from here on.
     pub(super) fn enter(&mut self, token: Token, version: Version) -> &mut TrackingClient {
         self.clients.enter(token, version)
@@ -125,6 +133,14 @@ impl Tracking {
             self.broadcast.remove(token);
         }
         self.clients.remove(token);
+    }
+
+    /// Tells how much there is of everything.
+    fn gauge(&self, gauges: &TrackingGauges) {
+        gauges.clients.set(self.clients.count() as u64);
+        gauges.keys.set(self.table.key_count() as u64);
+        gauges.items.set(self.table.reader_count() as u64);
+        gauges.prefixes.set(self.broadcast.count() as u64);
     }
 
     /// The prefixes that a client asked for, in order.
@@ -291,7 +307,7 @@ pub(super) fn null(version: Version) -> &'static [u8] {
 impl Core {
     /// Keys that the table of this shard may hold; 0 for any number.
     fn tracking_keys_max(&self) -> usize {
-        match self.settings.tracking_keys_max {
+        match self.settings.tunables.tracking_keys_max.get() as usize {
             0 => 0,
             max => (max / self.mesh.shard_count()).max(1),
         }

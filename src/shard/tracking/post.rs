@@ -210,6 +210,8 @@ impl<I: Io> Shard<I> {
         }
         self.core.send_listens();
         self.core.send_notices();
+        let gauges = self.core.board.tracking(self.core.shard());
+        self.core.tracking.gauge(gauges);
     }
 
     fn deliver(&mut self, from: usize, letter: Letter) {

@@ -27,7 +27,6 @@ impl Broadcast {
     }
 
     /// How many prefixes there are.
-    #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.clients.len()
     }

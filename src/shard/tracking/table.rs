@@ -58,13 +58,11 @@ pub(super) enum Added {
 
 impl Table {
     /// Keys in it.
-    #[cfg(test)]
     pub(super) fn key_count(&self) -> usize {
         self.slots.len()
     }
 
     /// Readers of keys in it, each counted for each of its keys.
-    #[cfg(test)]
     pub(super) fn reader_count(&self) -> usize {
         self.reader_count
     }

@@ -32,7 +32,6 @@ use self::redis::Redis;
 pub(crate) struct Setup {
     pub(crate) shard_count: usize,
     pub(crate) item_bytes_max: usize,
-    pub(crate) tracking_keys_max: usize,
     pub(crate) pool: Option<PoolSetup>,
 }
 
@@ -51,7 +50,6 @@ impl Setup {
         Self {
             shard_count,
             item_bytes_max: 64 * 1024,
-            tracking_keys_max: 1_000,
             pool: None,
         }
     }
@@ -333,7 +331,6 @@ fn parts(
         started: world.now(),
         memcache_port: 11_211,
         resp_port: 6_379,
-        tracking_keys_max: setup.tracking_keys_max,
         resp_address: "10.0.0.2".to_owned(),
         run_id: "0".repeat(40),
         tunables: Arc::new(Tunables::new(10_000)),

@@ -47,6 +47,7 @@ pub(super) fn server(facts: &Facts<'_>, lines: &mut Lines<'_>) {
 
 pub(super) fn clients(facts: &Facts<'_>, lines: &mut Lines<'_>) {
     let clients_max = facts.core.settings.tunables.connections_max.get();
+    let tracking = facts.core.board.tracked(|gauges| &gauges.clients);
     lines.add_all(&[
         ("connected_clients", &facts.totals.connections),
         ("cluster_connections", &0),
@@ -54,7 +55,7 @@ pub(super) fn clients(facts: &Facts<'_>, lines: &mut Lines<'_>) {
         ("client_recent_max_input_buffer", &0),
         ("client_recent_max_output_buffer", &0),
         ("blocked_clients", &0),
-        ("tracking_clients", &0),
+        ("tracking_clients", &tracking),
         ("clients_in_timeout_table", &0),
     ]);
 }

@@ -41,10 +41,17 @@ pub(super) fn stats(facts: &Facts<'_>, lines: &mut Lines<'_>) {
         ),
     ]);
     nothing(lines);
+    let board = &core.board;
     lines.add_all(&[
-        ("tracking_total_keys", &0),
-        ("tracking_total_items", &0),
-        ("tracking_total_prefixes", &0),
+        ("tracking_total_keys", &board.tracked(|gauges| &gauges.keys)),
+        (
+            "tracking_total_items",
+            &board.tracked(|gauges| &gauges.items),
+        ),
+        (
+            "tracking_total_prefixes",
+            &board.tracked(|gauges| &gauges.prefixes),
+        ),
         ("unexpected_error_replies", &0),
         ("total_error_replies", &errors),
         ("dump_payload_sanitizations", &0),
