@@ -1,19 +1,19 @@
 //! Atomics for the lock-free protocols: the standard ones, or loom's where loom explores them.
 //!
-//! Only protocols that loom can drive use these (epochs, the SPSC queue, sleep and wake). The
+//! Only protocols that loom can drive use these (epochs, the SPSC queue, sleep and wake, interest). The
 //! store's index lives in raw memory, where loom's instrumented types cannot be laid; its
 //! publish-read-retire protocol is checked through a model over the same [`crate::store::Epochs`].
 
 #[cfg(not(ringfort_loom))]
 pub(crate) use core::{
     cell::UnsafeCell as StdUnsafeCell,
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 #[cfg(ringfort_loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 /// The standard cell behind loom's closure interface, so that one text serves both.

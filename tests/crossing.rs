@@ -5,6 +5,8 @@ mod support;
 #[path = "support/transcript.rs"]
 mod transcript;
 
+#[path = "crossing/embedded.rs"]
+mod embedded;
 #[path = "crossing/over_memcache.rs"]
 mod over_memcache;
 #[path = "crossing/over_redis.rs"]

@@ -33,7 +33,7 @@ fn asked_by_all(
         replies
     };
     let by_client: Vec<Vec<String>> = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(&ask)).collect();
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(ask)).collect();
         let joined = clients.into_iter().map(|client| client.join());
         joined.map(|replies| replies.expect("a client")).collect()
     });

@@ -197,12 +197,11 @@ const MACHINE_FOLDERS: &[&str] = &[
 ];
 
 /// Files that were longer when the limit came. They may shrink, not grow; who is within the limit leaves the list.
-const LONG_FILES: &[(&str, usize)] = &[("src/io/uring.rs", 626)];
+const LONG_FILES: &[(&str, usize)] = &[("src/io/uring.rs", 567)];
 
 /// The same for functions: file, name, lines.
 const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[
     ("src/shard/memcache/change.rs", "of", 86),
-    ("src/shard/resp/server.rs", "info", 95),
     ("src/shard/resp/change.rs", "single", 99),
     ("src/store/tests/twin.rs", "model", 105),
 ];

@@ -7,6 +7,8 @@
 
 mod buffers;
 pub mod sim;
+mod socket;
+mod stopwatch;
 mod token;
 pub mod uring;
 mod waker;
@@ -14,6 +16,7 @@ mod waker;
 use std::{io, net::SocketAddr};
 
 pub use self::{
+    stopwatch::Stopwatch,
     token::Token,
     waker::{RingDirectory, Waker},
 };
@@ -36,6 +39,17 @@ impl From<Errno> for io::Error {
     fn from(errno: Errno) -> Self {
         Self::from_raw_os_error(errno.0)
     }
+}
+
+/// The two ends of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Who connected.
+    pub peer: SocketAddr,
+    /// What was connected to.
+    pub local: SocketAddr,
+    /// The number of the descriptor, which means something to the operator only.
+    pub descriptor: i32,
 }
 
 /// How long a turn may wait for completions.
@@ -115,6 +129,12 @@ pub enum Completion {
 pub trait Io {
     /// The time, in milliseconds since the unix epoch; it never goes back.
     fn now(&self) -> UnixMs;
+
+    /// A clock for what takes less than a millisecond; it agrees with [`Io::now`].
+    fn stopwatch(&self) -> Stopwatch;
+
+    /// Who is at the ends of a connection; `None` once it is broken. Costs system calls.
+    fn endpoints(&self, token: Token) -> Option<Endpoints>;
 
     /// Starts to accept; every connection is an [`Completion::Accepted`].
     fn accept(&mut self, listener: ListenerId);

@@ -1,7 +1,7 @@
 //! Sockets by handle: an index into a table, and the generation of its slot.
 //!
 //! Completions arrive late; one for a socket that is gone carries an old generation and is
-//! dropped by [`SocketTable::get_mut`], which is the only way to a socket.
+//! dropped by [`SocketTable::get`] and [`SocketTable::get_mut`], the only ways to a socket.
 
 /// Names one socket for as long as it lives, and nothing after that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,17 +14,23 @@ pub struct Token {
 const GENERATION_MASK: u32 = 0x00ff_ffff;
 
 impl Token {
+    /// Names no socket, ever.
+    pub const NOBODY: Self = Self {
+        index: u32::MAX,
+        generation: 0,
+    };
+
     /// Where the socket stands in tables that run beside the I/O's own.
     pub fn index(self) -> usize {
         self.index as usize
     }
 
     /// 56 bits that [`Self::from_bits`] understands.
-    pub(super) fn to_bits(self) -> u64 {
+    pub fn to_bits(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
 
-    pub(super) fn from_bits(bits: u64) -> Self {
+    pub(crate) fn from_bits(bits: u64) -> Self {
         Self {
             index: bits as u32,
             generation: (bits >> 32) as u32 & GENERATION_MASK,
@@ -77,6 +83,14 @@ impl<S> SocketTable<S> {
             return None;
         }
         slot.socket.as_mut()
+    }
+
+    pub(super) fn get(&self, token: Token) -> Option<&S> {
+        let slot = self.slots.get(token.index())?;
+        if slot.generation != token.generation {
+            return None;
+        }
+        slot.socket.as_ref()
     }
 
     pub(super) fn remove(&mut self, token: Token) -> Option<S> {

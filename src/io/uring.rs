@@ -16,15 +16,16 @@ use std::{
     io,
     net::{SocketAddr, TcpListener},
     os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd},
-    time::{Duration, Instant, SystemTime},
+    time::Duration,
 };
 
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
 use socket2::SockAddr;
 
 use super::{
-    Completion, Errno, Io, ListenerId, RecvBuffer, Token, Wait,
+    Completion, Endpoints, Errno, Io, ListenerId, RecvBuffer, Stopwatch, Token, Wait,
     buffers::{GROUP, ProvidedBuffers},
+    socket::{Receiving, Socket, receiving_after},
     token::SocketTable,
     waker::{RingDirectory, Waker},
 };
@@ -83,55 +84,6 @@ impl Op {
     }
 }
 
-#[derive(Debug)]
-struct Socket {
-    fd: OwnedFd,
-    /// Where a connect goes; the kernel reads it when the operation is submitted.
-    address: Option<Box<SockAddr>>,
-    receiving: Receiving,
-    /// The buffer in flight and how much of it is gone out.
-    sending: Option<(Vec<u8>, usize)>,
-    connecting: bool,
-    closing: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Receiving {
-    /// Not asked for.
-    Off,
-    /// The kernel has the operation.
-    Armed,
-    /// Cancelled, the end is still to come.
-    Stopping,
-    /// Cancelled, but asked for again before the end came.
-    Restarting,
-    /// Wanted, but the kernel ran out of buffers.
-    Starved,
-    /// The peer has finished, or the connection broke.
-    Ended,
-}
-
-impl Socket {
-    fn new(fd: OwnedFd) -> Self {
-        Self {
-            fd,
-            address: None,
-            receiving: Receiving::Off,
-            sending: None,
-            connecting: false,
-            closing: false,
-        }
-    }
-
-    fn is_busy(&self) -> bool {
-        let receives = matches!(
-            self.receiving,
-            Receiving::Armed | Receiving::Stopping | Receiving::Restarting
-        );
-        receives || self.sending.is_some() || self.connecting
-    }
-}
-
 /// One shard's io_uring.
 ///
 /// Fields drop in order: the ring ends before the memory it may write to.
@@ -143,8 +95,7 @@ pub struct Uring {
     listeners: [Option<TcpListener>; 2],
     directory: RingDirectory,
     control: Waker,
-    started: Instant,
-    started_unix_ms: u64,
+    stopwatch: Stopwatch,
     timer: Timer,
 }
 
@@ -204,8 +155,7 @@ impl Uring {
             listeners: [memcache, resp],
             directory,
             control,
-            started: Instant::now(),
-            started_unix_ms: unix_ms(),
+            stopwatch: Stopwatch::start(),
             timer: Timer::default(),
         };
         uring.poll_control();
@@ -467,26 +417,17 @@ impl Uring {
     }
 }
 
-fn unix_ms() -> u64 {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64)
-}
-
-/// What becomes of receiving when the kernel ended the operation with `result`.
-fn receiving_after(before: Receiving, result: i32) -> Receiving {
-    let is_cancelled = result == -libc::ECANCELED;
-    let is_starved = result == -libc::ENOBUFS;
-    match before {
-        _ if result <= 0 && !is_cancelled && !is_starved => Receiving::Ended,
-        Receiving::Stopping => Receiving::Off,
-        Receiving::Armed if is_starved => Receiving::Starved,
-        _ => Receiving::Restarting,
-    }
-}
-
 impl Io for Uring {
     fn now(&self) -> UnixMs {
-        UnixMs(self.started_unix_ms + self.started.elapsed().as_millis() as u64)
+        self.stopwatch.unix_ms()
+    }
+
+    fn stopwatch(&self) -> Stopwatch {
+        self.stopwatch
+    }
+
+    fn endpoints(&self, token: Token) -> Option<Endpoints> {
+        self.sockets.get(token)?.endpoints()
     }
 
     fn accept(&mut self, listener: ListenerId) {

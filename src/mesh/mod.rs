@@ -1,10 +1,14 @@
 //! The mesh: how shards ask each other, without a lock and without losing a message.
 //!
-//! Between each ordered pair of shards there are two lanes, one for requests and one for
-//! replies; order is kept in each. Every request is answered once. A shard has at most as many
+//! Between each ordered pair of shards there are three lanes, for requests, replies and notices;
+//! order is kept in each. Every request is answered once. A shard has at most as many
 //! requests unanswered at another as a lane holds, so a reply always finds room and two shards
 //! can never wait for each other's lanes: when the allowance is used up, [`MeshPort::ask`] gives
 //! the request back and the shard stops reading from the connection it came from.
+//!
+//! A notice is not answered; where its lane is full, [`MeshPort::notify`] gives it back and the
+//! sender lets more come together before it tries again. Who looks for notices after it took a
+//! reply, and before it acts on it, has seen all that its sender sent before that reply.
 //!
 //! A shard that blocks in the kernel says so ([`MeshPort::try_sleep`]); who sends to it wakes it
 //! ([`MeshPort::take_wakes`], once a turn). No wake-up is lost: the sleeper stores its flag and
@@ -29,19 +33,24 @@ const LANE_DEPTH_MAX: usize = 1024;
 /// The same for very many shards, so that the lanes' memory grows with their number only.
 const LANE_DEPTH_MIN: usize = 64;
 
+/// Notices on their way from a shard to one other. One a turn is sent, so a few suffice.
+const NOTICE_DEPTH: usize = 16;
+
 /// Depth of each lane in a mesh of so many shards.
 fn lane_depth(shard_count: usize) -> usize {
     let depth = 8 * LANE_DEPTH_MAX / shard_count.next_power_of_two();
     depth.clamp(LANE_DEPTH_MIN, LANE_DEPTH_MAX)
 }
 
-/// One shard's end of the mesh: requests of type `Q`, replies of type `R`.
-pub struct MeshPort<Q, R> {
+/// One shard's end of the mesh: requests of type `Q`, replies of type `R`, notices of type `N`.
+pub struct MeshPort<Q, R, N> {
     shard: usize,
     asks: Vec<Option<Producer<Q>>>,
     asked: Vec<Option<Consumer<Q>>>,
     answers: Vec<Option<Producer<R>>>,
     answered: Vec<Option<Consumer<R>>>,
+    notices: Vec<Option<Producer<N>>>,
+    noticed: Vec<Option<Consumer<N>>>,
     /// Requests each other shard may still be sent before it answers one.
     allowance: Vec<usize>,
     /// Shards that were sent something since the last [`Self::take_wakes`].
@@ -52,12 +61,12 @@ pub struct MeshPort<Q, R> {
 }
 
 /// Makes the mesh of `shard_count` shards; the n-th port belongs to shard n.
-pub fn mesh<Q, R>(shard_count: usize) -> Vec<MeshPort<Q, R>> {
+pub fn mesh<Q, R, N>(shard_count: usize) -> Vec<MeshPort<Q, R, N>> {
     let depth = lane_depth(shard_count);
     let sleepers: Arc<[_]> = (0..shard_count)
         .map(|_| CachePadded(AtomicBool::new(false)))
         .collect();
-    let mut ports: Vec<MeshPort<Q, R>> = Turnstile::new(shard_count)
+    let mut ports: Vec<MeshPort<Q, R, N>> = Turnstile::new(shard_count)
         .into_iter()
         .enumerate()
         .map(|(shard, turnstile)| MeshPort {
@@ -66,6 +75,8 @@ pub fn mesh<Q, R>(shard_count: usize) -> Vec<MeshPort<Q, R>> {
             asked: nothing(shard_count),
             answers: nothing(shard_count),
             answered: nothing(shard_count),
+            notices: nothing(shard_count),
+            noticed: nothing(shard_count),
             allowance: vec![depth; shard_count],
             sent_to: vec![false; shard_count],
             has_sent: false,
@@ -81,6 +92,9 @@ pub fn mesh<Q, R>(shard_count: usize) -> Vec<MeshPort<Q, R>> {
             let (producer, consumer) = queue(depth);
             ports[from].answers[to] = Some(producer);
             ports[to].answered[from] = Some(consumer);
+            let (producer, consumer) = queue(NOTICE_DEPTH);
+            ports[from].notices[to] = Some(producer);
+            ports[to].noticed[from] = Some(consumer);
         }
     }
     ports
@@ -90,7 +104,7 @@ fn nothing<T>(count: usize) -> Vec<Option<T>> {
     (0..count).map(|_| None).collect()
 }
 
-impl<Q, R> MeshPort<Q, R> {
+impl<Q, R, N> MeshPort<Q, R, N> {
     /// This shard's number.
     pub fn shard(&self) -> usize {
         self.shard
@@ -146,6 +160,24 @@ impl<Q, R> MeshPort<Q, R> {
             debug_assert!(pushed.is_ok(), "more answers than questions");
         }
         self.note_sent(shard);
+    }
+
+    /// Sends a notice to another shard.
+    ///
+    /// # Errors
+    /// It has not taken the last ones yet; the notice comes back.
+    pub fn notify(&mut self, shard: usize, notice: N) -> Result<(), N> {
+        let Some(lane) = &mut self.notices[shard] else {
+            return Err(notice);
+        };
+        lane.push(notice)?;
+        self.note_sent(shard);
+        Ok(())
+    }
+
+    /// The next notice from `shard`.
+    pub fn next_notice(&mut self, shard: usize) -> Option<N> {
+        self.noticed[shard].as_mut()?.pop()
     }
 
     /// The next request from `shard`.
@@ -206,10 +238,11 @@ impl<Q, R> MeshPort<Q, R> {
     fn is_idle(&mut self) -> bool {
         self.asked.iter_mut().flatten().all(Consumer::is_empty)
             && self.answered.iter_mut().flatten().all(Consumer::is_empty)
+            && self.noticed.iter_mut().flatten().all(Consumer::is_empty)
     }
 }
 
-impl<Q, R> core::fmt::Debug for MeshPort<Q, R> {
+impl<Q, R, N> core::fmt::Debug for MeshPort<Q, R, N> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("MeshPort")
             .field("shard", &self.shard)
@@ -224,7 +257,7 @@ mod tests {
 
     #[test]
     fn questions_and_answers_keep_their_order() {
-        let mut ports = mesh::<u32, u32>(3);
+        let mut ports = mesh::<u32, u32, u32>(3);
         for number in 0..10 {
             ports[0].ask(2, number).unwrap();
         }
@@ -240,7 +273,7 @@ mod tests {
 
     #[test]
     fn an_unanswered_shard_is_not_asked_for_ever() {
-        let mut ports = mesh::<u32, u32>(2);
+        let mut ports = mesh::<u32, u32, u32>(2);
         let mut sent = 0;
         while ports[0].ask(1, sent).is_ok() {
             sent += 1;
@@ -254,8 +287,39 @@ mod tests {
     }
 
     #[test]
+    fn a_notice_is_there_before_the_answer_that_follows_it() {
+        let mut ports = mesh::<u32, u32, u32>(2);
+        ports[0].ask(1, 1).unwrap();
+        ports[1].notify(0, 10).unwrap();
+        ports[1].answer(0, 2);
+        ports[1].notify(0, 11).unwrap();
+        assert!(!ports[0].try_sleep());
+        assert_eq!(ports[0].next_answered(1), Some(2));
+        assert_eq!(ports[0].next_notice(1), Some(10));
+        assert_eq!(ports[0].next_notice(1), Some(11));
+        assert!(ports[0].try_sleep());
+        ports[1].notify(0, 12).unwrap();
+        let mut woken = Vec::new();
+        ports[1].take_wakes(|shard| woken.push(shard));
+        assert_eq!(woken, [0]);
+        assert!(!ports[0].try_sleep(), "a notice keeps it awake");
+    }
+
+    #[test]
+    fn notices_wait_where_there_is_no_room() {
+        let mut ports = mesh::<u32, u32, u32>(2);
+        for number in 0..NOTICE_DEPTH as u32 {
+            ports[0].notify(1, number).unwrap();
+        }
+        assert_eq!(ports[0].notify(1, 99), Err(99));
+        assert_eq!(ports[1].next_notice(0), Some(0));
+        ports[0].notify(1, 99).unwrap();
+        assert_eq!(ports[0].notify(0, 1), Err(1), "not to oneself");
+    }
+
+    #[test]
     fn only_sleepers_are_woken_and_only_once() {
-        let mut ports = mesh::<u32, u32>(2);
+        let mut ports = mesh::<u32, u32, u32>(2);
         let mut woken = Vec::new();
         ports[0].ask(1, 1).unwrap();
         ports[0].take_wakes(|shard| woken.push(shard));
@@ -286,7 +350,7 @@ mod loom_tests {
     #[test]
     fn no_wake_up_is_lost() {
         loom::model(|| {
-            let mut ports = mesh::<u32, u32>(2);
+            let mut ports = mesh::<u32, u32, u32>(2);
             let mut sleeper = ports.pop().unwrap();
             let mut sender = ports.pop().unwrap();
             let thread = loom::thread::spawn(move || {

@@ -108,10 +108,85 @@ pub fn write(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
+/// Significant digits that tell every `f64` from every other.
+const DIGITS_SIGNIFICANT: usize = 17;
+
+/// Appends a number as C's `%.17g` does, which is how Redis writes doubles. Allocates.
+pub fn write_double(out: &mut Vec<u8>, number: f64) {
+    if !number.is_finite() {
+        let sign = if number.is_sign_negative() { "-" } else { "" };
+        let word = if number.is_nan() { "nan" } else { "inf" };
+        return out.extend_from_slice([sign, word].concat().as_bytes());
+    }
+    // One digit before the point: `-1.2000000000000000e-7`.
+    let text = format!("{number:.*e}", DIGITS_SIGNIFICANT - 1);
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(mantissa) => ("-", mantissa),
+        None => ("", mantissa),
+    };
+    let digits: String = mantissa.chars().filter(|digit| *digit != '.').collect();
+    let digits = digits.trim_end_matches('0');
+    let digits = if digits.is_empty() { "0" } else { digits };
+    out.extend_from_slice(sign.as_bytes());
+    match usize::try_from(exponent) {
+        Ok(exponent) if exponent < DIGITS_SIGNIFICANT => {
+            let whole = exponent + 1;
+            let zeros = whole.saturating_sub(digits.len());
+            let (before, after) = digits.split_at(whole.min(digits.len()));
+            out.extend_from_slice(before.as_bytes());
+            out.resize(out.len() + zeros, b'0');
+            if !after.is_empty() {
+                out.push(b'.');
+                out.extend_from_slice(after.as_bytes());
+            }
+        }
+        Err(_) if exponent >= -4 => {
+            out.extend_from_slice(b"0.");
+            out.resize(out.len() + (-exponent - 1) as usize, b'0');
+            out.extend_from_slice(digits.as_bytes());
+        }
+        _ => {
+            let (first, after) = digits.split_at(1);
+            let point = if after.is_empty() { "" } else { "." };
+            let sign = if exponent < 0 { '-' } else { '+' };
+            let exponent = exponent.unsigned_abs();
+            let text = format!("{first}{point}{after}e{sign}{exponent:02}");
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn doubles_are_written_as_c_writes_them() {
+        // What `printf "%.17g"` says.
+        for (number, expected) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-2.5, "-2.5"),
+            (0.1, "0.10000000000000001"),
+            (200.0 / 3.0, "66.666666666666671"),
+            (100.0, "100"),
+            (12_345_678_901_234_567.0, "12345678901234568"),
+            (1e17, "1e+17"),
+            (1.5e300, "1.5000000000000001e+300"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0000000000000001e-05"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            let mut out = Vec::new();
+            write_double(&mut out, number);
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        }
+    }
 
     #[test]
     fn unsigned_takes_digits_only() {

@@ -4,6 +4,7 @@ mod cpu_time;
 mod error;
 mod listen;
 mod preflight;
+mod vitals;
 
 use std::{
     io::{self, Write},
@@ -28,7 +29,7 @@ use crate::{
     mesh,
     route::HashRing,
     runtime::{self, Executor},
-    shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag},
+    shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, Tunables},
     store::{self, KeyHasher, UnixMs},
 };
 
@@ -282,6 +283,10 @@ fn parts(
         started: UnixMs(unix_ms()),
         memcache_port: memcache.map_or(0, |address| address.port()),
         resp_port: resp.map_or(0, |address| address.port()),
+        resp_address: resp.map_or_else(String::new, |address| address.ip().to_string()),
+        run_id: run_id(),
+        tunables: Arc::new(Tunables::new(config.connections_max)),
+        vitals: vitals::read,
     });
     let board = StatsBoard::new(shard_count);
     let connection_count = Arc::new(AtomicUsize::new(0));
@@ -335,6 +340,12 @@ fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, St
 fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(unix_ms())
+}
+
+/// What tells this run from others: forty hexadecimal digits, as Redis has them.
+fn run_id() -> String {
+    let digits: String = (0..3).map(|_| format!("{:016x}", seed())).collect();
+    digits.chars().take(40).collect()
 }
 
 fn unix_ms() -> u64 {

@@ -41,6 +41,13 @@ pub(super) trait Dialect {
         raw: &[u8],
     ) -> Step;
 
+    /// Whether a pause holds a request back. A dialect that does not tell writes from reads has all
+    /// of them held.
+    fn is_held_back(core: &Core, request: &Self::Request<'_>) -> bool {
+        let _ = request;
+        core.pause.is_on()
+    }
+
     /// Answers what was refused. The last of what it takes is how the conversation goes on.
     fn refuse(session: &mut Session, core: &mut Core, refusal: &Self::Refusal<'_>) -> Step;
 
@@ -81,7 +88,7 @@ pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &
                 .for_each(|h| core.store.prefetch_entry(h));
         }
         for Planned { request, end, .. } in batch {
-            let step = if session.may_serve(core) {
+            let step = if session.may_serve(core) && !D::is_held_back(core, &request) {
                 D::execute(session, core, request, &bytes[consumed..end])
             } else {
                 Step::Hold

@@ -5,15 +5,20 @@ use std::sync::Arc;
 
 use super::{
     buffers::BufferPool,
-    flush::FlushAsk,
-    message::{Answer, AnswerBody, Ask, AskBody, Origin, Parcel},
+    flush::{self, FlushWait},
+    message::{Answer, AnswerBody, Ask, AskBody, Notice, Origin, Parcel},
+    meter::Meter,
+    pause::Pause,
     pool::{Pool, errand::Route, over_resp::Script},
+    round::{Round, Rounds},
     settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
+    tracking::{self, Tracking},
     world::World,
 };
 use crate::{
     config::Protocol,
+    io::Stopwatch,
     mesh::MeshPort,
     protocol::memcache::Spelling,
     store::{Applied, Key, KeyHash, Operation, ShardStore, UnixMs},
@@ -26,19 +31,32 @@ pub(super) struct Core {
     pub(super) store: ShardStore,
     /// A change waits for memory that other shards have not let go of yet.
     pub(super) is_short: bool,
+    /// A request has had its share of this turn and goes on in the next.
+    pub(super) is_busy: bool,
+    /// How many random numbers were drawn.
+    pub(super) draw_count: u64,
     /// A client asked the process to end.
     pub(super) wants_stop: bool,
-    pub(super) mesh: MeshPort<Ask, Answer>,
+    pub(super) mesh: MeshPort<Ask, Answer, Box<Notice>>,
     pub(super) pool: Option<Pool>,
     pub(super) buffers: BufferPool,
     pub(super) settings: Arc<Settings>,
     pub(super) board: StatsBoard,
     /// The old value of the operation applied last, if it wanted it.
     pub(super) old: Vec<u8>,
-    /// Flushes that other shards had no room for.
-    pub(super) flush_asks: Vec<FlushAsk>,
+    /// Flushes that have not ended on all shards.
+    pub(super) flush_waits: Vec<FlushWait>,
+    /// Who tracks keys.
+    pub(super) tracking: Tracking,
     /// Whether clients are served, or held for one of them.
     pub(super) world: World,
+    /// What other shards had no room for, and which.
+    pub(super) asks: Vec<(usize, Ask)>,
+    pub(super) rounds: Rounds,
+    pub(super) pause: Pause,
+    pub(super) meter: Meter,
+    /// For what takes less than a millisecond.
+    pub(super) stopwatch: Stopwatch,
     /// Room for the waiters of a fill that ends.
     pub(super) waiters: Vec<Route>,
 }
@@ -63,8 +81,26 @@ impl Core {
         self.board.of(self.mesh.shard())
     }
 
+    /// The time in microseconds since the unix epoch, as exactly as it is known.
+    pub(super) fn unix_us(&self) -> u64 {
+        self.stopwatch.unix_us().max(self.now.0 * 1_000)
+    }
+
+    /// Seconds since the process started.
+    pub(super) fn seconds_since_start(&self) -> u32 {
+        let ms = self.now.0.saturating_sub(self.settings.started.0);
+        u32::try_from(ms / 1_000).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         self.store.hasher().key(bytes)
+    }
+
+    /// A number that nobody outside can foresee.
+    pub(super) fn random(&mut self) -> u64 {
+        self.draw_count += 1;
+        let hasher = self.store.hasher();
+        hasher.hash(&self.draw_count.to_le_bytes()).0
     }
 
     /// Applies an operation where the key lives.
@@ -138,9 +174,33 @@ impl Core {
         self.counters().hops.add(1);
     }
 
-    /// Executes a request of another shard and answers it, now or once a backend has.
-    pub(super) fn serve(&mut self, asker: usize, ask: Ask) {
+    /// Asks every other shard, as soon as it has room.
+    pub(super) fn ask_others(&mut self, ask: impl Fn() -> Ask) {
+        let me = self.shard();
+        let others = (0..self.mesh.shard_count()).filter(|shard| *shard != me);
+        self.asks.extend(others.map(|shard| (shard, ask())));
+        self.send_asks();
+    }
+
+    /// Sends what waits and other shards have room for.
+    pub(super) fn send_asks(&mut self) {
+        if self.asks.is_empty() {
+            return;
+        }
+        for (shard, ask) in core::mem::take(&mut self.asks) {
+            if self.mesh.allowance(shard) > 0 {
+                self.ask(shard, ask);
+            } else {
+                self.asks.push((shard, ask));
+            }
+        }
+    }
+
+    /// Executes a request of another shard and answers it, now or once a backend has. A round is
+    /// not for the core to answer: it is given back.
+    pub(super) fn serve(&mut self, asker: usize, ask: Ask) -> Option<(Origin, Arc<Round>)> {
         let Ask { origin, body } = ask;
+        self.store.set_author(tracking::author(asker, origin.token));
         let body = match body {
             AskBody::Mutate {
                 operation,
@@ -175,21 +235,52 @@ impl Core {
                 self.flush_own(at);
                 AnswerBody::Flushed
             }
-            AskBody::Pause => return self.pause_for(asker, origin),
+            AskBody::Pause => {
+                self.pause_for(asker, origin);
+                return None;
+            }
             AskBody::Resume => {
                 self.resume_from(asker);
                 AnswerBody::Noted
             }
             AskBody::Backend { errand, parcel } => {
-                return self.serve_backend(asker, origin, errand, parcel);
+                self.serve_backend(asker, origin, errand, parcel);
+                return None;
             }
+            AskBody::Listen { version, wanted } => self.serve_listen(asker, version, wanted),
+            AskBody::FindClient { id } => AnswerBody::FoundClient {
+                token: self.tracking.find(id),
+            },
+            AskBody::Round(round) => return Some((origin, round)),
         };
-        self.mesh.answer(asker, Answer { origin, body });
+        self.answer(asker, origin, body);
+        None
+    }
+
+    /// Answers another shard's request, and tells it what it is to be told along with that.
+    pub(super) fn answer(&mut self, asker: usize, origin: Origin, body: AnswerBody) {
+        let notice = if self.has_to_tell() {
+            self.notice_for(asker)
+        } else {
+            None
+        };
+        self.mesh.answer(
+            asker,
+            Answer {
+                origin,
+                body,
+                notice,
+            },
+        );
     }
 
     /// Flushes this shard's partition, and with it the leases of fills under way.
     pub(super) fn flush_own(&mut self, at: UnixMs) {
         self.store.flush(self.now, at);
+        if at != flush::AT_ONCE && at <= self.now {
+            // A delay that is over already: nobody waits for all partitions.
+            self.store.note_end_of_flush();
+        }
         if let Some(pool) = &mut self.pool {
             pool.void_fills();
         }

@@ -25,6 +25,9 @@ pub(super) struct Downstream {
     is_ending: bool,
     /// Since when a send is in flight.
     sending_since: Option<UnixMs>,
+    /// Since when it is there and said something last, in seconds since the start.
+    accepted_seconds: u32,
+    active_seconds: u32,
     /// It stands in the shard's list of connections to flush.
     pub(super) is_listed_dirty: bool,
     /// It stands in the shard's list of connections to try again.
@@ -33,14 +36,17 @@ pub(super) struct Downstream {
 }
 
 impl Downstream {
-    pub(super) fn new(token: Token, front_end: FrontEnd) -> Self {
+    /// A connection that came in at `now`, in seconds since the start.
+    pub(super) fn new(token: Token, id: u64, front_end: FrontEnd, now: u32) -> Self {
         Self {
-            session: Session::new(token, front_end),
+            session: Session::new(token, id, front_end),
             input: BytesMut::new(),
             want: 1,
             is_held: false,
             is_ending: false,
             sending_since: None,
+            accepted_seconds: now,
+            active_seconds: now,
             is_listed_dirty: false,
             is_listed_held: false,
             is_paused: false,
@@ -49,7 +55,10 @@ impl Downstream {
 
     /// Takes received bytes and serves what is whole.
     pub(super) fn received(&mut self, core: &mut Core, bytes: &[u8]) {
-        core.counters().bytes_read.add(bytes.len() as u64);
+        let counters = core.counters();
+        counters.reads.add(1);
+        counters.bytes_read.add(bytes.len() as u64);
+        self.active_seconds = core.seconds_since_start();
         if self.is_ending {
             return;
         }
@@ -78,6 +87,13 @@ impl Downstream {
             self.is_held = false;
             self.serve_input(core);
         }
+    }
+
+    /// Nothing more is served, whatever has come in.
+    pub(super) fn hang_up(&mut self) {
+        self.is_ending = true;
+        self.is_held = false;
+        self.input = BytesMut::new();
     }
 
     /// Nothing more comes in. What came is still served.
@@ -117,6 +133,31 @@ impl Downstream {
         served.consumed
     }
 
+    /// Whether it is closed once its replies are out.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_ending
+    }
+
+    /// Seconds since it came in.
+    pub(super) fn age_seconds(&self, now: u32) -> u32 {
+        now.saturating_sub(self.accepted_seconds)
+    }
+
+    /// Seconds since something of it came in.
+    pub(super) fn idle_seconds(&self, now: u32) -> u32 {
+        now.saturating_sub(self.active_seconds)
+    }
+
+    /// Bytes received and not served, and room for more of them.
+    pub(super) fn input_bytes(&self) -> (usize, usize) {
+        (self.input.len(), self.input.capacity() - self.input.len())
+    }
+
+    /// What it takes of the process' memory, about.
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.input.capacity() + self.session.replies.bytes()
+    }
+
     /// Whether there are requests that wait for something else than more bytes.
     pub(super) fn is_held(&self) -> bool {
         self.is_held
@@ -135,6 +176,7 @@ impl Downstream {
     /// Takes the replies to be sent.
     pub(super) fn start_send(&mut self, now: UnixMs) -> Vec<u8> {
         self.sending_since = Some(now);
+        self.session.sending();
         self.session.replies.take_output()
     }
 

@@ -17,12 +17,11 @@ use crate::{backend::Expects, store::UnixMs};
 /// millisecond earlier would take that for the future, and answer before it has flushed.
 pub(super) const AT_ONCE: UnixMs = UnixMs(0);
 
-/// A flush that another shard is still to be asked for.
+/// A flush of all partitions that has not ended on so many shards.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FlushAsk {
-    shard: usize,
+pub(super) struct FlushWait {
     origin: Origin,
-    at: UnixMs,
+    shards_left: usize,
 }
 
 /// Flushes everything at `at` or [`AT_ONCE`]; the reply comes when all of it is done. `request` is what a pool's
@@ -41,7 +40,8 @@ pub(super) fn flush_all(
     if is_barrier && session.replies.pending_count() > 0 {
         return Step::Hold;
     }
-    session.set_barred(is_barrier);
+    // Who tracks is told of the flush before it is told of changes that it makes after it.
+    session.set_barred(is_barrier || session.is_tracking());
     core.counters().flushes.add(1);
     let shard_count = core.mesh.shard_count();
     let servers = core.pool.as_ref().map(|pool| pool.links.len());
@@ -55,7 +55,14 @@ pub(super) fn flush_all(
         seq,
     };
     let Some(servers) = servers else {
+        if at == AT_ONCE {
+            core.flush_waits.push(FlushWait {
+                origin,
+                shards_left: shard_count,
+            });
+        }
         core.flush_partitions(origin, at);
+        core.flush_ended_on_a_shard(session, origin);
         session
             .replies
             .resolve(seq, Part::Add(0), &mut core.buffers);
@@ -91,38 +98,56 @@ pub(super) fn sum_of_servers(session: &mut Session, core: &mut Core, request: &[
     Step::Done
 }
 
+/// Asks the first server of the pool.
+pub(super) fn ask_first_server(session: &mut Session, core: &mut Core, request: &[u8]) {
+    let seq = session.replies.defer(Form::Verbatim, Covers::Nothing, 1);
+    let route = Route::Here(Origin {
+        token: session.token(),
+        seq,
+    });
+    if !core.ask_server(0, Pending::Request(route), request) {
+        session.fail(core, seq);
+    }
+}
+
 impl Core {
     /// Flushes this shard's partition now and has the others flush theirs. This shard's part of
     /// the reply is the caller's to give.
     pub(super) fn flush_partitions(&mut self, origin: Origin, at: UnixMs) {
         self.flush_own(at);
-        let me = self.shard();
-        for shard in (0..self.mesh.shard_count()).filter(|shard| *shard != me) {
-            self.flush_asks.push(FlushAsk { shard, origin, at });
-        }
-        self.send_flush_asks();
+        self.ask_others(|| Ask {
+            origin,
+            body: AskBody::Flush { at },
+        });
     }
 
-    /// Sends the flushes that other shards have room for.
-    pub(super) fn send_flush_asks(&mut self) {
-        if self.flush_asks.is_empty() {
-            return;
+    /// A flush has ended on one more shard; on the last one, clients that track are told. Who asked
+    /// for it is told behind its reply.
+    pub(super) fn flush_ended_on_a_shard(&mut self, session: &mut Session, origin: Origin) {
+        if self.is_end_of_flush(origin) {
+            let is_told = session.push_end_of_flush(self, origin.seq);
+            self.tell_end_of_flush(is_told.then_some(origin.token));
         }
-        let mut asks = core::mem::take(&mut self.flush_asks);
-        asks.retain(|&FlushAsk { shard, origin, at }| {
-            let has_room = self.mesh.allowance(shard) > 0;
-            if has_room {
-                self.ask(
-                    shard,
-                    Ask {
-                        origin,
-                        body: AskBody::Flush { at },
-                    },
-                );
-            }
-            !has_room
-        });
-        self.flush_asks = asks;
+    }
+
+    /// The same where nobody waits for the reply any more.
+    pub(super) fn flush_ended_unheard(&mut self, origin: Origin) {
+        if self.is_end_of_flush(origin) {
+            self.tell_end_of_flush(None);
+        }
+    }
+
+    fn is_end_of_flush(&mut self, origin: Origin) -> bool {
+        let mut waits = self.flush_waits.iter_mut();
+        let Some(wait) = waits.find(|wait| wait.origin == origin) else {
+            return false;
+        };
+        wait.shards_left -= 1;
+        let is_end = wait.shards_left == 0;
+        if is_end {
+            self.flush_waits.retain(|wait| wait.origin != origin);
+        }
+        is_end
     }
 
     fn ask_server(&mut self, server: usize, pending: Pending, request: &[u8]) -> bool {

@@ -49,6 +49,8 @@ pub(super) enum Form {
     RespOk,
     /// RESP's sum over the parts.
     RespSum,
+    /// RESP's 1, once all parts are done.
+    RespAll,
     /// `OK` if stored, else null.
     RespStored(Version),
     /// The value that was there, else null.
@@ -86,7 +88,7 @@ impl Form {
     pub(super) fn adds_up(self) -> bool {
         matches!(
             self,
-            Self::RespSum | Self::RespOk | Self::MemcacheOk | Self::BinaryDone(_)
+            Self::RespSum | Self::RespOk | Self::RespAll | Self::MemcacheOk | Self::BinaryDone(_)
         )
     }
 
@@ -114,6 +116,7 @@ impl Form {
             Self::RespOk => resp::simple(out, b"OK"),
             Self::BinaryDone(echo) => binary::done(out, echo, 0),
             Self::RespSum => resp::integer(out, total),
+            Self::RespAll => out.extend_from_slice(resp::ONE),
             _ => {}
         }
     }
@@ -196,7 +199,7 @@ pub(super) fn memcache_line(outcome: Outcome) -> &'static [u8] {
 }
 
 /// Redis' error line for an outcome that is one.
-fn resp_error(outcome: Outcome) -> Option<&'static [u8]> {
+pub(super) fn resp_error(outcome: Outcome) -> Option<&'static [u8]> {
     match outcome {
         Outcome::NotANumber => Some(b"-ERR value is not an integer or out of range\r\n"),
         Outcome::Overflow => Some(b"-ERR increment or decrement would overflow\r\n"),

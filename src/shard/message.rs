@@ -1,10 +1,17 @@
 //! What shards say to each other.
 
-use super::{pool::over_memcache::Plan, replies::Seq, run::Voice};
+use std::sync::Arc;
+
+use super::{
+    pool::over_memcache::Plan,
+    replies::Seq,
+    round::{Round, Share},
+    run::Voice,
+};
 use crate::{
     backend::Expects,
     io::Token,
-    store::{Applied, KeyHash, Operation, UnixMs},
+    store::{Applied, KeyHash, Notes, Operation, UnixMs, Wanted},
 };
 
 /// Where an answer goes: a slot of a connection on the asking shard.
@@ -12,6 +19,14 @@ use crate::{
 pub(super) struct Origin {
     pub(super) token: Token,
     pub(super) seq: Seq,
+}
+
+impl Origin {
+    /// Of what no connection waits for.
+    pub(super) const NOBODY: Self = Self {
+        token: Token::NOBODY,
+        seq: Seq::FIRST,
+    };
 }
 
 /// A request to the owner of a key.
@@ -51,10 +66,19 @@ pub(super) enum AskBody {
     Run { voice: Voice, request: Vec<u8> },
     /// Flush the partition.
     Flush { at: UnixMs },
+    /// Note from here on what this shard wants to hear of.
+    Listen {
+        version: u64,
+        wanted: Option<Wanted>,
+    },
+    /// Look for a RESP client by its id.
+    FindClient { id: u64 },
     /// Hold all clients, see [`world`](super::world); answered once that is so and quiet.
     Pause,
     /// Serve clients again.
     Resume,
+    /// Give your share.
+    Round(Arc<Round>),
     /// Ask the key's backend, under the rules of the L1.
     Backend { errand: Errand, parcel: Parcel },
 }
@@ -86,6 +110,8 @@ pub(super) enum Errand {
 pub struct Answer {
     pub(super) origin: Origin,
     pub(super) body: AnswerBody,
+    /// What is to be heard before it.
+    pub(super) notice: Option<Box<Notice>>,
 }
 
 #[derive(Debug)]
@@ -95,8 +121,50 @@ pub(super) enum AnswerBody {
     Applied { applied: Applied, bytes: Vec<u8> },
     /// The partition is flushed.
     Flushed,
+    /// It notes what is wanted.
+    Listening { version: u64 },
+    /// The client, if it is there.
+    FoundClient { token: Option<Token> },
     /// A pause is there, or a resume; nobody's reply.
     Noted,
+    /// A share of the reply.
+    Shared(Share),
     /// The reply, as the client is to see it.
     Replied { failed: bool, bytes: Vec<u8> },
+}
+
+/// What one shard tells another unasked.
+#[derive(Debug, Default)]
+pub struct Notice {
+    /// Changes of the keys that it owns.
+    pub(super) notes: Notes,
+    pub(super) letters: Vec<Letter>,
+}
+
+/// Something about one client.
+#[derive(Debug)]
+pub(super) enum Letter {
+    /// To one that is told in the stead of another.
+    Redirected {
+        to: Token,
+        /// Its id, as tokens are used again.
+        id: u64,
+        /// Who redirects.
+        client: Token,
+        /// The encoded array of keys.
+        array: Box<[u8]>,
+    },
+    /// To who redirects: nobody of that id is there.
+    Undelivered { client: Token, id: u64 },
+}
+
+impl Letter {
+    /// About how much memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let array_bytes = match self {
+            Self::Redirected { array, .. } => array.len(),
+            Self::Undelivered { .. } => 0,
+        };
+        size_of::<Self>() + array_bytes
+    }
 }

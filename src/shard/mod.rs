@@ -1,36 +1,50 @@
 //! A shard: one core's thread with everything it owns, working in turns.
 //!
-//! * `batch`, `core`, `session`, `replies`, `form`: executing requests and keeping replies in order
+//! * `batch`, `core`, `session`, `replies`, `answers`, `push`, `form`: executing requests and
+//!   keeping replies in order
 //! * `memcache`, `resp`, `flush`: what requests mean; `run`: those that run where their key lives
 //! * `world`: what must look like one step to everybody
 //! * `pool`: the same where the truth lives on servers behind
-//! * `downstream`, `turn`, `drain`: connections, the loop, and its end
+//! * `tracking`: telling clients of changes of what they have read
+//! * `downstream`, `mailboxes`, `turn`, `drain`: connections, other shards, the loop, and its end
 
+mod answers;
 mod batch;
 mod buffers;
+mod clients;
 mod core;
 mod downstream;
 mod drain;
 mod flush;
 mod form;
+mod mailboxes;
 mod memcache;
 mod message;
+mod meter;
+mod pause;
 mod peers;
 mod pool;
+mod push;
 mod replies;
 mod resp;
+mod round;
 mod run;
 mod session;
 mod settings;
 mod stats;
+mod tracking;
+mod tunables;
 mod turn;
+mod vitals;
 mod world;
 
 pub use self::{
     drain::StopFlag,
-    message::{Answer, Ask},
+    message::{Answer, Ask, Notice},
     pool::PoolSettings,
     settings::{CpuTime, Settings},
     stats::StatsBoard,
+    tunables::Tunables,
     turn::{Parts, Shard},
+    vitals::Vitals,
 };

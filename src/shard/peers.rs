@@ -34,6 +34,14 @@ impl Peers {
         }
     }
 
+    /// The same, to look at.
+    pub(super) fn as_downstream(&self, token: Token) -> Option<&Downstream> {
+        match self.slots.get(token.index()) {
+            Some(Some((owner, Peer::Downstream(conn)))) if *owner == token => Some(conn),
+            _ => None,
+        }
+    }
+
     /// The backend server of a token.
     pub(super) fn backend(&mut self, token: Token) -> Option<usize> {
         match self.find(token) {

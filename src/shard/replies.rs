@@ -22,6 +22,11 @@ use crate::store::{Applied, KeyHash};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seq(u32);
 
+impl Seq {
+    /// The first slot's.
+    pub(super) const FIRST: Self = Self(0);
+}
+
 /// A reply that is not ready, or ready but behind one that is not.
 #[derive(Debug)]
 struct Slot {
@@ -34,6 +39,8 @@ struct Slot {
     total: i64,
     /// Length of `held` when the slot was taken.
     held_start: usize,
+    /// How much of what is held from there on was put right behind the reply.
+    behind_bytes: usize,
     /// The encoded reply; for forms that add up, an error that spoils the sum. Before the reply is
     /// there: the key that it is about, if it cannot be encoded without.
     encoded: Option<Vec<u8>>,
@@ -87,7 +94,35 @@ pub(super) struct Replies {
     is_mute: bool,
 }
 
+/// A place between two replies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    out_bytes: usize,
+    held_bytes: usize,
+    next_seq: Seq,
+}
+
 impl Replies {
+    /// The place behind the last reply so far.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            out_bytes: self.out.len(),
+            held_bytes: self.held.len(),
+            next_seq: self.next_seq(),
+        }
+    }
+
+    /// Drops what was replied since, and what is still to come of it.
+    pub(super) fn drop_since(&mut self, mark: Mark) {
+        self.out.truncate(mark.out_bytes);
+        self.held.truncate(mark.held_bytes);
+        let kept = self.position(mark.next_seq).min(self.slots.len());
+        for slot in self.slots.iter_mut().skip(kept) {
+            slot.form = Form::Silent;
+            slot.held_start = slot.held_start.min(mark.held_bytes);
+        }
+    }
+
     /// Where a reply that is ready goes.
     pub(super) fn ready(&mut self, buffers: &mut BufferPool) -> &mut Vec<u8> {
         let buffer = if self.slots.is_empty() {
@@ -110,6 +145,7 @@ impl Replies {
             parts_left: parts,
             total: 0,
             held_start: self.held.len(),
+            behind_bytes: 0,
             encoded: None,
         });
         seq
@@ -174,6 +210,25 @@ impl Replies {
             }
         }
         self.advance(buffers);
+    }
+
+    /// Puts bytes of their own right behind a slot's reply and what was put there before; if that
+    /// reply has been given, behind everything.
+    pub(super) fn insert_behind(&mut self, seq: Seq, bytes: &[u8], buffers: &mut BufferPool) {
+        let position = self.position(seq);
+        let Some(slot) = self.slots.get_mut(position) else {
+            return self.ready(buffers).extend_from_slice(bytes);
+        };
+        let start = slot.held_start + slot.behind_bytes;
+        slot.behind_bytes += bytes.len();
+        if self.held.capacity() == 0 {
+            self.held = buffers.take();
+        }
+        self.held.extend_from_slice(bytes);
+        self.held[start..].rotate_right(bytes.len());
+        for later in self.slots.iter_mut().skip(position + 1) {
+            later.held_start += bytes.len();
+        }
     }
 
     /// Moves what is ready at the front to `out`.
@@ -308,6 +363,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_put_behind_a_reply_comes_before_all_later_ones() {
+        let mut buffers = BufferPool::new();
+        let mut replies = Replies::default();
+        let first = replies.defer(Form::Verbatim, Covers::Nothing, 1);
+        replies.insert_behind(first, b"a ", &mut buffers);
+        let second = replies.defer(Form::Verbatim, Covers::Nothing, 1);
+        replies.ready(&mut buffers).extend_from_slice(b"3 ");
+        let fourth = replies.defer(Form::Verbatim, Covers::Nothing, 1);
+        replies.ready(&mut buffers).extend_from_slice(b"5 ");
+        replies.insert_behind(second, b"push ", &mut buffers);
+        replies.insert_behind(first, b"b ", &mut buffers);
+        for (seq, bytes) in [(fourth, b"4 "), (second, b"2 "), (first, b"1 ")] {
+            replies.resolve(seq, Part::Bytes(bytes), &mut buffers);
+        }
+        replies.insert_behind(first, b"late", &mut buffers);
+        assert_eq!(output(&mut replies), "1 a b 2 push 3 4 5 late");
+    }
+
+    #[test]
     fn a_sum_waits_for_all_its_parts() {
         let mut buffers = BufferPool::new();
         let mut replies = Replies::default();
@@ -317,6 +391,36 @@ mod tests {
             replies.resolve(sum, Part::Add(count), &mut buffers);
         }
         assert_eq!(output(&mut replies), ":2\r\n");
+    }
+
+    #[test]
+    fn what_is_dropped_is_not_sent_and_leaves_the_rest_in_order() {
+        for pending_before in [false, true] {
+            let mut buffers = BufferPool::new();
+            let mut replies = Replies::default();
+            replies.ready(&mut buffers).extend_from_slice(b"1 ");
+            let second = pending_before.then(|| replies.defer(Form::Verbatim, Covers::Nothing, 1));
+            let mark = replies.mark();
+            replies.ready(&mut buffers).extend_from_slice(b"dropped ");
+            let late = replies.defer(Form::Verbatim, Covers::Nothing, 1);
+            replies
+                .ready(&mut buffers)
+                .extend_from_slice(b"dropped, too ");
+            let sum = replies.defer(Form::RespSum, Covers::Nothing, 2);
+            replies.drop_since(mark);
+            replies.ready(&mut buffers).extend_from_slice(b"3 ");
+            replies.resolve(sum, Part::Add(1), &mut buffers);
+            replies.resolve(late, Part::Bytes(b"dropped "), &mut buffers);
+            replies.resolve(sum, Part::Failure(b"-ERR dropped\r\n"), &mut buffers);
+            if let Some(second) = second {
+                assert_eq!(output(&mut replies), "1 ");
+                replies.resolve(second, Part::Bytes(b"2 "), &mut buffers);
+                assert_eq!(output(&mut replies), "2 3 ");
+            } else {
+                assert_eq!(output(&mut replies), "1 3 ");
+            }
+            assert_eq!(replies.pending_count(), 0);
+        }
     }
 
     #[test]

@@ -43,7 +43,13 @@ impl Session {
                 return Step::Hold;
             }
             let out = self.replies.ready(&mut core.buffers);
+            let start = out.len();
             here(core, out);
+            if out.get(start) == Some(&b'-') {
+                let line = core.buffers.copy(&[&out[start..]]);
+                self.count_error(core, &line);
+                core.buffers.put(line);
+            }
             return Step::Done;
         }
         let owner = core.store.owner(key.hash);

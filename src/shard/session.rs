@@ -4,19 +4,24 @@ use super::{
     batch,
     buffers::BufferPool,
     core::{Core, Mutated},
-    form::Form,
+    form::{self, Form},
     memcache::{Binary, Memcache},
-    message::{AnswerBody, Errand, Origin},
+    message::{Errand, Origin},
+    push::Pushes,
     replies::{Covers, Part, Replies, Seq},
-    resp::{self, Resp},
+    resp::{self, Resp, Tour},
     run::Voice,
     settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX, WORLD_REPLY_BYTES_MAX},
+    tracking,
     world::Pass,
 };
 use crate::{
     config::Protocol,
     io::Token,
-    protocol::{binary::REQUEST_MAGIC, resp::Version},
+    protocol::{
+        binary::REQUEST_MAGIC,
+        resp::{Version, table::Command},
+    },
     store::{Applied, Key, Operation},
 };
 
@@ -39,12 +44,20 @@ struct Progress {
     has_begun: bool,
     /// The slot of its sum, if it has one.
     seq: Option<Seq>,
+    /// A step is done that must not be done again; what there is to know of it.
+    mark: Option<u64>,
+    /// How far its way through all keys is.
+    tour: Option<Box<Tour>>,
 }
 
 /// The state of a conversation.
 #[derive(Debug)]
 pub(super) struct Session {
     token: Token,
+    /// The connection's number; no other connection of the process ever has it.
+    pub(super) id: u64,
+    /// The RESP command that was executed last.
+    pub(super) command: Option<Command>,
     front_end: FrontEnd,
     pub(super) replies: Replies,
     progress: Progress,
@@ -58,6 +71,7 @@ pub(super) struct Session {
     pub(super) pass: Pass,
     /// Bytes of a refused request that are still to be thrown away.
     pub(super) swallow: usize,
+    pub(super) pushes: Pushes,
 }
 
 /// Why [`Session::serve`] stopped.
@@ -90,9 +104,11 @@ pub(super) struct Served {
 }
 
 impl Session {
-    pub(super) fn new(token: Token, front_end: FrontEnd) -> Self {
+    pub(super) fn new(token: Token, id: u64, front_end: FrontEnd) -> Self {
         Self {
             token,
+            id,
+            command: None,
             front_end,
             replies: Replies::default(),
             progress: Progress::default(),
@@ -101,11 +117,14 @@ impl Session {
             is_queueing: false,
             pass: Pass::None,
             swallow: 0,
+            pushes: Pushes::default(),
         }
     }
 
     /// Serves the requests at the front of `bytes`.
     pub(super) fn serve(&mut self, core: &mut Core, bytes: &[u8]) -> Served {
+        core.store
+            .set_author(tracking::author(core.mesh.shard(), self.token));
         match self.front_end {
             FrontEnd::Memcache => batch::serve::<Memcache>(self, core, bytes),
             FrontEnd::Resp(_) => batch::serve::<Resp>(self, core, bytes),
@@ -158,9 +177,16 @@ impl Session {
 
     /// The RESP that the client speaks.
     pub(super) fn version(&self) -> Version {
+        self.client()
+            .map_or(Version::Resp2, |client| client.version)
+    }
+
+    /// The same, to look at.
+    #[inline]
+    pub(super) fn client(&self) -> Option<&resp::Client> {
         match &self.front_end {
-            FrontEnd::Resp(client) => client.version,
-            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => Version::Resp2,
+            FrontEnd::Resp(client) => Some(client),
+            FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => None,
         }
     }
 
@@ -208,6 +234,12 @@ impl Session {
             .extend_from_slice(bytes);
     }
 
+    /// Appends an error line that is ready.
+    pub(super) fn refuse(&mut self, core: &mut Core, line: &[u8]) {
+        self.reply(core, line);
+        self.count_error(core, line);
+    }
+
     /// Whether a read of this key must wait for a write of this same conversation.
     pub(super) fn must_wait_for(&self, key: Key<'_>) -> bool {
         self.replies.pending_count() > 0 && self.replies.is_pending(key.hash)
@@ -244,9 +276,31 @@ impl Session {
                 if form != Form::Silent {
                     form.encode(applied, &core.old, self.replies.ready(&mut core.buffers));
                 }
+                self.count_refusal(core, applied);
             }
         }
         Step::Done
+    }
+
+    /// Counts what came of a RESP client's operation if that is an error.
+    #[inline]
+    pub(super) fn count_refusal(&self, core: &Core, applied: Applied) {
+        if let Some(line) = form::resp_error(applied.outcome) {
+            self.count_error(core, line);
+        }
+    }
+
+    /// Counts an error of a RESP client's, by its code and by the command.
+    #[cold]
+    pub(super) fn count_error(&self, core: &Core, line: &[u8]) {
+        if self.client().is_none() {
+            return;
+        }
+        let shard = core.shard();
+        core.board.count_error(shard, line);
+        if let Some(command) = self.command {
+            core.board.commands(shard).of(command).failed.add(1);
+        }
     }
 
     /// Calls `each` for every item of a request that has not been done yet, until one must wait.
@@ -270,12 +324,44 @@ impl Session {
         Step::Done
     }
 
+    /// Whether what is ready may end in the middle of a reply.
+    pub(super) fn is_amid_reply(&self) -> bool {
+        self.progress.has_begun || self.has_world()
+    }
+
     /// Writes what stands before the keys' replies, unless the request is only resumed.
     pub(super) fn begin(&mut self, core: &mut Core, encode: impl FnOnce(&mut Vec<u8>)) {
         if !self.progress.has_begun {
             self.progress.has_begun = true;
             encode(self.replies.ready(&mut core.buffers));
         }
+    }
+
+    /// Whether keys of the current request have been taken on for a sum.
+    pub(super) fn has_sum(&self) -> bool {
+        self.progress.seq.is_some()
+    }
+
+    /// What was noted of a step of the current request that is done.
+    pub(super) fn mark(&self) -> Option<u64> {
+        self.progress.mark
+    }
+
+    /// Notes that a step of the current request is done, or that the request is.
+    pub(super) fn set_mark(&mut self, mark: Option<u64>) {
+        self.progress.mark = mark;
+    }
+
+    /// The current request's way through all keys, as it was when it was held.
+    pub(super) fn take_tour(&mut self) -> Option<Box<Tour>> {
+        self.progress.tour.take()
+    }
+
+    /// Holds the current request until the next turn, with its way so far.
+    pub(super) fn hold_tour(&mut self, core: &mut Core, tour: Box<Tour>) -> Step {
+        core.is_busy = true;
+        self.progress.tour = Some(tour);
+        Step::Hold
     }
 
     /// Whether what follows waits for all replies so far.
@@ -331,6 +417,7 @@ impl Session {
                 Mutated::Full => return Step::Hold,
                 Mutated::Later => {}
                 Mutated::Now(applied) => {
+                    session.count_refusal(core, applied);
                     let part = Part::of_count(applied);
                     session.replies.resolve(origin.seq, part, &mut core.buffers);
                 }
@@ -404,38 +491,5 @@ impl Session {
         if let Some(body) = core.run_errand(origin, key, errand, request) {
             self.answered(core, seq, body);
         }
-    }
-
-    /// Takes another shard's answer, or one of this shard's own that came at once.
-    pub(super) fn answered(&mut self, core: &mut Core, seq: Seq, body: AnswerBody) {
-        match body {
-            AnswerBody::Replied { failed, bytes } => {
-                self.deliver(core, seq, failed, &bytes);
-                core.buffers.put(bytes);
-            }
-            AnswerBody::Flushed => {
-                self.replies.resolve(seq, Part::Add(0), &mut core.buffers);
-            }
-            AnswerBody::Noted => {}
-            AnswerBody::Applied { applied, bytes } => {
-                self.applied(core, seq, applied, &bytes);
-                core.buffers.put(bytes);
-            }
-        }
-    }
-
-    fn applied(&mut self, core: &mut Core, seq: Seq, applied: Applied, bytes: &[u8]) {
-        let Some(form) = self.replies.form(seq) else {
-            return;
-        };
-        if form.adds_up() {
-            let part = Part::of_count(applied);
-            return self.replies.resolve(seq, part, &mut core.buffers);
-        }
-        let mut encoded = core.buffers.take();
-        form.encode(applied, bytes, &mut encoded);
-        self.replies
-            .resolve(seq, Part::Bytes(&encoded), &mut core.buffers);
-        core.buffers.put(encoded);
     }
 }

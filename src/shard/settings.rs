@@ -1,5 +1,8 @@
 //! What every shard is told at start, and the limits of a connection.
 
+use std::sync::Arc;
+
+use super::{tunables::Tunables, vitals::Vitals};
 use crate::{protocol::resp, store::UnixMs};
 
 /// Replies that wait or stand behind one that does, for one connection; it is not read from
@@ -9,6 +12,21 @@ pub(super) const PIPELINE_DEPTH_MAX: usize = 1_024;
 /// Bytes of replies waiting to be sent to one connection; it is not read from beyond. A single
 /// reply may exceed it.
 pub(super) const OUTPUT_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of push frames that one connection may leave unread; with more it is closed. About a
+/// hundred thousand keys: who is further behind does better to begin anew.
+pub(super) const PUSH_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of invalidations for clients of one other shard, on behalf of those that redirect to them,
+/// before they are replaced by telling them to drop everything.
+pub(super) const LETTERS_BYTES_MAX: usize = 4 << 20;
+
+/// A shard on which nobody tracks goes on listening for so long: whoever does again
+/// need not wait for the other shards.
+pub(super) const LISTEN_LINGER_MS: u64 = 10_000;
+
+/// Redis' `tracking-table-max-keys`: keys remembered for clients that track, of all shards.
+pub(super) const TRACKING_KEYS_MAX: u64 = 1_000_000;
 
 /// Bytes of changes on their way from one shard to another, about. A mailbox has room for a
 /// thousand, which may be large.
@@ -24,6 +42,21 @@ pub(super) const WORLD_REPLY_BYTES_MAX: usize = 64 << 20;
 
 /// Keys that a connection can watch at once.
 pub(super) const WATCHED_KEYS_MAX: usize = 4_096;
+
+/// Bytes of keys that KEYS answers; with more it is refused, as SCAN is there for them. They are
+/// kept until all are found.
+pub(super) const KEYS_BYTES_MAX: usize = 32 << 20;
+
+/// What a request may look at in one turn while it goes through all keys, in buckets of the index:
+/// 16 MiB of them, about two milliseconds. So a store of 1 GiB that holds little is gone through at
+/// once.
+pub(super) const TOUR_COST_MAX: usize = 256 * 1024;
+
+/// What it costs to look at a key, in buckets.
+pub(super) const TOUR_COST_KEY: usize = 32;
+
+/// Bytes of pattern times bytes of key that cost as much as looking at a key does.
+pub(super) const TOUR_MATCH_BYTES: usize = 4 * 1024;
 
 /// Bytes of requests kept for a connection that must wait before it is not received from.
 pub(super) const INPUT_BYTES_HELD_MAX: usize = 64 * 1024;
@@ -62,7 +95,7 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(super) const MEMCACHED_VERSION: &str = concat!("1.6.18-ringfort-", env!("CARGO_PKG_VERSION"));
 
 /// What `INFO` and `HELLO` answer: the Redis that is spoken here. Libraries turn features on by it.
-pub(super) const REDIS_VERSION: &str = "7.0.0";
+pub(super) const REDIS_VERSION: &str = "7.0.15";
 
 /// CPU time, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,6 +125,14 @@ pub struct Settings {
     pub memcache_port: u16,
     /// The port of the RESP front end, 0 if it is off.
     pub resp_port: u16,
+    /// The address that RESP clients connect to, empty if there is none.
+    pub resp_address: String,
+    /// Forty hexadecimal digits that no other run has.
+    pub run_id: String,
+    /// What can change.
+    pub tunables: Arc<Tunables>,
+    /// Asks the operating system about the process.
+    pub vitals: fn() -> Vitals,
 }
 
 impl Settings {

@@ -6,9 +6,10 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use super::core::Core;
+use super::meter::{CommandFigures, CommandMeters, RATE_COUNT, Rates};
 use crate::{
-    store::{Absence, Condition, Operation, Outcome, PartitionStats},
+    protocol::resp::table::Command,
+    store::{Absence, Condition, Operation, Outcome, PartitionStats, UnixMs},
     sync::CachePadded,
 };
 
@@ -28,11 +29,11 @@ impl Counter {
         self.add(count.wrapping_neg());
     }
 
-    fn set(&self, value: u64) {
+    pub(super) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
 
-    fn value(&self) -> u64 {
+    pub(super) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -75,8 +76,6 @@ counters! {
     connections_total,
     /// Connections refused because there were too many.
     connections_refused,
-    /// Requests of the RESP front end.
-    resp_requests,
     /// Keys looked up.
     gets,
     /// Of these, found.
@@ -125,6 +124,10 @@ counters! {
     metas,
     /// Flushes.
     flushes,
+    /// Receives from downstreams that brought something.
+    reads,
+    /// Sends to downstreams.
+    writes,
     /// Bytes received from downstreams.
     bytes_read,
     /// Bytes sent to downstreams.
@@ -139,6 +142,32 @@ counters! {
     fills_joined,
     /// Invalidations promised.
     invalidations,
+    /// The most bytes that were alive in the whole store, as this shard saw it.
+    live_bytes_peak,
+}
+
+/// The codes that errors of the RESP front end are counted by; others count as the last.
+pub(super) const ERROR_CODES: [&str; 9] = [
+    "ERR",
+    "WRONGTYPE",
+    "OOM",
+    "NOAUTH",
+    "WRONGPASS",
+    "NOPROTO",
+    "EXECABORT",
+    "MOVED",
+    "OTHER",
+];
+
+/// What a shard counts.
+#[derive(Debug)]
+struct ShardBoard {
+    counters: Counters,
+    at_reset: Counters,
+    commands: CommandMeters,
+    errors: [Counter; ERROR_CODES.len()],
+    rates: Rates,
+    tracking: TrackingGauges,
 }
 
 impl Counters {
@@ -204,13 +233,24 @@ impl Counters {
     }
 }
 
+/// How much one shard remembers for clients that track.
+#[derive(Debug, Default)]
+pub(super) struct TrackingGauges {
+    pub(super) clients: Counter,
+    pub(super) keys: Counter,
+    /// Keys, each counted for each client that read it.
+    pub(super) items: Counter,
+    pub(super) prefixes: Counter,
+}
+
 /// All shards' counters.
 ///
 /// They only go up; a reset remembers where they were. Two that reset at the same time agree.
 #[derive(Debug, Clone)]
 pub struct StatsBoard {
-    counters: Arc<[CachePadded<Counters>]>,
-    at_reset: Arc<[CachePadded<Counters>]>,
+    shards: Arc<[CachePadded<ShardBoard>]>,
+    /// The number of the next slow request of any shard.
+    slow_requests: Arc<AtomicU64>,
     store_at_reset: Arc<StoreCounts>,
 }
 
@@ -226,23 +266,117 @@ struct StoreCounts {
 impl StatsBoard {
     /// A board for so many shards.
     pub fn new(shard_count: usize) -> Self {
-        let row = || (0..shard_count).map(|_| CachePadded::default()).collect();
+        let shard = || ShardBoard {
+            counters: Counters::default(),
+            at_reset: Counters::default(),
+            commands: CommandMeters::new(),
+            errors: Default::default(),
+            rates: Rates::default(),
+            tracking: TrackingGauges::default(),
+        };
         Self {
-            counters: row(),
-            at_reset: row(),
+            shards: (0..shard_count).map(|_| CachePadded(shard())).collect(),
+            slow_requests: Arc::default(),
             store_at_reset: Arc::default(),
         }
     }
 
     pub(super) fn of(&self, shard: usize) -> &Counters {
-        &self.counters[shard].0
+        &self.shards[shard].0.counters
+    }
+
+    /// What a shard remembers for clients that track.
+    pub(super) fn tracking(&self, shard: usize) -> &TrackingGauges {
+        &self.shards[shard].0.tracking
+    }
+
+    /// The sum of one of those gauges.
+    pub(super) fn tracked(&self, gauge: impl Fn(&TrackingGauges) -> &Counter) -> u64 {
+        let shards = self.shards.iter();
+        shards.map(|shard| gauge(&shard.0.tracking).value()).sum()
+    }
+
+    /// One shard's counts by command.
+    #[inline]
+    pub(super) fn commands(&self, shard: usize) -> &CommandMeters {
+        &self.shards[shard].0.commands
+    }
+
+    /// One shard's averages of the moment.
+    pub(super) fn rates(&self, shard: usize) -> &Rates {
+        &self.shards[shard].0.rates
+    }
+
+    /// The number of a slow request.
+    pub(super) fn next_slow_request(&self) -> u64 {
+        self.slow_requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The number that the next slow request will have.
+    pub(super) fn slow_requests(&self) -> u64 {
+        self.slow_requests.load(Ordering::Relaxed)
+    }
+
+    /// The sum of all shards' counts of one command.
+    pub(super) fn command(&self, command: Command) -> CommandFigures {
+        let mut figures = CommandFigures::default();
+        self.shards
+            .iter()
+            .for_each(|shard| figures.add(shard.0.commands.of(command)));
+        figures
+    }
+
+    /// Requests that the RESP front end executed.
+    pub(super) fn calls(&self) -> u64 {
+        self.shards
+            .iter()
+            .map(|shard| shard.0.commands.calls())
+            .sum()
+    }
+
+    /// Counts an error line of the RESP front end.
+    pub(super) fn count_error(&self, shard: usize, line: &[u8]) {
+        let code = line.strip_prefix(b"-").unwrap_or(line);
+        let end = code.iter().position(|byte| matches!(byte, b' ' | b'\r'));
+        let code = &code[..end.unwrap_or(code.len())];
+        let index = ERROR_CODES.iter().position(|name| name.as_bytes() == code);
+        self.shards[shard].0.errors[index.unwrap_or(ERROR_CODES.len() - 1)].add(1);
+    }
+
+    /// All shards' errors, by [`ERROR_CODES`].
+    pub(super) fn errors(&self) -> [u64; ERROR_CODES.len()] {
+        let mut sums = [0; ERROR_CODES.len()];
+        for shard in self.shards.iter() {
+            for (sum, count) in sums.iter_mut().zip(&shard.0.errors) {
+                *sum += count.value();
+            }
+        }
+        sums
+    }
+
+    /// All shards' requests, bytes received and bytes sent per second.
+    pub(super) fn per_second(&self, now: UnixMs) -> [u64; RATE_COUNT] {
+        let mut sums = [0; RATE_COUNT];
+        for shard in self.shards.iter() {
+            for (sum, rate) in sums.iter_mut().zip(shard.0.rates.now(now)) {
+                *sum += rate;
+            }
+        }
+        sums
+    }
+
+    /// Bytes that were alive in the store at most, as sampled.
+    pub(super) fn live_bytes_peak(&self) -> u64 {
+        let peaks = self.shards.iter();
+        let peaks = peaks.map(|shard| shard.0.counters.live_bytes_peak.value());
+        peaks.max().unwrap_or_default()
     }
 
     /// What all shards have counted since the last reset.
     pub(super) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        for (counters, at_reset) in self.counters.iter().zip(self.at_reset.iter()) {
-            totals.add(&counters.0, &at_reset.0);
+        for shard in self.shards.iter() {
+            totals.add(&shard.0.counters, &shard.0.at_reset);
         }
         totals
     }
@@ -250,8 +384,24 @@ impl StatsBoard {
     /// The same for one shard.
     pub(super) fn totals_of(&self, shard: usize) -> Totals {
         let mut totals = Totals::default();
-        totals.add(&self.counters[shard].0, &self.at_reset[shard].0);
+        let ShardBoard {
+            counters, at_reset, ..
+        } = &self.shards[shard].0;
+        totals.add(counters, at_reset);
         totals
+    }
+
+    /// Sets to nothing what one shard counted by command; only that shard does.
+    pub(super) fn reset_commands(&self, shard: usize) {
+        let ShardBoard {
+            counters,
+            commands,
+            errors,
+            ..
+        } = &self.shards[shard].0;
+        commands.reset();
+        errors.iter().for_each(|count| count.set(0));
+        counters.live_bytes_peak.set(0);
     }
 
     /// The store's figures with what it counted since the last reset.
@@ -269,9 +419,10 @@ impl StatsBoard {
 
     /// Counts from here on, but for what tells how things are.
     pub(super) fn reset(&self, store: PartitionStats) {
-        for (counters, at_reset) in self.counters.iter().zip(self.at_reset.iter()) {
-            at_reset.0.copy_from(&counters.0);
-            at_reset.0.connections.set(0);
+        for CachePadded(shard) in self.shards.iter() {
+            shard.at_reset.copy_from(&shard.counters);
+            shard.at_reset.connections.set(0);
+            shard.at_reset.live_bytes_peak.set(0);
         }
         let base = &self.store_at_reset;
         base.evicted.set(store.evicted_count);
@@ -279,44 +430,6 @@ impl StatsBoard {
         base.expired.set(store.expired_count);
         base.expired_unfetched.set(store.expired_unfetched_count);
     }
-}
-
-/// Everything counted, in memcached's names where it has one. A name with a dot is `INFO`'s only.
-pub(super) fn figures(core: &Core) -> [(&'static str, u64); 29] {
-    let totals = core.board.totals();
-    let store = core.board.since_reset(core.store.stats());
-    let uptime = core.now.seconds() - core.settings.started.seconds();
-    [
-        ("pid", u64::from(std::process::id())),
-        ("uptime", uptime),
-        ("time", core.now.seconds()),
-        ("pointer_size", u64::from(usize::BITS)),
-        ("curr_connections", totals.connections),
-        ("total_connections", totals.connections_total),
-        ("rejected_connections", totals.connections_refused),
-        ("max_connections", core.settings.connections_max as u64),
-        ("cmd_get", totals.gets),
-        ("cmd_set", totals.sets),
-        ("cmd_flush", totals.flushes),
-        ("cmd_touch", totals.touches),
-        ("get_hits", totals.get_hits),
-        ("get_misses", totals.gets.saturating_sub(totals.get_hits)),
-        ("deletes", totals.deletes),
-        ("counts", totals.counts),
-        ("bytes_read", totals.bytes_read),
-        ("bytes_written", totals.bytes_written),
-        ("limit_maxbytes", core.settings.memory_bytes as u64),
-        ("threads", core.mesh.shard_count() as u64),
-        ("bytes", store.live_bytes),
-        ("curr_items", store.entry_count),
-        ("evictions", store.evicted_count),
-        ("reclaimed", store.expired_count),
-        ("shard_hops", totals.hops),
-        ("backend_requests", totals.backend_requests),
-        ("backend_failures", totals.backend_failures),
-        ("fills_joined", totals.fills_joined),
-        ("invalidations", totals.invalidations),
-    ]
 }
 
 #[cfg(test)]

@@ -3,31 +3,28 @@
 use std::{
     collections::VecDeque,
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::AtomicUsize},
 };
 
 use super::{
     buffers::BufferPool,
     core::Core,
-    downstream::Downstream,
     drain::StopFlag,
-    message::{Answer, Ask},
+    message::{Answer, Ask, Notice},
+    meter::Meter,
+    pause::Pause,
     peers::{Peer, Peers},
     pool::{Pool, PoolSettings},
-    resp::Client,
-    session::FrontEnd,
+    round::Rounds,
     settings::{Settings, TICK_MS},
     stats::StatsBoard,
+    tracking::Tracking,
     world::World,
 };
 use crate::{
     io::{Completion, Errno, Io, ListenerId, RecvBuffer, Token, Wait},
     mesh::MeshPort,
-    protocol::{memcache, resp},
-    store::{ShardStore, UnixMs},
+    store::{Author, ShardStore, UnixMs},
 };
 
 /// What a shard is made of.
@@ -36,7 +33,7 @@ pub struct Parts {
     /// Its partition, and its view of the others.
     pub store: ShardStore,
     /// Its port of the mesh.
-    pub mesh: MeshPort<Ask, Answer>,
+    pub mesh: MeshPort<Ask, Answer, Box<Notice>>,
     /// What is the same for all.
     pub settings: Arc<Settings>,
     /// All shards' counters.
@@ -55,14 +52,14 @@ pub struct Shard<I> {
     pub(super) core: Core,
     pub(super) peers: Peers,
     /// Connections with replies to send.
-    dirty: Vec<Token>,
+    pub(super) dirty: Vec<Token>,
     /// Connections with requests to try again.
-    held: VecDeque<Token>,
+    pub(super) held: VecDeque<Token>,
     completions: Vec<Completion>,
     /// Connections that got a reply from a backend and are to be settled.
     pub(super) touched: Vec<Token>,
     pub(super) connection_count: Arc<AtomicUsize>,
-    client_count: u64,
+    pub(super) client_count: u64,
     pub(super) stop: StopFlag,
     /// Turns since the stop, until draining begins.
     pub(super) stop_turns: u32,
@@ -70,7 +67,9 @@ pub struct Shard<I> {
     pub(super) drain_until: Option<UnixMs>,
     accept_failed: [bool; 2],
     /// Sends to clients that have not ended.
-    sends_in_flight: usize,
+    pub(super) sends_in_flight: usize,
+    /// When clients that say nothing are looked for next.
+    pub(super) next_idle_check: UnixMs,
     pub(super) next_tick: UnixMs,
 }
 
@@ -92,10 +91,13 @@ impl<I: Io> Shard<I> {
         LISTENERS.iter().for_each(|listener| io.accept(*listener));
         let value_bytes_max = settings.item_bytes_max;
         let pool = pool.map(|pool| Pool::new(&pool, store.hasher(), value_bytes_max));
+        let mesh_shard = mesh.shard();
         let mut core = Core {
             now,
             store,
             is_short: false,
+            is_busy: false,
+            draw_count: 0,
             wants_stop: false,
             mesh,
             pool,
@@ -103,8 +105,14 @@ impl<I: Io> Shard<I> {
             settings,
             board,
             old: Vec::new(),
-            flush_asks: Vec::new(),
+            flush_waits: Vec::new(),
+            tracking: Tracking::new(mesh_shard),
             world: World::default(),
+            asks: Vec::new(),
+            rounds: Rounds::default(),
+            pause: Pause::default(),
+            meter: Meter::new(),
+            stopwatch: io.stopwatch(),
             waiters: Vec::new(),
         };
         core.store.online();
@@ -123,6 +131,7 @@ impl<I: Io> Shard<I> {
             drain_until: None,
             accept_failed: [false; 2],
             sends_in_flight: 0,
+            next_idle_check: now,
             next_tick: now,
         };
         // Backends are being connected before the first client can ask for one.
@@ -138,6 +147,9 @@ impl<I: Io> Shard<I> {
         self.wait()?;
         self.core.now = self.io.now();
         self.core.is_short = false;
+        self.core.is_busy = false;
+        self.core.begin_turn();
+        self.core.store.set_author(Author::NOBODY);
         if self.store_tick().is_some_and(|at| at <= self.core.now) {
             self.core.store.tick(self.core.now);
         }
@@ -148,7 +160,8 @@ impl<I: Io> Shard<I> {
         }
         self.completions = completions;
         self.drain_mailboxes();
-        self.core.send_flush_asks();
+        self.core.send_asks();
+        self.run_own_rounds();
         self.core.gather_world();
         self.retry_held();
         self.pass_on_shutdown();
@@ -161,7 +174,9 @@ impl<I: Io> Shard<I> {
         if self.core.now >= self.next_tick {
             self.tick();
         }
+        self.tell();
         self.flush();
+        self.address_slow_requests();
         let is_drained = self.is_drained();
         if is_drained {
             // Nobody waits for a shard that reads nothing more.
@@ -176,7 +191,8 @@ impl<I: Io> Shard<I> {
         core.mesh.take_wakes(|shard| io.wake(shard));
         core.store.offline();
         let is_stopping = self.stop_turns > 0 && self.drain_until.is_none();
-        let wait = if !is_stopping && core.mesh.try_sleep() {
+        let may_sleep = !is_stopping && !core.is_busy;
+        let wait = if may_sleep && core.mesh.try_sleep() {
             self.patience()
         } else {
             Wait::Poll
@@ -190,22 +206,22 @@ impl<I: Io> Shard<I> {
 
     /// How long nothing needs to be looked at.
     fn patience(&self) -> Wait {
+        // A share that is owed is given in a turn that comes at once.
+        if self.core.rounds.has_own() {
+            return Wait::Poll;
+        }
         let needs_tick = self.sends_in_flight > 0
+            || self.watches_idle_clients()
             || self.drain_until.is_some()
             || self.accept_failed.contains(&true)
             || !self.held.is_empty()
+            || self.core.tracking_needs_tick()
             || self.core.pool.as_ref().is_some_and(Pool::needs_tick);
         let tick = needs_tick.then_some(self.next_tick);
-        let tick = if self.core.is_short {
-            Some(UnixMs(self.core.now.0 + 1))
-        } else {
-            tick
-        };
-        let due = match (tick, self.store_tick()) {
-            (Some(tick), Some(store)) => Some(tick.min(store)),
-            (one, other) => one.or(other),
-        };
-        match due {
+        let is_soon = self.core.is_short || self.core.has_unsent_notices();
+        let soon = is_soon.then(|| UnixMs(self.core.now.0 + 1));
+        let dues = [tick, soon, self.core.pause.end(), self.store_tick()];
+        match dues.into_iter().flatten().min() {
             None => Wait::Forever,
             Some(at) => Wait::Until(at),
         }
@@ -284,41 +300,6 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    fn accepted(&mut self, listener: ListenerId, token: Token) {
-        let counters = self.core.counters();
-        let is_over = self.connection_count.fetch_add(1, Ordering::Relaxed)
-            >= self.core.settings.connections_max;
-        counters.connections_total.add(1);
-        counters.connections.add(1);
-        if is_over {
-            counters.connections_refused.add(1);
-        }
-        self.client_count += 1;
-        let shard_count = self.core.mesh.shard_count() as u64;
-        let front_end = match listener {
-            ListenerId::Memcache => FrontEnd::Undecided,
-            ListenerId::Resp => FrontEnd::Resp(Client {
-                id: self.client_count * shard_count - self.core.shard() as u64,
-                ..Client::default()
-            }),
-        };
-        let mut conn = Box::new(Downstream::new(token, front_end));
-        if is_over {
-            let line = match listener {
-                ListenerId::Memcache => memcache::reply::TOO_MANY_CONNECTIONS,
-                ListenerId::Resp => resp::reply::TOO_MANY_CONNECTIONS,
-            };
-            conn.session.reply(&mut self.core, line);
-        }
-        // The last one may come in while the listener is being closed.
-        if is_over || self.drain_until.is_some() {
-            conn.ended();
-        }
-        self.peers.insert(token, Peer::Downstream(conn));
-        self.io.recv(token);
-        self.settle(token);
-    }
-
     fn ended(&mut self, token: Token) {
         match self.peers.find(token) {
             Some(Peer::Downstream(conn)) => {
@@ -330,60 +311,6 @@ impl<I: Io> Shard<I> {
                 self.disconnect(server, &"it closed the connection");
             }
             None => {}
-        }
-    }
-
-    /// Brings a connection's place in the lists in line with its state.
-    pub(super) fn settle(&mut self, token: Token) {
-        let Some(conn) = self.peers.downstream(token) else {
-            return;
-        };
-        if conn.is_finished() {
-            return self.close_downstream(token);
-        }
-        if conn.wants_flush() && !conn.is_listed_dirty {
-            conn.is_listed_dirty = true;
-            self.dirty.push(token);
-        }
-        if conn.is_held() && !conn.is_listed_held {
-            conn.is_listed_held = true;
-            self.held.push_back(token);
-        }
-        if conn.wants_pause() != conn.is_paused {
-            conn.is_paused = !conn.is_paused;
-            if conn.is_paused {
-                self.io.recv_pause(token)
-            } else {
-                self.io.recv(token)
-            }
-        }
-    }
-
-    fn close_downstream(&mut self, token: Token) {
-        let Some(Peer::Downstream(mut conn)) = self.peers.remove(token) else {
-            return;
-        };
-        self.sends_in_flight -= usize::from(conn.is_sending());
-        conn.recycle(&mut self.core.buffers);
-        self.core.counters().connections.sub(1);
-        self.connection_count.fetch_sub(1, Ordering::Relaxed);
-        self.io.close(token);
-    }
-
-    fn drain_mailboxes(&mut self) {
-        for shard in 0..self.core.mesh.shard_count() {
-            while !self.core.must_wait()
-                && let Some(ask) = self.core.mesh.next_asked(shard)
-            {
-                self.core.serve(shard, ask);
-            }
-            while let Some(Answer { origin, body }) = self.core.mesh.next_answered(shard) {
-                let Self { core, peers, .. } = self;
-                if let Some(conn) = peers.downstream(origin.token) {
-                    conn.session.answered(core, origin.seq, body);
-                    self.settle(origin.token);
-                }
-            }
         }
     }
 
@@ -426,10 +353,9 @@ impl<I: Io> Shard<I> {
             if conn.wants_flush() {
                 let output = conn.start_send(core.now);
                 self.sends_in_flight += 1;
-                core.board
-                    .of(core.mesh.shard())
-                    .bytes_written
-                    .add(output.len() as u64);
+                let counters = core.board.of(core.mesh.shard());
+                counters.writes.add(1);
+                counters.bytes_written.add(output.len() as u64);
                 io.send(token, output);
             }
         }
@@ -445,15 +371,8 @@ impl<I: Io> Shard<I> {
             }
         }
         self.tick_links();
-        self.close_stalled();
-    }
-
-    fn close_stalled(&mut self) {
-        let now = self.core.now;
-        let stalled = self.peers.downstreams(|conn| conn.is_stalled(now));
-        stalled
-            .into_iter()
-            .for_each(|token| self.close_downstream(token));
+        self.core.tick_tracking();
+        self.close_overdue();
     }
 
     /// Settles the connections that backends' replies or failures have changed.

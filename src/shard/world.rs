@@ -25,7 +25,7 @@
 
 use super::{
     core::Core,
-    message::{Answer, AnswerBody, Ask, AskBody, Origin},
+    message::{AnswerBody, Ask, AskBody, Origin},
     session::{Session, Step},
 };
 use crate::io::Token;
@@ -132,7 +132,7 @@ impl Core {
 
     /// Whether nothing that this shard asked others for is on its way.
     fn is_settled(&self) -> bool {
-        self.mesh.is_settled() && self.flush_asks.is_empty()
+        self.mesh.is_settled() && self.asks.is_empty()
     }
 
     /// Goes on to have the world, if this shard wants it.
@@ -147,7 +147,7 @@ impl Core {
             return;
         };
         // What clients of this shard asked for before comes first.
-        let may_ask = self.flush_asks.is_empty();
+        let may_ask = self.asks.is_empty();
         while may_ask && next < self.mesh.shard_count() {
             if next != self.shard() {
                 if self.mesh.allowance(next) == 0 {
@@ -179,8 +179,8 @@ impl Core {
             if is_settled && !pause.is_answered {
                 pause.is_answered = true;
                 let origin = pause.origin;
-                let body = AnswerBody::Noted;
-                self.mesh.answer(pause.holder, Answer { origin, body });
+                let holder = pause.holder;
+                self.answer(holder, origin, AnswerBody::Noted);
             }
             self.world.close_or_open();
         }

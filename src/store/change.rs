@@ -161,7 +161,7 @@ impl PartitionWriter {
         if let Some(refusal) = condition.refusal(Some(entry.cas())) {
             return refusal;
         }
-        self.unlink(&slot, &entry);
+        self.unlink(&slot, &entry, self.listeners.author);
         Outcome::Deleted
     }
 
@@ -251,7 +251,9 @@ impl PartitionWriter {
             return Outcome::Untouched;
         }
         entry.mark_used(now);
-        self.set_term(now, deadline, false, (slot, entry));
+        if self.set_term(now, deadline, false, (slot, entry)) {
+            self.note_change(entry.key());
+        }
         Outcome::Touched
     }
 
@@ -265,26 +267,33 @@ impl PartitionWriter {
         let Some((slot, entry)) = there else {
             return Outcome::NotFound;
         };
+        let is_new = deadline.is_some();
         let deadline = deadline.unwrap_or_else(|| entry.deadline());
-        self.set_term(now, deadline, wins, (slot, entry));
+        // Who wins is of no concern to those who hold a copy.
+        if self.set_term(now, deadline, wins, (slot, entry)) && is_new {
+            self.note_change(entry.key());
+        }
         Outcome::Touched
     }
 
+    /// Whether the entry is still there; if not, that is noted.
     fn set_term(
         &mut self,
         now: UnixMs,
         deadline: Deadline,
         wins: bool,
         (slot, entry): (Found<'_>, EntryRef<'_>),
-    ) {
-        if deadline.is_past(now) {
-            self.unlink(&slot, &entry);
+    ) -> bool {
+        let is_past = deadline.is_past(now);
+        if is_past {
+            self.unlink(&slot, &entry, self.listeners.author);
         } else {
             self.note_deadline(now, deadline);
             self.deadline_count -= entry.deadline().count();
             self.deadline_count += deadline.count();
             entry.set_term(deadline, wins);
         }
+        !is_past
     }
 
     /// Puts a value where `there` is, or nothing. What is too large or over already takes away
@@ -302,7 +311,7 @@ impl PartitionWriter {
         let is_past = content.deadline.is_past(now);
         if is_past || self.is_too_large(key, content.value) {
             if let Some((slot, entry)) = &there {
-                self.unlink(slot, entry);
+                self.unlink(slot, entry, self.listeners.author);
             }
             return if is_past { stored } else { Outcome::TooLarge };
         }
@@ -338,7 +347,14 @@ impl PartitionWriter {
         }
         self.deadline_count += content.deadline.count();
         self.take_version();
+        self.note_change(key.bytes);
         stored
+    }
+
+    /// Notes a published change for those who listen.
+    fn note_change(&mut self, key: &[u8]) {
+        let author = self.listeners.author;
+        self.listeners.note(author, key, self.hasher);
     }
 
     /// The version of the next entry, which is another one from then on.
@@ -349,7 +365,11 @@ impl PartitionWriter {
     }
 
     fn is_too_large(&self, key: Key<'_>, value: [&[u8]; 2]) -> bool {
-        let bytes = key.bytes.len() + value[0].len() + value[1].len();
-        bytes + ITEM_OVERHEAD_BYTES > self.item_bytes_max || key.bytes.len() > usize::from(u16::MAX)
+        !self.fits(key.bytes.len(), value[0].len() + value[1].len())
+    }
+
+    pub(super) fn fits(&self, key_bytes: usize, value_bytes: usize) -> bool {
+        key_bytes + value_bytes + ITEM_OVERHEAD_BYTES <= self.item_bytes_max
+            && key_bytes <= usize::from(u16::MAX)
     }
 }

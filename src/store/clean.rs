@@ -21,6 +21,7 @@ use super::{
     arena::Offset,
     deadline::UnixMs,
     index::IndexWriter,
+    notes::Author,
     partition::{Partition, PartitionWriter},
     segments::{Segments, Stream},
 };
@@ -132,7 +133,7 @@ impl PartitionWriter {
         let bytes = entry.footprint_bytes();
         let Some(slot) = slot else { return bytes };
         if self.is_dead(&entry, now) {
-            self.unlink(&slot, &entry);
+            self.unlink(&slot, &entry, Author::NOBODY);
             return bytes;
         }
         let stream = if !cleaning.evicts {
@@ -151,7 +152,7 @@ impl PartitionWriter {
                 }
             }
             None => {
-                self.unlink(&slot, &entry);
+                self.unlink(&slot, &entry, Author::NOBODY);
                 self.count_evicted(&entry);
             }
         }
@@ -190,7 +191,7 @@ impl PartitionWriter {
             if let Some(slot) = slot
                 && self.is_dead(&entry, now)
             {
-                self.unlink(&slot, &entry);
+                self.unlink(&slot, &entry, Author::NOBODY);
                 self.count_expired(&entry);
             }
             self.sweep.position += entry.footprint_bytes() as u32;

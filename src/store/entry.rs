@@ -63,6 +63,9 @@ const USED_FETCHED: u32 = 1 << 30;
 /// A client read it since it was written to where it lies: eviction's second chance.
 const USED_REFERENCED: u32 = 1 << 31;
 
+/// What an entry takes in the index: its part of a bucket that is as full as it gets.
+const INDEX_BYTES: usize = 16;
+
 /// What an entry takes beside key and value, at most.
 pub(super) const ENTRY_OVERHEAD_BYTES_MAX: usize =
     HEADER_BYTES + FLAGS_BYTES + CAS_BYTES + ALIGN_BYTES - 1;
@@ -313,6 +316,11 @@ impl<'turn> EntryRef<'turn> {
     /// Bytes the entry takes in its segment.
     pub(super) fn footprint_bytes(&self) -> usize {
         footprint(self.key_bytes(), self.header().content)
+    }
+
+    /// Bytes of memory that the entry takes, its part of the index included.
+    pub fn memory_bytes(&self) -> usize {
+        self.footprint_bytes() + INDEX_BYTES
     }
 
     /// The same content, to be written elsewhere, where it was not read yet.

@@ -141,6 +141,39 @@ impl Index {
         }
     }
 
+    /// How many buckets there are; the next ones are split off the ones before.
+    pub(super) fn bucket_count(&self) -> u64 {
+        self.bucket_count.load(Ordering::Acquire)
+    }
+
+    /// Calls `visit` with each entry of a bucket, whose number is below [`Self::bucket_count`].
+    /// Entries that are being split off may be missed; they are in the new bucket, which is counted
+    /// from then on.
+    pub(super) fn visit_bucket(&self, arena: &Arena, number: u64, mut visit: impl FnMut(Offset)) {
+        let mut bucket = self.primary_bucket(arena, number);
+        loop {
+            let slots = bucket.slots.iter().map(|slot| slot.load(Ordering::Acquire));
+            slots
+                .filter(|bits| *bits != 0)
+                .for_each(|bits| visit(offset_of(bits)));
+            match bucket.link.load(Ordering::Acquire) {
+                0 => return,
+                link => bucket = self.overflow_bucket(arena, link - 1),
+            }
+        }
+    }
+
+    /// The first bucket from `number` up to `end` in which something may be, else `end`, which is at
+    /// most [`Self::bucket_count`].
+    pub(super) fn next_used(&self, arena: &Arena, number: u64, end: u64) -> u64 {
+        let is_used = |number: &u64| {
+            let bucket = self.primary_bucket(arena, *number);
+            let mut words = bucket.slots.iter().chain([&bucket.link]);
+            words.any(|word| word.load(Ordering::Acquire) != 0)
+        };
+        (number..end).find(is_used).unwrap_or(end)
+    }
+
     /// Asks for the cache line that [`Self::find`] will read first.
     pub(super) fn prefetch(&self, arena: &Arena, hash: KeyHash) {
         let bucket_count = self.bucket_count.load(Ordering::Acquire);
@@ -332,7 +365,8 @@ fn clear(bucket: &Bucket) {
     }
 }
 
-fn bucket_of(hash: KeyHash, bucket_count: u64) -> u64 {
+/// The bucket that a hash belongs to when there are so many.
+pub(super) fn bucket_of(hash: KeyHash, bucket_count: u64) -> u64 {
     let level = bucket_count.ilog2();
     let number = hash.0 & ((2 << level) - 1);
     if number < bucket_count {

@@ -8,7 +8,9 @@
 //! * `index`: hash to entry, growing a bucket at a time
 //! * `segments`, `clean`: appending, compaction, eviction, expiry
 //! * `partition`: what readers and the writer hold
+//! * `scan`: going through all keys, some at a time
 //! * `operation`, `change`, `count`: what can be done to a key
+//! * `interest`, `listeners`, `notes`: telling other shards of changes they asked for
 
 mod arena;
 mod change;
@@ -19,8 +21,12 @@ mod entry;
 mod epoch;
 mod figures;
 mod index;
+mod interest;
+mod listeners;
+mod notes;
 mod operation;
 mod partition;
+mod scan;
 mod segments;
 #[cfg(test)]
 mod tests;
@@ -34,8 +40,11 @@ pub use self::{
     entry::EntryRef,
     epoch::{Epoch, Epochs},
     figures::PartitionStats,
+    interest::{Interest, InterestWriter, Prefixes, Wanted},
+    notes::{Author, Note, Notes},
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
     partition::Absence,
+    scan::{ListCursor, ScanCursor},
 };
 use self::{
     index::ARENA_BYTES_MAX,
@@ -156,6 +165,7 @@ pub fn build(params: &StoreParams, hasher: KeyHasher) -> io::Result<Vec<ShardSto
             epochs: Arc::clone(&epochs),
             hasher,
             writer,
+            marks_use: true,
         })
         .collect())
 }
@@ -171,6 +181,8 @@ pub struct ShardStore {
     epochs: Arc<Epochs>,
     hasher: KeyHasher,
     writer: PartitionWriter,
+    /// Whether [`Self::get`] marks what it finds as used.
+    marks_use: bool,
 }
 
 impl ShardStore {
@@ -199,12 +211,20 @@ impl ShardStore {
         self.owner(hash) == self.shard
     }
 
-    /// The entry of a key, wherever it lives, marked as used.
+    /// The entry of a key, wherever it lives, marked as used unless
+    /// [told otherwise](Self::set_marks_use).
     #[inline]
     pub fn get(&self, key: Key<'_>, now: UnixMs) -> Option<EntryRef<'_>> {
         let entry = self.peek(key, now)?;
-        entry.mark_used(now);
+        if self.marks_use {
+            entry.mark_used(now);
+        }
         Some(entry)
+    }
+
+    /// Whether what is read from now on is marked as used.
+    pub fn set_marks_use(&mut self, marks_use: bool) {
+        self.marks_use = marks_use;
     }
 
     /// The entry of a key, wherever it lives, without a mark that it was used.
@@ -226,6 +246,21 @@ impl ShardStore {
         }
     }
 
+    /// Calls `visit` with the entries of one bucket of a partition.
+    fn visit_bucket<'turn>(
+        &'turn self,
+        partition: usize,
+        bucket: u64,
+        now: UnixMs,
+        visit: impl FnMut(EntryRef<'turn>),
+    ) {
+        #[expect(unsafe_code, reason = "the borrow of self is the proof")]
+        // SAFETY: as in `peek`.
+        unsafe {
+            self.partitions[partition].visit_bucket(bucket, now, visit);
+        }
+    }
+
     /// Asks for the cache line that [`Self::get`] will read first.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
@@ -240,6 +275,45 @@ impl ShardStore {
         partition.index.prefetch_entry(&partition.arena, hash);
     }
 
+    /// From here on notes what `listener` wants to hear of the changes of this shard's partition;
+    /// nothing, if it does not listen any more.
+    pub fn listen(&mut self, listener: usize, wanted: Option<Wanted>) {
+        self.writer.listeners.set(listener, wanted);
+    }
+
+    /// Whether any shard listens.
+    #[inline]
+    pub fn has_listeners(&self) -> bool {
+        !self.writer.listeners.is_empty()
+    }
+
+    /// In whose name changes are made from here on.
+    #[inline]
+    pub fn set_author(&mut self, author: Author) {
+        self.writer.listeners.author = author;
+    }
+
+    /// Whether there may be notes for anybody.
+    #[inline]
+    pub fn has_notes(&self) -> bool {
+        self.writer.listeners.has_notes()
+    }
+
+    /// Looks whether all notes have been taken.
+    pub fn renew_has_notes(&mut self) {
+        self.writer.listeners.renew_has_notes();
+    }
+
+    /// The notes for `listener`, to be taken by exchanging them for empty ones.
+    pub fn notes_mut(&mut self, listener: usize) -> Option<&mut Notes> {
+        self.writer.listeners.notes_mut(listener)
+    }
+
+    /// Tells all listeners that a flush of all partitions has ended.
+    pub fn note_end_of_flush(&mut self) {
+        self.writer.listeners.note_end_of_flush();
+    }
+
     /// Changes a key that this shard owns. The old value, if the operation wants it, is appended
     /// to `old`.
     pub fn apply(
@@ -252,6 +326,11 @@ impl ShardStore {
     ) -> Applied {
         debug_assert!(self.owns(key.hash));
         self.writer.apply(now, key, operation, value, old)
+    }
+
+    /// Whether a key and a value of so many bytes each are within the item limit.
+    pub fn fits(&self, key_bytes: usize, value_bytes: usize) -> bool {
+        self.writer.fits(key_bytes, value_bytes)
     }
 
     /// A CAS id for what was over as soon as it was stored: no entry of this shard's partition has

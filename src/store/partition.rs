@@ -16,6 +16,8 @@ use super::{
     epoch::Epochs,
     figures::{Figures, PartitionStats},
     index::{Found, Index, IndexWriter},
+    listeners::Listeners,
+    notes::Author,
     segments::{Segments, Stream},
 };
 
@@ -60,6 +62,25 @@ impl Partition {
         } else {
             Ok(entry)
         }
+    }
+
+    /// Calls `visit` with the entries of a bucket that are alive at `now`.
+    ///
+    /// # Safety
+    /// As [`Self::get`].
+    pub(super) unsafe fn visit_bucket<'turn>(
+        &'turn self,
+        number: u64,
+        now: UnixMs,
+        mut visit: impl FnMut(EntryRef<'turn>),
+    ) {
+        self.index.visit_bucket(&self.arena, number, |offset| {
+            // SAFETY: the index gives offsets of published entries, see `entry`.
+            let entry = unsafe { self.entry(offset) };
+            if self.is_alive(&entry) && !entry.deadline().is_past(now) {
+                visit(entry);
+            }
+        });
     }
 
     /// The slot and entry of a key, alive or not.
@@ -113,6 +134,7 @@ pub(super) struct PartitionWriter {
     pub(super) next_version: u64,
     pub(super) version_step: u64,
     flush_at: Option<UnixMs>,
+    pub(super) listeners: Listeners,
     pub(super) item_bytes_max: usize,
 }
 
@@ -158,6 +180,7 @@ impl PartitionWriter {
             next_version: 1 + params.shard as u64,
             version_step: params.shard_count as u64,
             flush_at: None,
+            listeners: Listeners::default(),
             item_bytes_max: params.item_bytes_max,
         })
     }
@@ -205,6 +228,7 @@ impl PartitionWriter {
     pub(super) fn tick(&mut self, now: UnixMs) {
         if self.flush_at.is_some_and(|at| at <= now) {
             self.flush(now, now);
+            self.listeners.note_end_of_flush();
         }
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.sweep(now);
@@ -270,11 +294,12 @@ impl PartitionWriter {
         }
     }
 
-    /// Removes an entry from the index.
-    pub(super) fn unlink(&mut self, slot: &Found<'_>, entry: &EntryRef<'_>) {
+    /// Removes an entry from the index, on behalf of `author`.
+    pub(super) fn unlink(&mut self, slot: &Found<'_>, entry: &EntryRef<'_>, author: Author) {
         self.index.remove(slot);
         if self.partition.is_alive(entry) {
             self.entry_count -= 1;
+            self.listeners.note(author, entry.key(), self.hasher);
             self.deadline_count -= entry.deadline().count();
         }
         self.release(slot.offset, entry);
@@ -296,11 +321,11 @@ impl PartitionWriter {
     ) -> Option<(Found<'turn>, EntryRef<'turn>)> {
         let (slot, entry) = found?;
         if !self.partition.is_alive(&entry) {
-            self.unlink(&slot, &entry);
+            self.unlink(&slot, &entry, Author::NOBODY);
             return None;
         }
         if entry.deadline().is_past(now) {
-            self.unlink(&slot, &entry);
+            self.unlink(&slot, &entry, Author::NOBODY);
             self.count_expired(&entry);
             return None;
         }

@@ -1,5 +1,6 @@
 //! The store against naive twins.
 
+mod noting;
 mod twin;
 
 use std::collections::{HashMap, VecDeque};
@@ -281,6 +282,20 @@ fn a_delayed_flush_spares_what_comes_later() {
     set(&mut store, UnixMs(501), b"late", b"1");
     store.tick(UnixMs(600));
     assert!(value(&store, UnixMs(600), b"late").is_some());
+}
+
+#[test]
+fn who_is_told_not_to_marks_nothing_as_used() {
+    let mut store = store(MIB);
+    let now = UnixMs(0);
+    set(&mut store, now, b"key", b"v");
+    store.set_marks_use(false);
+    assert!(value(&store, now, b"key").is_some());
+    let key = store.hasher().key(b"key");
+    assert!(!store.peek(key, now).unwrap().is_fetched());
+    store.set_marks_use(true);
+    assert!(value(&store, now, b"key").is_some());
+    assert!(store.peek(key, now).unwrap().is_fetched());
 }
 
 #[test]

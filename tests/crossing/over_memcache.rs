@@ -172,14 +172,7 @@ fn keys_that_text_cannot_name_go_in_base64_or_not_at_all() {
     for l1 in L1 {
         let pool = Crossed::over_memcached(&["--l1", l1]);
         let (mut resp, mut memcache) = (pool.resp(), pool.memcache());
-        // Every shard has heard every server's version.
-        let many: Vec<String> = (0..32).map(|number| format!("key {number}")).collect();
-        let pairs = many.iter().flat_map(|key| [key.as_bytes(), b"1"]);
-        let mset: Vec<&[u8]> = std::iter::once(&b"MSET"[..]).chain(pairs).collect();
-        wait_for("keys in base64 to be taken", || {
-            resp.send(&command(&mset));
-            (resp.line() == "+OK").then_some(())
-        });
+        wait_for_versions(&mut resp);
         resp.ask("SET witness 1\r\n", "+OK\r\n");
         let longest = [b' '; 186];
         let injected = b"key\r\nflush_all\r\n";
@@ -454,4 +447,15 @@ fn client_libraries_share_a_pool() {
 fn number(resp: &mut Wire, request: &str) -> i64 {
     resp.send(request.as_bytes());
     resp.line()[1..].parse().expect("a number")
+}
+
+/// Until every shard has heard every server's version.
+fn wait_for_versions(resp: &mut Wire) {
+    let many: Vec<String> = (0..32).map(|number| format!("key {number}")).collect();
+    let pairs = many.iter().flat_map(|key| [key.as_bytes(), b"1"]);
+    let mset: Vec<&[u8]> = std::iter::once(&b"MSET"[..]).chain(pairs).collect();
+    wait_for("keys in base64 to be taken", || {
+        resp.send(&command(&mset));
+        (resp.line() == "+OK").then_some(())
+    });
 }

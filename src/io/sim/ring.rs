@@ -7,7 +7,7 @@ use super::{
     world::{Chance, Listening, Receiving, Sleep, World, cut},
 };
 use crate::{
-    io::{Completion, Errno, Io, ListenerId, RecvBuffer, Token, Wait},
+    io::{Completion, Endpoints, Errno, Io, ListenerId, RecvBuffer, Stopwatch, Token, Wait},
     store::UnixMs,
 };
 
@@ -169,6 +169,20 @@ fn send(world: &mut World, shard: usize, token: Token) -> Option<Completion> {
 impl Io for SimIo {
     fn now(&self) -> UnixMs {
         self.world.now()
+    }
+
+    fn stopwatch(&self) -> Stopwatch {
+        Stopwatch::still()
+    }
+
+    fn endpoints(&self, token: Token) -> Option<Endpoints> {
+        let mut world = self.world.world();
+        let remote = world.shards[self.shard].sockets.get_mut(token)?.remote;
+        Some(Endpoints {
+            peer: SocketAddr::from(([10, 0, 0, 1], remote as u16)),
+            local: SocketAddr::from(([10, 0, 0, 2], self.shard as u16)),
+            descriptor: token.index() as i32,
+        })
     }
 
     fn accept(&mut self, listener: ListenerId) {

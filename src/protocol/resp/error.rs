@@ -1,6 +1,6 @@
 //! What is wrong with a well-framed request, in Redis 7.0's words.
 
-use super::args::Args;
+use super::{args::Args, reply};
 
 /// Longest piece of a downstream's own words that an error quotes, in bytes.
 const QUOTED_BYTES_MAX: usize = 128;
@@ -17,6 +17,13 @@ pub enum RequestError<'b> {
         /// The subcommand, as it was spelled.
         sub: &'b [u8],
     },
+    /// A subcommand that takes fewer arguments than its row says.
+    SubcommandSyntax {
+        /// The command, as it was spelled.
+        command: &'b [u8],
+        /// The subcommand, as it was spelled.
+        sub: &'b [u8],
+    },
     /// Too few or too many arguments, or an odd number where pairs are meant, for the command of
     /// this name.
     Arity(&'static str),
@@ -24,8 +31,6 @@ pub enum RequestError<'b> {
     Syntax,
     /// A number that is not one.
     NotAnInteger,
-    /// A database index over 32 bits.
-    NotAnIndex,
     /// DECRBY by the smallest number, which has no opposite.
     DecrementOverflow,
     /// A time that has no place on the clock, or a zero or negative one where that makes no sense,
@@ -37,14 +42,29 @@ pub enum RequestError<'b> {
     ExpireNxWithOthers,
     /// EXPIRE's GT with LT.
     ExpireGtWithLt,
-    /// HELLO with a version that is no number.
-    HelloVersion,
-    /// HELLO with a version that is neither 2 nor 3.
-    ProtocolVersion,
-    /// An option HELLO does not know, or without its values.
-    HelloOption(&'b [u8]),
-    /// A connection's name with bytes outside `!` to `~`.
-    ClientName,
+    /// SETRANGE with a negative offset.
+    OffsetOutOfRange,
+    /// SCAN with a cursor that is no number.
+    InvalidCursor,
+    /// A database that is not there.
+    DbIndex,
+    /// COPY of a key to itself.
+    SameObject,
+    /// LCS with LEN and IDX.
+    LcsLengthAndRuns,
+    /// CLIENT TRACKING with two ids to redirect to.
+    SecondRedirect,
+    /// What only one command says, in full, the code first.
+    Said(&'static str),
+    /// What only one command says, with words of the downstream's in it.
+    Quoting {
+        /// What stands before them, the code first.
+        before: &'static str,
+        /// The words.
+        words: &'b [u8],
+        /// What stands after them.
+        after: &'static str,
+    },
     /// `POST` or `Host:`: a browser that was made to talk to us. Closes without a word.
     CrossProtocol,
     /// An inline line that has to go through [`Args::unescape`] first.
@@ -61,8 +81,17 @@ impl RequestError<'_> {
     pub fn encode(&self, out: &mut Vec<u8>) {
         match *self {
             Self::CrossProtocol => return,
-            Self::ProtocolVersion => {
-                out.extend_from_slice(b"-NOPROTO unsupported protocol version\r\n");
+            Self::Said(text) => return reply::error(out, text),
+            Self::Quoting {
+                before,
+                words,
+                after,
+            } => {
+                out.push(b'-');
+                out.extend_from_slice(before.as_bytes());
+                quote(out, words, usize::MAX);
+                out.extend_from_slice(after.as_bytes());
+                out.extend_from_slice(b"\r\n");
                 return;
             }
             // A refused EXEC ends its transaction.
@@ -76,9 +105,13 @@ impl RequestError<'_> {
             Self::UnknownSubcommand { command, sub } => {
                 out.extend_from_slice(b"unknown subcommand '");
                 quote(out, sub, QUOTED_BYTES_MAX);
-                out.extend_from_slice(b"'. Try ");
-                out.extend(command.iter().map(u8::to_ascii_uppercase));
-                out.extend_from_slice(b" HELP.");
+                try_help(out, command);
+            }
+            Self::SubcommandSyntax { command, sub } => {
+                let text = b"unknown subcommand or wrong number of arguments for '";
+                out.extend_from_slice(text);
+                quote(out, sub, QUOTED_BYTES_MAX);
+                try_help(out, command);
             }
             Self::Arity(name) => {
                 let parts = ["wrong number of arguments for '", name, "' command"];
@@ -101,11 +134,6 @@ impl RequestError<'_> {
                     .map_or(0, |last| last + 1);
                 quote(out, &option[..end], usize::MAX);
             }
-            Self::HelloOption(option) => {
-                out.extend_from_slice(b"Syntax error in HELLO option '");
-                quote(out, option, usize::MAX);
-                out.push(b'\'');
-            }
             _ => out.extend_from_slice(self.text().as_bytes()),
         }
         out.extend_from_slice(b"\r\n");
@@ -116,22 +144,30 @@ impl RequestError<'_> {
         match self {
             Self::Syntax => "syntax error",
             Self::NotAnInteger => "value is not an integer or out of range",
-            Self::NotAnIndex => {
-                "value is out of range, value must between -2147483648 and 2147483647"
-            }
             Self::DecrementOverflow => "decrement would overflow",
             Self::ExpireNxWithOthers => {
                 "NX and XX, GT or LT options at the same time are not compatible"
             }
             Self::ExpireGtWithLt => "GT and LT options at the same time are not compatible",
-            Self::HelloVersion => "Protocol version is not an integer or out of range",
-            Self::ClientName => {
-                "Client names cannot contain spaces, newlines or special characters."
+            Self::OffsetOutOfRange => "offset is out of range",
+            Self::InvalidCursor => "invalid cursor",
+            Self::DbIndex => "DB index is out of range",
+            Self::SameObject => "source and destination objects are the same",
+            Self::LcsLengthAndRuns => {
+                "If you want both the length and indexes, please just use IDX."
             }
+            Self::SecondRedirect => "A client can only redirect to a single other client",
             Self::Escaped => "quotes and escapes are not understood here",
             _ => "",
         }
     }
+}
+
+/// Ends a line about a subcommand.
+fn try_help(out: &mut Vec<u8>, command: &[u8]) {
+    out.extend_from_slice(b"'. Try ");
+    out.extend(command.iter().map(u8::to_ascii_uppercase));
+    out.extend_from_slice(b" HELP.");
 }
 
 fn encode_unknown(out: &mut Vec<u8>, args: Args<'_>) {

@@ -3,7 +3,7 @@
 use super::args::Args;
 use super::error::RequestError;
 use super::request::{Request, integer};
-use super::table::CommandSpec;
+use super::table::{Command, CommandSpec};
 
 /// Milliseconds in a second, the unit of EX and EXPIRE.
 pub(super) const MS_PER_SECOND: i64 = 1000;
@@ -23,6 +23,15 @@ pub enum SetExpiry {
     InMs(u64),
     /// At this unix time, in milliseconds, which may be over (EXAT, PXAT).
     AtMs(u64),
+}
+
+/// When EXPIRE and the like let a key end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpireAt {
+    /// In so many milliseconds; at once if it is not positive.
+    InMs(i64),
+    /// At this unix time, in milliseconds; at once if it has come.
+    AtMs(i64),
 }
 
 /// What SET asks of the key.
@@ -217,19 +226,28 @@ pub(super) fn read_getex_expiry(args: Args<'_>) -> Result<Option<SetExpiry>, Req
     }
 }
 
-/// EXPIRE and PEXPIRE.
+/// EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT.
 pub(super) fn read_expire<'b>(
     spec: &'static CommandSpec,
     args: Args<'b>,
-    unit_ms: i64,
 ) -> Result<Request<'b>, RequestError<'b>> {
     let condition = expire_condition(args)?;
     let invalid = RequestError::ExpireTime(spec.name);
-    let in_ms = integer(args.at(2))?.checked_mul(unit_ms).ok_or(invalid)?;
-    in_ms.checked_add(UNIX_MS_REACHED).ok_or(invalid)?;
+    let unit_ms = match spec.command {
+        Command::Expire | Command::ExpireAt => MS_PER_SECOND,
+        _ => 1,
+    };
+    let ms = integer(args.at(2))?.checked_mul(unit_ms).ok_or(invalid)?;
+    let at = match spec.command {
+        Command::ExpireAt | Command::PExpireAt => ExpireAt::AtMs(ms),
+        _ => {
+            ms.checked_add(UNIX_MS_REACHED).ok_or(invalid)?;
+            ExpireAt::InMs(ms)
+        }
+    };
     Ok(Request::Expire {
         key: args.at(1),
-        in_ms,
+        at,
         condition,
     })
 }

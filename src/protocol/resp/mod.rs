@@ -16,11 +16,14 @@ mod tests;
 
 pub use args::{Args, ArgsIter, Rest};
 pub use error::RequestError;
-pub use expiry::{Condition, ExpireCondition, SetExpiry};
+pub use expiry::{Condition, ExpireAt, ExpireCondition, SetExpiry};
 pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};
 pub use request::{
-    CommandFilter, CommandRequest, ConnectionRequest, Credentials, Request, ServerRequest,
-    StringRequest, TransactionRequest,
+    AclRequest, ClientAttribute, ClientFilter, ClientKind, ClientRequest, CommandFilter,
+    CommandRequest, CompoundRequest, ConfigRequest, ConnectionRequest, DEFAULT_USER, HelloOption,
+    INVALIDATION_CHANNEL, KeyspaceRequest, KillFilter, LatencyRequest, LcsAnswer, MemoryRequest,
+    ReadRequest, ReadWhat, ReplyMode, Request, ServerRequest, SlowLogRequest, StringRequest,
+    TrackingChange, TrackingOptions, TrackingRefusal, TrackingRequest, TransactionRequest, find,
 };
 
 /// Longest key, in bytes: what fits the store's sixteen bits. Redis itself takes 512 MiB.

@@ -19,6 +19,12 @@ pub const ONE: &[u8] = b":1\r\n";
 pub const NOT_AN_INTEGER: &[u8] = b"-ERR value is not an integer or out of range\r\n";
 /// INCR and the like over 63 bits.
 pub const OVERFLOW: &[u8] = b"-ERR increment or decrement would overflow\r\n";
+/// INCRBYFLOAT on what is no number, or by that.
+pub const NOT_A_FLOAT: &[u8] = b"-ERR value is not a valid float\r\n";
+/// INCRBYFLOAT over all numbers there are.
+pub const NOT_FINITE: &[u8] = b"-ERR increment would produce NaN or Infinity\r\n";
+/// RENAME of nothing.
+pub const NO_SUCH_KEY: &[u8] = b"-ERR no such key\r\n";
 /// APPEND over the limit.
 pub const STRING_TOO_LONG: &[u8] =
     b"-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n";
@@ -26,6 +32,9 @@ pub const STRING_TOO_LONG: &[u8] =
 pub const NO_AUTH: &[u8] = b"-NOAUTH Authentication required.\r\n";
 /// AUTH with a user or password that is not right.
 pub const WRONG_PASS: &[u8] = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+/// AUTH with a password alone where none is set.
+pub const NO_PASSWORD: &[u8] = b"-ERR AUTH <password> called without any password configured for \
+    the default user. Are you sure your configuration is correct?\r\n";
 /// SELECT of a database that is not there.
 pub const DB_INDEX: &[u8] = b"-ERR DB index is out of range\r\n";
 /// No room for a value.
@@ -112,6 +121,22 @@ pub fn set_header(out: &mut Vec<u8>, count: usize, version: Version) {
 /// Begins a push of so many elements, which only RESP3 has.
 pub fn push_header(out: &mut Vec<u8>, count: usize) {
     header(out, b'>', count);
+}
+
+/// Appends a number with a fraction: in RESP2 a bulk.
+pub fn double(out: &mut Vec<u8>, value: f64, version: Version) {
+    match version {
+        Version::Resp2 => {
+            let mut text = Vec::new();
+            number::write_double(&mut text, value);
+            bulk(out, &text);
+        }
+        Version::Resp3 => {
+            out.push(b',');
+            number::write_double(out, value);
+            out.extend_from_slice(CRLF);
+        }
+    }
 }
 
 /// Appends text for people, as INFO answers: in RESP2 a bulk.

@@ -77,6 +77,14 @@ fn limits(core: &Core) -> Limits {
 
 fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &[u8]) -> Step {
     let echo = request.echo;
+    let is_about_keys =
+        request.command.key().is_some() || matches!(request.command, Command::Flush { .. });
+    if is_about_keys && core.pool.is_some() {
+        // A pool's servers are spoken to in text: what is said here would stay in the L1.
+        let out = session.ready(&mut core.buffers);
+        reply::error(out, echo, Status::UnknownCommand);
+        return Step::Done;
+    }
     match request.command {
         Command::Get { key, shows_key } => return get(session, core, request, key, shows_key),
         Command::Flush { delay } => {

@@ -69,6 +69,18 @@ impl Dialect for Memcache {
         execute(session, core, request, raw)
     }
 
+    fn is_held_back(core: &Core, request: &Request<'_>) -> bool {
+        let is_write = matches!(
+            request,
+            Request::Store { .. }
+                | Request::Delete { .. }
+                | Request::Arithmetic { .. }
+                | Request::Touch { .. }
+                | Request::FlushAll { .. }
+        );
+        core.pause.holds(is_write)
+    }
+
     fn refuse(session: &mut Session, core: &mut Core, refusal: &Refusal<'_>) -> Step {
         // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
         if let (Some(key), None) = (refusal.unlink, &core.pool) {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     protocol::memcache::{Exptime, Keys, reply},
-    store::{EntryRef, ExpireCondition, Key, Operation},
+    store::{Absence, EntryRef, ExpireCondition, Key, Operation},
 };
 
 pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bool) -> Step {
@@ -22,7 +22,12 @@ pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, c
         let counters = core.board.of(core.mesh.shard());
         counters.gets.add(1);
         match core.store.look(key, core.now) {
-            Err(absence) => counters.note_absence(absence),
+            Err(absence) => {
+                counters.note_absence(absence);
+                if absence == Absence::Expired {
+                    core.found_expired(key);
+                }
+            }
             Ok(entry) => {
                 entry.mark_used(core.now);
                 counters.get_hits.add(1);

@@ -119,8 +119,10 @@ struct View {
     now: UnixMs,
     totals: Totals,
     store: PartitionStats,
-    /// By shard, what it counted and what its partition holds.
-    shards: Vec<(Totals, PartitionStats)>,
+    /// By shard, what it counted, what its partition holds, and its RESP requests.
+    shards: Vec<(Totals, PartitionStats, u64)>,
+    /// Requests of RESP clients.
+    calls: u64,
 }
 
 impl View {
@@ -130,9 +132,14 @@ impl View {
             settings: Arc::clone(&core.settings),
             now: core.now,
             totals: core.board.totals(),
+            calls: core.board.calls(),
             store: core.board.since_reset(core.store.stats()),
             shards: shards
-                .map(|shard| (core.board.totals_of(shard), core.store.stats_of(shard)))
+                .map(|shard| {
+                    let totals = core.board.totals_of(shard);
+                    let calls = core.board.commands(shard).calls();
+                    (totals, core.store.stats_of(shard), calls)
+                })
                 .collect(),
         }
     }
@@ -253,7 +260,7 @@ impl View {
         let totals = &self.totals;
         lines.counts(&[
             ("shard_hops", totals.hops),
-            ("resp_requests", totals.resp_requests),
+            ("resp_requests", self.calls),
             ("backend_requests", totals.backend_requests),
             ("backend_failures", totals.backend_failures),
             ("fills_joined", totals.fills_joined),
@@ -308,7 +315,7 @@ impl View {
 
     /// `stats shards`: how the work and the memory are spread.
     fn by_shard(&self, lines: &mut Lines<'_>) {
-        for (shard, (totals, store)) in self.shards.iter().enumerate() {
+        for (shard, (totals, store, calls)) in self.shards.iter().enumerate() {
             let counts = [
                 ("curr_connections", totals.connections),
                 ("total_connections", totals.connections_total),
@@ -316,7 +323,7 @@ impl View {
                 ("get_hits", totals.get_hits),
                 ("cmd_set", totals.sets),
                 ("cmd_touch", totals.touches),
-                ("resp_requests", totals.resp_requests),
+                ("resp_requests", *calls),
                 ("bytes_read", totals.bytes_read),
                 ("bytes_written", totals.bytes_written),
                 ("shard_hops", totals.hops),

@@ -31,6 +31,9 @@ impl Session {
         let Some(form) = self.replies.form(seq) else {
             return;
         };
+        if bytes.first() == Some(&b'-') {
+            self.count_error(core, bytes);
+        }
         let part = match form {
             _ if failed && self.is_foreign(core) => {
                 let mut line = core.buffers.take();

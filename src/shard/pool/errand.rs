@@ -9,7 +9,7 @@
 use super::{over_resp, stepping::Stepping};
 use crate::shard::{
     core::Core,
-    message::{Answer, AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
+    message::{AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
 };
 use crate::{
     backend::{Expects, Meaning, Reply},
@@ -121,7 +121,7 @@ impl Core {
         };
         let route = Route::Shard(asker, origin);
         if let Some(body) = self.start(route, key, errand, parcel.content()) {
-            self.mesh.answer(asker, Answer { origin, body });
+            self.answer(asker, origin, body);
         }
         self.buffers.put(parcel.bytes);
     }
@@ -338,7 +338,7 @@ impl Core {
             Route::Shard(asker, origin) => {
                 let bytes = self.buffers.copy(&[bytes]);
                 let body = AnswerBody::Replied { failed, bytes };
-                self.mesh.answer(asker, Answer { origin, body });
+                self.answer(asker, origin, body);
             }
         }
     }

@@ -8,6 +8,7 @@ pub(super) mod memcache;
 pub(super) mod meta;
 pub(super) mod over_memcache;
 pub(super) mod over_resp;
+pub(super) mod relay;
 pub(super) mod resp;
 mod stepping;
 

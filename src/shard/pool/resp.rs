@@ -3,7 +3,7 @@
 //! A command with several keys is taken apart into one request per key; the replies are put
 //! together in order, or added up.
 
-use super::over_resp;
+use super::{over_resp, relay};
 use crate::shard::{
     core::Core,
     flush,
@@ -14,7 +14,7 @@ use crate::shard::{
 };
 use crate::{
     backend::Expects,
-    protocol::resp::{Args, Request, Rest, Version, reply},
+    protocol::resp::{Args, KeyspaceRequest, Request, Rest, Version, reply},
 };
 
 /// Executes a request that is about keys, or about all of them.
@@ -47,6 +47,10 @@ pub(in crate::shard) fn execute(
             step
         }
         Request::DbSize => flush::sum_of_servers(session, core, b"*1\r\n$6\r\nDBSIZE\r\n"),
+        Request::Read(_)
+        | Request::Compound(_)
+        | Request::Keyspace(KeyspaceRequest::Lcs { .. }) => relay::known(session, core, args),
+        Request::Keyspace(_) => relay::whole(session, core, args),
         _ => one_key(session, core, request, args, version),
     }
 }

@@ -7,7 +7,7 @@ use super::super::{
     session::{Session, Step},
 };
 use crate::{
-    protocol::resp::{self, Request, SetExpiry, Version, reply},
+    protocol::resp::{self, ExpireAt, Request, SetExpiry, Version, reply},
     store::{Condition, Deadline, ExpireCondition, Expiry, Operation, Side, Stamp, UnixMs},
 };
 
@@ -117,16 +117,12 @@ pub(in crate::shard) fn single<'b>(
                 Form::RespNumber,
             )
         }
-        Request::Expire {
-            key,
-            in_ms,
-            condition,
-        } => {
+        Request::Expire { key, at, condition } => {
             counters.touches.add(1);
-            let deadline = if in_ms > 0 {
-                Deadline::after(now, in_ms as u64)
-            } else {
-                Deadline::PAST
+            let deadline = match at {
+                ExpireAt::InMs(ms) if ms > 0 => Deadline::after(now, ms.unsigned_abs()),
+                ExpireAt::AtMs(ms) if ms > 0 => Deadline::at(UnixMs(ms.unsigned_abs())),
+                ExpireAt::InMs(_) | ExpireAt::AtMs(_) => Deadline::PAST,
             };
             let condition = expire_condition(condition);
             (
@@ -158,7 +154,7 @@ pub(in crate::shard) fn single<'b>(
     })
 }
 
-fn set_operation(
+pub(super) fn set_operation(
     expiry: SetExpiry,
     condition: Condition,
     wants_old: bool,

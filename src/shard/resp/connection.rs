@@ -1,5 +1,7 @@
 //! Requests about the connection itself.
 
+use super::client::client;
+use super::tracking;
 use super::{
     super::{
         core::Core,
@@ -8,7 +10,7 @@ use super::{
     },
     transaction,
 };
-use crate::protocol::resp::{ConnectionRequest, Version, reply};
+use crate::protocol::resp::{ConnectionRequest, DEFAULT_USER, HelloOption, Rest, Version, reply};
 
 /// Requests about the connection itself.
 pub(super) fn connection(
@@ -27,45 +29,21 @@ pub(super) fn connection(
         }
         ConnectionRequest::Hello {
             version: wanted,
-            setname,
-            auth,
-        } => {
-            hello(
-                session,
-                core,
-                wanted.unwrap_or(version),
-                setname,
-                auth.is_some(),
-            );
-        }
-        ConnectionRequest::ClientSetName { name } => {
-            set_name(session, name);
-            session.reply(core, reply::OK);
-        }
-        ConnectionRequest::ClientGetName => {
-            let name = session
-                .resp_client()
-                .map(|client| client.name.clone())
-                .unwrap_or_default();
-            let out = session.ready(&mut core.buffers);
-            if name.is_empty() {
-                reply::null(out, version)
-            } else {
-                reply::bulk(out, &name)
-            }
-        }
-        ConnectionRequest::ClientSetInfo { .. } => session.reply(core, reply::OK),
-        ConnectionRequest::ClientId => {
-            let id = session.resp_client().map_or(0, |client| client.id);
-            reply::integer(session.ready(&mut core.buffers), id as i64);
-        }
+            options,
+        } => hello(session, core, wanted.unwrap_or(version), options),
+        ConnectionRequest::Auth { username, .. } => match username {
+            None => session.refuse(core, reply::NO_PASSWORD),
+            Some(username) if is_user(username) => session.reply(core, reply::OK),
+            Some(_) => session.refuse(core, reply::WRONG_PASS),
+        },
         ConnectionRequest::Select { index: 0 } => session.reply(core, reply::OK),
-        ConnectionRequest::Select { .. } => session.reply(core, reply::DB_INDEX),
+        ConnectionRequest::Select { .. } => session.refuse(core, reply::DB_INDEX),
         ConnectionRequest::Reset => {
+            tracking::turn_off(session, core);
             transaction::discard(session);
             if let Some(client) = session.resp_client() {
-                client.version = Version::Resp2;
-                client.name.clear();
+                client.reset();
+                client.is_subscribed = false;
             }
             session.reply(core, reply::RESET);
         }
@@ -73,29 +51,46 @@ pub(super) fn connection(
             session.reply(core, reply::OK);
             return Step::Close;
         }
+        ConnectionRequest::Client(ref request) => {
+            return client(session, core, request, version);
+        }
     }
     Step::Done
 }
 
-fn hello(
-    session: &mut Session,
-    core: &mut Core,
-    version: Version,
-    setname: Option<&[u8]>,
-    has_auth: bool,
-) {
-    if has_auth {
-        // There are no users here yet, so none has this password.
-        return session.reply(core, reply::WRONG_PASS);
-    }
-    if let Some(name) = setname {
-        set_name(session, name);
+/// Whether there is such a user. The one there is has no password, so any is right, as in Redis.
+fn is_user(username: &[u8]) -> bool {
+    username == DEFAULT_USER.as_bytes()
+}
+
+/// The options are obeyed up to the first that is wrong, then the version is changed.
+fn hello(session: &mut Session, core: &mut Core, version: Version, options: Rest<'_>) {
+    for option in HelloOption::read_all(options) {
+        match option {
+            Ok(HelloOption::Auth { username, .. }) => {
+                if !is_user(username) {
+                    return session.refuse(core, reply::WRONG_PASS);
+                }
+            }
+            Ok(HelloOption::SetName { name }) => {
+                if let Some(client) = session.resp_client() {
+                    client.set_name(name);
+                }
+            }
+            Err(error) => {
+                let mut line = core.buffers.take();
+                error.encode(&mut line);
+                session.refuse(core, &line);
+                return core.buffers.put(line);
+            }
+        }
     }
     let Some(client) = session.resp_client() else {
         return;
     };
     client.version = version;
-    let id = client.id;
+    core.tracking.set_version(session.token(), version);
+    let id = session.id;
     let out = session.ready(&mut core.buffers);
     reply::map_header(out, 7, version);
     for (name, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
@@ -112,11 +107,4 @@ fn hello(
     }
     reply::bulk(out, b"modules");
     reply::array_header(out, 0);
-}
-
-fn set_name(session: &mut Session, name: &[u8]) {
-    if let Some(client) = session.resp_client() {
-        client.name.clear();
-        client.name.extend_from_slice(name);
-    }
 }

@@ -1,21 +1,35 @@
 //! The RESP front end: requests become reads and operations of the store, or errands to the
 //! pool; the protocol itself is `protocol::resp`'s.
 
+mod attend;
 mod change;
+mod client;
+mod compound;
+mod config;
 mod connection;
+mod gathered;
+mod help;
+mod info;
+mod keyspace;
+mod latency;
+mod memory;
 mod read;
 mod server;
+mod slow_log;
 mod strings;
+mod tracking;
 mod transaction;
 mod watches;
 
-pub(super) use self::{change::single, read::answer_from_l1};
+pub(super) use self::{
+    change::single, client::Client, gathered::finish_round, keyspace::Tour, read::answer_from_l1,
+};
 
 use super::{
     batch::Dialect,
     core::Core,
     form::Form,
-    pool::{over_memcache, resp as resp_pool},
+    pool::{over_memcache, relay, resp as resp_pool},
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
 };
@@ -23,27 +37,26 @@ use crate::{
     config::Protocol,
     protocol::{
         Parsed,
-        resp::{self, Args, Limits, Progress, ProtocolError, Request, RequestError, Version},
+        resp::{
+            self, Args, Limits, Progress, ProtocolError, Request, RequestError, Version,
+            table::Command,
+        },
     },
 };
-
-/// What a RESP client has said of itself.
-#[derive(Debug, Default)]
-pub(super) struct Client {
-    pub(super) id: u64,
-    pub(super) version: Version,
-    pub(super) name: Vec<u8>,
-    /// What it watches or has queued, if it does.
-    pub(super) transaction: Option<Box<transaction::Transaction>>,
-    /// How far the request that is coming in was parsed.
-    pub(super) parsing: Progress,
-}
 
 /// RESP's two versions.
 pub(super) struct Resp;
 
-/// A frame and what it means.
-type Framed<'b> = (Args<'b>, Result<Request<'b>, RequestError<'b>>);
+/// A frame, which command it is, and what it means.
+type Framed<'b> = (Args<'b>, Read<'b>);
+
+/// What was made of a frame.
+type Read<'b> = Result<(Command, Request<'b>), RequestError<'b>>;
+
+fn read_frame(args: Args<'_>) -> Read<'_> {
+    let spec = Request::check(&args)?;
+    Ok((spec.command, Request::read(spec, args)?))
+}
 
 impl Dialect for Resp {
     type Request<'b> = Framed<'b>;
@@ -70,14 +83,14 @@ impl Dialect for Resp {
                 request: args,
                 consumed,
             } => Parsed::Complete {
-                request: (args, Request::from_args(args)),
+                request: (args, read_frame(args)),
                 consumed,
             },
         }
     }
 
     fn key<'b>((_, request): &Framed<'b>, _: &'b [u8]) -> Option<&'b [u8]> {
-        match *request.as_ref().ok()? {
+        match request.as_ref().ok()?.1 {
             Request::Get { key }
             | Request::Set { key, .. }
             | Request::SetNx { key, .. }
@@ -89,24 +102,36 @@ impl Dialect for Resp {
         }
     }
 
-    fn execute(
-        session: &mut Session,
-        core: &mut Core,
-        (args, request): Framed<'_>,
-        _: &[u8],
-    ) -> Step {
-        if args.is_escaped() {
-            return serve_escaped(session, core, &args.unescape());
+    #[inline]
+    fn execute(session: &mut Session, core: &mut Core, framed: Framed<'_>, _: &[u8]) -> Step {
+        let is_tracking = session.is_tracking();
+        if is_tracking {
+            tracking::before(session, core);
         }
-        if args.count() == 0 {
-            return Step::Done;
+        let is_plain = session.client().is_some_and(Client::is_plain);
+        let step = if is_plain {
+            serve_frame(session, core, framed)
+        } else {
+            attend::serve_specially(session, core, framed)
+        };
+        // What is pushed is pushed even to who wants no replies.
+        if step != Step::Hold && (is_tracking || session.has_late_pushes()) {
+            tracking::after(session, core, &framed.0);
         }
-        serve_request(session, core, args, &request)
+        step
     }
 
     fn refuse(session: &mut Session, core: &mut Core, refusal: &ProtocolError) -> Step {
-        refusal.encode(session.ready(&mut core.buffers));
+        let is_muted = session.client().is_some_and(Client::is_muted);
+        if !is_muted {
+            refusal.encode(session.ready(&mut core.buffers));
+        }
         Step::Close
+    }
+
+    /// A pause holds back what is read, not what is received.
+    fn is_held_back(_: &Core, _: &Framed<'_>) -> bool {
+        false
     }
 
     fn rewind(session: &mut Session) {
@@ -134,56 +159,119 @@ pub(super) fn run(core: &mut Core, request: &[u8], version: Version, out: &mut V
     }
 }
 
+#[inline]
+fn serve_frame(session: &mut Session, core: &mut Core, (args, read): Framed<'_>) -> Step {
+    if args.is_escaped() {
+        return serve_escaped(session, core, &args.unescape());
+    }
+    if args.count() == 0 {
+        return Step::Done;
+    }
+    serve_request(session, core, args, &read)
+}
+
 /// An inline request with escapes stands in the input otherwise than it is meant.
 fn serve_escaped(session: &mut Session, core: &mut Core, wire: &[u8]) -> Step {
     match resp::parse(wire, &limits(core)) {
         Parsed::Complete { request: args, .. } => {
-            serve_request(session, core, args, &Request::from_args(args))
+            serve_request(session, core, args, &read_frame(args))
         }
         _ => Step::Done,
     }
 }
 
-fn serve_request(
-    session: &mut Session,
-    core: &mut Core,
-    args: Args<'_>,
-    request: &Result<Request<'_>, RequestError<'_>>,
-) -> Step {
+#[inline]
+fn serve_request(session: &mut Session, core: &mut Core, args: Args<'_>, read: &Read<'_>) -> Step {
     if session.is_queueing {
-        return transaction::serve(session, core, args, request);
+        transaction::serve(session, core, args, read)
+    } else {
+        serve_now(session, core, args, read)
     }
-    serve_now(session, core, args, request)
 }
 
-fn serve_now(
+#[inline]
+fn serve_now(session: &mut Session, core: &mut Core, args: Args<'_>, read: &Read<'_>) -> Step {
+    let (command, request) = match read {
+        Ok(request) => request,
+        Err(RequestError::UnknownCommand(_)) if core.pool.is_some() => {
+            return relay::foreign(session, core, args);
+        }
+        Err(error) => return refuse(session, core, args, error),
+    };
+    if session.is_tracking() && tracking::remember(session, core, &args) == Step::Hold {
+        return Step::Hold;
+    }
+    if core.meter.is_due() || attend::is_rare(request) {
+        return attend::attend(session, core, args, *command, request);
+    }
+    session.command = Some(*command);
+    let step = execute(session, core, request, args);
+    if step != Step::Hold {
+        core.count_call(*command);
+    }
+    step
+}
+
+fn refuse(
     session: &mut Session,
     core: &mut Core,
     args: Args<'_>,
-    request: &Result<Request<'_>, RequestError<'_>>,
+    error: &RequestError<'_>,
 ) -> Step {
-    match request {
-        Err(error) => refuse(session, core, error),
-        Ok(request) => {
-            let step = execute(session, core, request, args);
-            if step != Step::Hold {
-                core.counters().resp_requests.add(1);
-            }
-            step
-        }
-    }
-}
-
-fn refuse(session: &mut Session, core: &mut Core, error: &RequestError<'_>) -> Step {
     if error.closes() {
         return Step::Close;
     }
-    error.encode(session.ready(&mut core.buffers));
+    let mut line = core.buffers.take();
+    error.encode(&mut line);
+    session.reply(core, &line);
+    attend::count_refused(core, args, error, &line);
+    core.buffers.put(line);
     Step::Done
 }
 
 fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: Args<'_>) -> Step {
     let version = session.version();
+    if session.is_subscribed() && version == Version::Resp2 {
+        return execute_subscribed(session, core, request, &args);
+    }
+    execute_as(session, core, request, args, version)
+}
+
+/// Executes a request of a RESP2 client that is subscribed: it takes what it gets for messages of
+/// the channel, so there are few.
+fn execute_subscribed(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+    args: &Args<'_>,
+) -> Step {
+    let spec = resp::find(args).ok();
+    if let Some(spec) = spec.filter(|spec| !spec.goes_with_subscriptions()) {
+        let line = format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+             are allowed in this context",
+            spec.name
+        );
+        resp::reply::error(session.ready(&mut core.buffers), line);
+        return Step::Done;
+    }
+    if let Request::Connection(resp::ConnectionRequest::Ping { message }) = request {
+        let out = session.ready(&mut core.buffers);
+        resp::reply::array_header(out, 2);
+        resp::reply::bulk(out, b"pong");
+        resp::reply::bulk(out, message.unwrap_or_default());
+        return Step::Done;
+    }
+    execute_as(session, core, request, *args, Version::Resp2)
+}
+
+fn execute_as(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+    args: Args<'_>,
+    version: Version,
+) -> Step {
     match request {
         Request::Connection(request) => {
             return connection::connection(session, core, request, version);
@@ -193,6 +281,7 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: 
             request.encode(version, session.ready(&mut core.buffers));
             return Step::Done;
         }
+        Request::Tracking(request) => return tracking::tracking(session, core, request, version),
         Request::Transaction(request) => return transaction::transaction(session, core, request),
         _ => {}
     }
@@ -205,11 +294,16 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: 
             return resp_pool::execute(session, core, request, args, version);
         }
     }
-    if let Request::String(request) = request {
-        let key = core.key(request.key());
-        return session.run_at_owner(core, key, args.raw(), Form::Verbatim, |core, out| {
-            strings::run(core, key, request, version, out);
-        });
+    match request {
+        Request::String(request) => {
+            let key = core.key(request.key());
+            return session.run_at_owner(core, key, args.raw(), Form::Verbatim, |core, out| {
+                strings::run(core, key, request, version, out);
+            });
+        }
+        Request::Compound(request) => return compound::compound(session, core, request, version),
+        Request::Keyspace(request) => return keyspace::keyspace(session, core, request, version),
+        _ => {}
     }
     if let Some(step) = read::read(session, core, request, version) {
         return step;

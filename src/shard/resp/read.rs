@@ -5,9 +5,22 @@ use super::super::{
     session::{Session, Step},
 };
 use crate::{
-    protocol::resp::{Request, Rest, Version, reply},
-    store::{EntryRef, Key, UnixMs},
+    protocol::{
+        number,
+        resp::{ReadRequest, ReadWhat, Request, Rest, Version, reply},
+    },
+    store::{Absence, EntryRef, Key, UnixMs},
 };
+
+/// Redis keeps one object of each number below.
+const SHARED_NUMBERS: i64 = 10_000;
+
+/// OBJECT FREQ: there is no such counter.
+const NO_FREQUENCY: &[u8] = b"-ERR An LFU maxmemory policy is not selected, access frequency not \
+    tracked. Please note that when switching between policies at runtime LRU and LFU data will \
+    take some time to adjust.\r\n";
+/// Longest string that Redis keeps in one piece with its header ("embstr"), in bytes.
+const EMBEDDED_BYTES_MAX: usize = 44;
 
 /// Requests that read one or more keys of the store.
 pub(super) fn read(
@@ -24,26 +37,97 @@ pub(super) fn read(
         Request::Strlen { key } => read_one(session, core, key, |entry, _, out| {
             reply::integer(out, entry.map_or(0, |entry| entry.value().len() as i64));
         }),
-        Request::Type { key } => read_one(session, core, key, |entry, _, out| {
+        Request::Type { key } => look_at_one(session, core, key, |entry, _, out| {
             reply::simple(out, if entry.is_some() { "string" } else { "none" });
         }),
-        Request::Ttl { key } => read_one(session, core, key, |entry, now, out| {
+        Request::Ttl { key } => look_at_one(session, core, key, |entry, now, out| {
             // Rounded, as Redis does.
             reply::integer(
                 out,
                 time_left(entry, now).map_or_else(|code| code, |ms| (ms + 500) / 1000),
             );
         }),
-        Request::PTtl { key } => read_one(session, core, key, |entry, now, out| {
+        Request::PTtl { key } => look_at_one(session, core, key, |entry, now, out| {
             reply::integer(out, time_left(entry, now).unwrap_or_else(|code| code));
         }),
-        Request::Exists { keys } | Request::Touch { keys } => count_there(session, core, keys),
+        Request::Exists { keys } => count_there(session, core, keys, false),
+        Request::Touch { keys } => count_there(session, core, keys, true),
+        Request::Read(request) => read_rare(session, core, request, version),
         _ => return None,
     };
     Some(step)
 }
 
+fn read_rare(
+    session: &mut Session,
+    core: &mut Core,
+    request: ReadRequest<'_>,
+    version: Version,
+) -> Step {
+    let ReadRequest { key, what } = request;
+    if let ReadWhat::Range { start, end } = what {
+        return read_one(session, core, key, |entry, _, out| {
+            let value = entry.map_or(&[][..], |entry| entry.value());
+            reply::bulk(out, ReadWhat::cut(start, end, value));
+        });
+    }
+    look_at_one(session, core, key, |entry, now, out| match (what, entry) {
+        (ReadWhat::ExpireTime { in_ms }, entry) => {
+            let unit_ms = if in_ms { 1 } else { 1000 };
+            // Rounded, as Redis does.
+            let at = expires_at(entry).map_or_else(|code| code, |ms| (ms + unit_ms / 2) / unit_ms);
+            reply::integer(out, at);
+        }
+        (_, None) => reply::null(out, version),
+        (ReadWhat::Encoding, Some(entry)) => reply::bulk(out, encoding(entry.value())),
+        (ReadWhat::Frequency, Some(_)) => out.extend_from_slice(NO_FREQUENCY),
+        (ReadWhat::IdleTime, Some(entry)) => {
+            let idle_ms = now.0.saturating_sub(entry.used_at().0);
+            reply::integer(out, (idle_ms / 1000) as i64);
+        }
+        (ReadWhat::RefCount, Some(entry)) => reply::integer(out, references(entry.value())),
+        (ReadWhat::MemoryUsage | ReadWhat::Range { .. }, Some(entry)) => {
+            reply::integer(out, entry.memory_bytes() as i64);
+        }
+    })
+}
+
+/// How many would refer to a value in Redis, which shares the small numbers.
+fn references(value: &[u8]) -> i64 {
+    match number::signed(value) {
+        Some(0..SHARED_NUMBERS) => i64::from(i32::MAX),
+        _ => 1,
+    }
+}
+
+/// How Redis would keep a value that was just set.
+fn encoding(value: &[u8]) -> &'static [u8] {
+    if number::signed(value).is_some() {
+        b"int"
+    } else if value.len() <= EMBEDDED_BYTES_MAX {
+        b"embstr"
+    } else {
+        b"raw"
+    }
+}
+
+/// Answers from the entry of a key, which counts as used.
 fn read_one(
+    session: &mut Session,
+    core: &mut Core,
+    key: &[u8],
+    encode: impl FnOnce(Option<EntryRef<'_>>, UnixMs, &mut Vec<u8>),
+) -> Step {
+    look_at_one(session, core, key, |entry, now, out| {
+        if let Some(entry) = entry {
+            entry.mark_used(now);
+        }
+        encode(entry, now, out);
+    })
+}
+
+/// The same for what does not count as use.
+fn look_at_one(
     session: &mut Session,
     core: &mut Core,
     key: &[u8],
@@ -53,13 +137,18 @@ fn read_one(
     if session.must_wait_for(key) {
         return Step::Hold;
     }
-    let entry = core.store.get(key, core.now);
+    let found = core.store.look(key, core.now);
     let counters = core.board.of(core.mesh.shard());
     counters.gets.add(1);
-    if entry.is_some() {
+    if found.is_ok() {
         counters.get_hits.add(1);
     }
-    encode(entry, core.now, session.replies.ready(&mut core.buffers));
+    let absence = found.err();
+    let out = session.replies.ready(&mut core.buffers);
+    encode(found.ok(), core.now, out);
+    if absence == Some(Absence::Expired) {
+        core.found_expired(key);
+    }
     Step::Done
 }
 
@@ -72,14 +161,23 @@ fn read_many(session: &mut Session, core: &mut Core, keys: Rest<'_>, version: Ve
     })
 }
 
-fn count_there(session: &mut Session, core: &mut Core, keys: Rest<'_>) -> Step {
+/// How many of the keys are there; if `marks`, they count as used.
+fn count_there(session: &mut Session, core: &mut Core, keys: Rest<'_>, marks: bool) -> Step {
     let mut is_held = false;
     let there = keys
         .into_iter()
         .filter(|key| {
             let key = core.key(key);
             is_held |= session.must_wait_for(key);
-            core.store.get(key, core.now).is_some()
+            let found = core.store.look(key, core.now);
+            let absence = found.err();
+            if let Some(entry) = found.ok().filter(|_| marks) {
+                entry.mark_used(core.now);
+            }
+            if absence == Some(Absence::Expired) {
+                core.found_expired(key);
+            }
+            absence.is_none()
         })
         .count();
     if is_held {
@@ -102,9 +200,15 @@ pub(in crate::shard) fn bulk_or_null(
 
 /// Milliseconds until an entry expires, or Redis' code: -1 never, -2 no such key.
 fn time_left(entry: Option<EntryRef<'_>>, now: UnixMs) -> Result<i64, i64> {
+    let at = expires_at(entry)?;
+    Ok(at.saturating_sub_unsigned(now.0))
+}
+
+/// The unix time in milliseconds at which an entry expires, or the code.
+fn expires_at(entry: Option<EntryRef<'_>>) -> Result<i64, i64> {
     let entry = entry.ok_or(-2)?;
     let at = entry.deadline().instant().ok_or(-1)?;
-    Ok(at.0.saturating_sub(now.0).min(i64::MAX as u64) as i64)
+    Ok(at.0.min(i64::MAX as u64) as i64)
 }
 
 /// Looks a key up in the L1; true if it was there and is answered.

@@ -20,7 +20,7 @@ use super::{
         settings::TRANSACTION_BYTES_MAX,
         world::Pass,
     },
-    limits, refuse, serve_now,
+    Read, limits, read_frame, refuse, serve_now,
     watches::Watches,
 };
 use crate::protocol::{
@@ -56,7 +56,7 @@ pub(super) fn serve(
     session: &mut Session,
     core: &mut Core,
     args: Args<'_>,
-    request: &Result<Request<'_>, RequestError<'_>>,
+    read: &Read<'_>,
 ) -> Step {
     let command = match Request::check(&args) {
         Ok(spec) => spec.command,
@@ -66,12 +66,12 @@ pub(super) fn serve(
             } else if let Some(transaction) = of(session) {
                 transaction.is_spoilt = true;
             }
-            return refuse(session, core, &error);
+            return refuse(session, core, args, &error);
         }
     };
     let line = match command {
         Command::Exec => return exec(session, core),
-        Command::Reset | Command::Quit => return serve_now(session, core, args, request),
+        Command::Reset | Command::Quit => return serve_now(session, core, args, read),
         Command::Discard => {
             discard(session);
             reply::OK
@@ -181,7 +181,7 @@ fn execute_from(session: &mut Session, core: &mut Core, requests: &[u8], done: &
         else {
             return Step::Done;
         };
-        if serve_now(session, core, args, &Request::from_args(args)) == Step::Hold {
+        if serve_now(session, core, args, &read_frame(args)) == Step::Hold {
             return Step::Hold;
         }
         *done += consumed;

@@ -47,7 +47,8 @@ impl Exact {
         }
     }
 
-    /// The same client, which sends some of its requests in transactions, if its protocol has them.
+    /// The same client, which also sends what needs the world, alone or in transactions, if its protocol has
+    /// that.
     pub(crate) fn with_transactions(self) -> Self {
         let has_transactions = self.protocol == Protocol::Resp;
         Self {
@@ -152,7 +153,7 @@ impl Exact {
         let (key, value) = (self.key(rng), self.value(rng));
         let (second, third) = (self.key(rng), self.key(rng));
         let delta = rng.below(100).to_string();
-        let words: &[&str] = match rng.below(14) {
+        let words: &[&str] = match rng.below(if self.has_transactions { 20 } else { 14 }) {
             0..=2 => &["GET", &key],
             3 => &["MGET", &key, &second, &third],
             4 => &["SET", &key, &value],
@@ -165,7 +166,14 @@ impl Exact {
             10 => &["EXISTS", &key, &second],
             11 => &["APPEND", &key, &value],
             12 => &["STRLEN", &key],
-            _ => &["INCRBY", &key, &delta],
+            13 => &["INCRBY", &key, &delta],
+            14 => &["RENAME", &key, &second],
+            15 => &["RENAMENX", &key, &second],
+            16 if key == second => &["COPY", &key, &third],
+            16 => &["COPY", &key, &second, "REPLACE"],
+            17 => &["MSETNX", &key, &value, &second, "7"],
+            18 => &["SETRANGE", &key, &delta, &value],
+            _ => &["GETRANGE", &key, "1", &delta],
         };
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         redis::request(&words)

@@ -19,7 +19,9 @@ use ringfort::io::ListenerId;
 use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
 use ringfort::mesh;
 use ringfort::route::{HashRing, HashRingMode, ServerIndex, ServerSpec};
-use ringfort::shard::{CpuTime, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag};
+use ringfort::shard::{
+    CpuTime, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, Tunables, Vitals,
+};
 use ringfort::store::{self, KeyHasher, StoreParams};
 
 use self::memcached::Memcached;
@@ -329,6 +331,10 @@ fn parts(
         started: world.now(),
         memcache_port: 11_211,
         resp_port: 6_379,
+        resp_address: "10.0.0.2".to_owned(),
+        run_id: "0".repeat(40),
+        tunables: Arc::new(Tunables::new(10_000)),
+        vitals: Vitals::default,
     });
     let board = StatsBoard::new(setup.shard_count);
     stores

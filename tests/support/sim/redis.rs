@@ -89,6 +89,55 @@ impl Redis {
                 self.items.clear();
                 out.extend_from_slice(b"+OK\r\n");
             }
+            _ => self.execute_rare(words, out),
+        }
+    }
+
+    fn execute_rare(&mut self, words: &[&[u8]], out: &mut Vec<u8>) {
+        match words {
+            [b"RENAME", key, newkey] => match self.items.remove(*key) {
+                None => out.extend_from_slice(b"-ERR no such key\r\n"),
+                Some(value) => {
+                    self.items.insert(newkey.to_vec(), value);
+                    out.extend_from_slice(b"+OK\r\n");
+                }
+            },
+            [b"RENAMENX", key, newkey] => match self.items.get(*key) {
+                None => out.extend_from_slice(b"-ERR no such key\r\n"),
+                Some(_) if self.items.contains_key(*newkey) => integer(out, 0),
+                Some(_) => {
+                    let value = self.items.remove(*key).expect("it is there");
+                    self.items.insert(newkey.to_vec(), value);
+                    integer(out, 1);
+                }
+            },
+            [b"COPY", key, newkey, replace @ ..] => {
+                self.copy(key, newkey, !replace.is_empty(), out)
+            }
+            [b"MSETNX", pairs @ ..] => {
+                let is_new = !pairs.chunks(2).any(|pair| self.items.contains_key(pair[0]));
+                for pair in pairs.chunks(2).filter(|_| is_new) {
+                    self.items.insert(pair[0].to_vec(), pair[1].to_vec());
+                }
+                integer(out, is_new.into());
+            }
+            [b"SETRANGE", key, _, b""] => {
+                integer(out, self.items.get(*key).map_or(0, Vec::len) as i64);
+            }
+            [b"SETRANGE", key, offset, patch] => {
+                let start = number(offset).expect("an offset") as usize;
+                let end = start + patch.len();
+                let item = self.items.entry(key.to_vec()).or_default();
+                item.resize(item.len().max(end), 0);
+                item[start..end].copy_from_slice(patch);
+                integer(out, item.len() as i64);
+            }
+            [b"GETRANGE", key, start, end] => {
+                let item = self.items.get(*key).map_or(&[][..], Vec::as_slice);
+                let [start, end] = [start, end].map(|at| number(at).expect("an index") as usize);
+                let end = (end + 1).min(item.len());
+                bulk(out, Some(item.get(start..end).unwrap_or_default()));
+            }
             other => panic!("the model is asked {other:?}"),
         }
     }
@@ -104,6 +153,18 @@ impl Redis {
             count += i64::from(self.items.remove(*key).is_some());
         }
         integer(out, count);
+    }
+
+    fn copy(&mut self, key: &[u8], newkey: &[u8], replaces: bool, out: &mut Vec<u8>) {
+        if key == newkey {
+            return out.extend_from_slice(b"-ERR source and destination objects are the same\r\n");
+        }
+        let is_taken = !replaces && self.items.contains_key(newkey);
+        let value = self.items.get(key).filter(|_| !is_taken).cloned();
+        integer(out, value.is_some().into());
+        if let Some(value) = value {
+            self.items.insert(newkey.to_vec(), value);
+        }
     }
 
     fn incr(&mut self, key: &[u8], delta: i64, out: &mut Vec<u8>) {

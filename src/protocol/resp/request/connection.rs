@@ -2,12 +2,18 @@
 
 use super::super::{
     Version,
-    args::Args,
+    args::{Args, Rest},
     error::RequestError,
     table::{Command, CommandSpec},
 };
-use super::integer;
+use super::{
+    client::{ClientRequest, client_name},
+    index, integer,
+};
 use crate::protocol::number;
+
+/// The one user there is. It needs no password.
+pub const DEFAULT_USER: &str = "default";
 
 /// One request about the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,38 +28,66 @@ pub enum ConnectionRequest<'b> {
     Echo {
         message: &'b [u8],
     },
+    /// The options are obeyed one by one, up to the first that is wrong; see [`HelloOption`].
     Hello {
         version: Option<Version>,
-        setname: Option<&'b [u8]>,
-        auth: Option<Credentials<'b>>,
+        options: Rest<'b>,
     },
-    /// An empty name takes the name away.
-    ClientSetName {
-        name: &'b [u8],
+    /// Without a username the [`DEFAULT_USER`] is meant.
+    Auth {
+        username: Option<&'b [u8]>,
+        password: &'b [u8],
     },
-    ClientGetName,
-    ClientSetInfo {
-        attribute: &'b [u8],
-        value: &'b [u8],
-    },
-    ClientId,
     /// Which indexes exist is for the server to say.
     Select {
         index: i32,
     },
     Reset,
     Quit,
+    /// CLIENT.
+    Client(ClientRequest<'b>),
 }
 
-/// HELLO's AUTH.
+/// One option of HELLO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
     missing_docs,
     reason = "fields are named as Redis's documentation names the arguments"
 )]
-pub struct Credentials<'b> {
-    pub username: &'b [u8],
-    pub password: &'b [u8],
+pub enum HelloOption<'b> {
+    Auth {
+        username: &'b [u8],
+        password: &'b [u8],
+    },
+    SetName {
+        name: &'b [u8],
+    },
+}
+
+impl<'b> HelloOption<'b> {
+    /// HELLO's options in their order, up to the first that is none.
+    pub fn read_all(options: Rest<'b>) -> impl Iterator<Item = Result<Self, RequestError<'b>>> {
+        let mut rest = options.into_iter();
+        std::iter::from_fn(move || {
+            let option = rest.next()?;
+            if option.eq_ignore_ascii_case(b"auth")
+                && rest.len() >= 2
+                && let (Some(username), Some(password)) = (rest.next(), rest.next())
+            {
+                return Some(Ok(Self::Auth { username, password }));
+            }
+            if option.eq_ignore_ascii_case(b"setname")
+                && let Some(name) = rest.next()
+            {
+                return Some(client_name(name).map(|name| Self::SetName { name }));
+            }
+            Some(Err(RequestError::Quoting {
+                before: "ERR Syntax error in HELLO option '",
+                words: option,
+                after: "'",
+            }))
+        })
+    }
 }
 
 impl<'b> ConnectionRequest<'b> {
@@ -72,27 +106,28 @@ impl<'b> ConnectionRequest<'b> {
                 message: args.at(1),
             },
             Command::Hello => return Some(read_hello(args)),
-            Command::ClientSetName => {
-                return Some(client_name(args.at(2)).map(|name| Self::ClientSetName { name }));
-            }
-            Command::ClientGetName => Self::ClientGetName,
-            Command::ClientSetInfo => Self::ClientSetInfo {
-                attribute: args.at(2),
-                value: args.at(3),
+            Command::Auth => match args.count() {
+                2 => Self::Auth {
+                    username: None,
+                    password: args.at(1),
+                },
+                3 => Self::Auth {
+                    username: Some(args.at(1)),
+                    password: args.at(2),
+                },
+                _ => return Some(Err(RequestError::Syntax)),
             },
-            Command::ClientId => Self::ClientId,
             Command::Select => return Some(read_select(args)),
             Command::Reset => Self::Reset,
             Command::Quit => Self::Quit,
-            _ => return None,
+            _ => return ClientRequest::read(spec, args).map(|read| read.map(Self::Client)),
         };
         Some(Ok(request))
     }
 }
 
 fn read_select(args: Args<'_>) -> Result<ConnectionRequest<'_>, RequestError<'_>> {
-    let index = integer(args.at(1))?;
-    let index = i32::try_from(index).or(Err(RequestError::NotAnIndex))?;
+    let index = index(integer(args.at(1))?)?;
     Ok(ConnectionRequest::Select { index })
 }
 
@@ -101,35 +136,17 @@ fn read_hello(args: Args<'_>) -> Result<ConnectionRequest<'_>, RequestError<'_>>
         None => None,
         Some(Some(2)) => Some(Version::Resp2),
         Some(Some(3)) => Some(Version::Resp3),
-        Some(Some(_)) => return Err(RequestError::ProtocolVersion),
-        Some(None) => return Err(RequestError::HelloVersion),
-    };
-    let (mut setname, mut auth) = (None, None);
-    let mut rest = args.iter_from(2);
-    while let Some(option) = rest.next() {
-        let unknown = RequestError::HelloOption(option);
-        if option.eq_ignore_ascii_case(b"auth") && rest.len() >= 2 {
-            let username = rest.next().ok_or(unknown)?;
-            let password = rest.next().ok_or(unknown)?;
-            auth = Some(Credentials { username, password });
-        } else if option.eq_ignore_ascii_case(b"setname") {
-            setname = Some(client_name(rest.next().ok_or(unknown)?)?);
-        } else {
-            return Err(unknown);
+        Some(Some(_)) => {
+            return Err(RequestError::Said("NOPROTO unsupported protocol version"));
         }
-    }
+        Some(None) => {
+            return Err(RequestError::Said(
+                "ERR Protocol version is not an integer or out of range",
+            ));
+        }
+    };
     Ok(ConnectionRequest::Hello {
         version,
-        setname,
-        auth,
+        options: args.rest(2),
     })
-}
-
-fn client_name(name: &[u8]) -> Result<&[u8], RequestError<'_>> {
-    let printable = name.iter().all(u8::is_ascii_graphic);
-    if printable {
-        Ok(name)
-    } else {
-        Err(RequestError::ClientName)
-    }
 }

@@ -3,23 +3,44 @@
 //! Checks come in Redis's order, so that of several mistakes the same one is named: the command,
 //! its arity, then what its own code looks at first.
 
+mod client;
 mod command;
+mod compound;
+mod config;
 mod connection;
+mod keyspace;
+mod latency;
+mod memory;
+mod reads;
 mod server;
+mod slow_log;
 mod strings;
+mod tracking;
 mod transaction;
 
 pub use self::{
+    client::{ClientAttribute, ClientFilter, ClientKind, ClientRequest, KillFilter, ReplyMode},
     command::{CommandFilter, CommandRequest},
-    connection::{ConnectionRequest, Credentials},
-    server::ServerRequest,
+    compound::CompoundRequest,
+    config::ConfigRequest,
+    connection::{ConnectionRequest, DEFAULT_USER, HelloOption},
+    keyspace::{KeyspaceRequest, LcsAnswer},
+    latency::LatencyRequest,
+    memory::MemoryRequest,
+    reads::{ReadRequest, ReadWhat},
+    server::{AclRequest, ServerRequest},
+    slow_log::SlowLogRequest,
     strings::StringRequest,
+    tracking::{
+        INVALIDATION_CHANNEL, TrackingChange, TrackingOptions, TrackingRefusal, TrackingRequest,
+    },
     transaction::TransactionRequest,
 };
 use super::args::{Args, Rest};
 use super::error::RequestError;
 use super::expiry::{
-    Condition, ExpireCondition, MS_PER_SECOND, SetExpiry, read_expire, read_set, read_setex,
+    Condition, ExpireAt, ExpireCondition, MS_PER_SECOND, SetExpiry, read_expire, read_set,
+    read_setex,
 };
 use super::table::{self, Command, CommandSpec};
 use crate::protocol::number;
@@ -70,10 +91,10 @@ pub enum Request<'b> {
     Touch {
         keys: Rest<'b>,
     },
-    /// EXPIRE and PEXPIRE; a time that is not positive deletes the key.
+    /// EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT; a time that has come deletes the key.
     Expire {
         key: &'b [u8],
-        in_ms: i64,
+        at: ExpireAt,
         condition: ExpireCondition,
     },
     Ttl {
@@ -103,14 +124,22 @@ pub enum Request<'b> {
     DbSize,
     /// FLUSHALL and FLUSHDB, whether SYNC or ASYNC.
     FlushAll,
-    /// The rarer commands about strings.
+    /// About one string, read and changed.
     String(StringRequest<'b>),
+    /// About one key, read.
+    Read(ReadRequest<'b>),
+    /// About several keys, changed together.
+    Compound(CompoundRequest<'b>),
+    /// About all keys, or several, read.
+    Keyspace(KeyspaceRequest<'b>),
     /// About the commands there are.
     Command(CommandRequest<'b>),
     /// About the connection itself.
     Connection(ConnectionRequest<'b>),
     /// About the server as a whole.
     Server(ServerRequest<'b>),
+    /// About hearing of changes.
+    Tracking(TrackingRequest<'b>),
     /// About a transaction.
     Transaction(TransactionRequest<'b>),
 }
@@ -137,7 +166,9 @@ impl<'b> Request<'b> {
         Ok(spec)
     }
 
-    fn read(spec: &'static CommandSpec, args: Args<'b>) -> Result<Self, RequestError<'b>> {
+    /// Gives a frame that [`Request::check`] found the row of its meaning.
+    #[inline]
+    pub fn read(spec: &'static CommandSpec, args: Args<'b>) -> Result<Self, RequestError<'b>> {
         // The arity holds, so what is fixed is there.
         let key = args.at(1);
         let request = match spec.command {
@@ -164,8 +195,9 @@ impl<'b> Request<'b> {
             Command::Del | Command::Unlink => Self::Del { keys: args.rest(1) },
             Command::Exists => Self::Exists { keys: args.rest(1) },
             Command::Touch => Self::Touch { keys: args.rest(1) },
-            Command::Expire => return read_expire(spec, args, MS_PER_SECOND),
-            Command::PExpire => return read_expire(spec, args, 1),
+            Command::Expire | Command::PExpire | Command::ExpireAt | Command::PExpireAt => {
+                return read_expire(spec, args);
+            }
             Command::Ttl => Self::Ttl { key },
             Command::PTtl => Self::PTtl { key },
             Command::Persist => Self::Persist { key },
@@ -190,29 +222,47 @@ impl<'b> Request<'b> {
             Command::Type => Self::Type { key },
             Command::DbSize => Self::DbSize,
             Command::FlushAll | Command::FlushDb => return read_flush(args),
-            _ => {
-                if let Some(request) = StringRequest::read(spec, args) {
-                    return request.map(Self::String);
-                }
-                if let Some(request) = CommandRequest::read(spec, args) {
-                    return request.map(Self::Command);
-                }
-                if let Some(request) = TransactionRequest::read(spec, args) {
-                    return Ok(Self::Transaction(request));
-                }
-                return match ConnectionRequest::read(spec, args) {
-                    Some(request) => request.map(Self::Connection),
-                    None => ServerRequest::read(spec, args).map(Self::Server),
-                };
-            }
+            _ => return Self::read_rare(spec, args),
         };
         Ok(request)
+    }
+
+    /// The commands of one family after the other.
+    fn read_rare(spec: &'static CommandSpec, args: Args<'b>) -> Result<Self, RequestError<'b>> {
+        if let Some(request) = StringRequest::read(spec, args) {
+            return request.map(Self::String);
+        }
+        if let Some(request) = ReadRequest::read(spec, args) {
+            return request.map(Self::Read);
+        }
+        if let Some(request) = CompoundRequest::read(spec, args) {
+            return request.map(Self::Compound);
+        }
+        if let Some(request) = KeyspaceRequest::read(spec, args) {
+            return request.map(Self::Keyspace);
+        }
+        if let Some(request) = CommandRequest::read(spec, args) {
+            return request.map(Self::Command);
+        }
+        if let Some(request) = TrackingRequest::read(spec, args) {
+            return request.map(Self::Tracking);
+        }
+        if let Some(request) = TransactionRequest::read(spec, args) {
+            return Ok(Self::Transaction(request));
+        }
+        match ConnectionRequest::read(spec, args) {
+            Some(request) => request.map(Self::Connection),
+            None => ServerRequest::read(spec, args).map(Self::Server),
+        }
     }
 }
 
 /// The row of the command, or of its subcommand if it has those and one is given.
+///
+/// # Errors
+/// There is no such command, or subcommand.
 #[inline]
-fn find<'b>(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
+pub fn find<'b>(args: &Args<'b>) -> Result<&'static CommandSpec, RequestError<'b>> {
     let name = args.name();
     let Some(spec) = table::lookup(name) else {
         let cross = name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:");
@@ -242,6 +292,13 @@ fn read_flush(args: Args<'_>) -> Result<Request<'_>, RequestError<'_>> {
     } else {
         Err(RequestError::Syntax)
     }
+}
+
+/// A database's index, which may be one that is not there.
+fn index<'b>(number: i64) -> Result<i32, RequestError<'b>> {
+    i32::try_from(number).or(Err(RequestError::Said(
+        "ERR value is out of range, value must between -2147483648 and 2147483647",
+    )))
 }
 
 /// A signed number in its one spelling.

@@ -1,4 +1,4 @@
-//! The rarer commands about strings.
+//! The rarer commands that read and change one string: its owner executes them whole.
 
 use super::super::{
     args::Args,
@@ -6,6 +6,7 @@ use super::super::{
     expiry::{SetExpiry, read_getex_expiry},
     table::{Command, CommandSpec},
 };
+use super::integer;
 
 /// One request about a string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +15,19 @@ use super::super::{
     reason = "fields are named as Redis's documentation names the arguments"
 )]
 pub enum StringRequest<'b> {
-    /// No expiry leaves what is there; [`SetExpiry::None`] is PERSIST.
+    /// No expiry leaves what is there; [`SetExpiry::None`] is PERSIST. A time that is none is an
+    /// error only if the key is there.
     GetEx {
         key: &'b [u8],
-        expiry: Option<SetExpiry>,
+        expiry: Result<Option<SetExpiry>, RequestError<'b>>,
     },
+    SetRange {
+        key: &'b [u8],
+        offset: u64,
+        value: &'b [u8],
+    },
+    /// The increment may be anything: see [`long_double`](crate::protocol::long_double).
+    IncrByFloat { key: &'b [u8], increment: &'b [u8] },
 }
 
 impl<'b> StringRequest<'b> {
@@ -28,10 +37,20 @@ impl<'b> StringRequest<'b> {
         spec: &'static CommandSpec,
         args: Args<'b>,
     ) -> Option<Result<Self, RequestError<'b>>> {
+        let key = args.at(1);
         let request = match spec.command {
-            Command::GetEx => read_getex_expiry(args).map(|expiry| Self::GetEx {
-                key: args.at(1),
-                expiry,
+            Command::GetEx => match read_getex_expiry(args) {
+                Err(RequestError::Syntax) => Err(RequestError::Syntax),
+                expiry => Ok(Self::GetEx { key, expiry }),
+            },
+            Command::SetRange => read_offset(args.at(2)).map(|offset| Self::SetRange {
+                key,
+                offset,
+                value: args.at(3),
+            }),
+            Command::IncrByFloat => Ok(Self::IncrByFloat {
+                key,
+                increment: args.at(2),
             }),
             _ => return None,
         };
@@ -41,7 +60,13 @@ impl<'b> StringRequest<'b> {
     /// The key that it is about.
     pub const fn key(&self) -> &'b [u8] {
         match *self {
-            Self::GetEx { key, .. } => key,
+            Self::GetEx { key, .. }
+            | Self::SetRange { key, .. }
+            | Self::IncrByFloat { key, .. } => key,
         }
     }
+}
+
+fn read_offset<'b>(text: &[u8]) -> Result<u64, RequestError<'b>> {
+    u64::try_from(integer(text)?).or(Err(RequestError::OffsetOutOfRange))
 }

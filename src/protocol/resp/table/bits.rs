@@ -30,6 +30,9 @@ bits!(FLAGS:
     FAST = "fast",
     NO_AUTH = "no_auth",
     ALLOW_BUSY = "allow_busy",
+    PUBSUB = "pubsub",
+    NO_ASYNC_LOADING = "no_async_loading",
+    NO_MULTI = "no_multi",
 );
 
 // ACL categories, without their `@`.
@@ -44,6 +47,7 @@ bits!(CATEGORIES:
     DANGEROUS = "dangerous",
     CONNECTION = "connection",
     TRANSACTION = "transaction",
+    PUBSUB_CATEGORY = "pubsub",
 );
 
 // What is done to a key: read only, read and written, overwritten, removed; and to its value.

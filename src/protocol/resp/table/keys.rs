@@ -20,7 +20,7 @@ pub struct KeySpec {
 
 impl KeySpec {
     /// The arguments that are keys, in a request of so many arguments.
-    fn positions(&self, count: usize) -> KeyPositions {
+    pub(super) fn positions(&self, count: usize) -> KeyPositions {
         let first = usize::from(self.first);
         let last = match usize::try_from(self.last) {
             Ok(more) => Some(first + more),
@@ -36,11 +36,24 @@ impl KeySpec {
 }
 
 /// Iterator over the positions of keys among the arguments; the command's name is 0.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyPositions {
     next: usize,
     end: usize,
     step: usize,
+}
+
+impl KeyPositions {
+    pub(super) const NONE: Self = Self::new(0, 0);
+
+    /// All positions from one on, up to the end.
+    pub(super) const fn new(first: usize, end: usize) -> Self {
+        Self {
+            next: first,
+            end,
+            step: 1,
+        }
+    }
 }
 
 impl Iterator for KeyPositions {

@@ -8,6 +8,7 @@
 mod bits;
 mod command;
 mod encode;
+mod foreign;
 mod help;
 mod index;
 mod keys;
@@ -16,6 +17,7 @@ mod rows;
 pub use self::{
     command::Command,
     encode::{encode_docs, encode_info},
+    foreign::{Relay, RelayError},
     help::encode_help,
     keys::{KeyPositions, KeySpec, encode_keys},
 };
@@ -102,9 +104,25 @@ impl CommandSpec {
         self.flags & bits::WRITE != 0
     }
 
+    /// Whether it only reads.
+    pub const fn is_readonly(&self) -> bool {
+        self.flags & bits::READONLY != 0
+    }
+
+    /// Whether a RESP2 client may ask for it while it is subscribed.
+    pub const fn goes_with_subscriptions(&self) -> bool {
+        self.flags & bits::PUBSUB != 0
+            || matches!(self.command, Command::Ping | Command::Quit | Command::Reset)
+    }
+
     /// Whether it needs memory, so that Redis refuses it when there is none left.
     pub const fn is_growing(&self) -> bool {
         self.flags & bits::DENYOOM != 0
+    }
+
+    /// Whether it takes no time that counts.
+    pub const fn is_fast(&self) -> bool {
+        self.flags & bits::FAST != 0
     }
 
     /// Whether the slow log leaves it out.
@@ -184,6 +202,14 @@ pub fn all() -> impl Iterator<Item = &'static CommandSpec> {
     COMMANDS
         .iter()
         .flat_map(|spec| std::iter::once(spec).chain(spec.subcommands))
+}
+
+/// How many commands and subcommands there are; a [`Command`] as a number is below.
+pub const ROW_COUNT: usize = Command::Debug as usize + 1;
+
+/// The row of a command.
+pub fn row_of(command: Command) -> Option<&'static CommandSpec> {
+    all().find(|spec| spec.command == command)
 }
 
 #[cfg(test)]

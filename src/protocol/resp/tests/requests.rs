@@ -36,7 +36,7 @@ fn commands_about_keys_are_given_their_meaning() {
     };
     let expire = |in_ms, condition| Request::Expire {
         key: b"k",
-        in_ms,
+        at: ExpireAt::InMs(in_ms),
         condition,
     };
     let incr = |delta| Request::IncrBy { key: b"k", delta };
@@ -85,17 +85,7 @@ fn commands_about_keys_are_given_their_meaning() {
 
 #[test]
 fn other_commands_are_given_their_meaning() {
-    let hello = |version, setname, auth| {
-        Request::Connection(ConnectionRequest::Hello {
-            version,
-            setname,
-            auth,
-        })
-    };
-    let auth = Credentials {
-        username: b"u",
-        password: b"p",
-    };
+    let client = |request| Request::Connection(ConnectionRequest::Client(request));
     let table = [
         ("flushall ASYNC", Request::FlushAll),
         ("flushdb", Request::FlushAll),
@@ -109,39 +99,43 @@ fn other_commands_are_given_their_meaning() {
                 message: Some(b"x"),
             }),
         ),
-        ("hello", hello(None, None, None)),
-        ("hello 2", hello(Some(Version::Resp2), None, None)),
         (
-            "hello 3 auth u p setname n",
-            hello(Some(Version::Resp3), Some(b"n"), Some(auth)),
-        ),
-        ("command count", Request::Command(CommandRequest::Count)),
-        (
-            "command list",
-            Request::Command(CommandRequest::List {
-                filter: CommandFilter::None,
-            }),
-        ),
-        (
-            "command LIST filterBY aclcat x",
-            Request::Command(CommandRequest::List {
-                filter: CommandFilter::AclCat(b"x"),
+            "auth u p",
+            Request::Connection(ConnectionRequest::Auth {
+                username: Some(b"u"),
+                password: b"p",
             }),
         ),
         (
             "client setname ",
-            Request::Connection(ConnectionRequest::ClientSetName { name: b"" }),
+            client(ClientRequest::SetName { name: b"" }),
         ),
         (
             "CLIENT setinfo lib-name x",
-            Request::Connection(ConnectionRequest::ClientSetInfo {
-                attribute: b"lib-name",
+            client(ClientRequest::SetInfo {
+                attribute: ClientAttribute::LibraryName,
                 value: b"x",
             }),
         ),
+        ("client id", client(ClientRequest::Id)),
         (
-            "client id",
-            Request::Connection(ConnectionRequest::ClientId),
+            "client kill id 7 skipme NO addr a:1",
+            client(ClientRequest::Kill {
+                filter: KillFilter {
+                    id: Some(7),
+                    kind: None,
+                    addr: Some(b"a:1"),
+                    laddr: None,
+                    skip_me: false,
+                },
+            }),
+        ),
+        (
+            "client pause 5 write",
+            client(ClientRequest::Pause {
+                timeout_ms: 5,
+                writes_only: true,
+            }),
         ),
         (
             "select -1",
@@ -157,6 +151,76 @@ fn other_commands_are_given_their_meaning() {
 }
 
 #[test]
+fn hello_is_read_option_by_option() {
+    let options = |command: &str, expected: &[Result<HelloOption<'_>, &str>]| {
+        read(command, |request| {
+            let Ok(Request::Connection(ConnectionRequest::Hello { options, .. })) = request else {
+                panic!("{command}: {request:?}");
+            };
+            let found = HelloOption::read_all(options).take(expected.len() + 1);
+            let found: Vec<_> = found
+                .map(|option| {
+                    option.map_err(|error| {
+                        let mut line = Vec::new();
+                        error.encode(&mut line);
+                        String::from_utf8_lossy(&line).into_owned()
+                    })
+                })
+                .collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|option| option.map_err(|line| format!("-ERR {line}\r\n")))
+                .collect();
+            assert_eq!(found, expected, "{command}");
+        });
+    };
+    let auth = HelloOption::Auth {
+        username: b"u",
+        password: b"p",
+    };
+    options("hello", &[]);
+    options("hello 3", &[]);
+    options(
+        "hello 2 setname n AUTH u p",
+        &[Ok(HelloOption::SetName { name: b"n" }), Ok(auth)],
+    );
+    options(
+        "hello 3 auth u p foo",
+        &[Ok(auth), Err("Syntax error in HELLO option 'foo'")],
+    );
+    options(
+        "hello 3 auth",
+        &[Err("Syntax error in HELLO option 'auth'")],
+    );
+    options(
+        "hello 3 setname",
+        &[Err("Syntax error in HELLO option 'setname'")],
+    );
+}
+
+#[test]
+fn questions_about_commands_are_given_their_meaning() {
+    let table = [
+        ("command count", Request::Command(CommandRequest::Count)),
+        (
+            "command list",
+            Request::Command(CommandRequest::List {
+                filter: CommandFilter::None,
+            }),
+        ),
+        (
+            "command LIST filterBY aclcat x",
+            Request::Command(CommandRequest::List {
+                filter: CommandFilter::AclCat(b"x"),
+            }),
+        ),
+    ];
+    for (command, expected) in table {
+        read(command, |request| assert_eq!(request, Ok(expected)));
+    }
+}
+
+#[test]
 fn the_rest_is_what_follows() {
     let listed = |command: &str, expected: &[&str]| {
         read(command, |request| {
@@ -167,7 +231,9 @@ fn the_rest_is_what_follows() {
                     Request::Server(ServerRequest::Info { sections: rest })
                     | Request::MSet { pairs: rest },
                 ) => rest,
-                Ok(Request::Server(ServerRequest::ConfigGet { patterns: rest })) => rest,
+                Ok(Request::Server(ServerRequest::Config(
+                    ConfigRequest::Get { patterns: rest } | ConfigRequest::Set { pairs: rest },
+                ))) => rest,
                 Ok(
                     Request::Command(CommandRequest::Info { names: rest })
                     | Request::Command(CommandRequest::Docs { names: rest }),
@@ -349,15 +415,44 @@ const MISTAKES: &[(&str, &str)] = &[
         "-ERR Protocol version is not an integer or out of range\r\n",
     ),
     ("hello 4", "-NOPROTO unsupported protocol version\r\n"),
-    ("hello 3 foo", "-ERR Syntax error in HELLO option 'foo'\r\n"),
+    ("auth a b c", "-ERR syntax error\r\n"),
+    ("client list id", "-ERR syntax error\r\n"),
+    ("client list id 1 x", "-ERR Invalid client ID\r\n"),
+    ("client list type x", "-ERR Unknown client type 'x'\r\n"),
+    ("client kill id 1 x", "-ERR syntax error\r\n"),
     (
-        "hello 3 auth x",
-        "-ERR Syntax error in HELLO option 'auth'\r\n",
+        "client kill id 0 x",
+        "-ERR client-id should be greater than 0\r\n",
     ),
     (
-        "hello 3 setname",
-        "-ERR Syntax error in HELLO option 'setname'\r\n",
+        "client kill id 0 x y",
+        "-ERR client-id should be greater than 0\r\n",
     ),
+    ("client kill user x", "-ERR No such user 'x'\r\n"),
+    (
+        "client pause x y",
+        "-ERR CLIENT PAUSE mode must be WRITE or ALL\r\n",
+    ),
+    (
+        "client pause x",
+        "-ERR timeout is not an integer or out of range\r\n",
+    ),
+    (
+        "Client Pause 1 all x",
+        "-ERR unknown subcommand or wrong number of arguments for 'Pause'. Try CLIENT HELP.\r\n",
+    ),
+    ("client setinfo x y", "-ERR Unrecognized option 'x'\r\n"),
+    (
+        "slowlog get -2",
+        "-ERR count should be greater than or equal to -1\r\n",
+    ),
+    ("config set a b c", "-ERR syntax error\r\n"),
+    (
+        "readonly",
+        "-ERR This instance has cluster support disabled\r\n",
+    ),
+    ("shutdown abort", "-ERR No shutdown in progress.\r\n"),
+    ("shutdown abort now", "-ERR syntax error\r\n"),
     (
         "client setname a\tb",
         "-ERR Client names cannot contain spaces, newlines or special characters.\r\n",

@@ -47,8 +47,16 @@ pub(in crate::shard) fn execute(
         return refuse(session, core, args, reason);
     }
     match *request {
-        Request::Get { key } | Request::String(StringRequest::GetEx { key, expiry: None }) => {
-            get(session, core, key, version)
+        Request::Get { key }
+        | Request::String(StringRequest::GetEx {
+            key,
+            expiry: Ok(None),
+        }) => get(session, core, key, version),
+        Request::String(StringRequest::GetEx {
+            expiry: Err(error), ..
+        }) => {
+            error.encode(session.ready(&mut core.buffers));
+            Step::Done
         }
         Request::MGet { keys } if can_name_all(keys) => {
             session.begin(core, |out| wire::array_header(out, keys.count()));
@@ -123,10 +131,10 @@ fn unlike(request: &Request<'_>) -> Option<&'static str> {
     }
 }
 
-const NOTHING_LIKE_IT: &str = "they have nothing like it";
+pub(super) const NOTHING_LIKE_IT: &str = "they have nothing like it";
 
 /// Answers what cannot be done.
-fn refuse(session: &mut Session, core: &mut Core, args: Args<'_>, reason: &str) -> Step {
+pub(super) fn refuse(session: &mut Session, core: &mut Core, args: Args<'_>, reason: &str) -> Step {
     let out = session.ready(&mut core.buffers);
     out.extend_from_slice(b"-ERR ");
     // It is a name that the table of commands has.

@@ -19,7 +19,7 @@ use crate::{
     backend::Expects,
     protocol::{
         memcache::{Exptime, Spelling, StoreVerb},
-        resp::{Args, Condition, Request, SetExpiry, StringRequest, Version},
+        resp::{Args, Condition, ExpireAt, Request, SetExpiry, StringRequest, Version},
     },
     store::UnixMs,
 };
@@ -161,15 +161,18 @@ fn encode_lifetime(
     let (flags, exptime, wanted): (&[u8], _, _) = match *request {
         Request::GetDel { .. } => (b" v", OVER, Wanted::Value(version)),
         Request::String(StringRequest::GetEx { expiry, .. }) => {
-            let expiry = expiry.unwrap_or(SetExpiry::None);
+            let expiry = expiry.ok().flatten().unwrap_or(SetExpiry::None);
             (b" v", exptime(expiry, now)?, Wanted::Value(version))
         }
-        Request::Expire { in_ms, .. } if in_ms <= 0 => {
-            encode::delete(out, name.key, name.spelling);
-            return task(Errand::Write(Expects::Line), Wanted::Done);
-        }
-        Request::Expire { in_ms, .. } => {
-            let expiry = SetExpiry::InMs(in_ms.unsigned_abs());
+        Request::Expire { at, .. } => {
+            let expiry = match at {
+                ExpireAt::InMs(ms) if ms > 0 => SetExpiry::InMs(ms.unsigned_abs()),
+                ExpireAt::AtMs(ms) if ms > now.0 as i64 => SetExpiry::AtMs(ms.unsigned_abs()),
+                ExpireAt::InMs(_) | ExpireAt::AtMs(_) => {
+                    encode::delete(out, name.key, name.spelling);
+                    return task(Errand::Write(Expects::Line), Wanted::Done);
+                }
+            };
             (b"", exptime(expiry, now)?, Wanted::Done)
         }
         Request::Persist { .. } => (b" t", Exptime::NEVER, Wanted::Persisted),

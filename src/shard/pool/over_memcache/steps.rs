@@ -182,8 +182,10 @@ fn refuse(out: &mut Vec<u8>, line: &[u8]) -> Next {
 const BELOW_ZERO: &[u8] =
     b"-ERR DECRBY below zero cannot be done over memcache servers: they count no negative numbers\r\n";
 
-/// The line for who was never the fastest.
-const TOO_BUSY: &[u8] = b"-ERR the key is changed by others too often, nothing was done\r\n";
+/// The line for who was never the fastest. memcached refuses to append beyond its limit in the same
+/// words as to append to nothing.
+const TOO_BUSY: &[u8] = b"-ERR nothing was done: the key is changed by others too often, or the \
+    value would become too long\r\n";
 
 #[cfg(test)]
 mod tests {

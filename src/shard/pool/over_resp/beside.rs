@@ -76,7 +76,7 @@ pub(in crate::shard) fn one_key(
 }
 
 /// Appends a command as it came.
-fn push(out: &mut Vec<u8>, args: Args<'_>) {
+pub(in crate::shard) fn push(out: &mut Vec<u8>, args: Args<'_>) {
     reply::array_header(out, args.count());
     args.iter().for_each(|argument| reply::bulk(out, argument));
 }
@@ -97,7 +97,18 @@ fn push_with_value(out: &mut Vec<u8>, args: Args<'_>, value: &[u8]) {
     }
 }
 
-/// Appends the call that runs a command about one key on what stands behind a header.
+/// Appends the call that runs a command about one key on what stands behind a header; its reply is
+/// the command's.
+pub(in crate::shard) fn push_within_reply(
+    out: &mut Vec<u8>,
+    core: &Core,
+    key: Key<'_>,
+    args: Args<'_>,
+) {
+    push_within(out, core, key, b"reply", args);
+}
+
+/// The same, where the reply may be another.
 fn push_within(out: &mut Vec<u8>, core: &Core, key: Key<'_>, kind: &[u8], args: Args<'_>) {
     let Some(script) = core.script() else { return };
     let mut args = args.iter();

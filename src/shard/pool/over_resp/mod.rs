@@ -11,7 +11,7 @@ mod script;
 mod stored;
 
 pub(in crate::shard) use self::{
-    beside::{one_key as one_key_beside, push_value},
+    beside::{one_key as one_key_beside, push, push_value, push_within_reply},
     reply::{Wanted, error},
     script::{Script, is_missing, load},
     stored::{HEADER_BYTES, split},

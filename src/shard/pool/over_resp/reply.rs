@@ -78,7 +78,6 @@ impl Wanted {
         let is_done = !matches!(reply, Bulk(None) | Integer(0));
         match (self, is_done) {
             (Self::Set, _) => memcache::STORED,
-            (Self::Store, true) if reply == Integer(TOO_LARGE) => memcache::TOO_LARGE,
             (Self::Cas, false) if reply == Bulk(None) => memcache::NOT_FOUND,
             (Self::Store | Self::Cas, true) | (Self::AddPast, false) => memcache::STORED,
             (Self::Store, false) | (Self::AddPast, true) => memcache::NOT_STORED,
@@ -90,9 +89,6 @@ impl Wanted {
         }
     }
 }
-
-/// What the script says where a value would become too long.
-const TOO_LARGE: i64 = 2;
 
 fn value(out: &mut Vec<u8>, key: &[u8], stored: &[u8], with_cas: bool) {
     let (flags, data) = split(stored);
@@ -149,7 +145,6 @@ mod tests {
             (Set, ":0", "STORED"),
             (Store, "+OK", "STORED"),
             (Store, ":1", "STORED"),
-            (Store, ":2", "SERVER_ERROR object too large for cache"),
             (Store, ":0", "NOT_STORED"),
             (Store, "$-1", "NOT_STORED"),
             (AddPast, ":0", "STORED"),

@@ -89,12 +89,12 @@ function calls.decr()
   return count(true)
 end
 
--- ARGV[2] behind or before the value, up to ARGV[3] bytes: 1, 0 without a key, 2 if too long.
+-- ARGV[2] behind or before the value: 1, or 0 without a key or if more than ARGV[3] bytes would come of it.
 function calls.append()
   if redis.call('EXISTS', key) == 0 then
     return 0
   elseif redis.call('STRLEN', key) + #ARGV[2] > tonumber(ARGV[3]) then
-    return 2
+    return 0
   end
   redis.call('APPEND', key, ARGV[2])
   return 1
@@ -105,7 +105,7 @@ function calls.prepend()
   if not stored then
     return 0
   elseif #stored + #ARGV[2] > tonumber(ARGV[3]) then
-    return 2
+    return 0
   end
   local header, value = split(stored)
   put(header .. ARGV[2] .. value)

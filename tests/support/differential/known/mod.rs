@@ -144,16 +144,7 @@ pub(crate) fn bytes(text: &str) -> Vec<Token> {
     vec![Token::Bytes(text.as_bytes().to_vec())]
 }
 
-/// The first replies that are not the same.
-pub(crate) fn first_difference<'o>(
-    real: &'o Outcome,
-    ringfort: &'o Outcome,
-) -> Option<(&'o [u8], &'o [u8])> {
-    let mut pairs = real.replies.iter().zip(&ringfort.replies);
-    let (real, ringfort) = pairs.find(|(real, ringfort)| real != ringfort)?;
-    Some((real, ringfort))
-}
-
+/// A reply with the cas unique that it shows as such.
 pub(crate) fn cas_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
     let shown = replies::shown_cas(reply.protocol, reply.batch, reply.bytes)?;
     Some(vec![

@@ -21,6 +21,10 @@ pub(super) const ROWS: &[CommandSpec] = &[
         "1.0.0", "O(1)", "Closes the connection"),
     connection(C::Client, "client", -2, NONE,
         "2.4.0", "", "Commands about connections").categories(NONE).subcommands(CLIENT),
+    pubsub(C::Subscribe, "subscribe", -2, PUBSUB | NOSCRIPT | LOADING | STALE,
+        "2.0.0", "O(N)", "Begins to listen to channels"),
+    pubsub(C::Unsubscribe, "unsubscribe", -1, PUBSUB | NOSCRIPT | LOADING | STALE,
+        "2.0.0", "O(N)", "Ceases to listen to channels"),
     cluster(C::ReadOnly, "readonly", 1, LOADING | STALE | FAST,
         "3.0.0", "O(1)", "Lets replicas of a cluster answer reads"),
     cluster(C::ReadWrite, "readwrite", 1, LOADING | STALE | FAST,
@@ -103,4 +107,22 @@ const fn cluster(
         summary,
     };
     CommandSpec::new(command, name, arity, flags, docs).categories(CONNECTION)
+}
+
+const fn pubsub(
+    command: C,
+    name: &'static str,
+    arity: i8,
+    flags: u16,
+    since: &'static str,
+    complexity: &'static str,
+    summary: &'static str,
+) -> CommandSpec {
+    let docs = Docs {
+        group: "pubsub",
+        since,
+        complexity,
+        summary,
+    };
+    CommandSpec::new(command, name, arity, flags, docs).categories(PUBSUB_CATEGORY)
 }

@@ -5,17 +5,19 @@ mod keys;
 mod server;
 mod shapes;
 mod strings;
+mod system;
 mod transaction;
 
 use super::CommandSpec;
 
 /// All rows, the busiest families first.
-const PARTS: [&[CommandSpec]; 5] = [
+const PARTS: [&[CommandSpec]; 6] = [
     strings::ROWS,
     keys::ROWS,
     connection::ROWS,
     transaction::ROWS,
     server::ROWS,
+    system::ROWS,
 ];
 
 /// How many commands there are.

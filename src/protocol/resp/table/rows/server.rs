@@ -113,7 +113,7 @@ const SLOWLOG: &[CommandSpec] = &[
         "6.2.0", "O(1)", "Explains the subcommands"),
 ];
 
-const fn server(
+pub(super) const fn server(
     command: C,
     name: &'static str,
     arity: i8,

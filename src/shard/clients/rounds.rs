@@ -1,0 +1,95 @@
+//! A shard's share in a round.
+
+use std::sync::Arc;
+
+use super::super::{
+    message::{AnswerBody, Origin},
+    resp,
+    round::{Round, Share},
+    turn::Shard,
+};
+use crate::io::{Io, Token};
+
+impl<I: Io> Shard<I> {
+    /// Gives the shares that are owed to this shard's own clients.
+    pub(in crate::shard) fn run_own_rounds(&mut self) {
+        if !self.core.rounds.has_own() {
+            return;
+        }
+        for (origin, round) in self.core.rounds.take_own() {
+            let share = self.share(&round, Some(origin.token));
+            self.take_share(origin, share);
+        }
+    }
+
+    /// Gives another shard its share.
+    pub(in crate::shard) fn answer_round(
+        &mut self,
+        asker: usize,
+        origin: Origin,
+        round: &Arc<Round>,
+    ) {
+        let share = self.share(round, None);
+        let body = AnswerBody::Shared(share);
+        self.core.answer(asker, origin, body);
+    }
+
+    /// Takes a share for a client of this shard, who is answered with the last one.
+    pub(in crate::shard) fn take_share(&mut self, origin: Origin, share: Share) {
+        let Some(finished) = self.core.gather(origin, share) else {
+            return;
+        };
+        let Self { core, peers, .. } = self;
+        let mut reply = core.buffers.take();
+        resp::finish_round(core, finished, &mut reply);
+        if let Some(conn) = peers.downstream(origin.token) {
+            conn.session.deliver(core, origin.seq, false, &reply);
+        }
+        core.buffers.put(reply);
+        self.settle(origin.token);
+    }
+
+    /// What this shard has to say; `asker` is the client's connection if it is this shard's.
+    fn share(&mut self, round: &Round, asker: Option<Token>) -> Share {
+        let core = &mut self.core;
+        match round {
+            Round::Clients(wanted) => return self.list_clients(wanted),
+            Round::ThisClient => return self.list_client(asker),
+            Round::Kill(kill) => return self.kill_clients(kill, asker),
+            Round::Pause(pause) => core.pause(*pause),
+            Round::Unpause => core.unpause(),
+            Round::ResetStats => {
+                core.board.reset_commands(core.shard());
+                core.board.reset(core.store.stats());
+            }
+            Round::TrimSlowLog { len_max } => core.meter.slow_log.trim(*len_max),
+            Round::ResetSlowLog { before } => core.meter.slow_log.clear(*before),
+            Round::SlowLog { count, before } => return core.slow_requests(*count, *before),
+            Round::SlowLogLen { before } => {
+                return Share {
+                    count: core.meter.slow_log.before(*before).count() as u64,
+                    ..Share::default()
+                };
+            }
+            Round::Events(_) => {
+                return Share {
+                    events: core.meter.events.to_vec(),
+                    ..Share::default()
+                };
+            }
+            Round::ResetEvents(names) => {
+                let events = core.meter.events.clone();
+                for (event, is_meant) in core.meter.events.iter_mut().zip(names) {
+                    if *is_meant {
+                        *event = Default::default();
+                    }
+                }
+                return Share {
+                    events: events.to_vec(),
+                    ..Share::default()
+                };
+            }
+        }
+        Share::default()
+    }
+}

@@ -1,0 +1,63 @@
+//! What has come in from other shards.
+
+use super::{
+    core::Core,
+    message::{Answer, AnswerBody, Origin},
+    turn::Shard,
+};
+use crate::io::Io;
+
+impl<I: Io> Shard<I> {
+    /// Does what other shards ask, and takes their answers.
+    pub(super) fn drain_mailboxes(&mut self) {
+        for shard in 0..self.core.mesh.shard_count() {
+            while !self.core.must_wait()
+                && let Some(ask) = self.core.mesh.next_asked(shard)
+            {
+                if let Some((origin, round)) = self.core.serve(shard, ask) {
+                    self.answer_round(shard, origin, &round);
+                }
+            }
+            while let Some(answer) = self.core.mesh.next_answered(shard) {
+                // What was sent before the answer is heard before it.
+                self.core.hear_notices(shard);
+                self.answered(shard, answer);
+            }
+            self.core.hear_notices(shard);
+        }
+    }
+
+    fn answered(&mut self, shard: usize, answer: Answer) {
+        let Answer {
+            origin,
+            body,
+            notice,
+        } = answer;
+        if let Some(notice) = notice {
+            self.core.hear_notice(shard, notice, Some(origin.token));
+        }
+        if let AnswerBody::Shared(share) = body {
+            return self.take_share(origin, share);
+        }
+        let Self { core, peers, .. } = self;
+        let Some(conn) = peers.downstream(origin.token) else {
+            return unheard(core, shard, origin, &body);
+        };
+        conn.session.push_own(core, origin.seq);
+        if let AnswerBody::Flushed = body {
+            core.flush_ended_on_a_shard(&mut conn.session, origin);
+        }
+        conn.session.answered(core, origin.seq, body);
+        self.settle(origin.token);
+    }
+}
+
+/// Takes an answer that is for the shard itself, or whose client has gone.
+fn unheard(core: &mut Core, shard: usize, origin: Origin, body: &AnswerBody) {
+    core.tracking.own.clear();
+    match body {
+        AnswerBody::Listening { version } => core.listen_confirmed(shard, *version),
+        AnswerBody::Flushed => core.flush_ended_unheard(origin),
+        _ => {}
+    }
+}

@@ -1,0 +1,181 @@
+//! Requests that change several keys in one step: everybody else waits while they run, see
+//! [`world`](super::super::world).
+//!
+//! Each may be held and called again, so each looks first at how far it came.
+
+use super::{
+    super::{
+        core::Core,
+        form::Form,
+        session::{Session, Step},
+    },
+    change::set_operation,
+};
+use crate::{
+    protocol::resp::{CompoundRequest, Rest, SetExpiry, Version, reply},
+    store::{Condition, Expiry, Key, Operation, Stamp},
+};
+
+/// Executes a request about several keys.
+pub(super) fn compound(
+    session: &mut Session,
+    core: &mut Core,
+    request: &CompoundRequest<'_>,
+    version: Version,
+) -> Step {
+    session.compound(core, |session, core| match *request {
+        CompoundRequest::Rename { key, newkey, nx } => {
+            let (from, to) = (core.key(key), core.key(newkey));
+            rename(session, core, from, to, nx, version)
+        }
+        CompoundRequest::Copy {
+            source,
+            destination,
+            replace,
+        } => {
+            let (from, to) = (core.key(source), core.key(destination));
+            copy_or_answer(session, core, from, to, replace)
+        }
+        CompoundRequest::MSetNx { pairs } => set_all(session, core, pairs),
+    })
+}
+
+fn rename(
+    session: &mut Session,
+    core: &mut Core,
+    from: Key<'_>,
+    to: Key<'_>,
+    nx: bool,
+    version: Version,
+) -> Step {
+    if must_wait(session, from, to) {
+        return Step::Hold;
+    }
+    if session.mark().is_none() {
+        let is_there = core.store.peek(from, core.now).is_some();
+        let is_taken = core.store.peek(to, core.now).is_some();
+        if let Some(line) = match (is_there, nx) {
+            (false, _) => Some(reply::NO_SUCH_KEY),
+            (true, true) if is_taken => Some(reply::ZERO),
+            (true, false) if from.bytes == to.bytes => Some(reply::OK),
+            (true, _) => None,
+        } {
+            session.reply(core, line);
+            return Step::Done;
+        }
+        let form = if nx {
+            Form::RespChanged
+        } else {
+            Form::RespStored(version)
+        };
+        match copy(session, core, from, to, form) {
+            Copied::Full => return Step::Hold,
+            Copied::Refused => return Step::Done,
+            Copied::Begun { before } => session.set_mark(Some(before)),
+        }
+        if must_wait(session, from, to) {
+            return Step::Hold;
+        }
+    }
+    // The new one is there, unless there was no memory for it.
+    let cas = core.store.peek(to, core.now).map(|entry| entry.cas());
+    let is_copied = cas.is_some() && cas != session.mark();
+    if is_copied && session.mutate(core, from, Operation::DELETE, &[], Form::Silent) == Step::Hold {
+        return Step::Hold;
+    }
+    session.set_mark(None);
+    Step::Done
+}
+
+fn copy_or_answer(
+    session: &mut Session,
+    core: &mut Core,
+    from: Key<'_>,
+    to: Key<'_>,
+    replace: bool,
+) -> Step {
+    if must_wait(session, from, to) {
+        return Step::Hold;
+    }
+    let is_taken = !replace && core.store.peek(to, core.now).is_some();
+    if is_taken || core.store.peek(from, core.now).is_none() {
+        session.reply(core, reply::ZERO);
+        return Step::Done;
+    }
+    match copy(session, core, from, to, Form::RespChanged) {
+        Copied::Full => Step::Hold,
+        Copied::Refused | Copied::Begun { .. } => Step::Done,
+    }
+}
+
+fn must_wait(session: &Session, from: Key<'_>, to: Key<'_>) -> bool {
+    session.must_wait_for(from) || session.must_wait_for(to)
+}
+
+/// What became of a copy.
+enum Copied {
+    /// It is to be tried again.
+    Full,
+    /// An error is answered.
+    Refused,
+    /// It is done, or will be, and answered in its form. `before` is the CAS id of what was there.
+    Begun { before: u64 },
+}
+
+/// Sets `to` to what `from` holds, with its expiry, and answers in `form`.
+fn copy(session: &mut Session, core: &mut Core, from: Key<'_>, to: Key<'_>, form: Form) -> Copied {
+    let before = core.store.peek(to, core.now).map_or(0, |entry| entry.cas());
+    let Some(entry) = core.store.get(from, core.now) else {
+        return Copied::Full;
+    };
+    if !core.store.fits(to.bytes.len(), entry.value().len()) {
+        session.reply(core, reply::STRING_TOO_LONG);
+        return Copied::Refused;
+    }
+    let set = Operation::Set {
+        flags: entry.flags(),
+        expiry: Expiry::Until(entry.deadline()),
+        condition: Condition::Always,
+        stamp: Stamp {
+            cas: None,
+            is_stale: entry.is_stale(),
+            is_won: entry.is_won(),
+        },
+        wants_old: false,
+    };
+    let value = core.buffers.copy(&[entry.value()]);
+    core.counters().sets.add(1);
+    let step = session.mutate(core, to, set, &value, form);
+    core.buffers.put(value);
+    match step {
+        Step::Hold => Copied::Full,
+        Step::Done | Step::Close => Copied::Begun { before },
+    }
+}
+
+/// MSETNX.
+fn set_all(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
+    if !session.has_sum() {
+        let keys = || pairs.pairs().map(|(key, _)| core.key(key));
+        if keys().any(|key| session.must_wait_for(key)) {
+            return Step::Hold;
+        }
+        let line = if keys().any(|key| core.store.peek(key, core.now).is_some()) {
+            Some(reply::ZERO)
+        } else if pairs
+            .pairs()
+            .any(|(key, value)| !core.store.fits(key.len(), value.len()))
+        {
+            Some(reply::STRING_TOO_LONG)
+        } else {
+            None
+        };
+        if let Some(line) = line {
+            session.reply(core, line);
+            return Step::Done;
+        }
+        core.counters().sets.add(1);
+    }
+    let set = set_operation(SetExpiry::None, Condition::Always, false, core.now);
+    session.mutate_all(core, Form::RespAll, pairs.count() / 2, set, pairs.pairs())
+}
