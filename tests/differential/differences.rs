@@ -199,6 +199,12 @@ pub(crate) const LIST: &[Difference] = &[
         },
     },
     Difference {
+        name: "large-number-unheard",
+        protocol: Protocol::Text,
+        reason: "see large-number: whether memcached counted cannot be told if it does not say",
+        kind: Kind::Avoided(text::counts_unheard),
+    },
+    Difference {
         name: "large-number",
         protocol: Protocol::Text,
         reason: "memcached looks for a minus behind a number of 2^63 or more, and goes on beyond the entry's end: \
@@ -225,6 +231,13 @@ pub(crate) const LIST: &[Difference] = &[
         protocol: Protocol::Resp,
         reason: "Redis counts a key that SET gave a time in the past until it happens upon it",
         kind: Kind::Avoided(resp::sets_a_past_time),
+    },
+    Difference {
+        name: "encoding",
+        protocol: Protocol::Resp,
+        reason: "Redis tells how a value came about (APPEND leaves it raw, INCRBYFLOAT embstr), ringfort how Redis \
+                 would keep it if it were just set",
+        kind: Kind::Avoided(resp::asks_how_a_value_is_kept),
     },
     Difference {
         name: "far-times-compared",

@@ -227,7 +227,7 @@ impl Counter {
     }
 
     /// True once it has raised the counter again.
-    fn go_on(&mut self, fleet: &mut Fleet) {
+    fn go_on(&mut self, fleet: &Fleet) {
         while let Some(value) = self.talker.hear(fleet) {
             match (self.step, value) {
                 (_, Value::Text(word)) if word == "OK" || word == "QUEUED" => {}
@@ -271,7 +271,7 @@ fn no_update_is_lost_that_watches_what_it_read() {
                 fleet.round();
                 counters
                     .iter_mut()
-                    .for_each(|counter| counter.go_on(&mut fleet));
+                    .for_each(|counter| counter.go_on(&fleet));
             }
             bystander.ask(&mut fleet, "INCR counter");
             raised += 1;
@@ -287,7 +287,7 @@ fn no_update_is_lost_that_watches_what_it_read() {
         fleet.run_until_idle();
         counters
             .iter_mut()
-            .for_each(|counter| counter.go_on(&mut fleet));
+            .for_each(|counter| counter.go_on(&fleet));
         raised += counters.iter().map(|counter| counter.raised).sum::<i64>();
         let counter = bystander.ask(&mut fleet, "GET counter").number();
         assert_eq!(counter, raised, "an increment was lost");
@@ -295,6 +295,41 @@ fn no_update_is_lost_that_watches_what_it_read() {
         assert!(attempts > 20, "the clients did nothing");
         assert_eq!(raised, attempts + 40, "an attempt was half done");
         fleet.world.close(bystander.client);
+        fleet.check_end();
+    });
+}
+
+/// Whoever was held goes on as soon as it can, not when a clock strikes.
+#[test]
+fn nobody_waits_for_the_clock() {
+    const ROUNDS: usize = 5;
+    for_each_seed(200, |seed| {
+        let mut fleet = Fleet::new(seed, &Setup::embedded(1 + seed as usize % 4));
+        let mut talkers: Vec<Talker> = (0..6)
+            .map(|number| Talker::connect(&fleet, number % fleet.shard_count()))
+            .collect();
+        for (number, talker) in talkers.iter().enumerate() {
+            for line in ["MULTI", "INCR a", "INCR b", "EXEC", "INCR a", "GET b"].repeat(ROUNDS) {
+                // Some only wait for the others.
+                let is_plain = !matches!(line, "MULTI" | "EXEC");
+                if number % 2 == 0 || is_plain {
+                    talker.say(&fleet, line);
+                }
+            }
+        }
+        let began = fleet.world.now().0;
+        fleet.run_until_idle();
+        assert!(
+            fleet.world.now().0 < began + 50,
+            "the test itself let time pass"
+        );
+        for (number, talker) in talkers.iter_mut().enumerate() {
+            let count = if number % 2 == 0 { 6 } else { 4 } * ROUNDS;
+            for _ in 0..count {
+                talker.hear(&fleet).expect("a reply");
+            }
+            fleet.world.close(talker.client);
+        }
         fleet.check_end();
     });
 }

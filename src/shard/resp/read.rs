@@ -12,6 +12,9 @@ use crate::{
     store::{Absence, EntryRef, Key, UnixMs},
 };
 
+/// Redis keeps one object of each number below.
+const SHARED_NUMBERS: i64 = 10_000;
+
 /// OBJECT FREQ: there is no such counter.
 const NO_FREQUENCY: &[u8] = b"-ERR An LFU maxmemory policy is not selected, access frequency not \
     tracked. Please note that when switching between policies at runtime LRU and LFU data will \
@@ -82,11 +85,19 @@ fn read_rare(
             let idle_ms = now.0.saturating_sub(entry.used_at().0);
             reply::integer(out, (idle_ms / 1000) as i64);
         }
-        (ReadWhat::RefCount, Some(_)) => out.extend_from_slice(reply::ONE),
+        (ReadWhat::RefCount, Some(entry)) => reply::integer(out, references(entry.value())),
         (ReadWhat::MemoryUsage | ReadWhat::Range { .. }, Some(entry)) => {
             reply::integer(out, entry.memory_bytes() as i64);
         }
     })
+}
+
+/// How many would refer to a value in Redis, which shares the small numbers.
+fn references(value: &[u8]) -> i64 {
+    match number::signed(value) {
+        Some(0..SHARED_NUMBERS) => i64::from(i32::MAX),
+        _ => 1,
+    }
 }
 
 /// How Redis would keep a value that was just set.
@@ -133,11 +144,8 @@ fn look_at_one(
         counters.get_hits.add(1);
     }
     let absence = found.err();
-    encode(
-        found.ok(),
-        core.now,
-        session.replies.ready(&mut core.buffers),
-    );
+    let out = session.replies.ready(&mut core.buffers);
+    encode(found.ok(), core.now, out);
     if absence == Some(Absence::Expired) {
         core.found_expired(key);
     }
@@ -162,12 +170,10 @@ fn count_there(session: &mut Session, core: &mut Core, keys: Rest<'_>, marks: bo
             let key = core.key(key);
             is_held |= session.must_wait_for(key);
             let found = core.store.look(key, core.now);
-            if let Ok(entry) = found
-                && marks
-            {
+            let absence = found.err();
+            if let Some(entry) = found.ok().filter(|_| marks) {
                 entry.mark_used(core.now);
             }
-            let absence = found.err();
             if absence == Some(Absence::Expired) {
                 core.found_expired(key);
             }

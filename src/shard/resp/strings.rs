@@ -8,7 +8,7 @@ use super::{
 use crate::{
     protocol::{
         long_double::{self, FloatError},
-        resp::{SetExpiry, StringRequest, Version, reply},
+        resp::{RequestError, SetExpiry, StringRequest, Version, reply},
     },
     store::{Condition, Deadline, ExpireCondition, Expiry, Key, Operation, Outcome, Stamp},
 };
@@ -31,18 +31,21 @@ pub(super) fn run(
 fn get_and_expire(
     core: &mut Core,
     key: Key<'_>,
-    expiry: Option<SetExpiry>,
+    expiry: Result<Option<SetExpiry>, RequestError<'_>>,
     version: Version,
     out: &mut Vec<u8>,
 ) {
     let entry = core.store.get(key, core.now);
+    if let (Some(_), Err(error)) = (entry, expiry) {
+        return error.encode(out);
+    }
     bulk_or_null(entry, version, out);
     let counters = core.counters();
     counters.gets.add(1);
     if entry.is_some() {
         counters.get_hits.add(1);
     }
-    let Some(expiry) = expiry else { return };
+    let Ok(Some(expiry)) = expiry else { return };
     let deadline = match expiry_at(expiry, core.now) {
         Expiry::Until(deadline) => deadline,
         Expiry::Keep => return,

@@ -40,7 +40,7 @@ const fn not_yet(name: &'static str, weight: u32, make: fn(&mut Dice) -> Made) -
     Family {
         name,
         weight,
-        is_served: false,
+        is_served: true,
         make,
     }
 }

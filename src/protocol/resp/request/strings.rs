@@ -15,10 +15,11 @@ use super::integer;
     reason = "fields are named as Redis's documentation names the arguments"
 )]
 pub enum StringRequest<'b> {
-    /// No expiry leaves what is there; [`SetExpiry::None`] is PERSIST.
+    /// No expiry leaves what is there; [`SetExpiry::None`] is PERSIST. A time that is none is an
+    /// error only if the key is there.
     GetEx {
         key: &'b [u8],
-        expiry: Option<SetExpiry>,
+        expiry: Result<Option<SetExpiry>, RequestError<'b>>,
     },
     SetRange {
         key: &'b [u8],
@@ -38,7 +39,10 @@ impl<'b> StringRequest<'b> {
     ) -> Option<Result<Self, RequestError<'b>>> {
         let key = args.at(1);
         let request = match spec.command {
-            Command::GetEx => read_getex_expiry(args).map(|expiry| Self::GetEx { key, expiry }),
+            Command::GetEx => match read_getex_expiry(args) {
+                Err(RequestError::Syntax) => Err(RequestError::Syntax),
+                expiry => Ok(Self::GetEx { key, expiry }),
+            },
             Command::SetRange => read_offset(args.at(2)).map(|offset| Self::SetRange {
                 key,
                 offset,

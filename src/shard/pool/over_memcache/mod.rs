@@ -47,8 +47,16 @@ pub(in crate::shard) fn execute(
         return refuse(session, core, args, reason);
     }
     match *request {
-        Request::Get { key } | Request::String(StringRequest::GetEx { key, expiry: None }) => {
-            get(session, core, key, version)
+        Request::Get { key }
+        | Request::String(StringRequest::GetEx {
+            key,
+            expiry: Ok(None),
+        }) => get(session, core, key, version),
+        Request::String(StringRequest::GetEx {
+            expiry: Err(error), ..
+        }) => {
+            error.encode(session.ready(&mut core.buffers));
+            Step::Done
         }
         Request::MGet { keys } if can_name_all(keys) => {
             session.begin(core, |out| wire::array_header(out, keys.count()));

@@ -161,7 +161,7 @@ fn encode_lifetime(
     let (flags, exptime, wanted): (&[u8], _, _) = match *request {
         Request::GetDel { .. } => (b" v", OVER, Wanted::Value(version)),
         Request::String(StringRequest::GetEx { expiry, .. }) => {
-            let expiry = expiry.unwrap_or(SetExpiry::None);
+            let expiry = expiry.ok().flatten().unwrap_or(SetExpiry::None);
             (b" v", exptime(expiry, now)?, Wanted::Value(version))
         }
         Request::Expire { at, .. } => {

@@ -33,6 +33,14 @@ pub(crate) fn sets_a_past_time(command: &Command) -> bool {
     }
 }
 
+pub(crate) fn asks_how_a_value_is_kept(command: &Command) -> bool {
+    let asks = |word: &Vec<u8>| {
+        word.eq_ignore_ascii_case(b"ENCODING") || word.eq_ignore_ascii_case(b"REFCOUNT")
+    };
+    let is_inline = command.words.is_empty() && verb(command).eq_ignore_ascii_case(b"OBJECT");
+    is_inline || command.name() == "OBJECT" && command.words.get(1).is_some_and(asks)
+}
+
 pub(crate) fn compares_far_times(command: &Command) -> bool {
     let is_far = number(command, 2).is_some_and(|time| time >= FAR_MS / 1000);
     let compares =

@@ -35,6 +35,11 @@ pub(crate) fn stores_a_blank(command: &Command) -> bool {
     stores && !block.is_empty() && block.iter().all(is_blank)
 }
 
+pub(crate) fn counts_unheard(command: &Command) -> bool {
+    let is_count = matches!(&verb(command)[..], b"incr" | b"decr");
+    is_count && words(command).iter().any(|word| word == b"noreply")
+}
+
 pub(crate) fn makes_a_long_number(command: &Command) -> bool {
     let ends_number = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
     match &verb(command)[..] {
