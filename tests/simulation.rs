@@ -24,6 +24,8 @@ mod l1;
 mod pool;
 #[path = "simulation/told.rs"]
 mod told;
+#[path = "simulation/tracking.rs"]
+mod tracking;
 #[path = "simulation/transactions.rs"]
 mod transactions;
 

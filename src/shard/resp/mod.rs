@@ -104,8 +104,7 @@ impl Dialect for Resp {
 
     #[inline]
     fn execute(session: &mut Session, core: &mut Core, framed: Framed<'_>, _: &[u8]) -> Step {
-        let is_tracking = session.is_tracking();
-        if is_tracking {
+        if session.is_tracking() {
             tracking::before(session, core);
         }
         let is_plain = session.client().is_some_and(Client::is_plain);
@@ -115,7 +114,7 @@ impl Dialect for Resp {
             attend::serve_specially(session, core, framed)
         };
         // What is pushed is pushed even to who wants no replies.
-        if step != Step::Hold && (is_tracking || session.has_late_pushes()) {
+        if step != Step::Hold && (session.is_tracking() || session.has_late_pushes()) {
             tracking::after(session, core, &framed.0);
         }
         step

@@ -100,6 +100,7 @@ fn set(
             return Step::Hold;
         }
         core.tracking.waits.remove(&token);
+        core.tracking.set_unanswered(token, false);
         answer(session, core, Ok(()));
         return Step::Done;
     }
@@ -163,6 +164,7 @@ fn turn_on(
     let asked = core.listen();
     if !core.is_heard(asked) {
         core.tracking.waits.insert(token, Wait::Heard(asked));
+        core.tracking.set_unanswered(token, true);
         return Step::Hold;
     }
     answer(session, core, Ok(()));

@@ -37,6 +37,8 @@ pub(in crate::shard) struct TrackingClient {
     /// Who it redirects to has gone.
     pub(in crate::shard) is_redirect_broken: bool,
     pub(in crate::shard) version: Version,
+    /// Its CLIENT TRACKING is not answered yet, so it is told nothing for now.
+    pub(in crate::shard) is_unanswered: bool,
     /// Push frames that wait for a place between two replies.
     mail: Vec<u8>,
     /// It stands in the list of those with mail.
@@ -50,6 +52,7 @@ impl TrackingClient {
             redirect: None,
             is_redirect_broken: false,
             version,
+            is_unanswered: false,
             mail: Vec::new(),
             is_listed: false,
         }
@@ -147,6 +150,9 @@ impl Clients {
     /// Takes a client's mail, if it has any.
     pub(super) fn take_mail(&mut self, token: Token) -> Option<Vec<u8>> {
         let client = self.get_mut(token)?;
+        if client.is_unanswered {
+            return None;
+        }
         let mail = core::mem::take(&mut client.mail);
         (!mail.is_empty()).then_some(mail)
     }

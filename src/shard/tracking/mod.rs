@@ -162,6 +162,13 @@ impl Tracking {
         self.broadcast.add(token, prefixes);
     }
 
+    /// A client is not to be told anything before its CLIENT TRACKING is answered, or is.
+    pub(super) fn set_unanswered(&mut self, token: Token, is_unanswered: bool) {
+        if let Some(client) = self.clients.get_mut(token) {
+            client.is_unanswered = is_unanswered;
+        }
+    }
+
     /// A client has begun to speak this version.
     pub(super) fn set_version(&mut self, token: Token, version: Version) {
         if let Some(client) = self.clients.get_mut(token) {

@@ -1,6 +1,7 @@
 //! The whole proxy on the fake I/O: shards, clients and servers in one thread, from one seed.
 #![allow(dead_code, reason = "a test binary that mounts this uses its own part")]
 
+pub(crate) mod cacher;
 pub(crate) mod caller;
 pub(crate) mod exact;
 pub(crate) mod memcached;

@@ -19,6 +19,8 @@ pub(crate) enum Value {
     Number(i64),
     Error(String),
     List(Vec<Self>),
+    /// What RESP3 is told without asking.
+    Push(Vec<Self>),
 }
 
 impl Value {
@@ -101,15 +103,19 @@ fn read(bytes: &[u8]) -> Option<(Value, usize)> {
             at += count + 2;
             Value::Text(String::from_utf8_lossy(&text[..count]).into_owned())
         }
-        b'*' => {
+        kind @ (b'*' | b'%' | b'>') => {
             let count: usize = line.parse().expect("a count");
+            let count = if kind == b'%' { 2 * count } else { count };
             let mut list = Vec::new();
             for _ in 0..count {
                 let (value, count) = read(&bytes[at..])?;
                 list.push(value);
                 at += count;
             }
-            Value::List(list)
+            match kind {
+                b'>' => Value::Push(list),
+                _ => Value::List(list),
+            }
         }
         other => panic!("a reply that begins with {other}"),
     };
