@@ -168,6 +168,11 @@ fn memcache_batches(sets: bool) -> Vec<Batch> {
             request.extend(format!("get k{round}-{key}\r\nget no{key}\r\n").bytes());
             let hit = format!("VALUE k{round}-{key} 5 4\r\ndata\r\nEND\r\nEND\r\n");
             reply.extend(hit.bytes());
+            request.extend(format!("mg k{round}-{key} v f s k q\r\nmg no{key} q\r\n").bytes());
+            reply.extend(format!("VA 4 f5 s4 kk{round}-{key}\r\ndata\r\n").bytes());
+            // A key in base64 is decoded on the way: the same one.
+            request.extend(format!("mg {} b t O{key}\r\nmn\r\n", base64(round, key)).bytes());
+            reply.extend(format!("HD t-1 O{key}\r\nMN\r\n").bytes());
         }
         request.extend(format!("get k{round}-0 no k{round}-1\r\n").bytes());
         for key in 0..2 {
@@ -226,6 +231,18 @@ fn binary_batches(sets: bool) -> Vec<Batch> {
         batches.push((request, reply));
     }
     batches
+}
+
+/// `k0-0` and so on in base64, which has six bits to a digit.
+fn base64(round: usize, key: usize) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let name = format!("k{round}-{key}");
+    let bits = name
+        .bytes()
+        .fold(0_u64, |bits, byte| bits << 8 | u64::from(byte))
+        << 4;
+    let digit = |place: u32| char::from(DIGITS[(bits >> (6 * place)) as usize & 63]);
+    (0..6).rev().map(digit).chain(['=', '=']).collect()
 }
 
 fn resp_batches(sets: bool) -> Vec<Batch> {

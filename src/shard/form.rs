@@ -5,7 +5,10 @@ use super::pool::{over_memcache, over_resp};
 use crate::{
     protocol::{
         binary::{Echo, reply as binary},
-        memcache::reply as memcache,
+        memcache::{
+            meta::{MetaVerb, reply::is_nominal},
+            reply as memcache,
+        },
         resp::{Version, reply as resp},
     },
     store::{Applied, Outcome},
@@ -40,6 +43,8 @@ pub(super) enum Form {
     MemcacheCount,
     /// memcache's `touch`.
     MemcacheTouch,
+    /// The reply of a server to a meta command with `q`: hidden if it is the nominal one.
+    MetaQuiet(MetaVerb),
     /// RESP's `OK`, once all parts are done.
     RespOk,
     /// RESP's sum over the parts.
@@ -94,8 +99,10 @@ impl Form {
 
     /// Appends a reply that is encoded already.
     pub(super) fn emit(self, bytes: &[u8], out: &mut Vec<u8>) {
-        if self != Self::Silent {
-            out.extend_from_slice(bytes);
+        match self {
+            Self::Silent => {}
+            Self::MetaQuiet(verb) if is_nominal(verb, bytes) => {}
+            _ => out.extend_from_slice(bytes),
         }
         if self == Self::Retrieval {
             out.extend_from_slice(memcache::END);

@@ -101,6 +101,8 @@ pub(super) enum Errand {
         /// The client asked for just that, rather than to store something.
         deletes: bool,
     },
+    /// The same; the request is what to answer.
+    InvalidateAnd,
 }
 
 /// The answer to an [`Ask`].

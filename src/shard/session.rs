@@ -465,7 +465,11 @@ impl Session {
     fn defer_errand(&mut self, core: &Core, key: Key<'_>, errand: Errand, form: Form) -> Seq {
         let covers = match errand {
             Errand::Steps(_) => Covers::Steps(key.hash),
-            Errand::Write(_) | Errand::Invalidate { .. } if core.has_l1() => Covers::Key(key.hash),
+            Errand::Write(_) | Errand::Invalidate { .. } | Errand::InvalidateAnd
+                if core.has_l1() =>
+            {
+                Covers::Key(key.hash)
+            }
             _ => Covers::Nothing,
         };
         self.replies.defer(form, covers, 1)

@@ -21,7 +21,7 @@ use super::{
     core::Core,
     flush,
     form::Form,
-    pool::{memcache as memcache_pool, over_resp},
+    pool::{memcache as memcache_pool, meta as meta_pool, over_resp},
     session::{Session, Step},
     settings::{LINE_BYTES_MAX, MEMCACHED_VERSION},
 };
@@ -182,10 +182,7 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
         Request::Shutdown { mode } => shut_down(session, core, mode),
         Request::Meta(request) => match core.backend_protocol() {
             None => meta::execute(session, core, &request, raw),
-            Some(Protocol::Memcache) => {
-                session.reply(core, reply::ERROR);
-                Step::Done
-            }
+            Some(Protocol::Memcache) => meta_pool::execute(session, core, &request, raw),
             Some(Protocol::Resp) => {
                 session.reply(core, over_resp::META_REFUSED);
                 Step::Done

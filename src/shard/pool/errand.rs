@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The line for a client whose backend is not connected.
-const UNAVAILABLE: &str = "backend is unavailable";
+pub(super) const UNAVAILABLE: &str = "backend is unavailable";
 
 /// The line for a client whose backend connection broke before the reply. A write may or may
 /// not have been done.
@@ -137,8 +137,18 @@ impl Core {
         let has_l1 = pool.has_l1();
         let server = pool.server(key.bytes);
         self.board.of(self.mesh.shard()).backend_requests.add(1);
-        if let Errand::Invalidate { deletes } = errand {
-            return Some(self.invalidate(server, key, deletes));
+        match errand {
+            Errand::Invalidate { deletes } => return Some(self.invalidate(server, key, deletes)),
+            Errand::InvalidateAnd => {
+                return Some(match self.invalidate(server, key, false) {
+                    AnswerBody::Applied { .. } => AnswerBody::Replied {
+                        failed: false,
+                        bytes: self.buffers.copy(&[request]),
+                    },
+                    failure => failure,
+                });
+            }
+            _ => {}
         }
         if !pool.links[server].takes_requests() {
             return Some(self.failure(UNAVAILABLE));

@@ -44,7 +44,9 @@ pub(in crate::shard) struct Link {
     pub(in crate::shard) address: SocketAddr,
     speech: Speech,
     state: State,
-    /// The server has answered what it is asked first.
+    /// The server is being asked, or was, what it is asked first.
+    is_asked: bool,
+    /// The server has answered that.
     is_greeted: bool,
     /// Whether it knew memcache's meta commands when it was asked last.
     knew_meta: bool,
@@ -73,6 +75,7 @@ impl Link {
             state: State::Down {
                 retry_at: UnixMs(0),
             },
+            is_asked: false,
             is_greeted: false,
             knew_meta: false,
             backoff_ms: RECONNECT_MS_MIN,
@@ -133,10 +136,20 @@ impl Link {
         if !self.speech.is_crossed {
             return;
         }
+        self.is_asked = true;
         let out = self.pipeline.push(Pending::Greeting, Expects::Line, now);
         match self.speech.protocol {
             Protocol::Memcache => out.extend_from_slice(b"version\r\n"),
             Protocol::Resp => over_resp::load(out),
+        }
+    }
+
+    /// Asks a memcache server which it is, once a connection.
+    pub(in crate::shard) fn ask_version(&mut self, now: UnixMs) {
+        if !self.is_asked && self.takes_requests() {
+            self.is_asked = true;
+            let out = self.pipeline.push(Pending::Greeting, Expects::Line, now);
+            out.extend_from_slice(b"version\r\n");
         }
     }
 
@@ -202,6 +215,7 @@ impl Link {
         } else {
             self.back_off(now);
         }
+        self.is_asked = false;
         self.is_greeted = false;
         self.is_sending = false;
         self.refused = false;

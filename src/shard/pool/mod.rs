@@ -5,6 +5,7 @@ mod delivery;
 pub(super) mod errand;
 pub(super) mod link;
 pub(super) mod memcache;
+pub(super) mod meta;
 pub(super) mod over_memcache;
 pub(super) mod over_resp;
 pub(super) mod relay;
@@ -41,6 +42,17 @@ pub struct PoolSettings {
     pub write: WritePolicy,
     /// How long a value that was read is kept, in milliseconds.
     pub l1_ms: Option<u64>,
+}
+
+/// Whether a server knows memcache's meta commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KnowsMeta {
+    Yes,
+    No,
+    /// It is being asked.
+    Asked,
+    /// It was never there to be asked.
+    Away,
 }
 
 /// The pool of one shard.
@@ -91,6 +103,19 @@ impl Pool {
     /// This shard's link to the server that owns a key.
     pub(super) fn link_of(&self, key: &[u8]) -> &Link {
         &self.links[self.server(key)]
+    }
+
+    /// Whether a key's server knows memcache's meta commands.
+    pub(super) fn knows_meta(&mut self, key: &[u8], now: UnixMs) -> KnowsMeta {
+        let server = self.server(key);
+        let link = &mut self.links[server];
+        link.ask_version(now);
+        match (link.takes_requests(), link.is_greeting(), link.spoke_meta()) {
+            (true, true, _) => KnowsMeta::Asked,
+            (_, _, true) => KnowsMeta::Yes,
+            (true, _, false) => KnowsMeta::No,
+            (false, _, false) => KnowsMeta::Away,
+        }
     }
 
     /// How a key is spelled to the pool's servers. Without clients of another protocol each key is

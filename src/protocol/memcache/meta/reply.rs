@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::{Flags, KeyText};
+use super::{Flags, KeyText, MetaVerb};
 use crate::protocol::{
     Parsed,
     memcache::{reply::ReplyRefusal, request::Words},
@@ -96,6 +96,16 @@ pub fn line(out: &mut Vec<u8>, status: &[u8], key_text: KeyText<'_>, flags: Flag
         }
     }
     out.extend_from_slice(CRLF);
+}
+
+/// Whether a reply to a request with `q` is the one that the client does not want to hear.
+pub fn is_nominal(verb: MetaVerb, reply: &[u8]) -> bool {
+    match verb {
+        MetaVerb::Get => reply.starts_with(MISS),
+        MetaVerb::Set | MetaVerb::Delete => reply.starts_with(DONE),
+        MetaVerb::Arithmetic => reply.starts_with(DONE) || reply.starts_with(VALUE),
+        MetaVerb::Debug => false,
+    }
 }
 
 /// A backend's answer to a meta command.
