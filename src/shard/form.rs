@@ -1,7 +1,7 @@
 //! How a result becomes a reply: decided when the request is read, applied when the result is
 //! there, which may be later and on behalf of another shard's answer.
 
-use super::pool::{over_memcache, over_resp};
+use super::pool::{binary::Packet, over_memcache, over_resp};
 use crate::{
     protocol::{
         binary::{Echo, reply as binary},
@@ -32,7 +32,7 @@ pub(super) enum Form {
     /// memcache's `OK`, once all parts are done.
     MemcacheOk,
     /// The binary protocol's empty success, once all parts are done.
-    BinaryDone(Echo),
+    BinaryDone { echo: Echo, is_quiet: bool },
     /// memcache's storage commands.
     MemcacheStore,
     /// memcache's `append` and `prepend`, to which a value that gets too large is one not stored.
@@ -63,6 +63,8 @@ pub(super) enum Form {
     OverResp(over_resp::Wanted),
     /// What a memcache server answered, for a RESP client.
     OverMemcache(over_memcache::Wanted),
+    /// The same for a binary memcache client.
+    Packet(Packet),
 }
 
 impl Form {
@@ -88,7 +90,11 @@ impl Form {
     pub(super) fn adds_up(self) -> bool {
         matches!(
             self,
-            Self::RespSum | Self::RespOk | Self::RespAll | Self::MemcacheOk | Self::BinaryDone(_)
+            Self::RespSum
+                | Self::RespOk
+                | Self::RespAll
+                | Self::MemcacheOk
+                | Self::BinaryDone { .. }
         )
     }
 
@@ -114,7 +120,10 @@ impl Form {
         match self {
             Self::MemcacheOk => out.extend_from_slice(memcache::OK),
             Self::RespOk => resp::simple(out, b"OK"),
-            Self::BinaryDone(echo) => binary::done(out, echo, 0),
+            Self::BinaryDone {
+                echo,
+                is_quiet: false,
+            } => binary::done(out, echo, 0),
             Self::RespSum => resp::integer(out, total),
             Self::RespAll => out.extend_from_slice(resp::ONE),
             _ => {}

@@ -24,10 +24,14 @@ pub enum Status {
     UnknownCommand,
     /// No room.
     OutOfMemory,
+    /// The command is known, and not to be had here.
+    NotSupported,
+    /// What was to be asked could not be.
+    Internal,
 }
 
 impl Status {
-    /// The code in the header (`protocol_binary.h`).
+    /// The code in the header (`protocol_binary.h`; the last two are only in the protocol's text).
     pub const fn code(self) -> u16 {
         match self {
             Self::Success => 0x00,
@@ -39,6 +43,8 @@ impl Status {
             Self::NonNumeric => 0x06,
             Self::UnknownCommand => 0x81,
             Self::OutOfMemory => 0x82,
+            Self::NotSupported => 0x83,
+            Self::Internal => 0x84,
         }
     }
 
@@ -54,6 +60,8 @@ impl Status {
             Self::NonNumeric => "Non-numeric server-side value for incr or decr",
             Self::UnknownCommand => "Unknown command",
             Self::OutOfMemory => "Out of memory",
+            Self::NotSupported => "Not supported",
+            Self::Internal => "Internal error",
         }
     }
 }
@@ -61,6 +69,11 @@ impl Status {
 /// Appends an error with its text.
 pub fn error(out: &mut Vec<u8>, echo: Echo, status: Status) {
     write(out, echo, status, &[], &[], status.text().as_bytes(), 0);
+}
+
+/// Appends an error with a text of our own.
+pub fn refusal(out: &mut Vec<u8>, echo: Echo, status: Status, text: &[u8]) {
+    write(out, echo, status, &[], &[], text, 0);
 }
 
 /// Appends the miss of a get that shows its key: the key is there in place of a text.

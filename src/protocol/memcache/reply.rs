@@ -163,6 +163,13 @@ pub fn encode_delete(out: &mut Vec<u8>, key: &[u8]) {
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
+/// Appends `flush_all <delay>` for a backend.
+pub fn encode_flush_all(out: &mut Vec<u8>, delay: Exptime) {
+    out.extend_from_slice(b"flush_all ");
+    number::write(out, delay.0);
+    out.extend_from_slice(CRLF);
+}
+
 /// Appends a store for a backend.
 pub fn encode_store(
     out: &mut Vec<u8>,

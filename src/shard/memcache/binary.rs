@@ -9,6 +9,7 @@ use super::{
         core::Core,
         flush,
         form::Form,
+        pool::binary as pool,
         session::{Session, Step},
         settings::MEMCACHED_VERSION,
     },
@@ -16,12 +17,13 @@ use super::{
     stats,
 };
 use crate::{
+    config::Protocol,
     protocol::{
         Parsed,
         binary::{self, Command, Echo, Limits, Refusal, Request, Status, reply},
-        memcache::{self, Direction, StoreVerb},
+        memcache::{self, Direction, Exptime, StoreVerb, reply as text},
     },
-    store::{Condition, ExpireCondition, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
+    store::{Absence, Condition, ExpireCondition, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
 };
 
 /// memcached's binary protocol.
@@ -77,27 +79,12 @@ fn limits(core: &Core) -> Limits {
 
 fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &[u8]) -> Step {
     let echo = request.echo;
-    let is_about_keys =
-        request.command.key().is_some() || matches!(request.command, Command::Flush { .. });
-    if is_about_keys && core.pool.is_some() {
-        // A pool's servers are spoken to in text: what is said here would stay in the L1.
-        let out = session.ready(&mut core.buffers);
-        reply::error(out, echo, Status::UnknownCommand);
-        return Step::Done;
-    }
     match request.command {
-        Command::Get { key, shows_key } => return get(session, core, request, key, shows_key),
+        Command::Get { key, shows_key } if core.pool.is_none() => {
+            return get(session, core, request, key, shows_key);
+        }
         Command::Flush { delay } => {
-            let at = match delay.deadline_ms(core.now.0) {
-                memcache::Deadline::At(at) => UnixMs(at),
-                _ => flush::AT_ONCE,
-            };
-            let form = if request.is_quiet {
-                Form::Silent
-            } else {
-                Form::BinaryDone(echo)
-            };
-            return flush::flush_all(session, core, at, form, &[]);
+            return flush(session, core, request, delay);
         }
         Command::Stat { argument } => stats::stats_binary(session, core, echo, argument),
         Command::Version => {
@@ -111,13 +98,37 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &
             return Step::Close;
         }
         _ => {
-            let key = core.key(request.command.key().unwrap_or_default());
+            let key = request.command.key().unwrap_or_default();
+            if core.pool.is_some() {
+                return pool::execute(session, core, request, key);
+            }
+            let key = core.key(key);
             return session.run_at_owner(core, key, raw, Form::Verbatim, |core, out| {
                 change(core, key, request, out);
             });
         }
     }
     Step::Done
+}
+
+fn flush(session: &mut Session, core: &mut Core, request: &Request<'_>, delay: Exptime) -> Step {
+    let echo = request.echo;
+    if core.backend_protocol() == Some(Protocol::Resp) {
+        return pool::refuse_over_redis(session, core, echo);
+    }
+    let at = match delay.deadline_ms(core.now.0) {
+        memcache::Deadline::At(at) => UnixMs(at),
+        _ => flush::AT_ONCE,
+    };
+    let mut line = core.buffers.take();
+    text::encode_flush_all(&mut line, delay);
+    let form = Form::BinaryDone {
+        echo,
+        is_quiet: request.is_quiet,
+    };
+    let step = flush::flush_all(session, core, at, form, &line);
+    core.buffers.put(line);
+    step
 }
 
 fn get(
@@ -131,16 +142,25 @@ fn get(
     if session.must_wait_for(key) {
         return Step::Hold;
     }
-    core.counters().gets.add(1);
     let (echo, shown) = (request.echo, shows_key.then_some(key.bytes));
-    match core.store.get(key, core.now) {
-        Some(entry) => {
-            core.board.of(core.mesh.shard()).get_hits.add(1);
+    let counters = core.board.of(core.mesh.shard());
+    counters.gets.add(1);
+    match core.store.look(key, core.now) {
+        Ok(entry) => {
+            entry.mark_used(core.now);
+            counters.get_hits.add(1);
             let out = session.replies.ready(&mut core.buffers);
             reply::value(out, echo, shown, entry.flags(), entry.value(), entry.cas());
         }
-        None if request.is_quiet => {}
-        None => miss(session.ready(&mut core.buffers), echo, shown),
+        Err(absence) => {
+            counters.note_absence(absence);
+            if absence == Absence::Expired {
+                core.found_expired(key);
+            }
+            if !request.is_quiet {
+                miss(session.ready(&mut core.buffers), echo, shown);
+            }
+        }
     }
     Step::Done
 }
@@ -212,11 +232,16 @@ fn touch(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut Vec<u8>
         Command::Touch { exptime, .. } => (exptime, None, false),
         _ => return,
     };
-    let Some(entry) = core.store.get(key, core.now) else {
-        if !request.is_quiet {
-            miss(out, echo, shown);
+    let entry = match core.store.look(key, core.now) {
+        Ok(entry) => entry,
+        Err(absence) => {
+            core.counters().touch_misses.add(1);
+            core.counters().note_absence(absence);
+            if !request.is_quiet {
+                miss(out, echo, shown);
+            }
+            return;
         }
-        return;
     };
     let (flags, cas) = (entry.flags(), entry.cas());
     if shows_value {

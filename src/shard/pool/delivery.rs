@@ -1,6 +1,6 @@
 //! What backends answer, on its way into a client's replies: in the client's own words.
 
-use super::{over_memcache, over_resp};
+use super::{binary, over_memcache, over_resp};
 use crate::shard::{
     core::Core,
     form::Form,
@@ -35,6 +35,16 @@ impl Session {
             self.count_error(core, bytes);
         }
         let part = match form {
+            Form::Packet(packet) => {
+                return self.translate(core, seq, |key, out| packet.encode(key, bytes, out));
+            }
+            Form::BinaryDone { echo, .. } if failed => {
+                let mut packet = core.buffers.take();
+                binary::error(echo, bytes, &mut packet);
+                self.replies
+                    .resolve(seq, Part::Failure(&packet), &mut core.buffers);
+                return core.buffers.put(packet);
+            }
             _ if failed && self.is_foreign(core) => {
                 let mut line = core.buffers.take();
                 match self.protocol() {

@@ -1,6 +1,7 @@
 //! Pool mode's own state in a shard: the ring, a link to each server, and the fills under way.
 
 pub(super) mod backends;
+pub(super) mod binary;
 mod delivery;
 pub(super) mod errand;
 pub(super) mod link;

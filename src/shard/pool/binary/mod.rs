@@ -1,0 +1,162 @@
+//! Binary memcache clients over memcached servers.
+//!
+//! A pool's connections speak text. Each request becomes the meta command that means the same, in
+//! one step and with the CAS id that a binary reply shows; the answer is put back into a packet
+//! (`reply`). The L1 answers no binary get: the CAS id of its copy would be none of the server's.
+//!
+//! | binary | meta |
+//! |---|---|
+//! | get, getk | `mg v f c` |
+//! | gat, gatk | `mg v f c T` |
+//! | touch | `mg f c T` |
+//! | set, add, replace, append, prepend | `ms c F T M` and, for a CAS id, `C` |
+//! | delete | `md` and `C` |
+//! | increment, decrement | `ma v c M D` and, if it may be made, `J N`; for a CAS id, `C` |
+
+mod encode;
+mod reply;
+
+use self::reply::Wanted;
+pub(in crate::shard) use self::reply::{Packet, error};
+use super::{KnowsMeta, errand};
+use crate::{
+    backend::Expects,
+    config::Protocol,
+    protocol::{
+        binary::{Command, Echo, Request, Status, reply as wire},
+        memcache::{Spelling, StoreVerb, meta},
+    },
+    shard::{
+        core::Core,
+        form::Form,
+        message::Errand,
+        session::{Session, Step},
+    },
+    store::Key,
+};
+
+/// The text for a client of a pool of Redis servers.
+const NOT_OVER_REDIS: &str = "the binary protocol is not served over Redis servers: speak text";
+
+/// The text for a key that cannot be asked for.
+const UNNAMEABLE: &str =
+    "key cannot be named to a memcache server: with blanks or control characters at most 186 bytes";
+
+/// Has a request about one key done by the key's server.
+pub(in crate::shard) fn execute(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+    key: &[u8],
+) -> Step {
+    if core.backend_protocol() == Some(Protocol::Resp) {
+        return refuse_over_redis(session, core, request.echo);
+    }
+    let Some(spelling) = Spelling::of(key) else {
+        return refuse(
+            session,
+            core,
+            request.echo,
+            Status::InvalidArguments,
+            UNNAMEABLE,
+        );
+    };
+    let key = core.key(key);
+    let is_whole = is_whole(&request.command) && spelling == Spelling::Text;
+    let is_invalidation = is_whole && core.pool.as_ref().is_some_and(|pool| pool.invalidates());
+    if let (Command::Store { .. }, false) = (request.command, is_invalidation) {
+        match knows_meta(core, key) {
+            KnowsMeta::Yes => {}
+            KnowsMeta::Asked => return Step::Hold,
+            KnowsMeta::No => return fail(session, core, request.echo, errand::NO_META),
+            KnowsMeta::Away => return fail(session, core, request.echo, errand::UNAVAILABLE),
+        }
+    }
+    count(core, &request.command);
+    let mut command = core.buffers.take();
+    let errand = if is_invalidation {
+        command.extend_from_slice(meta::reply::DONE);
+        command.extend_from_slice(b"\r\n");
+        Errand::InvalidateAnd
+    } else {
+        encode::command(&mut command, &request.command, spelling);
+        match request.command {
+            Command::Get { .. } => Errand::Read(Expects::Meta),
+            _ => Errand::Write(Expects::Meta),
+        }
+    };
+    let form = Form::Packet(packet(request));
+    let step = session.run_errand_named(core, key, errand, &command, form);
+    core.buffers.put(command);
+    step
+}
+
+/// Whether the value as a whole is written or removed, whatever it was.
+fn is_whole(command: &Command<'_>) -> bool {
+    match *command {
+        Command::Store { verb, cas, .. } => {
+            cas == 0 && !matches!(verb, StoreVerb::Append | StoreVerb::Prepend)
+        }
+        Command::Delete { cas, .. } => cas == 0,
+        _ => false,
+    }
+}
+
+/// Whether the key's server knows meta commands. One that does not would take a data block for
+/// requests, so it is asked before the first.
+fn knows_meta(core: &mut Core, key: Key<'_>) -> KnowsMeta {
+    let now = core.now;
+    let pool = core.pool.as_mut();
+    pool.map_or(KnowsMeta::No, |pool| pool.knows_meta(key.bytes, now))
+}
+
+/// Refuses what Redis servers would have to do.
+pub(in crate::shard) fn refuse_over_redis(
+    session: &mut Session,
+    core: &mut Core,
+    echo: Echo,
+) -> Step {
+    refuse(session, core, echo, Status::NotSupported, NOT_OVER_REDIS)
+}
+
+fn fail(session: &mut Session, core: &mut Core, echo: Echo, text: &str) -> Step {
+    refuse(session, core, echo, Status::Internal, text)
+}
+
+fn refuse(session: &mut Session, core: &mut Core, echo: Echo, status: Status, text: &str) -> Step {
+    let out = session.ready(&mut core.buffers);
+    wire::refusal(out, echo, status, text.as_bytes());
+    Step::Done
+}
+
+fn packet(request: &Request<'_>) -> Packet {
+    let wanted = match request.command {
+        Command::Get { shows_key, .. } | Command::GetAndTouch { shows_key, .. } => {
+            Wanted::Value { shows_key }
+        }
+        Command::Touch { .. } => Wanted::Touched,
+        Command::Store { verb, .. } => Wanted::Stored(match verb {
+            StoreVerb::Append | StoreVerb::Prepend => Status::NotStored,
+            StoreVerb::Add => Status::Exists,
+            _ => Status::NotFound,
+        }),
+        Command::Count { .. } => Wanted::Number,
+        _ => Wanted::Done,
+    };
+    Packet {
+        echo: request.echo,
+        is_quiet: request.is_quiet,
+        wanted,
+    }
+}
+
+fn count(core: &Core, command: &Command<'_>) {
+    let counters = core.counters();
+    match command {
+        Command::Store { .. } => counters.sets.add(1),
+        Command::Delete { .. } => counters.deletes.add(1),
+        Command::Count { .. } => counters.counts.add(1),
+        Command::Touch { .. } | Command::GetAndTouch { .. } => counters.touches.add(1),
+        _ => {}
+    }
+}
