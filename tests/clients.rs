@@ -5,6 +5,7 @@ mod support;
 use std::net::SocketAddr;
 use std::process::Command;
 
+use support::node;
 use support::process::ScratchFolder;
 use support::python;
 use support::ringfort::Ringfort;
@@ -37,6 +38,59 @@ fn pymemcache() {
 fn pylibmc() {
     let ringfort = Ringfort::embedded();
     python::run("with_pylibmc.py", &[&port(ringfort.memcache())]);
+}
+
+#[test]
+fn pylibmc_binary() {
+    let ringfort = Ringfort::embedded();
+    python::run("with_pylibmc_binary.py", &[&port(ringfort.memcache())]);
+}
+
+#[test]
+fn python_binary_memcached() {
+    let ringfort = Ringfort::embedded();
+    python::run(
+        "with_python_binary_memcached.py",
+        &[&port(ringfort.memcache())],
+    );
+}
+
+/// libmemcached's own test of what a server is capable of, in both protocols.
+#[test]
+fn memccapable() {
+    let ringfort = Ringfort::embedded();
+    for protocol in ["-a", "-b"] {
+        let mut command = Command::new("memccapable");
+        command.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port(ringfort.memcache()),
+            protocol,
+        ]);
+        let printed = python::output(&mut command, "apt-get install libmemcached-tools");
+        let (capable, rest) = (printed.matches("[pass]").count(), printed.lines().last());
+        assert!(capable >= 25, "{printed}");
+        assert_eq!(rest, Some("All tests passed"), "{printed}");
+    }
+}
+
+#[test]
+fn node_redis() {
+    let ringfort = Ringfort::embedded();
+    node::run("with_redis.mjs", &[&port(ringfort.resp())]);
+}
+
+#[test]
+fn ioredis() {
+    let ringfort = Ringfort::embedded();
+    node::run("with_ioredis.mjs", &[&port(ringfort.resp())]);
+}
+
+#[test]
+fn memjs() {
+    let ringfort = Ringfort::embedded();
+    node::run("with_memjs.mjs", &[&port(ringfort.memcache())]);
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn details_are_those_of_redis() {
             let request = format!("COMMAND INFO {name}\r\n");
             let [ours, theirs] = [&mut ours, &mut theirs].map(|wire| {
                 wire.send(request.as_bytes());
-                value(wire).without_order()
+                value(wire).without_order(&names)
             });
             assert_eq!(ours, theirs, "{name}");
         }
@@ -91,16 +91,18 @@ enum Value {
 
 impl Value {
     /// The same with the words of flags and categories and the subcommands in one order: Redis' is that of a
-    /// hash table. And without subcommands that it does not have.
-    fn without_order(self) -> Self {
+    /// hash table. And without subcommands that only one of both has.
+    fn without_order(self, names: &[String]) -> Self {
         let Self::Many(sign, values) = self else {
             return self;
         };
         let mut values: Vec<_> = values
             .into_iter()
-            .filter(|value| !value.is_newer())
-            .map(Self::without_order)
+            .filter(|value| value.is_common(names))
+            .map(|value| value.without_order(names))
             .collect();
+        // Empty ones may be so only now, and Redis has two kinds of those.
+        let sign = if values.is_empty() { '*' } else { sign };
         let is_word = |value: &Self| matches!(value, Self::One(line) if line.starts_with('+'));
         let is_entry = |value: &Self| matches!(value, Self::Many(_, parts) if parts.len() == 10);
         if values.iter().all(is_word) || values.iter().all(is_entry) {
@@ -109,9 +111,16 @@ impl Value {
         Self::Many(sign, values)
     }
 
-    fn is_newer(&self) -> bool {
-        matches!(self, Self::Many(_, parts) if parts.len() == 10
-            && matches!(&parts[0], Self::One(name) if NEWER.contains(&name.as_str())))
+    fn is_common(&self, names: &[String]) -> bool {
+        let Self::Many(_, parts) = self else {
+            return true;
+        };
+        match parts.as_slice() {
+            [Self::One(name), rest @ ..] if rest.len() == 9 => {
+                names.contains(name) && !NEWER.contains(&name.as_str())
+            }
+            _ => true,
+        }
     }
 }
 

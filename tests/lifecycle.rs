@@ -54,6 +54,33 @@ fn it_ends_well_on_sigterm_and_on_sigint() {
     }
 }
 
+/// Whichever shard has the connection, all of them end.
+#[test]
+fn a_client_ends_it_where_that_is_allowed() {
+    for shutdown in ["shutdown\r\n", "shutdown graceful\r\n"] {
+        let ringfort = Ringfort::start(&["--enable-shutdown"]);
+        let mut idle: Vec<_> = (0..8).map(|_| Wire::connect(ringfort.memcache())).collect();
+        let mut wire = Wire::connect(ringfort.memcache());
+        wire.ask("shutdown now\r\n", "CLIENT_ERROR invalid shutdown mode\r\n");
+        wire.send(format!("set key 0 0 1\r\nx\r\nget key\r\n{shutdown}").as_bytes());
+        wire.expect(b"STORED\r\nVALUE key 0 1\r\nx\r\nEND\r\n");
+        wire.expect_close();
+        idle.iter_mut().for_each(Wire::expect_close);
+        let (status, stderr) = ringfort.wait();
+        assert_eq!(status.code(), Some(0), "{stderr}");
+    }
+}
+
+#[test]
+fn no_client_ends_it_otherwise() {
+    let ringfort = Ringfort::embedded();
+    let mut wire = Wire::connect(ringfort.memcache());
+    for line in ["shutdown\r\n", "shutdown graceful\r\n", "shutdown now\r\n"] {
+        wire.ask(line, "ERROR: shutdown not enabled\r\n");
+    }
+    wire.ask("mn\r\n", "MN\r\n");
+}
+
 /// The requests are in ringfort's socket when the signal comes; the replies are whole, and then it closes.
 #[test]
 fn requests_that_have_arrived_are_answered_before_the_end() {

@@ -73,8 +73,8 @@ fn what_several_servers_cannot_do_is_refused_by_name() {
             "BLPOP may wait, which would hold up others on the same connection",
         ),
         (
-            "SUBSCRIBE c",
-            "SUBSCRIBE has no key that would choose a server of the pool",
+            "PSUBSCRIBE c",
+            "PSUBSCRIBE has no key that would choose a server of the pool",
         ),
         (
             "SINTER a b c d e f g h",

@@ -37,7 +37,8 @@ fn whoever_looks_sees_all_of_a_transfer_or_nothing() {
                     );
                     wire.send(request.as_bytes());
                     wire.expect(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n");
-                    (wire.line(), wire.line());
+                    wire.line();
+                    wire.line();
                     assert_eq!(sum_of_bulks(&mut wire), TOTAL);
                 }
                 movers.fetch_sub(1, Ordering::Relaxed);

@@ -17,7 +17,7 @@ use transcript::{Conversation, Cut, Player, Protocol, Script, Side, namespace};
 fn real_memcached_says_what_is_told() {
     // Each protocol has one of its own: their plays have the same names for their keys.
     for protocol in [Protocol::Memcache, Protocol::Binary] {
-        let memcached = Backend::memcached();
+        let memcached = Backend::still_memcached();
         let mut stage = Stage::new(protocol, Side::Real, memcached.address());
         stage.play_all(Stage::play_pipelined);
         stage.play_all(Stage::play_turn_by_turn);

@@ -113,6 +113,13 @@ fn connections_max() {
 }
 
 #[test]
+fn enable_shutdown() {
+    assert!(config("--enable-shutdown").allows_shutdown);
+    assert!(config("--enable-shutdown --enable-shutdown").allows_shutdown);
+    assert!(!config("").allows_shutdown);
+}
+
+#[test]
 fn cores_and_shards() {
     let cores = |line| config(line).cores;
     assert_eq!(cores("--cores 4"), [4]);

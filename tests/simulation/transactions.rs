@@ -227,7 +227,7 @@ impl Counter {
     }
 
     /// True once it has raised the counter again.
-    fn go_on(&mut self, fleet: &mut Fleet) {
+    fn go_on(&mut self, fleet: &Fleet) {
         while let Some(value) = self.talker.hear(fleet) {
             match (self.step, value) {
                 (_, Value::Text(word)) if word == "OK" || word == "QUEUED" => {}
@@ -271,7 +271,7 @@ fn no_update_is_lost_that_watches_what_it_read() {
                 fleet.round();
                 counters
                     .iter_mut()
-                    .for_each(|counter| counter.go_on(&mut fleet));
+                    .for_each(|counter| counter.go_on(&fleet));
             }
             bystander.ask(&mut fleet, "INCR counter");
             raised += 1;
@@ -287,7 +287,7 @@ fn no_update_is_lost_that_watches_what_it_read() {
         fleet.run_until_idle();
         counters
             .iter_mut()
-            .for_each(|counter| counter.go_on(&mut fleet));
+            .for_each(|counter| counter.go_on(&fleet));
         raised += counters.iter().map(|counter| counter.raised).sum::<i64>();
         let counter = bystander.ask(&mut fleet, "GET counter").number();
         assert_eq!(counter, raised, "an increment was lost");

@@ -87,6 +87,12 @@ impl Ringfort {
         self.process.as_mut().expect("it runs until it is ended")
     }
 
+    /// Waits for the end that a client has called for: the status and what stands on stderr.
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
+        let mut process = self.process.take().expect("it runs until it is ended");
+        process.wait()
+    }
+
     /// Sends `signal` and waits for the end: the status and what stands on stderr.
     pub(crate) fn end(mut self, signal: Signal) -> (ExitStatus, String) {
         let mut process = self.process.take().expect("it runs until it is ended");

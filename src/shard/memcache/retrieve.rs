@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     protocol::memcache::{Exptime, Keys, reply},
-    store::{EntryRef, ExpireCondition, Key, Operation},
+    store::{Absence, EntryRef, ExpireCondition, Key, Operation},
 };
 
 pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bool) -> Step {
@@ -24,7 +24,9 @@ pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, c
         match core.store.look(key, core.now) {
             Err(absence) => {
                 counters.note_absence(absence);
-                core.not_found(key);
+                if absence == Absence::Expired {
+                    core.found_expired(key);
+                }
             }
             Ok(entry) => {
                 entry.mark_used(core.now);

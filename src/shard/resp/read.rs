@@ -9,7 +9,7 @@ use crate::{
         number,
         resp::{ReadRequest, ReadWhat, Request, Rest, Version, reply},
     },
-    store::{EntryRef, Key, UnixMs},
+    store::{Absence, EntryRef, Key, UnixMs},
 };
 
 /// OBJECT FREQ: there is no such counter.
@@ -126,16 +126,17 @@ fn look_at_one(
     if session.must_wait_for(key) {
         return Step::Hold;
     }
-    let entry = core.store.peek(key, core.now);
+    let found = core.store.look(key, core.now);
     let counters = core.board.of(core.mesh.shard());
     counters.gets.add(1);
-    if entry.is_some() {
+    if found.is_ok() {
         counters.get_hits.add(1);
     }
-    let is_there = entry.is_some();
-    encode(entry, core.now, session.replies.ready(&mut core.buffers));
-    if !is_there {
-        core.not_found(key);
+    let absence = found.err();
+    let out = session.replies.ready(&mut core.buffers);
+    encode(found.ok(), core.now, out);
+    if absence == Some(Absence::Expired) {
+        core.found_expired(key);
     }
     Step::Done
 }
@@ -157,15 +158,15 @@ fn count_there(session: &mut Session, core: &mut Core, keys: Rest<'_>, marks: bo
         .filter(|key| {
             let key = core.key(key);
             is_held |= session.must_wait_for(key);
-            let entry = core.store.peek(key, core.now);
-            let is_there = entry.is_some();
-            if let Some(entry) = entry.filter(|_| marks) {
+            let found = core.store.look(key, core.now);
+            let absence = found.err();
+            if let Some(entry) = found.ok().filter(|_| marks) {
                 entry.mark_used(core.now);
             }
-            if !is_there {
-                core.not_found(key);
+            if absence == Some(Absence::Expired) {
+                core.found_expired(key);
             }
-            is_there
+            absence.is_none()
         })
         .count();
     if is_held {

@@ -85,6 +85,16 @@ impl Redis {
             }
             [b"STRLEN", key] => integer(out, self.items.get(*key).map_or(0, Vec::len) as i64),
             [b"INCRBY", key, delta] => self.incr(key, number(delta).expect("a delta"), out),
+            [b"FLUSHALL"] => {
+                self.items.clear();
+                out.extend_from_slice(b"+OK\r\n");
+            }
+            _ => self.execute_rare(words, out),
+        }
+    }
+
+    fn execute_rare(&mut self, words: &[&[u8]], out: &mut Vec<u8>) {
+        match words {
             [b"RENAME", key, newkey] => match self.items.remove(*key) {
                 None => out.extend_from_slice(b"-ERR no such key\r\n"),
                 Some(value) => {
@@ -127,10 +137,6 @@ impl Redis {
                 let [start, end] = [start, end].map(|at| number(at).expect("an index") as usize);
                 let end = (end + 1).min(item.len());
                 bulk(out, Some(item.get(start..end).unwrap_or_default()));
-            }
-            [b"FLUSHALL"] => {
-                self.items.clear();
-                out.extend_from_slice(b"+OK\r\n");
             }
             other => panic!("the model is asked {other:?}"),
         }

@@ -106,19 +106,6 @@ fn other_commands_are_given_their_meaning() {
                 password: b"p",
             }),
         ),
-        ("command count", Request::Command(CommandRequest::Count)),
-        (
-            "command list",
-            Request::Command(CommandRequest::List {
-                filter: CommandFilter::None,
-            }),
-        ),
-        (
-            "command LIST filterBY aclcat x",
-            Request::Command(CommandRequest::List {
-                filter: CommandFilter::AclCat(b"x"),
-            }),
-        ),
         (
             "client setname ",
             client(ClientRequest::SetName { name: b"" }),
@@ -209,6 +196,28 @@ fn hello_is_read_option_by_option() {
         "hello 3 setname",
         &[Err("Syntax error in HELLO option 'setname'")],
     );
+}
+
+#[test]
+fn questions_about_commands_are_given_their_meaning() {
+    let table = [
+        ("command count", Request::Command(CommandRequest::Count)),
+        (
+            "command list",
+            Request::Command(CommandRequest::List {
+                filter: CommandFilter::None,
+            }),
+        ),
+        (
+            "command LIST filterBY aclcat x",
+            Request::Command(CommandRequest::List {
+                filter: CommandFilter::AclCat(b"x"),
+            }),
+        ),
+    ];
+    for (command, expected) in table {
+        read(command, |request| assert_eq!(request, Ok(expected)));
+    }
 }
 
 #[test]

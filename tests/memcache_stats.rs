@@ -1,0 +1,213 @@
+//! The promise: memcache's statistics have memcached's names, in its order, and count as it counts.
+
+use std::collections::HashMap;
+
+mod support;
+
+use support::backends::Backend;
+use support::ringfort::Ringfort;
+use support::wire::Wire;
+
+/// Names that memcached does not have start here.
+const FIRST_OF_OURS: &str = "shard_hops";
+
+#[test]
+fn names_and_their_order_are_memcacheds() {
+    let memcached = Backend::still_memcached();
+    let ringfort = Ringfort::embedded();
+    let (mut real, mut ours) = (memcached.connect(), Wire::connect(ringfort.memcache()));
+    for wire in [&mut real, &mut ours] {
+        wire.ask("set key 0 0 5\r\nvalue\r\n", "STORED\r\n");
+    }
+    for group in ["", " settings", " items", " slabs", " sizes"] {
+        let theirs = names(&mut real, group);
+        let mut left = theirs.iter();
+        for name in names(&mut ours, group) {
+            if name == FIRST_OF_OURS {
+                break;
+            }
+            assert!(
+                left.any(|real| *real == name),
+                "stats{group}: {name} is not where memcached has it: {theirs:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn counts_are_memcacheds() {
+    let memcached = Backend::still_memcached();
+    let ringfort = Ringfort::embedded();
+    let (mut real, mut ours) = (memcached.connect(), Wire::connect(ringfort.memcache()));
+    for round in 0..2 {
+        for line in CONVERSATION {
+            let request = line.replace('|', "\r\n") + "\r\nmn\r\n";
+            let replies = [&mut real, &mut ours].map(|wire| {
+                wire.send(request.as_bytes());
+                let mut lines = Vec::new();
+                while lines.last().map(String::as_str) != Some("MN") {
+                    lines.push(wire.line());
+                }
+                lines
+            });
+            assert_eq!(replies[0], replies[1], "{line}");
+        }
+        let (real_stats, our_stats) = (stats(&mut real), stats(&mut ours));
+        for name in COUNTED {
+            let (real, ours) = (&real_stats[*name], &our_stats[*name]);
+            assert_eq!(ours, real, "{name} in round {round}");
+        }
+        for wire in [&mut real, &mut ours] {
+            wire.ask("stats reset\r\n", "RESET\r\n");
+        }
+        assert_eq!(stats(&mut ours)["cmd_set"], "0");
+        assert_eq!(stats(&mut ours)["curr_connections"], "1");
+    }
+}
+
+/// Commands, each with what follows its line, whose replies are the same on both servers.
+const CONVERSATION: &[&str] = &[
+    "flush_all",
+    "get none",
+    "set a 0 0 1|1",
+    "get a none b",
+    "gat 100 a none",
+    "touch a 0",
+    "touch none 0",
+    "incr a 1",
+    "incr none 1",
+    "decr a 1",
+    "decr none 1",
+    "set t 0 0 1|x",
+    "incr t 1",
+    "add a 0 0 1|x",
+    "replace none 0 0 1|x",
+    "append a 0 0 1|1",
+    "cas none 0 0 1 99999|x",
+    "cas a 0 0 1 99999|x",
+    "delete t",
+    "delete none",
+    "mg a v",
+    "mg a t T100 s",
+    "mg none",
+    "mg new N100",
+    "me none",
+    "me none2",
+    "ms b 1|x",
+    "ms b 1 ME|x",
+    "ms b 1 C99999|x",
+    "ms none 1 C99999|x",
+    "ms none 1 MA|x",
+    "md b I",
+    "md b C99999",
+    "md b",
+    "md b",
+    "ma a",
+    "ma none",
+    "ma none MD",
+    "ma made N100 J5",
+    "ma made MD",
+    "get made",
+    "set e 0 -1 1|x",
+    "get e",
+    "flush_all",
+    "get a",
+];
+
+const COUNTED: &[&str] = &[
+    "cmd_get",
+    "cmd_set",
+    "cmd_flush",
+    "cmd_touch",
+    "cmd_meta",
+    "get_hits",
+    "get_misses",
+    "get_flushed",
+    "delete_misses",
+    "delete_hits",
+    "incr_misses",
+    "incr_hits",
+    "decr_misses",
+    "decr_hits",
+    "cas_misses",
+    "cas_hits",
+    "cas_badval",
+    "touch_hits",
+    "touch_misses",
+    "store_too_large",
+    "store_no_memory",
+    "total_items",
+];
+
+#[test]
+fn statistics_of_shards_add_up() {
+    let ringfort = Ringfort::embedded();
+    let mut wires: Vec<_> = (0..8).map(|_| Wire::connect(ringfort.memcache())).collect();
+    for (number, wire) in wires.iter_mut().enumerate() {
+        wire.ask(format!("set key{number} 0 0 1\r\nx\r\n"), "STORED\r\n");
+        wire.ask(
+            format!("get key{number}\r\n"),
+            format!("VALUE key{number} 0 1\r\nx\r\nEND\r\n"),
+        );
+    }
+    let by_shard = group(&mut wires[0], " shards");
+    let all = stats(&mut wires[0]);
+    for name in [
+        "cmd_get",
+        "cmd_set",
+        "curr_connections",
+        "curr_items",
+        "bytes",
+    ] {
+        let sum: u64 = (0..2)
+            .map(|shard| {
+                by_shard[&format!("shard:{shard}:{name}")]
+                    .parse::<u64>()
+                    .unwrap()
+            })
+            .sum();
+        assert_eq!(sum.to_string(), all[name], "{name}");
+    }
+}
+
+#[test]
+fn statistics_by_prefix_are_not_kept_and_say_so() {
+    let ringfort = Ringfort::embedded();
+    let mut wire = Wire::connect(ringfort.memcache());
+    wire.ask(
+        "stats detail on\r\n",
+        "SERVER_ERROR statistics by prefix are not kept\r\n",
+    );
+    wire.ask("stats detail off\r\n", "OK\r\n");
+    wire.ask("stats detail dump\r\n", "END\r\n");
+    wire.ask(
+        "stats detail\r\n",
+        "CLIENT_ERROR usage: stats detail on|off|dump\r\n",
+    );
+}
+
+fn stats(wire: &mut Wire) -> HashMap<String, String> {
+    group(wire, "")
+}
+
+fn group(wire: &mut Wire, group: &str) -> HashMap<String, String> {
+    lines(wire, group).into_iter().collect()
+}
+
+fn names(wire: &mut Wire, group: &str) -> Vec<String> {
+    lines(wire, group).into_iter().map(|line| line.0).collect()
+}
+
+fn lines(wire: &mut Wire, group: &str) -> Vec<(String, String)> {
+    wire.send(format!("stats{group}\r\n").as_bytes());
+    let mut lines = Vec::new();
+    loop {
+        let line = wire.line();
+        if line == "END" {
+            return lines;
+        }
+        let stat = line.strip_prefix("STAT ").expect("a statistic");
+        let (name, value) = stat.split_once(' ').expect("a name and a value");
+        lines.push((name.to_owned(), value.to_owned()));
+    }
+}
