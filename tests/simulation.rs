@@ -26,6 +26,8 @@ mod pool;
 mod told;
 #[path = "simulation/transactions.rs"]
 mod transactions;
+#[path = "simulation/watching.rs"]
+mod watching;
 
 use std::hash::{BuildHasher, RandomState};
 

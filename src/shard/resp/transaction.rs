@@ -52,6 +52,8 @@ pub(in crate::shard) struct Transaction {
     is_spoilt: bool,
     /// The owners of watched keys were asked for the last changes.
     has_asked: bool,
+    /// Its requests are being executed.
+    has_begun: bool,
 }
 
 /// A request of a client that has said MULTI.
@@ -109,9 +111,8 @@ fn queue(session: &mut Session, args: Args<'_>) -> &'static [u8] {
 
 /// Executes what is queued, or goes on to.
 fn exec(session: &mut Session, core: &mut Core) -> Step {
-    if !session.has_world()
-        && let Some(step) = begin(session, core)
-    {
+    let has_begun = of(session).is_some_and(|transaction| transaction.has_begun);
+    if !has_begun && let Some(step) = begin(session, core) {
         return step;
     }
     let Some(transaction) = of(session) else {
@@ -156,6 +157,7 @@ fn begin(session: &mut Session, core: &mut Core) -> Option<Step> {
     }
     let transaction = of(session)?;
     transaction.watches.unwatch(core, token);
+    transaction.has_begun = true;
     let count = transaction.count;
     reply::array_header(session.ready(&mut core.buffers), count);
     None
