@@ -28,6 +28,8 @@ mod told;
 mod tracking;
 #[path = "simulation/transactions.rs"]
 mod transactions;
+#[path = "simulation/watching.rs"]
+mod watching;
 
 use std::hash::{BuildHasher, RandomState};
 

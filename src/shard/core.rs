@@ -243,6 +243,7 @@ impl Core {
                 self.resume_from(asker);
                 AnswerBody::Noted
             }
+            AskBody::Tell => AnswerBody::Noted,
             AskBody::Backend { errand, parcel } => {
                 self.serve_backend(asker, origin, errand, parcel);
                 return None;

@@ -194,13 +194,11 @@ impl Downstream {
     pub(super) fn is_stalled(&self, now: UnixMs) -> bool {
         self.sending_since
             .is_some_and(|since| now.0.saturating_sub(since.0) > SEND_STALL_MS_MAX)
-            && !self.session.has_world()
     }
 
-    /// A send failed while a transaction ran that has to be run to its end: with that, the
-    /// connection ends.
-    pub(super) fn broke(&mut self) {
-        self.sending_since = None;
+    /// Nobody listens any more, but a transaction has begun that has to be run to its end: with
+    /// that, the connection ends.
+    pub(super) fn abandon(&mut self) {
         self.is_ending = true;
         self.session.replies.mute();
     }

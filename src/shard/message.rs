@@ -77,6 +77,8 @@ pub(super) enum AskBody {
     Pause,
     /// Serve clients again.
     Resume,
+    /// Tell what is noted; it goes before the answer.
+    Tell,
     /// Give your share.
     Round(Arc<Round>),
     /// Ask the key's backend, under the rules of the L1.
@@ -125,7 +127,7 @@ pub(super) enum AnswerBody {
     Listening { version: u64 },
     /// The client, if it is there.
     FoundClient { token: Option<Token> },
-    /// A pause is there, or a resume; nobody's reply.
+    /// A pause or a resume is there, or all is told; nobody's reply.
     Noted,
     /// A share of the reply.
     Shared(Share),

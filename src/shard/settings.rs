@@ -43,6 +43,9 @@ pub(super) const WORLD_REPLY_BYTES_MAX: usize = 64 << 20;
 /// Keys that a connection can watch at once.
 pub(super) const WATCHED_KEYS_MAX: usize = 4_096;
 
+/// Bytes of the keys that a connection can watch at once.
+pub(super) const WATCHED_BYTES_MAX: usize = 1 << 20;
+
 /// Bytes of keys that KEYS answers; with more it is refused, as SCAN is there for them. They are
 /// kept until all are found.
 pub(super) const KEYS_BYTES_MAX: usize = 32 << 20;

@@ -281,11 +281,11 @@ impl<I: Io> Shard<I> {
                 conn.sent();
                 self.settle(token);
             }
-            (Some(Peer::Downstream(conn)), Err(_)) if conn.session.has_world() => {
+            (Some(Peer::Downstream(conn)), Err(_)) => {
                 self.sends_in_flight -= 1;
-                conn.broke();
+                conn.sent();
+                self.close_downstream(token);
             }
-            (Some(Peer::Downstream(_)), Err(_)) => self.close_downstream(token),
             (Some(Peer::Backend { server }), Ok(())) => {
                 let server = *server;
                 if let Some(pool) = &mut self.core.pool {

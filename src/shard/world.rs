@@ -131,7 +131,7 @@ impl Core {
     }
 
     /// Whether nothing that this shard asked others for is on its way.
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         self.mesh.is_settled() && self.asks.is_empty()
     }
 

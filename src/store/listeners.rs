@@ -1,9 +1,12 @@
 //! Who listens to a partition's changes, and what is noted for them.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
 use super::{
     Key, KeyHasher,
     interest::{Wanted, published},
-    notes::{Author, Notes},
+    notes::{Author, Note, Notes},
 };
 
 /// The shards that listen to one partition; its owner's.
@@ -12,6 +15,10 @@ pub(super) struct Listeners {
     /// In whose name changes are made.
     pub(super) author: Author,
     listeners: Vec<Listener>,
+    /// How many changes there were that somebody listened to, for all shards to read. Stored once
+    /// a change is noted and before it is answered: who reads a number has read all changes up to
+    /// it, and knows of all that were answered before.
+    noted: Arc<AtomicU64>,
     /// Something was noted since [`Self::renew_has_notes`].
     has_notes: bool,
 }
@@ -28,12 +35,18 @@ impl Default for Listeners {
         Self {
             author: Author::NOBODY,
             listeners: Vec::new(),
+            noted: Arc::default(),
             has_notes: false,
         }
     }
 }
 
 impl Listeners {
+    /// The count of changes, to be read by all.
+    pub(super) fn noted(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.noted)
+    }
+
     /// Whether nobody listens.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
@@ -65,12 +78,18 @@ impl Listeners {
     #[cold]
     fn note_for_each(&mut self, author: Author, key: Key<'_>) {
         published();
+        let number = self.noted.load(Ordering::Relaxed) + 1;
         for listener in &mut self.listeners {
             if listener.wanted.includes(key.bytes, key.hash) {
-                listener.notes.push(author, key);
+                listener.notes.push(Note {
+                    author,
+                    key,
+                    number,
+                });
                 self.has_notes = true;
             }
         }
+        self.noted.store(number, Ordering::Release);
     }
 
     /// Notes that nothing more will be flushed of what clients may hold.

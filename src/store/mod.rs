@@ -293,6 +293,13 @@ impl ShardStore {
         self.writer.listeners.author = author;
     }
 
+    /// The [number](Note::number) of the last change noted by the owner of a key. What is read
+    /// after this shows that change; one that is noted with a higher number was not answered
+    /// before.
+    pub fn last_noted(&self, hash: KeyHash) -> u64 {
+        self.partitions[self.owner(hash)].noted()
+    }
+
     /// Whether there may be notes for anybody.
     #[inline]
     pub fn has_notes(&self) -> bool {

@@ -22,6 +22,9 @@ pub struct Note<'n> {
     pub author: Author,
     /// The key.
     pub key: Key<'n>,
+    /// Which of its partition's changes it was, of those that somebody listened to; the first
+    /// is 1.
+    pub number: u64,
 }
 
 /// Changes in the order they were made.
@@ -41,12 +44,18 @@ struct Entry {
     author: Author,
     hash: KeyHash,
     key_end: usize,
+    number: u64,
 }
 
 impl Notes {
     /// Adds a change.
-    pub fn push(&mut self, author: Author, key: Key<'_>) {
-        if self.is_lost || self.repeats_last(author, key) {
+    pub fn push(&mut self, note: Note<'_>) {
+        let Note {
+            author,
+            key,
+            number,
+        } = note;
+        if self.is_lost || self.repeats_last(&note) {
             return;
         }
         let bytes = self.keys.len() + self.entries.len() * size_of::<Entry>();
@@ -60,15 +69,22 @@ impl Notes {
             author,
             hash: key.hash,
             key_end: self.keys.len(),
+            number,
         });
     }
 
-    /// Whether this was just noted; several steps may make one change.
-    fn repeats_last(&self, author: Author, key: Key<'_>) -> bool {
-        let Some(last) = self.entries.last() else {
+    /// Whether this was just noted; several steps may make one change. It is the last of them.
+    fn repeats_last(&mut self, note: &Note<'_>) -> bool {
+        let Some(last) = self.entries.last_mut() else {
             return false;
         };
-        last.hash == key.hash && last.author == author && self.keys.ends_with(key.bytes)
+        let is_repeated = last.hash == note.key.hash
+            && last.author == note.author
+            && self.keys.ends_with(note.key.bytes);
+        if is_repeated {
+            last.number = note.number;
+        }
+        is_repeated
     }
 
     /// Whether there is nothing to tell.
@@ -88,6 +104,7 @@ impl Notes {
                     bytes,
                     hash: entry.hash,
                 },
+                number: entry.number,
             }
         })
     }
@@ -108,6 +125,14 @@ impl Notes {
 mod tests {
     use super::*;
 
+    fn note(author: u64, bytes: &[u8], number: u64) -> Note<'_> {
+        Note {
+            author: Author(author),
+            key: key(bytes),
+            number,
+        }
+    }
+
     fn key(bytes: &[u8]) -> Key<'_> {
         Key {
             bytes,
@@ -120,14 +145,16 @@ mod tests {
         let mut notes = Notes::default();
         assert!(notes.is_empty());
         let changes: [(u64, &[u8]); 5] = [(1, b"a"), (2, b"bb"), (2, b""), (1, b"bb"), (1, b"bb")];
-        for (author, bytes) in changes {
-            notes.push(Author(author), key(bytes));
+        for ((author, bytes), number) in changes.into_iter().zip(1..) {
+            notes.push(note(author, bytes, number));
         }
         let seen: Vec<_> = notes
             .iter()
             .map(|note| (note.author.0, note.key.bytes))
             .collect();
         assert_eq!(seen, changes[..4], "the last repeats the one before");
+        let numbers: Vec<u64> = notes.iter().map(|note| note.number).collect();
+        assert_eq!(numbers, [1, 2, 3, 5]);
         notes.clear();
         assert!(notes.is_empty());
         assert_eq!(notes.iter().count(), 0);
@@ -138,7 +165,7 @@ mod tests {
         let mut notes = Notes::default();
         let long = [7; 60_000];
         for author in 0..100 {
-            notes.push(Author(author), key(&long));
+            notes.push(note(author, &long, author));
         }
         assert!(notes.is_lost && !notes.is_empty());
         assert!(notes.keys.len() <= NOTES_BYTES_MAX);

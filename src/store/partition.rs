@@ -40,6 +40,8 @@ pub(super) struct Partition {
     /// Entries up to this version were flushed and do not exist.
     flushed_version: AtomicU64,
     figures: Figures,
+    /// See [`Listeners`].
+    noted: Arc<AtomicU64>,
 }
 
 impl Partition {
@@ -111,6 +113,11 @@ impl Partition {
         entry.version() > self.flushed_version.load(Ordering::Acquire)
     }
 
+    /// The number of the last change that was noted.
+    pub(super) fn noted(&self) -> u64 {
+        self.noted.load(Ordering::Acquire)
+    }
+
     pub(super) fn stats(&self) -> PartitionStats {
         self.figures.stats()
     }
@@ -160,11 +167,13 @@ impl PartitionWriter {
             .take_for_index()
             .ok_or(io::ErrorKind::OutOfMemory)?;
         let (index, index_writer) = Index::new(&arena, first);
+        let listeners = Listeners::default();
         let partition = Partition {
             arena,
             index,
             flushed_version: AtomicU64::new(0),
             figures: Figures::default(),
+            noted: listeners.noted(),
         };
         Ok(Self {
             partition: Arc::new(partition),
@@ -180,7 +189,7 @@ impl PartitionWriter {
             next_version: 1 + params.shard as u64,
             version_step: params.shard_count as u64,
             flush_at: None,
-            listeners: Listeners::default(),
+            listeners,
             item_bytes_max: params.item_bytes_max,
         })
     }

@@ -5,7 +5,13 @@ mod rounds;
 
 use std::sync::atomic::Ordering;
 
-use super::{downstream::Downstream, peers::Peer, resp::Client, session::FrontEnd, turn::Shard};
+use super::{
+    downstream::Downstream,
+    peers::Peer,
+    resp::{Client, discard},
+    session::FrontEnd,
+    turn::Shard,
+};
 use crate::{
     io::{Io, ListenerId, Token},
     protocol::{memcache, resp},
@@ -79,12 +85,19 @@ impl<I: Io> Shard<I> {
         }
     }
 
+    /// Closes a connection at once; one whose transaction has begun, once that is over.
     pub(in crate::shard) fn close_downstream(&mut self, token: Token) {
+        if let Some(conn) = self.peers.downstream(token)
+            && conn.session.has_world()
+        {
+            return conn.abandon();
+        }
         let Some(Peer::Downstream(mut conn)) = self.peers.remove(token) else {
             return;
         };
         self.sends_in_flight -= usize::from(conn.is_sending());
         conn.recycle(&mut self.core.buffers);
+        discard(&mut conn.session, &mut self.core);
         self.core.forget_client(token, conn.session.client_id());
         self.core.counters().connections.sub(1);
         self.connection_count.fetch_sub(1, Ordering::Relaxed);

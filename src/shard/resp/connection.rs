@@ -40,7 +40,7 @@ pub(super) fn connection(
         ConnectionRequest::Select { .. } => session.refuse(core, reply::DB_INDEX),
         ConnectionRequest::Reset => {
             tracking::turn_off(session, core);
-            transaction::discard(session);
+            transaction::discard(session, core);
             if let Some(client) = session.resp_client() {
                 client.reset();
                 client.is_subscribed = false;

@@ -23,6 +23,7 @@ mod watches;
 
 pub(super) use self::{
     change::single, client::Client, gathered::finish_round, keyspace::Tour, read::answer_from_l1,
+    transaction::discard,
 };
 
 use super::{

@@ -16,6 +16,7 @@ use std::mem;
 use super::{
     super::{
         core::Core,
+        message::{Ask, AskBody},
         session::{Session, Step},
         settings::TRANSACTION_BYTES_MAX,
         world::Pass,
@@ -49,6 +50,10 @@ pub(in crate::shard) struct Transaction {
     done: usize,
     /// A request was refused, so EXEC will be.
     is_spoilt: bool,
+    /// The owners of watched keys were asked for the last changes.
+    has_asked: bool,
+    /// Its requests are being executed.
+    has_begun: bool,
 }
 
 /// A request of a client that has said MULTI.
@@ -62,7 +67,7 @@ pub(super) fn serve(
         Ok(spec) => spec.command,
         Err(error) => {
             if error == RequestError::Arity("exec") {
-                discard(session);
+                discard(session, core);
             } else if let Some(transaction) = of(session) {
                 transaction.is_spoilt = true;
             }
@@ -73,7 +78,7 @@ pub(super) fn serve(
         Command::Exec => return exec(session, core),
         Command::Reset | Command::Quit => return serve_now(session, core, args, read),
         Command::Discard => {
-            discard(session);
+            discard(session, core);
             reply::OK
         }
         Command::Multi => NESTED,
@@ -106,18 +111,16 @@ fn queue(session: &mut Session, args: Args<'_>) -> &'static [u8] {
 
 /// Executes what is queued, or goes on to.
 fn exec(session: &mut Session, core: &mut Core) -> Step {
-    if !session.has_world()
-        && let Some(step) = begin(session, core)
-    {
+    let has_begun = of(session).is_some_and(|transaction| transaction.has_begun);
+    if !has_begun && let Some(step) = begin(session, core) {
         return step;
     }
     let Some(transaction) = of(session) else {
-        return session.leave_world(core);
+        return end(session, core);
     };
     let (requests, mut done) = (mem::take(&mut transaction.requests), transaction.done);
     if execute_from(session, core, &requests, &mut done) == Step::Done {
-        discard(session);
-        return session.leave_world(core);
+        return end(session, core);
     }
     if let Some(transaction) = of(session) {
         transaction.requests = requests;
@@ -128,42 +131,81 @@ fn exec(session: &mut Session, core: &mut Core) -> Step {
 
 /// What there is to do before the first request: nothing more, or EXEC is answered or has to wait.
 fn begin(session: &mut Session, core: &mut Core) -> Option<Step> {
+    let token = session.token();
     let transaction = of(session)?;
-    let (count, is_watching) = (transaction.count, !transaction.watches.is_empty());
+    let is_watching = !transaction.watches.is_empty();
     if transaction.is_spoilt {
-        discard(session);
         session.reply(core, SPOILT);
-        return Some(Step::Done);
+        return Some(end(session, core));
+    }
+    if transaction.count == 0 && !is_watching {
+        reply::array_header(session.ready(&mut core.buffers), 0);
+        return Some(end(session, core));
     }
     // Once dirty, always dirty: no need to stop anybody, unless they are being stopped already.
-    let is_dirty = transaction.watches.is_dirty(core);
-    if is_dirty && session.pass == Pass::None {
+    if session.pass == Pass::None && is_dirty(session, core) {
         return Some(abort(session, core));
     }
-    if (count > 0 || is_watching) && !session.enter_world(core) {
+    if !session.enter_world(core) {
         return Some(Step::Hold);
     }
+    if is_watching && !has_heard(session, core) {
+        return Some(Step::Hold);
+    }
+    if is_dirty(session, core) {
+        return Some(abort(session, core));
+    }
     let transaction = of(session)?;
-    if transaction.watches.is_dirty(core) {
-        let step = abort(session, core);
-        session.leave_world(core);
-        return Some(step);
-    }
-    transaction.watches.unwatch();
+    transaction.watches.unwatch(core, token);
+    transaction.has_begun = true;
+    let count = transaction.count;
     reply::array_header(session.ready(&mut core.buffers), count);
-    if count == 0 {
-        discard(session);
-        return Some(session.leave_world(core));
-    }
     None
+}
+
+/// Whether the last changes of watched keys are known, which nobody makes any more. Those of other
+/// shards are asked for: they tell what they noted before they answer.
+fn has_heard(session: &mut Session, core: &mut Core) -> bool {
+    let origin = session.next_origin();
+    let Some(transaction) = of(session) else {
+        return true;
+    };
+    if !transaction.has_asked {
+        transaction.has_asked = true;
+        let me = core.shard();
+        for shard in transaction
+            .watches
+            .owners(core)
+            .filter(|shard| *shard != me)
+        {
+            let body = AskBody::Tell;
+            core.ask(shard, Ask { origin, body });
+        }
+    }
+    core.is_settled()
+}
+
+fn is_dirty(session: &mut Session, core: &mut Core) -> bool {
+    core.settle_notes(None);
+    let token = session.token();
+    of(session).is_some_and(|transaction| transaction.watches.is_dirty(core, token))
 }
 
 /// Refuses EXEC, as a watched key was changed.
 fn abort(session: &mut Session, core: &mut Core) -> Step {
-    discard(session);
     let version = session.version();
     reply::null_array(session.ready(&mut core.buffers), version);
-    Step::Done
+    end(session, core)
+}
+
+/// The transaction is over, and lets the world go if it has it.
+fn end(session: &mut Session, core: &mut Core) -> Step {
+    discard(session, core);
+    if session.has_world() {
+        session.leave_world(core)
+    } else {
+        Step::Done
+    }
 }
 
 /// Executes requests from `done` on, until one must wait.
@@ -203,8 +245,9 @@ pub(super) fn transaction(
         }
         TransactionRequest::Watch { keys } => return watch(session, core, keys),
         TransactionRequest::Unwatch => {
+            let token = session.token();
             if let Some(transaction) = of(session) {
-                transaction.watches.unwatch();
+                transaction.watches.unwatch(core, token);
             }
             reply::OK
         }
@@ -217,18 +260,19 @@ pub(super) fn transaction(
 
 /// What is watched is what comes after this client's own writes so far.
 fn watch(session: &mut Session, core: &mut Core, keys: Rest<'_>) -> Step {
-    if keys
+    let must_wait = keys
         .into_iter()
-        .any(|key| session.must_wait_for(core.key(key)))
-    {
+        .any(|key| session.must_wait_for(core.key(key)));
+    if must_wait || !core.may_watch() {
         return Step::Hold;
     }
+    let token = session.token();
     let Some(transaction) = of(session) else {
         return Step::Done;
     };
     let are_watched = keys
         .into_iter()
-        .all(|key| transaction.watches.watch(core, core.key(key)));
+        .all(|key| transaction.watches.watch(core, token, core.key(key)));
     session.reply(
         core,
         if are_watched {
@@ -241,10 +285,12 @@ fn watch(session: &mut Session, core: &mut Core, keys: Rest<'_>) -> Step {
 }
 
 /// Forgets what is queued and watched.
-pub(super) fn discard(session: &mut Session) {
+pub(in crate::shard) fn discard(session: &mut Session, core: &mut Core) {
     session.is_queueing = false;
-    if let Some(client) = session.resp_client() {
-        client.transaction = None;
+    let token = session.token();
+    let client = session.resp_client();
+    if let Some(mut transaction) = client.and_then(|client| client.transaction.take()) {
+        transaction.watches.unwatch(core, token);
     }
 }
 

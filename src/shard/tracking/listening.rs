@@ -167,7 +167,7 @@ impl Core {
         if !tracking.listening.is_on() {
             return;
         }
-        if tracking.clients.count() > 0 {
+        if tracking.clients.count() > 0 || !tracking.watchers.is_empty() {
             tracking.listening.idle_since = None;
             if *tracking.listening.prefixes != *tracking.broadcast.prefixes() {
                 self.listen();

@@ -17,6 +17,7 @@
 //! * [`store::interest`](crate::store) has the filter and why no change is missed
 //! * `listening`: having the owners take notes; `post`: what shards send each other, and delivery
 //! * `table`, `prefixes`: who reads and asks for what; `client`: who tracks, and its mail
+//! * `watchers`: the same for WATCH, whose clients are told nothing but asked at EXEC
 //!
 //! **Order.** Notes for a shard leave with the next answer to it, or else once a turn as a notice,
 //! and a shard hears all notices before it acts on an answer that was sent after them. So a client
@@ -37,6 +38,7 @@ mod listening;
 mod post;
 mod prefixes;
 mod table;
+mod watchers;
 
 use std::collections::HashMap;
 
@@ -47,6 +49,7 @@ use self::{
     post::Post,
     prefixes::Broadcast,
     table::{Added, Slot, Swept, Table},
+    watchers::Watchers,
 };
 use super::{
     core::Core,
@@ -56,7 +59,7 @@ use super::{
 use crate::{
     io::Token,
     protocol::resp::{Version, reply},
-    store::{Author, Condition, Key, KeyHash, Notes, Operation, UnixMs},
+    store::{Author, Condition, Key, KeyHash, Note, Notes, Operation, UnixMs},
 };
 
 /// Keys of the table that one look for expired ones goes through.
@@ -68,6 +71,7 @@ pub(super) struct Tracking {
     shard: usize,
     clients: Clients,
     table: Table,
+    watchers: Watchers,
     broadcast: Broadcast,
     listening: Listening,
     post: Post,
@@ -203,7 +207,9 @@ impl Tracking {
     }
 
     /// A key has changed.
-    fn changed(&mut self, author: Author, key: Key<'_>, own: Option<Author>) {
+    fn changed(&mut self, note: &Note<'_>, own: Option<Author>) {
+        let Note { author, key, .. } = *note;
+        self.watchers.changed(note);
         if let Some(slot) = self.table.remove(key) {
             self.listening.remove(slot.hash);
             self.tell_readers(&slot, author, own);
@@ -362,7 +368,10 @@ impl Core {
         let me = self.shard();
         let own = answered.map(|token| author(me, token));
         for note in notes.iter() {
-            self.tracking.changed(note.author, note.key, own);
+            self.tracking.changed(&note, own);
+        }
+        if notes.is_lost {
+            self.tracking.watchers.changed_all();
         }
         if notes.is_lost || notes.is_end_of_flush {
             self.tracking.drop_everything(None);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     io::Token,
     protocol::resp::reply,
-    store::{Author, Key, Notes, Prefixes},
+    store::{Author, Key, Note, Notes, Prefixes},
 };
 
 /// Prefixes that clients of one shard may ask for, in all: every change is held against them.
@@ -71,7 +71,13 @@ impl Broadcast {
     /// A key has changed.
     pub(super) fn note(&mut self, author: Author, key: Key<'_>) {
         if self.prefixes.cover(key.bytes) {
-            self.changes.push(author, key);
+            // Whoever asks for prefixes is told of all.
+            let number = 0;
+            self.changes.push(Note {
+                author,
+                key,
+                number,
+            });
         }
     }
 
