@@ -58,7 +58,7 @@ impl Writer {
             (Protocol::Memcache, 18..=20) => format!("get {key} {other}\r\n"),
             (Protocol::Memcache, _) => {
                 let value = value.to_string();
-                let exptime = if kind % 2 == 0 { 0 } else { 2 };
+                let exptime = if kind.is_multiple_of(2) { 0 } else { 2 };
                 format!(
                     "set {key} 0 {exptime} {} noreply\r\n{value}\r\n",
                     value.len()
