@@ -25,7 +25,7 @@ impl Token {
         self.index as usize
     }
 
-    /// 56 bits that [`Self::from_bits`] understands.
+    /// 56 bits that are read back as the same token.
     pub fn to_bits(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)
     }
