@@ -304,7 +304,7 @@ fn stored(pool: &Crossed, key: &str) -> Vec<u8> {
 
 /// Opaque and status of the answer show that it is refused; nothing is kept in the L1 alone.
 #[test]
-fn binary_clients_are_refused_in_front_of_a_pool() {
+fn binary_clients_are_refused_in_front_of_redis() {
     let pool = Crossed::over_redis(&["--l1", "60s"]);
     let mut binary = pool.memcache();
     let mut set = vec![0x80, 1, 0, 3, 8, 0, 0, 0, 0, 0, 0, 12, 1, 2, 3, 4];
@@ -312,7 +312,7 @@ fn binary_clients_are_refused_in_front_of_a_pool() {
     set.extend(b"keyx");
     binary.send(&set);
     let header = binary.bytes(24);
-    assert_eq!((header[0], header[7]), (0x81, 0x81), "unknown command");
+    assert_eq!((header[0], header[7]), (0x81, 0x83), "not supported");
     assert_eq!(header[12..16], [1, 2, 3, 4]);
     pool.memcache().ask("get key\r\n", "END\r\n");
 }
