@@ -11,6 +11,8 @@ mod embedded;
 mod over_memcache;
 #[path = "crossing/over_redis.rs"]
 mod over_redis;
+#[path = "crossing/too_large.rs"]
+mod too_large;
 
 use std::net::SocketAddr;
 use std::path::Path;

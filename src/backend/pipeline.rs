@@ -3,6 +3,10 @@
 
 use std::collections::VecDeque;
 
+use super::{
+    reply::{Meaning, REPLY_BYTES_MAX, REPLY_TOO_LARGE, Reply, VALUE_TOO_LARGE},
+    skip::{Skip, Skipped},
+};
 use crate::{
     config::Protocol,
     protocol::{
@@ -46,41 +50,6 @@ enum Shape {
     },
 }
 
-/// A backend's reply to one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reply<'b> {
-    /// The reply's bytes; of a memcache retrieval only the VALUE block, if there is one.
-    pub frame: &'b [u8],
-    /// What they say.
-    pub meaning: Meaning<'b>,
-}
-
-impl Reply<'_> {
-    /// memcache's way to say that there is no value.
-    const MISS: Self = Self {
-        frame: &[],
-        meaning: Meaning::Miss,
-    };
-}
-
-/// What a reply says, as far as a proxy has to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning<'b> {
-    /// The value asked for.
-    Hit {
-        /// Its bytes.
-        value: &'b [u8],
-        /// memcache's flags; 0 from RESP.
-        flags: u32,
-    },
-    /// There is no such value.
-    Miss,
-    /// The backend could not do it.
-    Error,
-    /// Anything else.
-    Other,
-}
-
 /// What the bytes so far amount to.
 #[derive(Debug)]
 pub enum Received<'b, T> {
@@ -95,6 +64,11 @@ pub enum Received<'b, T> {
         tag: T,
         /// The reply.
         reply: Reply<'b>,
+        /// Its bytes.
+        consumed: usize,
+    },
+    /// The rest of a reply that was too large to be kept.
+    Skipped {
         /// Its bytes.
         consumed: usize,
     },
@@ -125,10 +99,13 @@ pub struct Pipeline<T> {
     value_bytes_max: usize,
     output: Vec<u8>,
     in_flight: VecDeque<InFlight<T>>,
+    /// What has come of a reply that was too large, and is answered, goes on.
+    skip: Option<Skip>,
 }
 
 impl<T> Pipeline<T> {
-    /// An empty pipeline; a reply with a larger value than `value_bytes_max` breaks it.
+    /// An empty pipeline; an error line stands for a reply with a larger value than
+    /// `value_bytes_max`.
     pub fn new(protocol: Protocol, hasher: KeyHasher, value_bytes_max: usize) -> Self {
         Self {
             protocol,
@@ -137,6 +114,7 @@ impl<T> Pipeline<T> {
             value_bytes_max,
             output: Vec::new(),
             in_flight: VecDeque::new(),
+            skip: None,
         }
     }
 
@@ -219,6 +197,7 @@ impl<T> Pipeline<T> {
     pub fn abandon(&mut self) -> Option<T> {
         self.output.clear();
         self.open_keys = 0;
+        self.skip = None;
         self.in_flight.pop_front().map(|request| request.tag)
     }
 
@@ -227,12 +206,16 @@ impl<T> Pipeline<T> {
         if bytes.is_empty() {
             return Received::Incomplete { want: 1 };
         }
+        if self.skip.is_some() {
+            return self.skip(bytes);
+        }
         let Some(request) = self.in_flight.front() else {
             return Received::Broken;
         };
-        let parsed = match self.protocol {
-            Protocol::Memcache => self.memcache_reply(bytes, request.shape),
-            Protocol::Resp => resp_reply(bytes, self.value_bytes_max),
+        let parsed = match (self.protocol, request.shape) {
+            (Protocol::Resp, _) => self.resp_reply(bytes),
+            (Protocol::Memcache, Shape::Meta) => self.meta_reply(bytes),
+            (Protocol::Memcache, shape) => self.memcache_reply(bytes, shape),
         };
         match parsed {
             Parsed::Incomplete { want } => Received::Incomplete { want },
@@ -253,20 +236,44 @@ impl<T> Pipeline<T> {
         }
     }
 
-    fn memcache_reply<'b>(&self, bytes: &'b [u8], shape: Shape) -> Parsed<Reply<'b>, ()> {
-        use memcache::reply::Reply as Element;
-        if shape == Shape::Meta {
-            return meta_reply(bytes, self.value_bytes_max);
-        }
-        let (element, end) = match memcache::reply::parse_reply(bytes, self.value_bytes_max) {
-            Parsed::Incomplete { want } => return Parsed::Incomplete { want },
-            Parsed::Refused { consumed, .. } => {
-                return Parsed::Refused {
-                    refusal: (),
-                    consumed,
-                };
+    /// Throws away what follows of a reply that was too large.
+    fn skip<'b>(&mut self, bytes: &[u8]) -> Received<'b, T> {
+        let limits = resp::Limits::for_replies(self.value_bytes_max);
+        let Some(skip) = &mut self.skip else {
+            return Received::Skipped { consumed: 0 };
+        };
+        match skip.step(bytes, &limits) {
+            Skipped::Broken => Received::Broken,
+            Skipped::Part(0) => Received::Incomplete {
+                want: bytes.len() + 1,
+            },
+            Skipped::Part(consumed) => Received::Skipped { consumed },
+            Skipped::All(consumed) => {
+                self.skip = None;
+                Received::Skipped { consumed }
             }
+        }
+    }
+
+    fn memcache_reply<'b>(&mut self, bytes: &'b [u8], shape: Shape) -> Parsed<Reply<'b>, ()> {
+        use memcache::reply::{Reply as Element, ReplyRefusal, parse_reply, value_head};
+        let mut too_large = None;
+        let (element, end) = match parse_reply(bytes, self.value_bytes_max) {
+            Parsed::Incomplete { want } => return Parsed::Incomplete { want },
             Parsed::Complete { request, consumed } => (request, consumed),
+            Parsed::Refused { refusal, consumed } => match value_head(bytes) {
+                Some(head) if refusal == ReplyRefusal::ValueTooLarge => {
+                    too_large = Some(head.data_bytes);
+                    let element = Element::Value {
+                        key: head.key,
+                        flags: 0,
+                        cas: None,
+                        data: &[],
+                    };
+                    (element, head.line_bytes)
+                }
+                _ => return refused(consumed),
+            },
         };
         let is_last = !matches!(shape, Shape::Member { is_last: false, .. });
         // What ends a `get` is the reply to all its keys that have none yet: it stays until the
@@ -276,17 +283,14 @@ impl<T> Pipeline<T> {
             (Element::Line(line), _) => {
                 let reply = Reply {
                     frame: line,
-                    meaning: line_meaning(line),
+                    meaning: Meaning::of_line(line),
                 };
                 Parsed::Complete {
                     request: reply,
                     consumed: consumed_if_last,
                 }
             }
-            (_, Shape::Line) => Parsed::Refused {
-                refusal: (),
-                consumed: end,
-            },
+            (_, Shape::Line) => refused(end),
             (Element::End, _) => Parsed::Complete {
                 request: Reply::MISS,
                 consumed: consumed_if_last,
@@ -295,10 +299,7 @@ impl<T> Pipeline<T> {
                 if self.hasher.hash(key) != hash =>
             {
                 if is_last {
-                    return Parsed::Refused {
-                        refusal: (),
-                        consumed: end,
-                    };
+                    return refused(end);
                 }
                 Parsed::Complete {
                     request: Reply::MISS,
@@ -306,6 +307,13 @@ impl<T> Pipeline<T> {
                 }
             }
             (Element::Value { flags, data, .. }, _) => {
+                if let Some(data_bytes) = too_large {
+                    self.skip = Some(Skip::value(data_bytes, is_last));
+                    return Parsed::Complete {
+                        request: Reply::too_large(memcache::reply::TOO_LARGE),
+                        consumed: end,
+                    };
+                }
                 let meaning = Meaning::Hit { value: data, flags };
                 let reply = Reply {
                     frame: &bytes[..end],
@@ -322,32 +330,87 @@ impl<T> Pipeline<T> {
             }
         }
     }
-}
 
-fn meta_reply(bytes: &[u8], value_bytes_max: usize) -> Parsed<Reply<'_>, ()> {
-    use memcache::meta::reply::{MetaReply, parse_reply, returned};
-    match parse_reply(bytes, value_bytes_max) {
-        Parsed::Incomplete { want } => Parsed::Incomplete { want },
-        Parsed::Refused { consumed, .. } => Parsed::Refused {
-            refusal: (),
-            consumed,
-        },
-        Parsed::Complete { request, consumed } => {
-            let frame = &bytes[..consumed];
-            let flags = || returned(frame, b'f').and_then(number::unsigned);
-            let meaning = match request {
-                MetaReply::Value { data } => Meaning::Hit {
-                    value: data,
-                    flags: flags().map_or(0, |flags| flags as u32),
-                },
-                MetaReply::Line(line) if line.starts_with(b"EN") => Meaning::Miss,
-                MetaReply::Line(line) => line_meaning(line),
-            };
-            Parsed::Complete {
-                request: Reply { frame, meaning },
-                consumed,
+    fn meta_reply<'b>(&mut self, bytes: &'b [u8]) -> Parsed<Reply<'b>, ()> {
+        use memcache::meta::reply::{MetaReply, parse_reply, returned, value_head};
+        use memcache::reply::{ReplyRefusal, TOO_LARGE};
+        match parse_reply(bytes, self.value_bytes_max) {
+            Parsed::Incomplete { want } => Parsed::Incomplete { want },
+            Parsed::Refused { refusal, consumed } => match value_head(bytes) {
+                Some((data_bytes, line_bytes)) if refusal == ReplyRefusal::ValueTooLarge => {
+                    self.skip = Some(Skip::value(data_bytes, false));
+                    Parsed::Complete {
+                        request: Reply::too_large(TOO_LARGE),
+                        consumed: line_bytes,
+                    }
+                }
+                _ => refused(consumed),
+            },
+            Parsed::Complete { request, consumed } => {
+                let frame = &bytes[..consumed];
+                let flags = || returned(frame, b'f').and_then(number::unsigned);
+                let meaning = match request {
+                    MetaReply::Value { data } => Meaning::Hit {
+                        value: data,
+                        flags: flags().map_or(0, |flags| flags as u32),
+                    },
+                    MetaReply::Line(line) if line.starts_with(b"EN") => Meaning::Miss,
+                    MetaReply::Line(line) => Meaning::of_line(line),
+                };
+                Parsed::Complete {
+                    request: Reply { frame, meaning },
+                    consumed,
+                }
             }
         }
+    }
+
+    fn resp_reply<'b>(&mut self, bytes: &'b [u8]) -> Parsed<Reply<'b>, ()> {
+        use resp::reply::{Reply as Element, ReplyRefusal, parse_reply};
+        let limits = resp::Limits::for_replies(self.value_bytes_max);
+        match parse_reply(bytes, &limits) {
+            Parsed::Incomplete { want } if want > REPLY_BYTES_MAX => {
+                self.skip_frame(REPLY_TOO_LARGE)
+            }
+            Parsed::Incomplete { want } => Parsed::Incomplete { want },
+            Parsed::Refused {
+                refusal: ReplyRefusal::BulkTooLarge,
+                ..
+            } => self.skip_frame(VALUE_TOO_LARGE),
+            Parsed::Refused { consumed, .. } => refused(consumed),
+            Parsed::Complete { request, consumed } => {
+                let meaning = match request {
+                    Element::Bulk(Some(value)) => Meaning::Hit { value, flags: 0 },
+                    Element::Bulk(None) => Meaning::Miss,
+                    Element::Error(_) => Meaning::Error,
+                    _ => Meaning::Other,
+                };
+                let reply = Reply {
+                    frame: &bytes[..consumed],
+                    meaning,
+                };
+                Parsed::Complete {
+                    request: reply,
+                    consumed,
+                }
+            }
+        }
+    }
+
+    /// Answers with a line, and throws the frame away.
+    fn skip_frame(&mut self, line: &'static [u8]) -> Parsed<Reply<'static>, ()> {
+        self.skip = Some(Skip::frame());
+        Parsed::Complete {
+            request: Reply::too_large(line),
+            consumed: 0,
+        }
+    }
+}
+
+fn refused<'b>(consumed: usize) -> Parsed<Reply<'b>, ()> {
+    Parsed::Refused {
+        refusal: (),
+        consumed,
     }
 }
 
@@ -361,49 +424,7 @@ fn with_end<'b>(bytes: &'b [u8], value_end: usize, reply: Reply<'b>) -> Parsed<R
             request: reply,
             consumed,
         },
-        Some(_) => Parsed::Refused {
-            refusal: (),
-            consumed,
-        },
-    }
-}
-
-fn line_meaning(line: &[u8]) -> Meaning<'static> {
-    let is_error = line.starts_with(b"SERVER_ERROR")
-        || line.starts_with(b"CLIENT_ERROR")
-        || line.starts_with(b"ERROR");
-    if is_error {
-        Meaning::Error
-    } else {
-        Meaning::Other
-    }
-}
-
-fn resp_reply(bytes: &[u8], value_bytes_max: usize) -> Parsed<Reply<'_>, ()> {
-    use resp::reply::Reply as Element;
-    let limits = resp::Limits::for_replies(value_bytes_max);
-    match resp::reply::parse_reply(bytes, &limits) {
-        Parsed::Incomplete { want } => Parsed::Incomplete { want },
-        Parsed::Refused { consumed, .. } => Parsed::Refused {
-            refusal: (),
-            consumed,
-        },
-        Parsed::Complete { request, consumed } => {
-            let meaning = match request {
-                Element::Bulk(Some(value)) => Meaning::Hit { value, flags: 0 },
-                Element::Bulk(None) => Meaning::Miss,
-                Element::Error(_) => Meaning::Error,
-                _ => Meaning::Other,
-            };
-            let reply = Reply {
-                frame: &bytes[..consumed],
-                meaning,
-            };
-            Parsed::Complete {
-                request: reply,
-                consumed,
-            }
-        }
+        Some(_) => refused(consumed),
     }
 }
 

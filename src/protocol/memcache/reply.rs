@@ -293,6 +293,29 @@ pub fn parse_reply(input: &[u8], value_bytes_max: usize) -> Parsed<Reply<'_>, Re
     }
 }
 
+/// The line of a VALUE block, whose data may be far too large to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValueHead<'b> {
+    /// Its key.
+    pub key: &'b [u8],
+    /// Bytes of its data, which a CRLF follows.
+    pub data_bytes: u64,
+    /// Bytes of the line.
+    pub line_bytes: usize,
+}
+
+/// Reads only the line of a VALUE block, to step over its data.
+pub fn value_head(input: &[u8]) -> Option<ValueHead<'_>> {
+    let window = &input[..input.len().min(LINE_BYTES_MAX)];
+    let line_bytes = memchr(b'\n', window)? + 1;
+    let (key, _, data_bytes, _) = value_words(&input[..line_bytes])?;
+    Some(ValueHead {
+        key,
+        data_bytes,
+        line_bytes,
+    })
+}
+
 /// Key, flags, length and CAS id of a VALUE line.
 #[inline]
 fn value_words(line: &[u8]) -> Option<(&[u8], u32, u64, Option<u64>)> {
@@ -400,5 +423,18 @@ mod tests {
             };
             assert_eq!(parse_reply(wire, 10), expected, "{}", wire.escape_ascii());
         }
+    }
+
+    #[test]
+    fn the_head_of_a_value_is_read_however_large_it_is() {
+        let head = ValueHead {
+            key: b"a",
+            data_bytes: u64::MAX,
+            line_bytes: 32,
+        };
+        let line = b"VALUE a 0 18446744073709551615\r\n";
+        assert_eq!(value_head(line), Some(head));
+        assert_eq!(value_head(&line[..31]), None);
+        assert_eq!(value_head(b"VALUE a 0 x\r\n"), None);
     }
 }

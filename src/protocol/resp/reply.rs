@@ -237,6 +237,47 @@ pub fn parse_reply<'b>(input: &'b [u8], limits: &Limits) -> Parsed<Reply<'b>, Re
     }
 }
 
+/// The first line of a frame, which may be far too large to be kept: what follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes of the body that follows, with a CRLF behind it.
+    pub body_bytes: Option<u64>,
+    /// How many frames follow that belong to it.
+    pub owed: usize,
+    /// It stands before another frame and does not count as one.
+    pub is_attribute: bool,
+}
+
+/// Reads only the first line of a frame, to step over what follows.
+pub fn parse_head(input: &[u8], limits: &Limits) -> Parsed<Head, ReplyRefusal> {
+    match read_head(input, limits) {
+        Ok((request, consumed)) => Parsed::Complete { request, consumed },
+        Err(Stop::Incomplete(want)) => Parsed::Incomplete { want },
+        Err(Stop::Refused(refusal)) => Parsed::Refused {
+            refusal,
+            consumed: input.len(),
+        },
+    }
+}
+
+fn read_head(input: &[u8], limits: &Limits) -> Result<(Head, usize), Stop> {
+    let kind = read_kind(input, 0)?;
+    let (text, end) = read_line(input, 1, limits)?;
+    let mut head = Head {
+        body_bytes: None,
+        owed: 0,
+        is_attribute: kind == b'|',
+    };
+    match kind {
+        b'$' | b'*' if text == b"-1" => {}
+        b'$' | b'!' | b'=' => head.body_bytes = Some(number::unsigned(text).ok_or(INVALID)?),
+        b'*' | b'~' | b'>' => head.owed = count(text, 1, limits)?,
+        b'%' | b'|' => head.owed = count(text, 2, limits)?,
+        _ => {}
+    }
+    Ok((head, end))
+}
+
 /// Why reading ends early.
 enum Stop {
     Incomplete(usize),
@@ -294,12 +335,7 @@ fn skip(input: &[u8], from: usize, mut owed: usize, limits: &Limits) -> Result<u
 
 #[inline]
 fn read_element<'b>(input: &'b [u8], at: usize, limits: &Limits) -> Result<Element<'b>, Stop> {
-    let Some(&kind) = input.get(at) else {
-        return Err(Stop::Incomplete(at + 1));
-    };
-    if !b"+-:$*_#,(!=%~>|".contains(&kind) {
-        return Err(Stop::Refused(ReplyRefusal::KindUnknown(kind)));
-    }
+    let kind = read_kind(input, at)?;
     let (text, end) = read_line(input, at + 1, limits)?;
     let whole = |reply| {
         Ok(Element {
@@ -320,6 +356,15 @@ fn read_element<'b>(input: &'b [u8], at: usize, limits: &Limits) -> Result<Eleme
         b'>' => aggregate(Kind::Whole(Reply::Push), count(text, 1, limits)?),
         b'|' => aggregate(Kind::Attribute, count(text, 2, limits)?),
         _ => read_body(input, kind, text, end, limits),
+    }
+}
+
+#[inline]
+fn read_kind(input: &[u8], at: usize) -> Result<u8, Stop> {
+    match input.get(at) {
+        None => Err(Stop::Incomplete(at + 1)),
+        Some(kind) if b"+-:$*_#,(!=%~>|".contains(kind) => Ok(*kind),
+        Some(kind) => Err(Stop::Refused(ReplyRefusal::KindUnknown(*kind))),
     }
 }
 

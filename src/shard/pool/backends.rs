@@ -156,6 +156,7 @@ fn deliver_replies(
                 return Progress::Consumed(consumed);
             }
             Received::Broken => return Progress::Broken,
+            Received::Skipped { consumed: len } => consumed += len,
             Received::Complete {
                 tag,
                 reply,

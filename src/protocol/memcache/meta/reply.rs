@@ -166,6 +166,16 @@ pub fn parse_reply(input: &[u8], value_bytes_max: usize) -> Parsed<MetaReply<'_>
     }
 }
 
+/// Reads only the line before a value, to step over the value: the bytes of the value, which a CRLF
+/// follows, and of the line.
+pub fn value_head(input: &[u8]) -> Option<(u64, usize)> {
+    let window = &input[..input.len().min(LINE_BYTES_MAX)];
+    let line_bytes = memchr(b'\n', window)? + 1;
+    let rest = input[..line_bytes].strip_prefix(VALUE)?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    Some((number::unsigned(&rest[..digits])?, line_bytes))
+}
+
 /// What stands behind a letter that a backend's answer, whose bytes are `frame`, gives back.
 pub fn returned(frame: &[u8], letter: u8) -> Option<&[u8]> {
     let line_end = memchr(b'\n', frame)?;
@@ -240,5 +250,13 @@ mod tests {
             };
             assert_eq!(parse_reply(wire, 10), expected, "{}", wire.escape_ascii());
         }
+    }
+
+    #[test]
+    fn the_head_of_a_value_is_read_however_large_it_is() {
+        let line = b"VA 18446744073709551615 s1\r\n";
+        assert_eq!(value_head(line), Some((u64::MAX, line.len())));
+        assert_eq!(value_head(&line[..line.len() - 1]), None);
+        assert_eq!(value_head(b"VA x\r\n"), None);
     }
 }

@@ -1,10 +1,13 @@
 //! What a Redis server answered, in the words of the client that asked.
 
 use super::stored::{cas, split};
-use crate::protocol::{
-    Parsed,
-    memcache::reply as memcache,
-    resp::{Limits, Version, reply as resp},
+use crate::{
+    backend::VALUE_TOO_LARGE,
+    protocol::{
+        Parsed,
+        memcache::reply as memcache,
+        resp::{Limits, Version, reply as resp},
+    },
 };
 
 /// What a client asked for that cannot be given the server's reply as it is.
@@ -97,6 +100,9 @@ fn value(out: &mut Vec<u8>, key: &[u8], stored: &[u8], with_cas: bool) {
 
 /// Appends a server's error line in memcache's words. Where in which script it arose is left out.
 pub(in crate::shard) fn error(line: &[u8], out: &mut Vec<u8>) {
+    if line == VALUE_TOO_LARGE {
+        return out.extend_from_slice(memcache::TOO_LARGE);
+    }
     let text = line.strip_prefix(b"-").unwrap_or(line).trim_ascii_end();
     let text = text.strip_prefix(b"ERR ").unwrap_or(text);
     let end = memchr::memmem::find(text, b" script: ").unwrap_or(text.len());
@@ -184,5 +190,7 @@ mod tests {
         assert_eq!(told(b"-OOM full\r\n"), "SERVER_ERROR OOM full\r\n");
         let line = b"-WRONGTYPE Operation script: 55c4, on @user_script:34.\r\n";
         assert_eq!(told(line), "SERVER_ERROR WRONGTYPE Operation\r\n");
+        let too_large = "SERVER_ERROR object too large for cache\r\n";
+        assert_eq!(told(VALUE_TOO_LARGE), too_large);
     }
 }
