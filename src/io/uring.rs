@@ -25,6 +25,7 @@ use socket2::SockAddr;
 use super::{
     Completion, Endpoints, Errno, Io, ListenerId, RecvBuffer, Stopwatch, Token, Wait,
     buffers::{GROUP, ProvidedBuffers},
+    operation::Op,
     socket::{Receiving, Socket, receiving_after},
     token::SocketTable,
     waker::{RingDirectory, Waker},
@@ -36,53 +37,6 @@ const SUBMISSION_QUEUE_ENTRIES: u32 = 1024;
 
 /// Completions held; the kernel keeps what does not fit and is slower then.
 const COMPLETION_QUEUE_ENTRIES: u32 = 8192;
-
-/// What an operation was; the top byte of its user data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Op {
-    AcceptMemcache = 1,
-    AcceptResp,
-    Recv,
-    Send,
-    Connect,
-    Wake,
-    Control,
-    Timer,
-    /// Cancels, closes and wake messages: nobody waits for their end.
-    Silent,
-}
-
-impl Op {
-    fn from_user_data(user_data: u64) -> Self {
-        match user_data >> 56 {
-            1 => Self::AcceptMemcache,
-            2 => Self::AcceptResp,
-            3 => Self::Recv,
-            4 => Self::Send,
-            5 => Self::Connect,
-            6 => Self::Wake,
-            7 => Self::Control,
-            8 => Self::Timer,
-            _ => Self::Silent,
-        }
-    }
-
-    fn with(self, token: Token) -> u64 {
-        self.alone() | token.to_bits()
-    }
-
-    fn alone(self) -> u64 {
-        (self as u64) << 56
-    }
-
-    fn accept(listener: ListenerId) -> Self {
-        match listener {
-            ListenerId::Memcache => Self::AcceptMemcache,
-            ListenerId::Resp => Self::AcceptResp,
-        }
-    }
-}
 
 /// One shard's io_uring.
 ///
