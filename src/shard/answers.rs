@@ -10,7 +10,7 @@ use crate::store::Applied;
 
 impl Session {
     /// Takes another shard's answer, or one of this shard's own that came at once.
-    pub(super) fn answered(&mut self, core: &mut Core, seq: Seq, body: AnswerBody) {
+    pub(in crate::shard) fn answered(&mut self, core: &mut Core, seq: Seq, body: AnswerBody) {
         match body {
             AnswerBody::Replied { failed, bytes } => {
                 self.deliver(core, seq, failed, &bytes);

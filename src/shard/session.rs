@@ -6,7 +6,7 @@ use super::{
     core::{Core, Mutated},
     form::{self, Form},
     memcache::{Binary, Memcache},
-    message::{Errand, Origin},
+    message::Origin,
     push::Pushes,
     replies::{Covers, Part, Replies, Seq},
     resp::{self, Resp, Tour},
@@ -187,6 +187,15 @@ impl Session {
         match &self.front_end {
             FrontEnd::Resp(client) => Some(client),
             FrontEnd::Undecided | FrontEnd::Memcache | FrontEnd::Binary => None,
+        }
+    }
+
+    /// Whether it has asked for nothing yet.
+    pub(super) fn is_new(&self) -> bool {
+        match self.front_end {
+            FrontEnd::Undecided => true,
+            FrontEnd::Memcache | FrontEnd::Binary => false,
+            FrontEnd::Resp(_) => self.command.is_none(),
         }
     }
 
@@ -424,72 +433,5 @@ impl Session {
             }
             Step::Done
         })
-    }
-
-    /// Has an errand run for one key; its reply takes the next slot.
-    pub(super) fn run_errand(
-        &mut self,
-        core: &mut Core,
-        key: Key<'_>,
-        errand: Errand,
-        request: &[u8],
-        form: Form,
-    ) -> Step {
-        if !core.has_room_for(key) {
-            return Step::Hold;
-        }
-        let seq = self.defer_errand(core, key, errand, form);
-        self.run_errand_for(core, seq, key, errand, request);
-        Step::Done
-    }
-
-    /// As [`Self::run_errand`], for a reply that names the key where the backend's does not.
-    pub(super) fn run_errand_named(
-        &mut self,
-        core: &mut Core,
-        key: Key<'_>,
-        errand: Errand,
-        request: &[u8],
-        form: Form,
-    ) -> Step {
-        if !core.has_room_for(key) {
-            return Step::Hold;
-        }
-        let seq = self.defer_errand(core, key, errand, form);
-        let name = core.buffers.copy(&[key.bytes]);
-        self.replies.keep_key(seq, name);
-        self.run_errand_for(core, seq, key, errand, request);
-        Step::Done
-    }
-
-    fn defer_errand(&mut self, core: &Core, key: Key<'_>, errand: Errand, form: Form) -> Seq {
-        let covers = match errand {
-            Errand::Steps(_) => Covers::Steps(key.hash),
-            Errand::Write(_) | Errand::Invalidate { .. } | Errand::InvalidateAnd
-                if core.has_l1() =>
-            {
-                Covers::Key(key.hash)
-            }
-            _ => Covers::Nothing,
-        };
-        self.replies.defer(form, covers, 1)
-    }
-
-    /// Has an errand run that there is room for; its reply goes to a slot taken before.
-    pub(super) fn run_errand_for(
-        &mut self,
-        core: &mut Core,
-        seq: Seq,
-        key: Key<'_>,
-        errand: Errand,
-        request: &[u8],
-    ) {
-        let origin = Origin {
-            token: self.token,
-            seq,
-        };
-        if let Some(body) = core.run_errand(origin, key, errand, request) {
-            self.answered(core, seq, body);
-        }
     }
 }

@@ -7,6 +7,7 @@ pub(super) mod errand;
 pub(super) mod link;
 pub(super) mod memcache;
 pub(super) mod meta;
+mod on_behalf;
 pub(super) mod over_memcache;
 pub(super) mod over_resp;
 pub(super) mod relay;
