@@ -1,6 +1,8 @@
 //! The promise: memcache's statistics have memcached's names, in its order, and count as it counts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 mod support;
 
@@ -168,6 +170,126 @@ fn statistics_of_shards_add_up() {
             .sum();
         assert_eq!(sum.to_string(), all[name], "{name}");
     }
+}
+
+#[test]
+fn connections_are_told_of_as_memcached_tells() {
+    let memcached = Backend::still_memcached();
+    let ringfort = Ringfort::embedded();
+    let real = conns_once_settled(memcached.address());
+    let ours = conns_once_settled(ringfort.memcache());
+    let is_listening = |conn: &Conn| conn["state"] == "conn_listening";
+    let (real_listeners, real): (Vec<_>, Vec<_>) = real.into_iter().partition(is_listening);
+    let (our_listeners, ours): (Vec<_>, Vec<_>) = ours.into_iter().partition(is_listening);
+
+    let names = |conn: &Conn| conn.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(states(&ours), states(&real));
+    assert_eq!(names(&ours[0]), names(&real[0]));
+    assert_eq!(names(&our_listeners[0]), names(&real_listeners[0]));
+    // Two front ends of two shards.
+    assert_eq!(our_listeners.len(), 4);
+    for conn in &ours {
+        assert_eq!(
+            conn["listen_addr"],
+            format!("tcp:{}", ringfort.memcache()),
+            "of a connection of this test"
+        );
+        assert!(conn["addr"].starts_with("tcp:127.0.0.1:"));
+        assert!(conn["secs_since_last_cmd"].parse::<u32>().unwrap() < 60);
+    }
+    for listener in &our_listeners {
+        let fronts = [ringfort.memcache(), ringfort.resp()];
+        assert!(
+            fronts
+                .map(|at| format!("tcp:{at}"))
+                .contains(&listener["addr"])
+        );
+    }
+}
+
+/// What a server tells of clients that have done nothing, asked, begun a line, and begun a value,
+/// once all of that has arrived.
+fn conns_once_settled(address: SocketAddr) -> Vec<Conn> {
+    let sent = ["", "get none\r\n", "get no", "set key 0 0 5\r\nva"];
+    let _wires = sent.map(|text| {
+        let mut wire = Wire::connect(address);
+        wire.send(text.as_bytes());
+        if text.ends_with('\n') {
+            wire.expect(b"END\r\n");
+        }
+        wire
+    });
+    let mut asker = Wire::connect(address);
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let conns = conns(&mut asker);
+        if states(&conns).contains(&"conn_nread") && states(&conns).len() > sent.len()
+            || Instant::now() > until
+        {
+            return conns;
+        }
+    }
+}
+
+/// The states of all that are no listeners, in order.
+fn states(conns: &[Conn]) -> Vec<&str> {
+    let mut states: Vec<_> = conns.iter().map(|conn| conn["state"].as_str()).collect();
+    states.retain(|state| *state != "conn_listening");
+    states.sort_unstable();
+    states
+}
+
+/// What is told of one connection; the fields' order is checked as it is read.
+type Conn = BTreeMap<String, String>;
+
+fn conns(wire: &mut Wire) -> Vec<Conn> {
+    let mut conns: Vec<(String, Conn)> = Vec::new();
+    for (name, value) in lines(wire, " conns") {
+        let (descriptor, field) = name.split_once(':').expect("a descriptor and a field");
+        if conns.last().is_none_or(|(last, _)| last != descriptor) {
+            assert_eq!(field, "addr", "comes first");
+            conns.push((descriptor.to_owned(), Conn::new()));
+        }
+        let (_, conn) = conns.last_mut().expect("one was pushed");
+        let order = ["addr", "listen_addr", "state", "secs_since_last_cmd"];
+        let place = |name: &str| order.iter().position(|known| *known == name);
+        let is_next = conn.keys().all(|before| place(before) < place(field));
+        assert!(is_next && place(field).is_some(), "{field} is out of order");
+        conn.insert(field.to_owned(), value);
+    }
+    conns.into_iter().map(|(_, conn)| conn).collect()
+}
+
+#[test]
+fn connections_of_both_front_ends_are_told_of_to_binary_clients_too() {
+    let ringfort = Ringfort::embedded();
+    let mut redis = Wire::connect(ringfort.resp());
+    redis.ask("PING\r\n", "+PONG\r\n");
+    let mut wire = Wire::connect(ringfort.memcache());
+    // Magic, STAT, a key of 5 bytes; opaque 7.
+    wire.send(b"\x80\x10\0\x05\0\0\0\0\0\0\0\x05\0\0\0\x07\0\0\0\0\0\0\0\0conns");
+    let mut told = Vec::new();
+    loop {
+        let header = wire.bytes(24);
+        assert_eq!(header[12..16], [0, 0, 0, 7]);
+        let key_bytes = usize::from(header[3]);
+        let body = wire.bytes(usize::from(header[11]));
+        if key_bytes == 0 {
+            assert!(body.is_empty());
+            break;
+        }
+        let (name, value) = body.split_at(key_bytes);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        told.push((text(name), text(value)));
+    }
+    let of_redis = format!("tcp:{}", ringfort.resp());
+    let is_told = |field: &str, value: &str| {
+        let is_it = |(name, told): &(String, String)| name.ends_with(field) && told == value;
+        told.iter().any(is_it)
+    };
+    assert!(is_told(":listen_addr", &of_redis), "{told:?}");
+    assert!(is_told(":state", "conn_parse_cmd"), "{told:?}");
+    assert!(is_told(":state", "conn_listening"), "{told:?}");
 }
 
 #[test]

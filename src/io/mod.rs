@@ -32,6 +32,11 @@ pub enum ListenerId {
     Resp,
 }
 
+impl ListenerId {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Memcache, Self::Resp];
+}
+
 /// An operating system's error number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Errno(pub i32);
@@ -50,6 +55,15 @@ pub struct Endpoints {
     /// What was connected to.
     pub local: SocketAddr,
     /// The number of the descriptor, which means something to the operator only.
+    pub descriptor: i32,
+}
+
+/// A listener, as operators know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerEnd {
+    /// What it is bound to.
+    pub local: SocketAddr,
+    /// The number of its descriptor.
     pub descriptor: i32,
 }
 
@@ -136,6 +150,9 @@ pub trait Io {
 
     /// Who is at the ends of a connection; `None` once it is broken. Costs system calls.
     fn endpoints(&self, token: Token) -> Option<Endpoints>;
+
+    /// Where a listener listens; `None` if there is none, or no more. Costs a system call.
+    fn listener_end(&self, listener: ListenerId) -> Option<ListenerEnd>;
 
     /// Starts to accept; every connection is an [`Completion::Accepted`].
     fn accept(&mut self, listener: ListenerId);

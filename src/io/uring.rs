@@ -23,7 +23,7 @@ use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
 use socket2::SockAddr;
 
 use super::{
-    Completion, Endpoints, Errno, Io, ListenerId, RecvBuffer, Stopwatch, Token, Wait,
+    Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, RecvBuffer, Stopwatch, Token, Wait,
     buffers::{GROUP, ProvidedBuffers},
     operation::Op,
     socket::{Receiving, Socket, receiving_after},
@@ -382,6 +382,14 @@ impl Io for Uring {
 
     fn endpoints(&self, token: Token) -> Option<Endpoints> {
         self.sockets.get(token)?.endpoints()
+    }
+
+    fn listener_end(&self, listener: ListenerId) -> Option<ListenerEnd> {
+        let socket = self.listeners[listener as usize].as_ref()?;
+        Some(ListenerEnd {
+            local: socket.local_addr().ok()?,
+            descriptor: socket.as_raw_fd(),
+        })
     }
 
     fn accept(&mut self, listener: ListenerId) {

@@ -158,6 +158,11 @@ impl Downstream {
         size_of::<Self>() + self.input.capacity() + self.session.replies.bytes()
     }
 
+    /// Whether what is missing of the request that is coming in is more than the end of a line.
+    pub(super) fn is_amid_block(&self) -> bool {
+        !self.input.is_empty() && self.want > self.input.len() + 1
+    }
+
     /// Whether there are requests that wait for something else than more bytes.
     pub(super) fn is_held(&self) -> bool {
         self.is_held

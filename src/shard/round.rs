@@ -16,13 +16,18 @@ use super::{
     replies::Covers,
     session::{Session, Step},
 };
-use crate::protocol::resp::{ClientKind, Version};
+use crate::protocol::{
+    binary::Echo,
+    resp::{ClientKind, Version},
+};
 
 /// What every shard is asked.
 #[derive(Debug)]
 pub(super) enum Round {
     /// CLIENT LIST.
     Clients(ClientsWanted),
+    /// memcache's `stats conns`; `echo` is the binary protocol's.
+    Conns { echo: Option<Echo> },
     /// CLIENT INFO, which only the client's own shard is asked.
     ThisClient,
     /// CLIENT KILL.
@@ -90,6 +95,15 @@ pub(super) struct Share {
     pub(super) items: Vec<(u64, Vec<u8>)>,
     /// By number of event.
     pub(super) events: Vec<History>,
+}
+
+impl Share {
+    /// The parts of all shares, in order.
+    pub(super) fn in_order(shares: Vec<Self>) -> Vec<(u64, Vec<u8>)> {
+        let mut items: Vec<_> = shares.into_iter().flat_map(|share| share.items).collect();
+        items.sort_by_key(|(order, _)| *order);
+        items
+    }
 }
 
 /// A reply whose parts are being gathered.

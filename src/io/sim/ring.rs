@@ -7,7 +7,10 @@ use super::{
     world::{Chance, Listening, Receiving, Sleep, World, cut},
 };
 use crate::{
-    io::{Completion, Endpoints, Errno, Io, ListenerId, RecvBuffer, Stopwatch, Token, Wait},
+    io::{
+        Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, RecvBuffer, Stopwatch, Token,
+        Wait,
+    },
     store::UnixMs,
 };
 
@@ -182,6 +185,15 @@ impl Io for SimIo {
             peer: SocketAddr::from(([10, 0, 0, 1], remote as u16)),
             local: SocketAddr::from(([10, 0, 0, 2], self.shard as u16)),
             descriptor: token.index() as i32,
+        })
+    }
+
+    fn listener_end(&self, listener: ListenerId) -> Option<ListenerEnd> {
+        let world = self.world.world();
+        let state = world.shards[self.shard].listeners[listener as usize].state;
+        (state != Listening::Closed).then(|| ListenerEnd {
+            local: SocketAddr::from(([10, 0, 0, 2], self.shard as u16)),
+            descriptor: -1 - listener as i32,
         })
     }
 

@@ -1,5 +1,6 @@
 //! The clients of a shard: how they come, wait and go.
 
+mod conns;
 mod listing;
 mod rounds;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::{
+    memcache,
     message::{AnswerBody, Origin},
     resp,
     round::{Round, Share},
@@ -41,7 +42,10 @@ impl<I: Io> Shard<I> {
         };
         let Self { core, peers, .. } = self;
         let mut reply = core.buffers.take();
-        resp::finish_round(core, finished, &mut reply);
+        match *finished.round {
+            Round::Conns { echo } => memcache::finish_conns(finished.shares, echo, &mut reply),
+            _ => resp::finish_round(core, finished, &mut reply),
+        }
         if let Some(conn) = peers.downstream(origin.token) {
             conn.session.deliver(core, origin.seq, false, &reply);
         }
@@ -54,6 +58,7 @@ impl<I: Io> Shard<I> {
         let core = &mut self.core;
         match round {
             Round::Clients(wanted) => return self.list_clients(wanted),
+            Round::Conns { .. } => return self.list_conns(asker),
             Round::ThisClient => return self.list_client(asker),
             Round::Kill(kill) => return self.kill_clients(kill, asker),
             Round::Pause(pause) => core.pause(*pause),

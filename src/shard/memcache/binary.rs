@@ -86,7 +86,9 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &
         Command::Flush { delay } => {
             return flush(session, core, request, delay);
         }
-        Command::Stat { argument } => stats::stats_binary(session, core, echo, argument),
+        Command::Stat { argument } => {
+            return stats::stats_binary(session, core, echo, argument);
+        }
         Command::Version => {
             reply::version(session.ready(&mut core.buffers), echo, MEMCACHED_VERSION);
         }

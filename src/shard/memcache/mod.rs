@@ -11,6 +11,7 @@ pub(super) use self::{
     binary::{Binary, run as run_binary},
     change::Change,
     retrieve::show,
+    stats::finish_conns,
 };
 use self::{
     change::change_in_store,
@@ -171,10 +172,7 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             }
             Step::Done
         }
-        Request::Stats { argument, option } => {
-            stats::stats(session, core, argument, option);
-            Step::Done
-        }
+        Request::Stats { argument, option } => stats::stats(session, core, argument, option),
         Request::MetaNoOp => {
             session.reply(core, reply::META_NO_OP);
             Step::Done

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::super::{
     core::Core,
-    session::Session,
+    round::{Round, Share},
+    session::{Session, Step},
     settings::{MEMCACHED_VERSION, Settings},
     stats::Totals,
 };
@@ -13,9 +14,14 @@ use crate::{
     protocol::{
         binary::{self, Echo, Status},
         memcache::reply,
+        resp::Version,
     },
     store::{PartitionStats, UnixMs},
 };
+
+/// Statistics that each shard has a part of. memcached has them in its text protocol alone; here
+/// binary clients may ask, too.
+const CONNS: &[u8] = b"conns";
 
 /// Where memcached says which version of libevent it has.
 const LIBEVENT: &str = "none";
@@ -27,20 +33,57 @@ const POINTER_BYTES: u64 = 8;
 const NO_DETAIL: &[u8] = b"SERVER_ERROR statistics by prefix are not kept\r\n";
 
 /// Answers `stats` with its first two arguments.
-pub(super) fn stats(session: &mut Session, core: &mut Core, argument: &[u8], option: &[u8]) {
+pub(super) fn stats(
+    session: &mut Session,
+    core: &mut Core,
+    argument: &[u8],
+    option: &[u8],
+) -> Step {
+    if argument == CONNS {
+        return session.go_round(core, Round::Conns { echo: None }, Version::default());
+    }
     let mut lines = core.buffers.take();
     write(core, argument, option, &mut lines);
     session.reply(core, &lines);
     core.buffers.put(lines);
+    Step::Done
 }
 
 /// Answers the binary protocol's stat: the same lines, each in a packet.
-pub(super) fn stats_binary(session: &mut Session, core: &mut Core, echo: Echo, argument: &[u8]) {
+pub(super) fn stats_binary(
+    session: &mut Session,
+    core: &mut Core,
+    echo: Echo,
+    argument: &[u8],
+) -> Step {
+    if argument == CONNS {
+        let round = Round::Conns { echo: Some(echo) };
+        return session.go_round(core, round, Version::default());
+    }
     let mut lines = core.buffers.take();
     let mut words = argument.split(|byte| *byte == b' ');
     let mut word = || words.next().unwrap_or_default();
     write(core, word(), word(), &mut lines);
-    let out = session.ready(&mut core.buffers);
+    in_packets(session.ready(&mut core.buffers), echo, &lines);
+    core.buffers.put(lines);
+    Step::Done
+}
+
+/// Writes the reply to `stats conns`, all of whose parts are there.
+pub(in crate::shard) fn finish_conns(shares: Vec<Share>, echo: Option<Echo>, out: &mut Vec<u8>) {
+    let mut lines: Vec<u8> = Share::in_order(shares)
+        .into_iter()
+        .flat_map(|(_, lines)| lines)
+        .collect();
+    lines.extend_from_slice(reply::END);
+    match echo {
+        None => out.append(&mut lines),
+        Some(echo) => in_packets(out, echo, &lines),
+    }
+}
+
+/// Writes lines as the binary protocol has them, each in a packet.
+fn in_packets(out: &mut Vec<u8>, echo: Echo, lines: &[u8]) {
     for line in lines.split_inclusive(|byte| *byte == b'\n') {
         let line = line.trim_ascii_end();
         match line.strip_prefix(b"STAT ") {
@@ -53,7 +96,6 @@ pub(super) fn stats_binary(session: &mut Session, core: &mut Core, echo: Echo, a
             None => binary::reply::error(out, echo, Status::NotFound),
         }
     }
-    core.buffers.put(lines);
 }
 
 fn write(core: &Core, argument: &[u8], option: &[u8], out: &mut Vec<u8>) {
@@ -65,8 +107,6 @@ fn write(core: &Core, argument: &[u8], option: &[u8], out: &mut Vec<u8>) {
         b"items" => view.items(&mut lines),
         b"slabs" => view.slabs(&mut lines),
         b"sizes" => lines.put("sizes_status", "disabled"),
-        // Connections are known to their shards only.
-        b"conns" => {}
         b"shards" => view.by_shard(&mut lines),
         b"reset" => {
             core.board.reset(core.store.stats());

@@ -22,6 +22,8 @@ pub(in crate::shard) fn finish_round(core: &Core, finished: Finished, out: &mut 
     };
     match &*round {
         Round::Clients(_) | Round::ThisClient => write_text(shares, version, out),
+        // It is memcache's.
+        Round::Conns { .. } => {}
         Round::Kill(kill) => write_killed(kill, count(&shares), out),
         Round::Pause(_)
         | Round::Unpause
@@ -31,7 +33,7 @@ pub(in crate::shard) fn finish_round(core: &Core, finished: Finished, out: &mut 
         Round::SlowLog { count, .. } => {
             let len_max = core.settings.tunables.slow_log_len_max.get();
             let count = usize::try_from(len_max).map_or(*count, |max| max.min(*count));
-            let items = in_order(shares);
+            let items = Share::in_order(shares);
             reply::array_header(out, items.len().min(count));
             items
                 .iter()
@@ -55,14 +57,8 @@ fn count(shares: &[Share]) -> u64 {
     shares.iter().map(|share| share.count).sum()
 }
 
-fn in_order(shares: Vec<Share>) -> Vec<(u64, Vec<u8>)> {
-    let mut items: Vec<_> = shares.into_iter().flat_map(|share| share.items).collect();
-    items.sort_by_key(|(order, _)| *order);
-    items
-}
-
 fn write_text(shares: Vec<Share>, version: Version, out: &mut Vec<u8>) {
-    let text: Vec<u8> = in_order(shares)
+    let text: Vec<u8> = Share::in_order(shares)
         .into_iter()
         .flat_map(|(_, item)| item)
         .collect();
