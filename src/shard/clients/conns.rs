@@ -1,7 +1,7 @@
 //! memcache's `stats conns`, as far as one shard's connections go: those of both front ends, and
 //! the listeners, in memcached's words.
 
-use std::{io::Write as _, net::SocketAddr};
+use std::io::Write as _;
 
 use super::super::{downstream::Downstream, round::Share, turn::Shard};
 use crate::{
@@ -18,7 +18,7 @@ impl<I: Io> Shard<I> {
         for listener in ListenerId::ALL {
             if let Some(end) = self.io.listener_end(listener) {
                 let conn = Conn {
-                    addr: end.local,
+                    addr: address(end.local, end.local.is_ipv6()),
                     listen_addr: None,
                     state: "conn_listening",
                     idle_seconds: now,
@@ -30,8 +30,8 @@ impl<I: Io> Shard<I> {
             let ends = self.io.endpoints(token);
             if let (Some(conn), Some(ends)) = (self.peers.as_downstream(token), ends) {
                 let conn = Conn {
-                    addr: ends.peer,
-                    listen_addr: Some(ends.local),
+                    addr: address(ends.peer, ends.peer.is_ipv6()),
+                    listen_addr: Some(address(ends.local, ends.local.is_ipv6())),
                     state: state(conn, asker == Some(token)),
                     idle_seconds: conn.idle_seconds(now),
                 };
@@ -47,15 +47,15 @@ impl<I: Io> Shard<I> {
 
 /// What is told of a connection, or of a listener.
 struct Conn {
-    addr: SocketAddr,
+    addr: String,
     /// What was connected to; nothing for a listener.
-    listen_addr: Option<SocketAddr>,
+    listen_addr: Option<String>,
     state: &'static str,
     idle_seconds: u32,
 }
 
 impl Conn {
-    fn item(&self, descriptor: i32) -> (u64, Vec<u8>) {
+    fn item(self, descriptor: i32) -> (u64, Vec<u8>) {
         let mut lines = Vec::new();
         let mut name = Vec::new();
         let mut put = |field: &str, value: String| {
@@ -64,9 +64,9 @@ impl Conn {
             let _ = write!(name, "{descriptor}:{field}");
             reply::stat(&mut lines, &name, value);
         };
-        put("addr", address(self.addr));
+        put("addr", self.addr);
         if let Some(listen_addr) = self.listen_addr {
-            put("listen_addr", address(listen_addr));
+            put("listen_addr", listen_addr);
         }
         put("state", self.state.to_owned());
         put("secs_since_last_cmd", self.idle_seconds.to_string());
@@ -75,11 +75,9 @@ impl Conn {
 }
 
 /// An address as memcached writes it.
-fn address(address: SocketAddr) -> String {
-    match address {
-        SocketAddr::V4(_) => format!("tcp:{address}"),
-        SocketAddr::V6(_) => format!("tcp6:{address}"),
-    }
+fn address(address: impl std::fmt::Display, is_ipv6: bool) -> String {
+    let protocol = if is_ipv6 { "tcp6" } else { "tcp" };
+    format!("{protocol}:{address}")
 }
 
 /// What a connection does, in the word for what memcached would be doing with it.
