@@ -10,7 +10,7 @@ use support::wire::Wire;
 /// Redis 7.2's, which libraries send unasked; 7.0.15 does not have them.
 const NEWER: &[&str] = &["client|setinfo", "client|no-touch"];
 const CONTAINERS: &[&str] = &[
-    "client", "command", "config", "latency", "memory", "object", "slowlog",
+    "client", "command", "config", "latency", "memory", "module", "object", "slowlog",
 ];
 
 #[test]

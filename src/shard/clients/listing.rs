@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use super::super::{
     downstream::Downstream,
+    resp::{Client, Transaction},
     round::{ClientsWanted, Kill, Share},
     turn::Shard,
 };
@@ -93,6 +94,13 @@ impl<I: Io> Shard<I> {
             Some(Version::Resp3) => 3,
         };
         let redirect = self.core.tracking.redirect_id(token);
+        let transaction = client.and_then(|client| client.transaction.as_deref());
+        let (queued, queued_bytes) = transaction.map_or((0, 0), Transaction::queued);
+        let multi = if session.is_queueing {
+            queued.to_string()
+        } else {
+            "-1".to_owned()
+        };
         let (input, input_free) = conn.input_bytes();
         let output = session.replies.bytes();
         let mut line = Vec::new();
@@ -106,15 +114,15 @@ impl<I: Io> Shard<I> {
         line.extend_from_slice(client.map_or(b"", |client| client.name()));
         let _ = write!(
             line,
-            " age={} idle={} flags={} db=0 sub={} psub=0 ssub=0 multi=-1 qbuf={input} \
-             qbuf-free={input_free} argv-mem=0 multi-mem=0 rbs={output} rbp={output} obl={output} \
+            " age={} idle={} flags={} db=0 sub={} psub=0 ssub=0 multi={multi} qbuf={input} \
+             qbuf-free={input_free} argv-mem=0 multi-mem={queued_bytes} rbs={output} rbp={output} obl={output} \
              oll=0 omem=0 tot-mem={} events={} cmd={command} user={DEFAULT_USER} redir={redirect} \
              resp={version}",
             conn.age_seconds(now),
             conn.idle_seconds(now),
             self.flags(token, conn),
             u8::from(session.is_subscribed()),
-            conn.memory_bytes(),
+            conn.memory_bytes() + queued_bytes,
             if conn.is_sending() { "rw" } else { "r" },
         );
         if let Some(client) = client {
@@ -129,6 +137,7 @@ impl<I: Io> Shard<I> {
         let tracking = self.core.tracking.client(token);
         let flags = [
             ('P', conn.session.is_subscribed()),
+            ('x', conn.session.is_queueing),
             ('b', conn.is_held() && self.core.pause.is_on()),
             ('t', tracking.is_some()),
             (
@@ -136,6 +145,7 @@ impl<I: Io> Shard<I> {
                 tracking.is_some_and(|client| client.is_redirect_broken),
             ),
             ('B', tracking.is_some_and(|client| client.modes.bcast)),
+            ('d', self.watches_a_change(token, client)),
             ('c', conn.is_ending()),
             ('e', client.is_some_and(|client| client.is_spared)),
             ('T', client.is_some_and(|client| !client.marks_use)),
@@ -145,6 +155,12 @@ impl<I: Io> Shard<I> {
             .filter_map(|(flag, is_set)| is_set.then_some(*flag))
             .collect();
         if set.is_empty() { "N".to_owned() } else { set }
+    }
+
+    /// Whether EXEC would be refused for what the client watches.
+    fn watches_a_change(&self, token: Token, client: Option<&Client>) -> bool {
+        let transaction = client.and_then(|client| client.transaction.as_deref());
+        transaction.is_some_and(|transaction| transaction.is_dirty(&self.core, token))
     }
 
     /// Closes the clients that are meant. The one who asks is closed after the reply.

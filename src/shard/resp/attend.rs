@@ -65,10 +65,10 @@ pub(super) fn attend(
     request: &Request<'_>,
 ) -> Step {
     let spec = table::row_of(command);
+    session.command = Some(command);
     if core.pause.holds(spec.is_some_and(|spec| spec.is_write())) {
         return Step::Hold;
     }
-    session.command = Some(command);
     let begun_ns = core.stopwatch.elapsed_ns();
     let step = execute(session, core, request, args);
     if step == Step::Hold {

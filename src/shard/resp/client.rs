@@ -7,7 +7,7 @@ use super::super::{
     round::{ClientsWanted, Kill, Round},
     session::{Session, Step},
 };
-use super::{help, transaction::Transaction};
+use super::transaction::Transaction;
 use crate::{
     protocol::resp::{
         ClientAttribute, ClientFilter, ClientRequest, KillFilter, Progress, ReplyMode, Version,
@@ -205,7 +205,6 @@ pub(super) fn client(
         ClientRequest::Id => {
             reply::integer(session.replies.ready(&mut core.buffers), session.id as i64);
         }
-        ClientRequest::Help => help::write(session.ready(&mut core.buffers), &help::CLIENT),
         _ => own(session, core, request, version),
     }
     Step::Done

@@ -7,7 +7,6 @@ use super::super::{
     settings::{REQUEST_BYTES_MAX, Settings},
     tunables::{Knob, NEVER, Tunables},
 };
-use super::help;
 use crate::protocol::{
     glob::{self, Case},
     number,
@@ -209,7 +208,6 @@ pub(super) fn config(
             let line = b"-ERR The server is running without a config file\r\n";
             session.refuse(core, line);
         }
-        ConfigRequest::Help => help::write(session.ready(&mut core.buffers), &help::CONFIG),
     }
     Step::Done
 }

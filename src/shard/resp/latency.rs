@@ -8,7 +8,6 @@ use super::super::{
     round::{EventsWanted, Round},
     session::{Session, Step},
 };
-use super::help;
 use crate::protocol::resp::{LatencyRequest, Rest, Version, reply, table};
 
 /// Longest bar of LATENCY GRAPH, in characters.
@@ -24,10 +23,6 @@ pub(super) fn latency(
     let round = match *request {
         LatencyRequest::Histogram { commands } => {
             histogram(session, core, commands, version);
-            return Step::Done;
-        }
-        LatencyRequest::Help => {
-            help::write(session.ready(&mut core.buffers), &help::LATENCY);
             return Step::Done;
         }
         LatencyRequest::Latest => Round::Events(EventsWanted::Latest),

@@ -1,7 +1,6 @@
 //! MEMORY: what the server's memory is used for.
 
 use super::super::{core::Core, session::Session};
-use super::help;
 use crate::protocol::resp::{MemoryRequest, Version, reply};
 
 /// Answers MEMORY.
@@ -12,7 +11,6 @@ pub(super) fn memory(
     version: Version,
 ) {
     match request {
-        MemoryRequest::Help => help::write(session.ready(&mut core.buffers), &help::MEMORY),
         // All memory that there is to give back was taken for good.
         MemoryRequest::Purge => session.reply(core, reply::OK),
         MemoryRequest::MallocStats => {

@@ -8,7 +8,6 @@ mod compound;
 mod config;
 mod connection;
 mod gathered;
-mod help;
 mod info;
 mod keyspace;
 mod latency;
@@ -22,8 +21,12 @@ mod transaction;
 mod watches;
 
 pub(super) use self::{
-    change::single, client::Client, gathered::finish_round, keyspace::Tour, read::answer_from_l1,
-    transaction::discard,
+    change::single,
+    client::Client,
+    gathered::finish_round,
+    keyspace::Tour,
+    read::answer_from_l1,
+    transaction::{Transaction, discard},
 };
 
 use super::{
@@ -221,6 +224,7 @@ fn refuse(
     if error.closes() {
         return Step::Close;
     }
+    session.command = resp::find(&args).ok().map(|spec| spec.command);
     let mut line = core.buffers.take();
     error.encode(&mut line);
     session.reply(core, &line);

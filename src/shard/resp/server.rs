@@ -5,9 +5,7 @@ use super::super::{
     session::{Session, Step},
     settings::REDIS_VERSION,
 };
-use super::{
-    config::config, help, info::info, latency::latency, memory::memory, slow_log::slow_log,
-};
+use super::{config::config, info::info, latency::latency, memory::memory, slow_log::slow_log};
 use crate::protocol::resp::{AclRequest, DEFAULT_USER, ServerRequest, Version, reply};
 
 /// Answers RESP requests that are about the server or the connection.
@@ -57,9 +55,6 @@ fn constant(session: &mut Session, core: &mut Core, request: &ServerRequest<'_>,
             reply::verbatim(session.ready(&mut core.buffers), text.as_bytes(), version);
         }
         ServerRequest::ModuleList => session.reply(core, b"*0\r\n"),
-        ServerRequest::ModuleHelp => {
-            help::write(session.ready(&mut core.buffers), &help::MODULE);
-        }
         ServerRequest::Acl(request) => acl(session.ready(&mut core.buffers), request),
         _ => {}
     }
@@ -78,6 +73,5 @@ fn acl(out: &mut Vec<u8>, request: AclRequest) {
             reply::array_header(out, 1);
             reply::bulk(out, DEFAULT_USER.as_bytes());
         }
-        AclRequest::Help => help::write(out, &help::ACL),
     }
 }

@@ -7,7 +7,6 @@ use super::super::{
     session::{Session, Step},
     tunables::NEVER,
 };
-use super::help;
 use crate::protocol::resp::{Args, SlowLogRequest, Version, reply, table::Command};
 
 /// Settings that are passwords.
@@ -26,10 +25,6 @@ pub(super) fn slow_log(
         SlowLogRequest::Get { count } => Round::SlowLog { count, before },
         SlowLogRequest::Len => Round::SlowLogLen { before },
         SlowLogRequest::Reset => Round::ResetSlowLog { before },
-        SlowLogRequest::Help => {
-            help::write(session.ready(&mut core.buffers), &help::SLOWLOG);
-            return Step::Done;
-        }
     };
     session.go_round(core, round, version)
 }

@@ -24,6 +24,7 @@ use super::{
     Read, limits, read_frame, refuse, serve_now,
     watches::Watches,
 };
+use crate::io::Token;
 use crate::protocol::{
     Parsed,
     resp::{self, Args, Request, RequestError, Rest, TransactionRequest, reply, table::Command},
@@ -56,6 +57,18 @@ pub(in crate::shard) struct Transaction {
     has_begun: bool,
 }
 
+impl Transaction {
+    /// How many requests are queued, and their bytes.
+    pub(in crate::shard) fn queued(&self) -> (usize, usize) {
+        (self.count, self.requests.len())
+    }
+
+    /// Whether a watched key is known to have changed.
+    pub(in crate::shard) fn is_dirty(&self, core: &Core, token: Token) -> bool {
+        self.watches.is_dirty(core, token)
+    }
+}
+
 /// A request of a client that has said MULTI.
 pub(super) fn serve(
     session: &mut Session,
@@ -74,15 +87,32 @@ pub(super) fn serve(
             return refuse(session, core, args, &error);
         }
     };
+    session.command = Some(command);
+    if command == Command::Exec {
+        let step = exec(session, core);
+        if step != Step::Hold {
+            session.command = Some(command);
+            core.count_call(command);
+        }
+        return step;
+    }
     let line = match command {
-        Command::Exec => return exec(session, core),
         Command::Reset | Command::Quit => return serve_now(session, core, args, read),
         Command::Discard => {
             discard(session, core);
+            core.count_call(command);
             reply::OK
         }
-        Command::Multi => NESTED,
-        Command::Watch => WATCH_INSIDE,
+        Command::Multi | Command::Watch => {
+            let line = if command == Command::Multi {
+                NESTED
+            } else {
+                WATCH_INSIDE
+            };
+            core.count_call(command);
+            session.refuse(core, line);
+            return Step::Done;
+        }
         _ => queue(session, args),
     };
     session.reply(core, line);
@@ -94,6 +124,10 @@ fn queue(session: &mut Session, args: Args<'_>) -> &'static [u8] {
     let Some(transaction) = of(session) else {
         return QUEUED;
     };
+    // EXEC will be refused: nothing is kept for it.
+    if transaction.is_spoilt {
+        return QUEUED;
+    }
     let bytes = transaction.requests.len() + args.raw().len();
     if bytes > TRANSACTION_BYTES_MAX {
         transaction.is_spoilt = true;

@@ -55,7 +55,6 @@ pub enum ClientRequest<'b> {
     Unblock {
         id: i64,
     },
-    Help,
 }
 
 /// What CLIENT SETINFO sets.
@@ -154,7 +153,6 @@ impl<'b> ClientRequest<'b> {
             Command::ClientPause => return Some(read_pause(args)),
             Command::ClientUnpause => Self::Unpause,
             Command::ClientUnblock => return Some(read_unblock(args)),
-            Command::ClientHelp => Self::Help,
             _ => return None,
         };
         Some(Ok(request))

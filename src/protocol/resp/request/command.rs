@@ -71,11 +71,13 @@ impl<'b> CommandRequest<'b> {
             }
             Command::CommandGetKeys => Self::GetKeys { args, flags: false },
             Command::CommandGetKeysAndFlags => Self::GetKeys { args, flags: true },
-            Command::ClientHelp
+            Command::AclHelp
+            | Command::ClientHelp
             | Command::CommandHelp
             | Command::ConfigHelp
             | Command::LatencyHelp
             | Command::MemoryHelp
+            | Command::ModuleHelp
             | Command::ObjectHelp
             | Command::SlowlogHelp => Self::Help {
                 container: table::lookup(args.name())?,

@@ -22,7 +22,6 @@ pub enum ConfigRequest<'b> {
     },
     ResetStat,
     Rewrite,
-    Help,
 }
 
 impl<'b> ConfigRequest<'b> {
@@ -42,7 +41,6 @@ impl<'b> ConfigRequest<'b> {
             Command::ConfigSet => return Some(Err(RequestError::Syntax)),
             Command::ConfigResetStat => Self::ResetStat,
             Command::ConfigRewrite => Self::Rewrite,
-            Command::ConfigHelp => Self::Help,
             _ => return None,
         };
         Some(Ok(request))

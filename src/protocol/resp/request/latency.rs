@@ -28,7 +28,6 @@ pub enum LatencyRequest<'b> {
         event: &'b [u8],
     },
     Doctor,
-    Help,
 }
 
 impl<'b> LatencyRequest<'b> {
@@ -46,7 +45,6 @@ impl<'b> LatencyRequest<'b> {
             Command::LatencyHistory => Self::History { event: args.at(2) },
             Command::LatencyGraph => Self::Graph { event: args.at(2) },
             Command::LatencyDoctor => Self::Doctor,
-            Command::LatencyHelp => Self::Help,
             _ => return None,
         };
         Some(request)

@@ -10,7 +10,6 @@ pub enum MemoryRequest {
     Stats,
     Purge,
     MallocStats,
-    Help,
 }
 
 impl MemoryRequest {
@@ -21,7 +20,6 @@ impl MemoryRequest {
             Command::MemoryStats => Self::Stats,
             Command::MemoryPurge => Self::Purge,
             Command::MemoryMallocStats => Self::MallocStats,
-            Command::MemoryHelp => Self::Help,
             _ => return None,
         };
         Some(request)

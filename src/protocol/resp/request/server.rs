@@ -27,7 +27,6 @@ pub enum ServerRequest<'b> {
     Wait,
     Lolwut,
     ModuleList,
-    ModuleHelp,
     /// ACL.
     Acl(AclRequest),
     /// CONFIG.
@@ -47,7 +46,6 @@ pub enum AclRequest {
     WhoAmI,
     List,
     Users,
-    Help,
 }
 
 impl<'b> ServerRequest<'b> {
@@ -70,11 +68,9 @@ impl<'b> ServerRequest<'b> {
             }
             Command::Lolwut => read_lolwut(args)?,
             Command::ModuleList => Self::ModuleList,
-            Command::ModuleHelp => Self::ModuleHelp,
             Command::AclWhoAmI => Self::Acl(AclRequest::WhoAmI),
             Command::AclList => Self::Acl(AclRequest::List),
             Command::AclUsers => Self::Acl(AclRequest::Users),
-            Command::AclHelp => Self::Acl(AclRequest::Help),
             _ => return read_nested(spec, args),
         };
         Ok(request)

@@ -23,7 +23,6 @@ pub enum SlowLogRequest {
     },
     Len,
     Reset,
-    Help,
 }
 
 impl SlowLogRequest {
@@ -37,7 +36,6 @@ impl SlowLogRequest {
             Command::SlowlogGet => return Some(read_get(args)),
             Command::SlowlogLen => Self::Len,
             Command::SlowlogReset => Self::Reset,
-            Command::SlowlogHelp => Self::Help,
             _ => return None,
         };
         Some(Ok(request))

@@ -23,16 +23,29 @@ pub fn encode_help(container: &CommandSpec, out: &mut Vec<u8>) {
 
 fn lines(container: &str) -> &'static [&'static str] {
     match container {
+        "acl" => ACL,
         "client" => CLIENT,
         "command" => COMMAND,
         "config" => CONFIG,
         "latency" => LATENCY,
         "memory" => MEMORY,
+        "module" => MODULE,
         "object" => OBJECT,
         "slowlog" => SLOWLOG,
         _ => &[],
     }
 }
+
+/// Those that are served: there is one user.
+#[rustfmt::skip]
+const ACL: &[&str] = &[
+    "LIST",
+    "    Show users details in config file format.",
+    "USERS",
+    "    List all the registered usernames.",
+    "WHOAMI",
+    "    Return the current connection username.",
+];
 
 #[rustfmt::skip]
 const CLIENT: &[&str] = &[
@@ -148,6 +161,18 @@ const MEMORY: &[&str] = &[
     "USAGE <key> [SAMPLES <count>]",
     "    Return memory in bytes used by <key> and its value. Nested values are",
     "    sampled up to <count> times (default: 5, 0 means sample all).",
+];
+
+#[rustfmt::skip]
+const MODULE: &[&str] = &[
+    "LIST",
+    "    Return a list of loaded modules.",
+    "LOAD <path> [<arg> ...]",
+    "    Load a module library from <path>, passing to it any optional arguments.",
+    "LOADEX <path> [[CONFIG NAME VALUE] [CONFIG NAME VALUE]] [ARGS ...]",
+    "    Load a module library from <path>, while passing it module configurations and optional arguments.",
+    "UNLOAD <name>",
+    "    Unload a module.",
 ];
 
 #[rustfmt::skip]
