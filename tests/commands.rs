@@ -55,6 +55,27 @@ fn help_is_that_of_redis() {
 }
 
 #[test]
+fn documentation_is_that_of_redis() {
+    let (ringfort, redis) = (Ringfort::embedded(), Backend::redis());
+    for hello in ["HELLO 2\r\n", "HELLO 3\r\n"] {
+        let [mut ours, mut theirs] = [ringfort.resp(), redis.address()].map(Wire::connect);
+        for wire in [&mut ours, &mut theirs] {
+            wire.send(hello.as_bytes());
+            value(wire);
+        }
+        let names = names(&mut ours);
+        for name in names.iter().filter(|name| !NEWER.contains(&name.as_str())) {
+            let request = format!("COMMAND DOCS {name}\r\n");
+            let [ours, theirs] = [&mut ours, &mut theirs].map(|wire| {
+                wire.send(request.as_bytes());
+                value(wire).without_subcommands()
+            });
+            assert_eq!(ours, theirs, "{name}");
+        }
+    }
+}
+
+#[test]
 fn documentation_has_every_command() {
     let ringfort = Ringfort::embedded();
     let mut wire = Wire::connect(ringfort.resp());
@@ -108,6 +129,20 @@ impl Value {
         if values.iter().all(is_word) || values.iter().all(is_entry) {
             values.sort();
         }
+        Self::Many(sign, values)
+    }
+
+    /// The same without a container's subcommands: each is asked for by itself.
+    fn without_subcommands(self) -> Self {
+        let Self::Many(sign, values) = self else {
+            return self;
+        };
+        let is_title = |value: &Self| *value == Self::One("subcommands".into());
+        let kept = match values.iter().position(is_title) {
+            Some(place) => values[..place].to_vec(),
+            None => values,
+        };
+        let values = kept.into_iter().map(Self::without_subcommands).collect();
         Self::Many(sign, values)
     }
 

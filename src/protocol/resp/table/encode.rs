@@ -76,30 +76,3 @@ fn encode_step(
         reply::integer(out, *number);
     }
 }
-
-/// Appends a command's entry of COMMAND DOCS: its name, and what there is to say.
-pub fn encode_docs(spec: &CommandSpec, version: Version, out: &mut Vec<u8>) {
-    let docs = &spec.docs;
-    let lines = [
-        ("summary", docs.summary),
-        ("since", docs.since),
-        ("group", docs.group),
-        ("complexity", docs.complexity),
-    ];
-    let lines = lines.iter().filter(|(_, text)| !text.is_empty());
-    let has_subcommands = !spec.subcommands.is_empty();
-    reply::bulk(out, spec.name.as_bytes());
-    let pairs = lines.clone().count() + usize::from(has_subcommands);
-    reply::map_header(out, pairs, version);
-    for (name, text) in lines {
-        reply::bulk(out, name.as_bytes());
-        reply::bulk(out, text.as_bytes());
-    }
-    if has_subcommands {
-        reply::bulk(out, b"subcommands");
-        reply::map_header(out, spec.subcommands.len(), version);
-        spec.subcommands
-            .iter()
-            .for_each(|sub| encode_docs(sub, version, out));
-    }
-}

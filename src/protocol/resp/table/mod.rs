@@ -2,11 +2,12 @@
 //! lookup, arity checks, COMMAND's replies, and the questions whether something is written and
 //! which keys it is about.
 //!
-//! Rows are those of Redis 7.0.15 (`COMMAND INFO`), with summaries of our own; two subcommands are
-//! 7.2's: CLIENT SETINFO, which libraries send unasked, and CLIENT NO-TOUCH.
+//! Rows are those of Redis 7.0.15 (`COMMAND INFO` and, in `docs/`, `COMMAND DOCS`); two subcommands
+//! are 7.2's: CLIENT SETINFO, which libraries send unasked, and CLIENT NO-TOUCH.
 
 mod bits;
 mod command;
+mod docs;
 mod encode;
 mod foreign;
 mod help;
@@ -16,7 +17,8 @@ mod rows;
 
 pub use self::{
     command::Command,
-    encode::{encode_docs, encode_info},
+    docs::encode_docs,
+    encode::encode_info,
     foreign::{Relay, RelayError},
     help::encode_help,
     keys::{KeyPositions, KeySpec, encode_keys},
@@ -41,18 +43,6 @@ pub struct CommandSpec {
     /// Where its keys stand.
     pub keys: &'static [KeySpec],
     tips: &'static [&'static str],
-    docs: Docs,
-}
-
-/// What people are told of a command.
-#[derive(Clone, Copy, Debug)]
-struct Docs {
-    group: &'static str,
-    /// Redis' version that had it first.
-    since: &'static str,
-    /// Empty where it cannot be said in a few signs.
-    complexity: &'static str,
-    summary: &'static str,
 }
 
 /// A command has one row.
@@ -65,7 +55,7 @@ impl PartialEq for CommandSpec {
 impl Eq for CommandSpec {}
 
 impl CommandSpec {
-    const fn new(command: Command, name: &'static str, arity: i8, flags: u16, docs: Docs) -> Self {
+    const fn new(command: Command, name: &'static str, arity: i8, flags: u16) -> Self {
         Self {
             command,
             arity,
@@ -75,7 +65,6 @@ impl CommandSpec {
             subcommands: &[],
             keys: &[],
             tips: &[],
-            docs,
         }
     }
 
