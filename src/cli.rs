@@ -25,7 +25,10 @@ use crate::config::{
     MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, RESP_DEFAULT, SERVERS_FILE_BYTES_MAX,
     SHARDS_MAX, WritePolicy, memory_bytes_min,
 };
-use crate::route::{HashRingMode, ServerSpec, join_servers, parse_servers};
+use crate::route::{
+    Distribution, HashRingMode, HashTag, KeyHash, Placement, ServerSpec, join_servers,
+    parse_servers,
+};
 
 /// What the process is asked to do.
 #[derive(Debug)]
@@ -173,9 +176,19 @@ struct ServerArgs {
     /// One more server; weight 1 if left out [default: none]
     #[arg(long, value_name = "HOST:PORT[:WEIGHT]", value_parser = values::server)]
     server: Vec<ServerSpec>,
-    /// Whose placement to copy: libmemcached, twemproxy or libketama [default: libmemcached]
+    /// Whose placement to copy: libmemcached, twemproxy, libketama, spymemcached, evcache,
+    /// memcached-proxy or mncaudill:SPOTS [default: libmemcached]
     #[arg(long, value_name = "MODE", value_parser = values::hash_ring)]
     hash_ring: Option<HashRingMode>,
+    /// Hash of keys, of those that twemproxy has [default: twemproxy's fnv1a_64, libmemcached's md5]
+    #[arg(long, value_name = "HASH", value_parser = values::key_hash)]
+    key_hash: Option<KeyHash>,
+    /// From hash to server: ketama, modula or random [default: ketama]
+    #[arg(long, value_name = "NAME", value_parser = values::distribution)]
+    distribution: Option<Distribution>,
+    /// Two characters; of a key that has them, what is between is hashed, as with {} [default: none]
+    #[arg(long, value_name = "XY", value_parser = values::hash_tag)]
+    hash_tag: Option<HashTag>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -190,7 +203,7 @@ struct ExplainArgs {
 impl ExplainArgs {
     fn resolve(self) -> Result<Explain, CliError> {
         let servers = self.servers.list()?;
-        Explain::new(self.key.into_vec(), servers, self.servers.hash_ring())
+        Explain::new(self.key.into_vec(), servers, self.servers.placement())
     }
 }
 
@@ -288,7 +301,7 @@ impl PoolArgs {
         Ok(Mode::Pool(PoolConfig {
             protocol,
             servers,
-            hash_ring: self.servers.hash_ring(),
+            placement: self.servers.placement(),
             write: self.write.unwrap_or(WritePolicy::Through),
             l1: self.l1.and_then(OrOff::into_option),
         }))
@@ -300,6 +313,9 @@ impl PoolArgs {
             ("--servers", self.servers.servers.is_some()),
             ("--server", !self.servers.server.is_empty()),
             ("--hash-ring", self.servers.hash_ring.is_some()),
+            ("--key-hash", self.servers.key_hash.is_some()),
+            ("--distribution", self.servers.distribution.is_some()),
+            ("--hash-tag", self.servers.hash_tag.is_some()),
             ("--write", self.write.is_some()),
             ("--l1", self.l1.is_some()),
         ];
@@ -310,8 +326,13 @@ impl PoolArgs {
 }
 
 impl ServerArgs {
-    fn hash_ring(&self) -> HashRingMode {
-        self.hash_ring.unwrap_or(HashRingMode::Libmemcached)
+    fn placement(&self) -> Placement {
+        Placement {
+            hash_ring: self.hash_ring.unwrap_or(HashRingMode::Libmemcached),
+            key_hash: self.key_hash,
+            distribution: self.distribution.unwrap_or(Distribution::Ketama),
+            hash_tag: self.hash_tag,
+        }
     }
 
     /// The servers of the file, then those named one by one.

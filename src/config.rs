@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::route::{HashRing, HashRingError, HashRingMode, ServerSpec};
+use crate::route::{HashRingError, Placement, Router, ServerSpec};
 use crate::store::StoreParams;
 
 const KIB: usize = 1024;
@@ -120,10 +120,10 @@ pub enum Mode {
 pub struct PoolConfig {
     /// What the servers speak.
     pub protocol: Protocol,
-    /// In the order that the hash ring counts them.
+    /// In the order that [`Router`] counts them.
     pub servers: Vec<ServerSpec>,
     /// Which server owns a key.
-    pub hash_ring: HashRingMode,
+    pub placement: Placement,
     /// When a write is answered.
     pub write: WritePolicy,
     /// How long the store keeps a copy of what a server answered; `None` keeps none.
@@ -193,10 +193,10 @@ impl Config {
 
     fn check_pool(&self, pool: &PoolConfig) -> Result<(), ConfigError> {
         let PoolConfig {
-            hash_ring, servers, ..
+            placement, servers, ..
         } = pool;
-        HashRing::build(*hash_ring, servers).map_err(|error| ConfigError::HashRing {
-            mode: *hash_ring,
+        Router::build(*placement, servers).map_err(|error| ConfigError::HashRing {
+            placement: *placement,
             error,
         })?;
         for protocol in [Protocol::Memcache, Protocol::Resp] {
@@ -248,8 +248,8 @@ pub enum ConfigError {
     },
     /// The servers do not make a ring.
     HashRing {
-        /// The kind of ring.
-        mode: HashRingMode,
+        /// How keys were to be placed.
+        placement: Placement,
         /// Why not.
         error: HashRingError,
     },
@@ -288,7 +288,9 @@ impl fmt::Display for ConfigError {
                 size(*item_bytes_max),
                 bytes_min.div_ceil(MIB)
             ),
-            Self::HashRing { mode, error } => write!(f, "--hash-ring {mode}: {error}"),
+            Self::HashRing { placement, error } => {
+                write!(f, "--hash-ring {}: {error}", placement.hash_ring)
+            }
             Self::OwnBackend { server, protocol } => write!(
                 f,
                 "--{protocol}: server {server} of the pool is this listener; move one of them"

@@ -114,10 +114,11 @@ fn explain_answers_for_any_key() {
     let expected = "\
 ring      libketama
 key       \\xff\\n
-key hash  0x47568af7
+key hash  0x47568af7 md5
 point     0x47f1ef21 of 320
 label     10.0.1.2:11211-17
 owner     10.0.1.2:11211 weight 3
+why       the first point from the hash on
 ";
     let mut args: Vec<&OsStr> = [
         "explain",

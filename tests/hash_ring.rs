@@ -1,5 +1,6 @@
 //! The hash rings place keys where the real things place them: 10,000 keys are written through
 //! pylibmc and through twemproxy into real memcacheds, and each memcached is asked what it holds.
+//! `twemproxy_placement.rs` has all that twemproxy can be told, without servers at port 11211.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
@@ -8,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use ringfort::route::{HashRing, HashRingMode, ServerSpec};
+use ringfort::route::{Distribution, HashRingMode, KeyHash, Placement, Router, ServerSpec};
 
 /// Both label rules in one ring: two servers at the port that is left out, one at another.
 fn backends() -> [Memcached; 3] {
@@ -23,16 +24,68 @@ fn backends() -> [Memcached; 3] {
 fn libmemcached_places_as_pylibmc_does() {
     let backends = backends();
     let servers = servers(&backends, ["1", "2", "3"]);
-    write_with_pylibmc(&servers, &keys());
-    assert_placement(HashRingMode::Libmemcached, &servers, &backends);
+    write_with_pylibmc(&servers, "{'ketama_weighted': True}", &keys());
+    assert_placement(
+        Placement::of(HashRingMode::Libmemcached),
+        &servers,
+        &backends,
+    );
 }
 
 #[test]
 fn libmemcached_places_as_pylibmc_does_at_equal_weights() {
     let backends = backends();
     let servers = servers(&backends, ["1", "1", "1"]);
-    write_with_pylibmc(&servers, &keys());
-    assert_placement(HashRingMode::Libmemcached, &servers, &backends);
+    write_with_pylibmc(&servers, "{'ketama_weighted': True}", &keys());
+    assert_placement(
+        Placement::of(HashRingMode::Libmemcached),
+        &servers,
+        &backends,
+    );
+}
+
+/// libmemcached's other hashes (Debian builds it without Hsieh's), divided by the number of servers, and looked up in its ring.
+#[test]
+fn libmemcached_places_as_pylibmc_does_with_other_hashes() {
+    let hashes = [
+        ("default", KeyHash::OneAtATime),
+        ("md5", KeyHash::Md5),
+        ("crc", KeyHash::Crc32),
+        ("fnv1_64", KeyHash::Fnv1_64),
+        ("fnv1a_64", KeyHash::Fnv1a64),
+        ("fnv1_32", KeyHash::Fnv1_32),
+        ("fnv1a_32", KeyHash::Fnv1a32),
+        ("murmur", KeyHash::Murmur),
+        ("jenkins", KeyHash::Jenkins),
+    ];
+    let backends = backends();
+    let mut placed = 0;
+    for (name, key_hash) in hashes {
+        for distribution in [Distribution::Modula, Distribution::Ketama] {
+            placed += 1;
+            // Keys of their own, as nobody empties the servers.
+            let own = |key: &Vec<u8>| [&key[..], format!("/{placed}").as_bytes()].concat();
+            let keys: Vec<_> = keys().iter().take(1_000).map(own).collect();
+            let (weights, behaviors) = match distribution {
+                Distribution::Ketama => (
+                    ["1", "2", "3"],
+                    format!("{{'ketama_weighted': True}}, {{'hash': '{name}'}}"),
+                ),
+                _ => (
+                    ["1", "1", "1"],
+                    format!("{{'distribution': 'modula', 'hash': '{name}'}}"),
+                ),
+            };
+            let servers = servers(&backends, weights);
+            write_with_pylibmc(&servers, &behaviors, &keys);
+            let placement = Placement {
+                key_hash: Some(key_hash),
+                distribution,
+                ..Placement::of(HashRingMode::Libmemcached)
+            };
+            assert_placement_of(&keys, placement, &servers, &backends);
+        }
+    }
 }
 
 #[test]
@@ -40,7 +93,7 @@ fn twemproxy_places_as_nutcracker_does() {
     let backends = backends();
     let servers = servers(&backends, ["3", "1", "2"]);
     Nutcracker::start(None, &servers).write(&keys());
-    assert_placement(HashRingMode::Twemproxy, &servers, &backends);
+    assert_placement(Placement::of(HashRingMode::Twemproxy), &servers, &backends);
 }
 
 #[test]
@@ -48,7 +101,7 @@ fn twemproxy_places_as_nutcracker_does_with_names() {
     let backends = backends();
     let servers = servers(&backends, ["1 gamma", "2 beta", "1"]);
     Nutcracker::start(None, &servers).write(&keys());
-    assert_placement(HashRingMode::Twemproxy, &servers, &backends);
+    assert_placement(Placement::of(HashRingMode::Twemproxy), &servers, &backends);
 }
 
 #[test]
@@ -56,7 +109,11 @@ fn libmemcached_places_as_nutcracker_does_with_md5() {
     let backends = backends();
     let servers = servers(&backends, ["1", "2 beta", "3"]);
     Nutcracker::start(Some("md5"), &servers).write(&keys());
-    assert_placement(HashRingMode::Libmemcached, &servers, &backends);
+    assert_placement(
+        Placement::of(HashRingMode::Libmemcached),
+        &servers,
+        &backends,
+    );
 }
 
 /// 10,000 keys of several shapes; a tenth hold bytes from 0x80 up, which twemproxy reads as signed.
@@ -81,23 +138,8 @@ fn servers(backends: &[Memcached; 3], weights: [&str; 3]) -> Vec<ServerSpec> {
         .collect()
 }
 
-fn assert_placement(mode: HashRingMode, servers: &[ServerSpec], backends: &[Memcached; 3]) {
-    let keys = keys();
-    let hash_ring = HashRing::build(mode, servers).expect("a hash ring");
-    let held: Vec<Vec<bool>> = backends
-        .iter()
-        .map(|backend| backend.holds(&keys))
-        .collect();
-    for (index, key) in keys.iter().enumerate() {
-        let holders: Vec<usize> = (0..backends.len()).filter(|&n| held[n][index]).collect();
-        let owner = hash_ring.owner(key).index();
-        assert_eq!(
-            holders,
-            [owner],
-            "{mode} {servers:?}: key {}",
-            key.escape_ascii()
-        );
-    }
+fn assert_placement(placement: Placement, servers: &[ServerSpec], backends: &[Memcached; 3]) {
+    let held = assert_placement_of(&keys(), placement, servers, backends);
     for (server, held) in servers.iter().zip(&held) {
         assert!(
             held.contains(&true),
@@ -106,11 +148,34 @@ fn assert_placement(mode: HashRingMode, servers: &[ServerSpec], backends: &[Memc
     }
 }
 
-/// Writes the keys with libmemcached, behaviour `KETAMA_WEIGHTED`.
-fn write_with_pylibmc(servers: &[ServerSpec], keys: &[Vec<u8>]) {
+fn assert_placement_of(
+    keys: &[Vec<u8>],
+    placement: Placement,
+    servers: &[ServerSpec],
+    backends: &[Memcached; 3],
+) -> Vec<Vec<bool>> {
+    let router = Router::build(placement, servers).expect("a router");
+    let held: Vec<Vec<bool>> = backends.iter().map(|backend| backend.holds(keys)).collect();
+    for (index, key) in keys.iter().enumerate() {
+        let holders: Vec<usize> = (0..backends.len()).filter(|&n| held[n][index]).collect();
+        let owner = router.owner(key).index();
+        assert_eq!(
+            holders,
+            [owner],
+            "{placement:?} {servers:?}: key {}",
+            key.escape_ascii()
+        );
+    }
+    held
+}
+
+/// Writes the keys with libmemcached, whose behaviors are set one dictionary after the other.
+fn write_with_pylibmc(servers: &[ServerSpec], behaviors: &str, keys: &[Vec<u8>]) {
     const SCRIPT: &str = "\
 import sys, pylibmc
-client = pylibmc.Client(sys.argv[1:], behaviors={'ketama_weighted': True})
+client = pylibmc.Client(sys.argv[2:])
+for behaviors in eval('[' + sys.argv[1] + ']'):
+    client.behaviors = behaviors
 for key in sys.stdin.buffer.read().split(b'\\n'):
     assert client.set(key, b'v'), key
 ";
@@ -119,7 +184,7 @@ for key in sys.stdin.buffer.read().split(b'\\n'):
         .iter()
         .map(|server| format!("{}:{}", server.address(), server.weight));
     let mut child = Command::new(&python)
-        .args(["-c", SCRIPT])
+        .args(["-c", SCRIPT, behaviors])
         .args(specs)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::piped())

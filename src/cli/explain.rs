@@ -3,53 +3,105 @@
 use std::fmt;
 
 use super::CliError;
-use crate::route::{HashRing, HashRingMode, ServerSpec};
+use crate::route::{Placement, Reason, Router, ServerSpec, Step};
 
-/// A key in front of a hash ring; its `Display` is the answer, a fact a line.
+/// A key in front of the servers of a pool; its `Display` is the answer, a fact a line.
 #[derive(Debug)]
 pub struct Explain {
     key: Vec<u8>,
     servers: Vec<ServerSpec>,
-    hash_ring: HashRing,
+    router: Router,
 }
 
 impl Explain {
     pub(super) fn new(
         key: Vec<u8>,
         servers: Vec<ServerSpec>,
-        mode: HashRingMode,
+        placement: Placement,
     ) -> Result<Self, CliError> {
         if servers.is_empty() {
             return Err(CliError::new(
                 "explain: no servers; add --servers FILE or --server HOST:PORT",
             ));
         }
-        let hash_ring = HashRing::build(mode, &servers)
-            .map_err(|error| CliError::new(format_args!("--hash-ring {mode}: {error}")))?;
+        let router = Router::build(placement, &servers).map_err(|error| {
+            CliError::new(format_args!("--hash-ring {}: {error}", placement.hash_ring))
+        })?;
         Ok(Self {
             key,
             servers,
-            hash_ring,
+            router,
         })
     }
 }
 
 impl fmt::Display for Explain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let explanation = self.hash_ring.explain(&self.key);
-        writeln!(f, "ring      {}", self.hash_ring.mode())?;
+        let Reason {
+            hashed,
+            step,
+            server,
+        } = self.router.explain(&self.key);
+        let placement = self.router.placement();
+        writeln!(f, "ring      {}", placement.hash_ring)?;
         writeln!(f, "key       {}", self.key.escape_ascii())?;
-        writeln!(f, "key hash  0x{:08x}", explanation.key_hash)?;
-        let point_count = self.hash_ring.points().len();
-        writeln!(f, "point     0x{:08x} of {point_count}", explanation.point)?;
-        writeln!(f, "label     {}", explanation.label)?;
-        writeln!(f, "owner     {}", self.servers[explanation.server.index()])
+        if let Some(hashed) = hashed {
+            writeln!(f, "hash tag  {}", hashed.escape_ascii())?;
+        }
+        let hash_name = self.router.key_hash();
+        let why = match step {
+            Step::Point {
+                key_hash,
+                point,
+                point_count,
+                label,
+            } => {
+                writeln!(f, "key hash  0x{key_hash:08x} {hash_name}")?;
+                writeln!(f, "point     0x{point:08x} of {point_count}")?;
+                writeln!(f, "label     {label}")?;
+                match key_hash <= point {
+                    true => "the first point from the hash on",
+                    false => "no point from the hash on, so the first of all",
+                }
+            }
+            Step::Remainder {
+                key_hash,
+                total,
+                remainder,
+            } => {
+                writeln!(f, "key hash  0x{key_hash:08x} {hash_name}")?;
+                writeln!(f, "remainder {remainder} of {total}")?;
+                "the server that the remainder counts to"
+            }
+            Step::Random => {
+                let any = if self.servers.len() > 1 {
+                    "any"
+                } else {
+                    "the only one"
+                };
+                writeln!(f, "owner     {any}")?;
+                return writeln!(f, "why       each request goes to any server");
+            }
+        };
+        writeln!(f, "owner     {}", self.servers[server.index()])?;
+        match self.servers.len() {
+            1 => writeln!(f, "why       the only server"),
+            _ => writeln!(f, "why       {why}"),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::{Distribution, HashRingMode, HashTag};
+
+    fn servers(lines: &[&str]) -> Vec<ServerSpec> {
+        lines
+            .iter()
+            .map(|line| ServerSpec::parse_line(line).expect(line))
+            .collect()
+    }
 
     #[test]
     fn an_answer_has_a_line_for_each_fact() {
@@ -58,18 +110,51 @@ mod tests {
             "10.0.1.2:11211 2",
             "10.0.1.3:11211:3 gamma",
         ];
-        let servers = lines
-            .map(|line| ServerSpec::parse_line(line).expect(line))
-            .to_vec();
-        let explain =
-            Explain::new(b"user:1".to_vec(), servers, HashRingMode::Libmemcached).expect("ring");
+        let placement = Placement::of(HashRingMode::Libmemcached);
+        let explain = Explain::new(b"user:1".to_vec(), servers(&lines), placement).expect("ring");
         let expected = "\
 ring      libmemcached
 key       user:1
-key hash  0x10ddb1bd
+key hash  0x10ddb1bd md5
 point     0x11878bdb of 480
 label     10.0.1.1-2
 owner     10.0.1.1:11211 weight 1
+why       the first point from the hash on
+";
+        assert_eq!(explain.to_string(), expected);
+    }
+
+    #[test]
+    fn other_ways_have_other_facts() {
+        let placement = Placement {
+            distribution: Distribution::Modula,
+            hash_tag: Some(HashTag::BRACES),
+            ..Placement::of(HashRingMode::Twemproxy)
+        };
+        let lines = ["10.0.1.1:11211", "10.0.1.2:11211:2 b"];
+        let key = b"{user}:1".to_vec();
+        let explain = Explain::new(key.clone(), servers(&lines), placement).expect("a router");
+        let expected = "\
+ring      twemproxy
+key       {user}:1
+hash tag  user
+key hash  0x032b48f2 fnv1a_64
+remainder 0 of 3
+owner     10.0.1.2:11211 weight 2 name b
+why       the server that the remainder counts to
+";
+        assert_eq!(explain.to_string(), expected);
+        let placement = Placement {
+            distribution: Distribution::Random,
+            ..placement
+        };
+        let explain = Explain::new(key, servers(&lines), placement).expect("a router");
+        let expected = "\
+ring      twemproxy
+key       {user}:1
+hash tag  user
+owner     any
+why       each request goes to any server
 ";
         assert_eq!(explain.to_string(), expected);
     }

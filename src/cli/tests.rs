@@ -388,7 +388,8 @@ fn explain() {
         ),
         (
             "explain k --hash-ring md5",
-            "--hash-ring 'md5': not known here; write libmemcached or twemproxy or libketama",
+            "--hash-ring 'md5': not known here; write libmemcached or twemproxy or libketama or \
+             spymemcached or evcache or memcached-proxy or mncaudill:SPOTS",
         ),
     ]);
 }

@@ -11,7 +11,7 @@ use crate::config::{
     CONNECTIONS_MAX_MAX, CORES_MAX, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN,
     Protocol, SHARDS_MAX, WritePolicy,
 };
-use crate::route::{HashRingMode, ServerSpec, ServerSpecError};
+use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
 /// The value of a flag that also takes `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +131,24 @@ pub(super) fn write_policy(text: &str) -> Result<WritePolicy, String> {
 }
 
 pub(super) fn hash_ring(text: &str) -> Result<HashRingMode, String> {
-    keyword(text, &HashRingMode::ALL.map(HashRingMode::name))
+    let names = HashRingMode::ALL.map(|mode| match mode {
+        HashRingMode::Mncaudill { .. } => "mncaudill:SPOTS",
+        mode => mode.name(),
+    });
+    keyword(text, &names)
+}
+
+pub(super) fn key_hash(text: &str) -> Result<KeyHash, String> {
+    keyword(text, &KeyHash::ALL.map(KeyHash::name))
+}
+
+pub(super) fn distribution(text: &str) -> Result<Distribution, String> {
+    keyword(text, &Distribution::ALL.map(Distribution::name))
+}
+
+pub(super) fn hash_tag(text: &str) -> Result<HashTag, String> {
+    text.parse()
+        .map_err(|()| "not two characters; write for example {}".into())
 }
 
 pub(super) fn server(text: &str) -> Result<ServerSpec, String> {

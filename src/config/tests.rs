@@ -1,6 +1,7 @@
 //! The rules between the parts of a configuration.
 
 use super::*;
+use crate::route::HashRingMode;
 use crate::store::{KeyHasher, build};
 
 fn config() -> Config {
@@ -26,7 +27,7 @@ fn pool(servers: &[&str], hash_ring: HashRingMode) -> Config {
         mode: Mode::Pool(PoolConfig {
             protocol: Protocol::Memcache,
             servers: servers.collect(),
-            hash_ring,
+            placement: Placement::of(hash_ring),
             write: WritePolicy::Through,
             l1: None,
         }),

@@ -1,15 +1,19 @@
-//! The consistent-hash rings of libmemcached, twemproxy and libketama.
+//! Consistent-hash rings, each an exact copy of one that others use.
 //!
-//! All three are one algorithm, ketama, and differ in three details that move most of the keys. A
+//! The first five are one algorithm, ketama, and differ in details that move most of the keys. A
 //! server of weight `w` has `floor(w / total * 40 * servers)` labels `text-0`, `text-1`, …; the MD5
 //! of a label is four points on a circle of 32 bits; a key belongs to the first point at or after
 //! its hash, past the last to the first.
 //!
-//! | mode | label text | key hash | the product that is floored |
+//! | mode | label text | key hash | labels |
 //! |---|---|---|---|
-//! | `libmemcached` | name, else `host` at port 11211, else `host:port` | MD5 | all in float32 |
-//! | `twemproxy` | the same | 32 bits of FNV-1a | all in float32 |
-//! | `libketama` | `host:port` always | MD5 | in float64, cut to float32 |
+//! | `libmemcached` | name, else `host` at port 11211, else `host:port` | MD5 | the product in float32 |
+//! | `twemproxy` | the same | 32 bits of FNV-1a | the same |
+//! | `libketama` | `host:port` always | MD5 | the product in float64, cut to float32 |
+//! | `spymemcached` | name, else `ip:port` | MD5 | 40; with weights as `libmemcached` |
+//! | `evcache` | `host/host:port` | MD5 | 40, no weights |
+//! | `memcached-proxy` | `host:port` | XXH3 | 160 of one point, XXH3 of the label; no weights |
+//! | `mncaudill:N` | name, else `host:port`; labels `text:1`, … | SHA-1 | weight × N of one point, SHA-1 |
 //!
 //! The widths matter: with 25 equal servers float32 comes out just below 40 and each has 156
 //! points, not 160.
@@ -17,113 +21,40 @@
 //! `libmemcached` is libmemcached's `KETAMA_WEIGHTED` behaviour (PHP `OPT_LIBKETAMA_COMPATIBLE`,
 //! pylibmc `ketama_weighted`), and at the same time twemproxy with `hash: md5`: the labels are the
 //! same (up to the 85 bytes of one that twemproxy hashes), so a *name*, which only twemproxy's
-//! configuration has, means the same in both modes. libketama has no names and refuses them.
+//! configuration has, means the same in both modes. In these two another key hash can be chosen, as
+//! in the originals. spymemcached's label is what Java prints for the server's address, so where
+//! that is not an IPv4 address it has to be given as the name. A ring of spymemcached whose weights
+//! are all 1 is one without weights.
 //!
 //! Points that collide (0.03 pairs expected in a ring of 100 servers) stand in the order in which
-//! the original meets the servers: as listed, for twemproxy by name, the shorter name first. A
-//! server whose weight is too small for one label has no points and owns no key, as in the
-//! originals.
+//! the original meets the servers: as listed, for twemproxy by name, the shorter name first; in
+//! spymemcached the last counts. Go's sort leaves the order open. A server whose weight is too
+//! small for one label has no points and owns no key, as in the originals.
 //!
 //! Sources: libmemcached `hosts.cc` (`update_continuum`), twemproxy `nc_ketama.c`, `nc_conf.c`,
-//! `nc_server.c`, libketama `ketama.c`.
+//! `nc_server.c`, libketama `ketama.c`, spymemcached `KetamaNodeLocator.java`,
+//! `KetamaNodeKeyFormatter.java`, memcached `proxy_ring_hash.c`, mncaudill/ketama `ketama.go`.
 
-use std::fmt;
-use std::str::FromStr;
+mod error;
+mod mode;
 
-use super::key_hash;
+pub use self::error::HashRingError;
+pub use self::mode::HashRingMode;
+use self::mode::Weights;
+use super::key_hash::KeyHash;
 use super::server_spec::ServerSpec;
 use super::servers_file::SERVERS_MAX;
 
-/// Labels of a server at equal weight, ideally; four points each.
-const LABELS_PER_SERVER: u8 = 40;
-
-/// The port that libmemcached and twemproxy leave out of the label.
-const PORT_UNLABELLED: u16 = 11211;
+/// The most points of a ring, 64 MiB of them. [`SERVERS_MAX`] servers have a tenth of that in any
+/// mode whose points do not grow with the weights.
+const POINTS_MAX: u64 = 8 << 20;
 
 /// twemproxy 0.5 cuts a label, counter included, to its buffer (`KETAMA_MAX_HOSTLEN` 86, less the
 /// final NUL). All labels of such a server are the same then; older releases hash what lies behind
 /// the buffer.
 const TWEMPROXY_LABEL_BYTES_MAX: usize = 85;
 
-/// Whose ring it is; see the table at the top of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HashRingMode {
-    /// libmemcached with `KETAMA_WEIGHTED`; also twemproxy with `hash: md5`, names included.
-    Libmemcached,
-    /// twemproxy's ketama with its default key hash, `fnv1a_64`.
-    Twemproxy,
-    /// libketama (RJ/ketama), and the clients that keep `:11211` in the label.
-    Libketama,
-}
-
-impl HashRingMode {
-    /// Every mode, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::Libmemcached, Self::Twemproxy, Self::Libketama];
-
-    /// The mode's name on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Libmemcached => "libmemcached",
-            Self::Twemproxy => "twemproxy",
-            Self::Libketama => "libketama",
-        }
-    }
-
-    fn key_hash(self, key: &[u8]) -> u32 {
-        match self {
-            Self::Libmemcached | Self::Libketama => key_hash::md5(key),
-            Self::Twemproxy => key_hash::fnv1a_twemproxy(key),
-        }
-    }
-
-    /// What stands before the `-0`, `-1`, … of a server's labels.
-    fn label_text(self, server: &ServerSpec) -> String {
-        let ServerSpec {
-            host, port, name, ..
-        } = server;
-        match self {
-            Self::Libketama => server.address(),
-            Self::Libmemcached | Self::Twemproxy => match name {
-                Some(name) => name.clone(),
-                None if *port == PORT_UNLABELLED => host.clone(),
-                None => format!("{host}:{port}"),
-            },
-        }
-    }
-
-    /// How many labels a server has. The order and the width of each operation is that of the C
-    /// source.
-    fn label_count(self, weight: u32, weight_total: u64, server_count: usize) -> u32 {
-        let share = weight as f32 / weight_total as f32;
-        let labels = match self {
-            Self::Libmemcached | Self::Twemproxy => {
-                let points_per_server = f32::from(4 * LABELS_PER_SERVER);
-                share * points_per_server / 4.0 * server_count as f32 + 1e-10
-            }
-            Self::Libketama => {
-                (f64::from(share) * f64::from(LABELS_PER_SERVER) * server_count as f64) as f32
-            }
-        };
-        labels.floor() as u32
-    }
-}
-
-impl fmt::Display for HashRingMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for HashRingMode {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL
-            .into_iter()
-            .find(|mode| mode.name() == text)
-            .ok_or(())
-    }
-}
+const _: () = assert!(SERVERS_MAX as u64 * 160 < POINTS_MAX);
 
 /// A server's position in the list that the ring was built from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -145,7 +76,7 @@ pub struct Point {
     pub server: ServerIndex,
 }
 
-/// Why a key is where it is.
+/// Why a key is where it is on a ring.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// The key's hash.
@@ -162,6 +93,7 @@ pub struct Explanation {
 #[derive(Debug, Clone)]
 pub struct HashRing {
     mode: HashRingMode,
+    key_hash: KeyHash,
     /// One per server, in the order of the list.
     label_texts: Box<[String]>,
     /// Invariant: never empty, ascending by value; of equal values the first counts.
@@ -176,20 +108,36 @@ impl HashRing {
     /// If the original could not build a ring of these servers, or would build one that nobody can
     /// mean: [`HashRingError`] lists the cases.
     pub fn build(mode: HashRingMode, servers: &[ServerSpec]) -> Result<Self, HashRingError> {
+        Self::build_for(mode, mode.key_hash_default(), servers)
+    }
+
+    /// As [`HashRing::build`], with another key hash.
+    pub(super) fn build_for(
+        mode: HashRingMode,
+        key_hash: KeyHash,
+        servers: &[ServerSpec],
+    ) -> Result<Self, HashRingError> {
         let label_texts = label_texts(mode, servers)?;
-        let weight_total = servers.iter().map(|server| u64::from(server.weight)).sum();
+        let weights = Weights::of(servers);
+        let label_counts: Vec<u32> = servers
+            .iter()
+            .map(|server| mode.label_count(server, weights))
+            .collect();
+        check_weights(mode, servers, &label_counts)?;
 
         let mut points = Vec::new();
         for index in build_order(mode, &label_texts) {
             let text = &label_texts[index];
-            let weight = servers[index].weight;
-            let label_count = mode.label_count(weight, weight_total, servers.len());
-            check_label_length(mode, text, label_count)?;
+            check_label_length(mode, text, label_counts[index])?;
             let server = ServerIndex(index as u16);
-            for label in 0..label_count {
-                let words = key_hash::md5_words(format!("{text}-{label}").as_bytes());
-                points.extend(words.map(|value| Point { value, server }));
+            for number in 0..label_counts[index] {
+                let values = mode.values(&mode.label(text, number));
+                points.extend(values.map(|value| Point { value, server }));
             }
+        }
+        if mode == HashRingMode::Spymemcached {
+            // It puts points into a map, so the last of equal ones counts.
+            points.reverse();
         }
         // Stable, so that colliding points keep the order in which they were made.
         points.sort_by_key(|point| point.value);
@@ -198,6 +146,7 @@ impl HashRing {
         }
         Ok(Self {
             mode,
+            key_hash,
             label_texts,
             points: points.into_boxed_slice(),
         })
@@ -208,17 +157,17 @@ impl HashRing {
         if self.label_texts.len() == 1 {
             return ServerIndex(0);
         }
-        self.point_from(self.mode.key_hash(key)).server
+        self.point_from(self.hash(key)).server
     }
 
     /// The owner of `key` and how it came to it: for people, not for the hot path.
     pub fn explain(&self, key: &[u8]) -> Explanation {
-        let key_hash = self.mode.key_hash(key);
+        let key_hash = self.hash(key);
         let Point { value, server } = self.point_from(key_hash);
         let text = &self.label_texts[server.index()];
         let label = (0_u32..)
-            .map(|label| format!("{text}-{label}"))
-            .find(|label| key_hash::md5_words(label.as_bytes()).contains(&value))
+            .map(|number| self.mode.label(text, number))
+            .find(|label| self.mode.values(label).any(|point| point == value))
             .expect("a point was made from one of its server's labels");
         Explanation {
             key_hash,
@@ -238,6 +187,10 @@ impl HashRing {
         &self.points
     }
 
+    fn hash(&self, key: &[u8]) -> u32 {
+        hash(self.mode, self.key_hash, key)
+    }
+
     /// The first point at or after `hash`, around the circle.
     fn point_from(&self, hash: u32) -> Point {
         let index = self.points.partition_point(|point| point.value < hash);
@@ -245,65 +198,23 @@ impl HashRing {
     }
 }
 
-/// Why there is no ring.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HashRingError {
-    /// The list is empty.
-    NoServers,
-    /// The list is longer than [`SERVERS_MAX`].
-    TooManyServers {
-        /// How many there are.
-        count: usize,
-    },
-    /// All weights are 0.
-    NoPoints,
-    /// Two servers have the same labels, so the second would own nothing.
-    DuplicateLabel {
-        /// What both labels begin with.
-        text: String,
-    },
-    /// libketama knows no names.
-    NameInLibketama {
-        /// The name.
-        name: String,
-    },
-    /// twemproxy does not hash the whole label.
-    LabelTooLong {
-        /// What the labels begin with.
-        text: String,
-    },
-}
-
-impl fmt::Display for HashRingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoServers => write!(f, "there are no servers"),
-            Self::TooManyServers { count } => {
-                write!(f, "{count} servers are too many; at most {SERVERS_MAX}")
-            }
-            Self::NoPoints => write!(f, "no server has a weight"),
-            Self::DuplicateLabel { text } => {
-                write!(
-                    f,
-                    "two servers are '{text}' to the hash ring; give one of them a name"
-                )
-            }
-            Self::NameInLibketama { name } => write!(
-                f,
-                "libketama has no server names; remove '{name}' or choose another hash ring"
-            ),
-            Self::LabelTooLong { text } => write!(
-                f,
-                "twemproxy cuts labels at {TWEMPROXY_LABEL_BYTES_MAX} bytes; give '{text}' a short \
-                 name"
-            ),
-        }
+/// The hash of a key. For an empty one twemproxy answers 0, without hashing (`server_pool_hash`).
+pub(super) fn hash(mode: HashRingMode, key_hash: KeyHash, key: &[u8]) -> u32 {
+    match mode {
+        HashRingMode::Twemproxy if key.is_empty() => 0,
+        _ => key_hash.of(key),
     }
 }
 
-impl std::error::Error for HashRingError {}
-
-fn label_texts(mode: HashRingMode, servers: &[ServerSpec]) -> Result<Box<[String]>, HashRingError> {
+/// What a server's labels begin with, for each server.
+///
+/// # Errors
+///
+/// As [`HashRing::build`].
+pub(super) fn label_texts(
+    mode: HashRingMode,
+    servers: &[ServerSpec],
+) -> Result<Box<[String]>, HashRingError> {
     if servers.is_empty() {
         return Err(HashRingError::NoServers);
     }
@@ -312,15 +223,10 @@ fn label_texts(mode: HashRingMode, servers: &[ServerSpec]) -> Result<Box<[String
             count: servers.len(),
         });
     }
-    if mode == HashRingMode::Libketama
-        && let Some(name) = servers.iter().find_map(|server| server.name.clone())
-    {
-        return Err(HashRingError::NameInLibketama { name });
-    }
-    let texts: Box<[String]> = servers
+    let texts = servers
         .iter()
         .map(|server| mode.label_text(server))
-        .collect();
+        .collect::<Result<Box<[String]>, _>>()?;
     let mut sorted: Vec<&String> = texts.iter().collect();
     sorted.sort_unstable();
     match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -333,12 +239,32 @@ fn label_texts(mode: HashRingMode, servers: &[ServerSpec]) -> Result<Box<[String
 
 /// The order in which the original makes the points, which decides collisions. twemproxy sorts its
 /// servers first (`conf_server_name_cmp`): by the length of the label text, then by its bytes.
-fn build_order(mode: HashRingMode, label_texts: &[String]) -> Vec<usize> {
+pub(super) fn build_order(mode: HashRingMode, label_texts: &[String]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..label_texts.len()).collect();
     if mode == HashRingMode::Twemproxy {
         order.sort_by_key(|&index| (label_texts[index].len(), &label_texts[index]));
     }
     order
+}
+
+fn check_weights(
+    mode: HashRingMode,
+    servers: &[ServerSpec],
+    label_counts: &[u32],
+) -> Result<(), HashRingError> {
+    let is_weightless = matches!(mode, HashRingMode::Evcache | HashRingMode::MemcachedProxy);
+    let weighted = servers.iter().find(|server| server.weight != 1);
+    if let Some(server) = weighted.filter(|_| is_weightless) {
+        return Err(HashRingError::WeightUnknown {
+            mode,
+            server: server.address(),
+        });
+    }
+    let labels: u64 = label_counts.iter().copied().map(u64::from).sum();
+    if labels > POINTS_MAX {
+        return Err(HashRingError::TooManyPoints { count: labels });
+    }
+    Ok(())
 }
 
 fn check_label_length(

@@ -1,6 +1,143 @@
-//! The two key hashes of the ketama family, bit for bit.
+//! Hashes of keys, bit for bit as their originals compute them.
+//!
+//! Most are twemproxy's, and with them libmemcached's, where twemproxy has them from; few are what
+//! their names say. `char` is signed on x86-64, so a byte from 0x80 up is sign-extended where the C
+//! source reads `char`; and results are cut where nobody would expect it:
+//!
+//! | name | what it is |
+//! |---|---|
+//! | `one_at_a_time` | Jenkins' one-at-a-time, of signed bytes |
+//! | `md5` | the first word of the MD5, little-endian |
+//! | `crc16` | CRC-16/XMODEM in 32 bits that nobody cuts: bits that leave the sum stay in the hash |
+//! | `crc32` | 15 bits of CRC-32: with a ring nearly all keys have one owner |
+//! | `crc32a` | CRC-32 |
+//! | `fnv1_64` | the low half of FNV-1 in 64 bits, of signed bytes |
+//! | `fnv1a_64` | FNV-1a in 32 bits, with the low halves of the 64-bit constants, of signed bytes |
+//! | `fnv1_32`, `fnv1a_32` | FNV-1 and FNV-1a in 32 bits, of signed bytes |
+//! | `hsieh` | Hsieh's SuperFastHash, begun with 0, the last byte of three signed |
+//! | `murmur` | MurmurHash2, its seed made from the length |
+//! | `jenkins` | Jenkins' lookup3, begun with 13 |
+//!
+//! Sources: twemproxy `src/hashkit/nc_*.c`; memcached `proxy_ring_hash.c`, `proxy_xxhash.c`;
+//! mncaudill/ketama `ketama.go`.
+
+use std::fmt;
+use std::str::FromStr;
 
 use md5::{Digest, Md5};
+use sha1::Sha1;
+use xxhash_rust::xxh3::xxh3_64;
+
+mod mixers;
+pub(super) mod sums;
+
+/// Which hash of a key is compared with the points of a ring; see the table at the top of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyHash {
+    /// Jenkins' one-at-a-time; libmemcached's default.
+    OneAtATime,
+    /// The first word of the MD5, little-endian.
+    Md5,
+    /// CRC-16 that keeps what leaves its 16 bits.
+    Crc16,
+    /// 15 bits of CRC-32.
+    Crc32,
+    /// CRC-32.
+    Crc32a,
+    /// The low half of FNV-1 in 64 bits.
+    Fnv1_64,
+    /// FNV-1a with the low halves of its 64-bit constants; twemproxy's default.
+    Fnv1a64,
+    /// FNV-1 in 32 bits.
+    Fnv1_32,
+    /// FNV-1a in 32 bits.
+    Fnv1a32,
+    /// Hsieh's SuperFastHash.
+    Hsieh,
+    /// MurmurHash2.
+    Murmur,
+    /// Jenkins' lookup3.
+    Jenkins,
+    /// The low half of XXH3; memcached's proxy.
+    Xxh3,
+    /// The last word of the SHA-1, big-endian; mncaudill/ketama.
+    Sha1,
+}
+
+impl KeyHash {
+    /// Those that can be chosen, in the order of twemproxy's documentation.
+    pub const ALL: [Self; 12] = [
+        Self::OneAtATime,
+        Self::Md5,
+        Self::Crc16,
+        Self::Crc32,
+        Self::Crc32a,
+        Self::Fnv1_64,
+        Self::Fnv1a64,
+        Self::Fnv1_32,
+        Self::Fnv1a32,
+        Self::Hsieh,
+        Self::Murmur,
+        Self::Jenkins,
+    ];
+
+    /// twemproxy's name for it, or, of the two that twemproxy does not have, the common one.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OneAtATime => "one_at_a_time",
+            Self::Md5 => "md5",
+            Self::Crc16 => "crc16",
+            Self::Crc32 => "crc32",
+            Self::Crc32a => "crc32a",
+            Self::Fnv1_64 => "fnv1_64",
+            Self::Fnv1a64 => "fnv1a_64",
+            Self::Fnv1_32 => "fnv1_32",
+            Self::Fnv1a32 => "fnv1a_32",
+            Self::Hsieh => "hsieh",
+            Self::Murmur => "murmur",
+            Self::Jenkins => "jenkins",
+            Self::Xxh3 => "xxh3",
+            Self::Sha1 => "sha1",
+        }
+    }
+
+    /// The hash of `key`. Allocates nothing.
+    pub fn of(self, key: &[u8]) -> u32 {
+        match self {
+            Self::OneAtATime => mixers::one_at_a_time(key),
+            Self::Md5 => md5_words(key)[0],
+            Self::Crc16 => sums::crc16(key),
+            Self::Crc32 => (sums::crc32(key) >> 16) & 0x7fff,
+            Self::Crc32a => sums::crc32(key),
+            Self::Fnv1_64 => sums::fnv1_64(key),
+            Self::Fnv1a64 => sums::fnv1a_64(key),
+            Self::Fnv1_32 => sums::fnv1_32(key),
+            Self::Fnv1a32 => sums::fnv1a_32(key),
+            Self::Hsieh => mixers::hsieh(key),
+            Self::Murmur => mixers::murmur(key),
+            Self::Jenkins => mixers::jenkins(key),
+            Self::Xxh3 => xxh3_64(key) as u32,
+            Self::Sha1 => sha1_word(key),
+        }
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for KeyHash {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL
+            .into_iter()
+            .find(|hash| hash.name() == text)
+            .ok_or(())
+    }
+}
 
 /// The four points of one label: its MD5 read as four little-endian words, in order.
 pub(super) fn md5_words(bytes: &[u8]) -> [u32; 4] {
@@ -9,80 +146,16 @@ pub(super) fn md5_words(bytes: &[u8]) -> [u32; 4] {
     std::array::from_fn(|word| u32::from_le_bytes(words[word]))
 }
 
-/// The key hash of libmemcached's `KETAMA_WEIGHTED`, of libketama and of twemproxy's `hash: md5`:
-/// the first word of the key's MD5.
-pub(super) fn md5(key: &[u8]) -> u32 {
-    md5_words(key)[0]
+fn sha1_word(bytes: &[u8]) -> u32 {
+    let digest: [u8; 20] = Sha1::digest(bytes).into();
+    let [.., a, b, c, d] = digest;
+    u32::from_be_bytes([a, b, c, d])
 }
 
-/// twemproxy's `fnv1a_64`, its default, as `hashkit/nc_fnv.c` computes it, which is not FNV-1a of
-/// 64 bits:
-///
-/// * it keeps the low 32 bits of the offset basis and of the prime only;
-/// * it reads `char`, signed on x86-64, so a byte from 0x80 up is sign-extended before the xor;
-/// * `server_pool_hash` answers 0 for an empty key, without hashing.
-pub(super) fn fnv1a_twemproxy(key: &[u8]) -> u32 {
-    const OFFSET_BASIS_LOW: u32 = 0xcbf2_9ce4_8422_2325_u64 as u32;
-    const PRIME_LOW: u32 = 0x0000_0100_0000_01b3_u64 as u32;
-    if key.is_empty() {
-        return 0;
-    }
-    key.iter().fold(OFFSET_BASIS_LOW, |hash, &byte| {
-        (hash ^ i32::from(byte.cast_signed()).cast_unsigned()).wrapping_mul(PRIME_LOW)
-    })
+/// A byte as C's `char` becomes `uint32_t` on x86-64.
+const fn signed(byte: u8) -> u32 {
+    byte.cast_signed() as i32 as u32
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_give_four_little_endian_words() {
-        let vectors = [
-            (
-                "10.0.1.1-0",
-                [0x8e15_f0ab, 0x1d1b_d3e1, 0x8240_cb89, 0x16e2_3e09],
-            ),
-            (
-                "10.0.1.1:11211-0",
-                [0x90ed_8713, 0xf5ce_3b03, 0x0603_86a6, 0xa22b_367d],
-            ),
-            (
-                "10.0.1.1:11212-0",
-                [0x0220_54cb, 0x7d2f_b6de, 0xd60d_99b2, 0x71f7_6530],
-            ),
-        ];
-        for (label, words) in vectors {
-            assert_eq!(md5_words(label.as_bytes()), words, "{label}");
-        }
-    }
-
-    #[test]
-    fn md5_key_hash_is_the_first_word() {
-        let vectors = [
-            ("foo", 0xdb18_bdac),
-            ("bar", 0x191d_b537),
-            ("user:1", 0x10dd_b1bd),
-            ("key:42", 0x4b01_5929),
-            ("", 0xd98c_1dd4),
-        ];
-        for (key, hash) in vectors {
-            assert_eq!(md5(key.as_bytes()), hash, "{key}");
-        }
-    }
-
-    #[test]
-    fn fnv1a_is_cut_to_32_bits() {
-        assert_eq!(fnv1a_twemproxy(b"foo"), 0xfed9_d577);
-    }
-
-    #[test]
-    fn fnv1a_reads_signed_chars() {
-        assert_eq!(fnv1a_twemproxy(b"\xff"), 0x79fe_466e);
-    }
-
-    #[test]
-    fn fnv1a_of_an_empty_key_is_zero() {
-        assert_eq!(fnv1a_twemproxy(b""), 0);
-    }
-}
+mod tests;

@@ -1,16 +1,21 @@
-//! Which backend owns a key: the servers of a pool and the hash ring over them.
+//! Which backend owns a key: the servers of a pool and the way from a key to one of them.
 //!
 //! A pool is only useful next to the clients and proxies that already use its servers, so the rings
 //! here are exact copies of what those compute, down to the width of a float: a key that
-//! libmemcached, twemproxy or libketama puts on a server is found on that server. Nothing here
-//! knows a socket or a clock.
+//! libmemcached, twemproxy, libketama and others put on a server is found on that server. Nothing
+//! here knows a socket or a clock.
 
 mod hash_ring;
 mod key_hash;
+mod placement;
+mod router;
 mod server_spec;
 mod servers_file;
 
 pub use hash_ring::{Explanation, HashRing, HashRingError, HashRingMode, Point, ServerIndex};
+pub use key_hash::KeyHash;
+pub use placement::{Distribution, HashTag, Placement};
+pub use router::{Reason, Router, Step};
 pub use server_spec::{ServerSpec, ServerSpecError, WEIGHT_MAX};
 pub use servers_file::{
     SERVERS_MAX, ServersError, ServersErrorReason, join_servers, parse_servers,

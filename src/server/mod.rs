@@ -27,7 +27,7 @@ use crate::{
     config::{Config, Mode, PoolConfig},
     io::{RingDirectory, Waker, uring::Uring},
     mesh,
-    route::HashRing,
+    route::Router,
     runtime::{self, Executor},
     shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, Tunables},
     store::{self, KeyHasher, UnixMs},
@@ -319,7 +319,7 @@ fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, St
                 })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let hash_ring = HashRing::build(pool.hash_ring, &pool.servers).map_err(|error| {
+    let router = Router::build(pool.placement, &pool.servers).map_err(|error| {
         let error = io::Error::other(error.to_string());
         StartError::Resolve {
             server: "of the pool".into(),
@@ -329,7 +329,7 @@ fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, St
     Ok(PoolSettings {
         protocol: pool.protocol,
         is_crossed,
-        hash_ring,
+        router,
         addresses,
         write: pool.write,
         l1_ms: pool.l1.map(|ttl| ttl.as_millis() as u64),

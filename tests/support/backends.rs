@@ -56,6 +56,12 @@ impl Backend {
         })
     }
 
+    /// A nutcracker with a configuration of the test's own, made for the port of its first pool, whose servers are
+    /// memcacheds.
+    pub(crate) fn nutcracker_with(config: impl Fn(u16) -> String) -> Self {
+        Self::start(Kind::Nutcracker, config)
+    }
+
     /// Another process may take the port between our look and the start: then the next port is tried.
     fn start(kind: Kind, config: impl Fn(u16) -> String) -> Self {
         const ATTEMPT_COUNT: usize = 10;

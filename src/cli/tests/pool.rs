@@ -16,7 +16,7 @@ fn a_pool_and_its_defaults() {
     let expected = PoolConfig {
         protocol: Protocol::Memcache,
         servers: vec!["10.0.0.1:11211".parse().expect("server")],
-        hash_ring: HashRingMode::Libmemcached,
+        placement: Placement::of(HashRingMode::Libmemcached),
         write: WritePolicy::Through,
         l1: None,
     };
@@ -138,14 +138,62 @@ fn servers_of_a_file() {
 }
 
 #[test]
-fn hash_ring() {
+fn placement() {
+    let placement = |flags: &str| pool(&format!("{POOL} {flags}")).placement;
     for mode in HashRingMode::ALL {
-        assert_eq!(pool(&format!("{POOL} --hash-ring {mode}")).hash_ring, mode);
+        let typed = placement(&format!("--hash-ring {mode}"));
+        assert_eq!(typed, Placement::of(mode));
     }
-    assert_eq!(
-        error(&format!("{POOL} --hash-ring ketama")),
-        "--hash-ring 'ketama': not known here; write libmemcached or twemproxy or libketama"
-    );
+    let typed =
+        placement("--hash-ring twemproxy --key-hash hsieh --distribution modula --hash-tag {}");
+    let expected = Placement {
+        hash_ring: HashRingMode::Twemproxy,
+        key_hash: Some(KeyHash::Hsieh),
+        distribution: Distribution::Modula,
+        hash_tag: Some(HashTag::BRACES),
+    };
+    assert_eq!(typed, expected);
+    let errors = [
+        (
+            "--hash-ring ketama",
+            "--hash-ring 'ketama': not known here; write libmemcached or twemproxy or libketama or \
+             spymemcached or evcache or memcached-proxy or mncaudill:SPOTS",
+        ),
+        (
+            "--key-hash sha1",
+            "--key-hash 'sha1': not known here; write one_at_a_time or md5 or crc16 or crc32 or \
+             crc32a or fnv1_64 or fnv1a_64 or fnv1_32 or fnv1a_32 or hsieh or murmur or jenkins",
+        ),
+        (
+            "--distribution rendezvous",
+            "--distribution 'rendezvous': not known here; write ketama or modula or random",
+        ),
+        (
+            "--hash-tag {",
+            "--hash-tag '{': not two characters; write for example {}",
+        ),
+        (
+            "--hash-ring evcache --key-hash md5",
+            "--hash-ring evcache: evcache has one key hash and one distribution; leave out \
+             --key-hash and --distribution, or choose libmemcached or twemproxy",
+        ),
+        (
+            "--distribution random",
+            "--hash-ring libmemcached: libmemcached has no distribution random; choose twemproxy",
+        ),
+    ];
+    for (flags, message) in errors {
+        assert_eq!(error(&format!("{POOL} {flags}")), message, "{flags}");
+    }
+    for flag in ["--key-hash md5", "--distribution modula", "--hash-tag {}"] {
+        assert_eq!(
+            error(flag),
+            format!(
+                "{}: only means something for a pool; add --pool memcache or --pool resp",
+                flag.split(' ').next().expect("a flag")
+            )
+        );
+    }
 }
 
 #[test]

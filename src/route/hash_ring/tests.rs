@@ -1,9 +1,14 @@
 //! The rings against vectors from the originals, and against a twin that looks for owners the slow
 //! way.
 
+mod others;
+
 use proptest::prelude::*;
 
-use super::HashRingMode::{Libketama, Libmemcached, Twemproxy};
+use super::HashRingMode::{
+    Evcache, Libketama, Libmemcached, MemcachedProxy, Mncaudill, Spymemcached, Twemproxy,
+};
+use super::mode::Weights;
 use super::*;
 
 fn servers(lines: &[&str]) -> Vec<ServerSpec> {
@@ -97,7 +102,7 @@ fn libketama_points_with_weights() {
 #[test]
 fn weights_become_points() {
     let memory = [600, 300, 200, 350, 1000, 800, 950, 100];
-    for mode in HashRingMode::ALL {
+    for mode in [Libmemcached, Twemproxy, Libketama, Spymemcached] {
         let ring = weighted(mode, &memory);
         assert_eq!(
             point_counts(&ring),
@@ -124,7 +129,15 @@ fn equal_weights_fall_short_as_the_original_float_does() {
         (Libketama, &[61, 122], 6),
     ];
     for (mode, to_122, to_512) in cases {
-        let label_count = |count: usize| mode.label_count(1, count as u64, count);
+        let server = &servers(&["a:1"])[0];
+        let label_count = |count: usize| {
+            let weights = Weights {
+                count,
+                total: count as u64,
+                is_all_one: true,
+            };
+            mode.label_count(server, weights)
+        };
         let short: Vec<usize> = (1..=512)
             .filter(|&count| label_count(count) != 40)
             .collect();
@@ -164,6 +177,10 @@ fn a_name_takes_the_place_of_the_address() {
 fn an_ipv6_label_has_the_brackets_that_its_original_has() {
     let lines = ["[::1]:11211", "[::1]:11212"];
     assert_eq!(
+        &ring(MemcachedProxy, &lines).label_texts[..],
+        ["::1:11211", "::1:11212"]
+    );
+    assert_eq!(
         &ring(Libmemcached, &lines).label_texts[..],
         ["::1", "::1:11212"]
     );
@@ -180,11 +197,11 @@ fn an_explanation_shows_the_way_to_the_owner() {
         for key in ["foo", "bar", "user:1"].map(str::as_bytes) {
             let explanation = ring.explain(key);
             assert_eq!(explanation.server, ring.owner(key));
-            assert_eq!(explanation.key_hash, mode.key_hash(key));
-            let words = key_hash::md5_words(explanation.label.as_bytes());
-            assert!(words.contains(&explanation.point));
+            assert_eq!(explanation.key_hash, mode.key_hash_default().of(key));
+            let mut values = mode.values(&explanation.label);
+            assert!(values.any(|value| value == explanation.point));
             let text = &ring.label_texts[explanation.server.index()];
-            assert!(explanation.label.starts_with(&format!("{text}-")));
+            assert!(explanation.label.starts_with(text.as_str()));
         }
     }
 }
@@ -193,7 +210,12 @@ fn an_explanation_shows_the_way_to_the_owner() {
 fn one_server_owns_everything() {
     for mode in HashRingMode::ALL {
         let ring = ring(mode, &["10.0.1.1:11211"]);
-        assert_eq!(point_counts(&ring), [160]);
+        let points = if matches!(mode, Mncaudill { .. }) {
+            200
+        } else {
+            160
+        };
+        assert_eq!(point_counts(&ring), [points], "{mode}");
         assert_eq!(ring.owner(b"foo"), ServerIndex(0));
         assert_eq!(ring.explain(b"foo").server, ServerIndex(0));
     }
@@ -236,9 +258,30 @@ fn lists_that_have_no_ring() {
     );
     assert_eq!(
         error(Libketama, &["a:1", "b:1:1 beta"]),
-        HashRingError::NameInLibketama {
+        HashRingError::NameUnknown {
+            mode: Libketama,
             name: "beta".into()
         }
+    );
+
+    assert_eq!(
+        error(Evcache, &["a:1", "b:1 2"]),
+        HashRingError::WeightUnknown {
+            mode: Evcache,
+            server: "b:1".into()
+        }
+    );
+    for line in ["cache:1", "[::1]:1"] {
+        assert_eq!(
+            error(Spymemcached, &[line]),
+            HashRingError::LabelUnknown {
+                server: line.into()
+            }
+        );
+    }
+    assert_eq!(
+        error(Mncaudill { spots: 200 }, &["a:1 1000000"]),
+        HashRingError::TooManyPoints { count: 200_000_000 }
     );
 
     let weightless = ServerSpec {
@@ -278,35 +321,46 @@ fn twemproxy_takes_labels_of_85_bytes() {
 #[test]
 fn modes_read_back() {
     for mode in HashRingMode::ALL {
-        assert_eq!(mode.name().parse(), Ok(mode));
+        assert_eq!(mode.to_string().parse(), Ok(mode));
     }
-    assert_eq!("ketama".parse::<HashRingMode>(), Err(()));
+    let spots = |spots| Ok(Mncaudill { spots });
+    assert_eq!("mncaudill:1".parse(), spots(1));
+    assert_eq!("mncaudill:65535".parse(), spots(65535));
+    for unknown in [
+        "ketama",
+        "mncaudill",
+        "mncaudill:0",
+        "mncaudill:65536",
+        "twemproxy:1",
+    ] {
+        assert_eq!(unknown.parse::<HashRingMode>(), Err(()), "{unknown}");
+    }
 }
 
 /// The owner, found with one pass over unsorted points.
 fn owner_naive(mode: HashRingMode, servers: &[ServerSpec], key: &[u8]) -> ServerIndex {
-    let hash = mode.key_hash(key);
-    let total: u64 = servers.iter().map(|server| u64::from(server.weight)).sum();
-    let mut nearest = (u32::MAX, (0, String::new()), 0);
-    let mut found = false;
+    let hash = mode.key_hash_default().of(key);
+    let hash = if mode == Twemproxy && key.is_empty() {
+        0
+    } else {
+        hash
+    };
+    let mut candidates = Vec::new();
     for (index, server) in servers.iter().enumerate() {
-        let text = mode.label_text(server);
-        let rank = if mode == Twemproxy {
-            (text.len(), text.clone())
-        } else {
-            (index, String::new())
+        let text = mode.label_text(server).expect("a label");
+        let rank = match mode {
+            Twemproxy => (text.len() as isize, text.clone()),
+            Spymemcached => (-(index as isize), String::new()),
+            _ => (index as isize, String::new()),
         };
-        for label in 0..mode.label_count(server.weight, total, servers.len()) {
-            for value in key_hash::md5_words(format!("{text}-{label}").as_bytes()) {
+        for number in 0..mode.label_count(server, Weights::of(servers)) {
+            for value in mode.values(&mode.label(&text, number)) {
                 // The way around the circle, upward from the hash.
-                let candidate = (value.wrapping_sub(hash), rank.clone(), index);
-                if !found || candidate < nearest {
-                    (nearest, found) = (candidate, true);
-                }
+                candidates.push((value.wrapping_sub(hash), rank.clone(), index));
             }
         }
     }
-    ServerIndex(nearest.2 as u16)
+    ServerIndex(candidates.into_iter().min().expect("a point").2 as u16)
 }
 
 proptest! {
@@ -315,14 +369,17 @@ proptest! {
     #[test]
     fn lookup_agrees_with_a_linear_scan(
         mode in prop::sample::select(&HashRingMode::ALL[..]),
-        weights in prop::collection::vec(1..=1000_u32, 1..8),
+        weights in prop::collection::vec(1..=50_u32, 1..8),
         port in prop::sample::select(&[11210_u16, 11211][..]),
         keys in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 1..20),
     ) {
         let servers: Vec<ServerSpec> = weights
             .iter()
             .enumerate()
-            .map(|(n, &weight)| ServerSpec { host: format!("10.0.0.{n}"), port, weight, name: None })
+            .map(|(n, &weight)| {
+                let weight = if matches!(mode, Evcache | MemcachedProxy) { 1 } else { weight };
+                ServerSpec { host: format!("10.0.0.{n}"), port, weight, name: None }
+            })
             .collect();
         let ring = HashRing::build(mode, &servers).expect("ring");
         for key in keys {

@@ -25,7 +25,7 @@ use crate::{
     config::{Protocol, WritePolicy},
     fill::Fills,
     protocol::memcache::Spelling,
-    route::{HashRing, ServerIndex},
+    route::{Router, ServerIndex},
     store::{Deadline, Key, KeyHasher, UnixMs},
 };
 
@@ -37,8 +37,8 @@ pub struct PoolSettings {
     /// Clients may speak the other protocol.
     pub is_crossed: bool,
     /// Who owns a key.
-    pub hash_ring: HashRing,
-    /// The servers' addresses, in the ring's order.
+    pub router: Router,
+    /// The servers' addresses, in the router's order.
     pub addresses: Vec<SocketAddr>,
     /// When a write is answered.
     pub write: WritePolicy,
@@ -62,7 +62,7 @@ pub(super) struct Pool {
     pub(super) protocol: Protocol,
     is_crossed: bool,
     script: over_resp::Script,
-    hash_ring: HashRing,
+    router: Router,
     write: WritePolicy,
     l1_ms: Option<u64>,
     pub(super) links: Vec<Link>,
@@ -84,7 +84,7 @@ impl Pool {
             protocol: settings.protocol,
             is_crossed: settings.is_crossed,
             script: over_resp::Script::new(),
-            hash_ring: settings.hash_ring.clone(),
+            router: settings.router.clone(),
             write: settings.write,
             l1_ms: settings.l1_ms,
             links: settings
@@ -98,7 +98,7 @@ impl Pool {
 
     /// The server that owns a key.
     pub(super) fn server(&self, key: &[u8]) -> usize {
-        let ServerIndex(server) = self.hash_ring.owner(key);
+        let ServerIndex(server) = self.router.owner(key);
         usize::from(server)
     }
 

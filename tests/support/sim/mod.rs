@@ -19,7 +19,7 @@ use ringfort::config::{Protocol, WritePolicy};
 use ringfort::io::ListenerId;
 use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
 use ringfort::mesh;
-use ringfort::route::{HashRing, HashRingMode, ServerIndex, ServerSpec};
+use ringfort::route::{HashRingMode, Placement, Router, ServerIndex, ServerSpec};
 use ringfort::shard::{
     CpuTime, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, Tunables, Vitals,
 };
@@ -80,7 +80,7 @@ pub(crate) struct Fleet {
     pub(crate) stop: StopFlag,
     shards: Vec<Option<Shard<SimIo>>>,
     connection_count: Arc<AtomicUsize>,
-    hash_ring: Option<HashRing>,
+    router: Option<Router>,
 }
 
 /// Rounds after which a run has gone wrong; the longest of them take a tenth.
@@ -97,7 +97,7 @@ impl Fleet {
                 .map(|number| backend(&world, pool.protocol, number, &moment))
                 .collect()
         });
-        let hash_ring = pool.as_ref().map(|pool| pool.hash_ring.clone());
+        let router = pool.as_ref().map(|pool| pool.router.clone());
         let stop = StopFlag::default();
         let connection_count = Arc::new(AtomicUsize::new(0));
         let parts = parts(seed, setup, pool, &stop, &connection_count, &world);
@@ -113,7 +113,7 @@ impl Fleet {
             stop,
             shards,
             connection_count,
-            hash_ring,
+            router,
             world,
         }
     }
@@ -129,7 +129,7 @@ impl Fleet {
 
     /// The server that owns a key.
     pub(crate) fn server_of(&self, key: &[u8]) -> usize {
-        let ServerIndex(server) = self.hash_ring.as_ref().expect("a pool").owner(key);
+        let ServerIndex(server) = self.router.as_ref().expect("a pool").owner(key);
         usize::from(server)
     }
 
@@ -300,7 +300,8 @@ fn pool_settings(pool: PoolSetup) -> PoolSettings {
     PoolSettings {
         protocol: pool.protocol,
         is_crossed: pool.is_crossed,
-        hash_ring: HashRing::build(HashRingMode::Libmemcached, &servers).expect("a ring"),
+        router: Router::build(Placement::of(HashRingMode::Libmemcached), &servers)
+            .expect("a router"),
         addresses,
         write: pool.write,
         l1_ms: pool.l1_ms,
