@@ -5,6 +5,7 @@
 
 mod error;
 mod explain;
+mod spool;
 mod values;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ use clap::Parser;
 
 pub use self::error::CliError;
 pub use self::explain::Explain;
+pub use self::spool::{Spool, Verdict};
 use self::values::{Cores, OrOff};
 use crate::config::{
     CONNECTIONS_MAX_DEFAULT, Config, ITEM_BYTES_MAX_DEFAULT, MEMCACHE_DEFAULT,
@@ -37,6 +39,8 @@ pub enum Command {
     Serve(Config),
     /// Print which server of a pool owns a key.
     Explain(Explain),
+    /// Look after what waits on disk for its servers.
+    Spool(Spool),
     /// Print this, the help or the version, to stdout.
     Print(String),
 }
@@ -71,6 +75,7 @@ impl Command {
         };
         match cli.command {
             Some(Subcommand::Explain(args)) => args.resolve().map(Self::Explain),
+            Some(Subcommand::Spool { task }) => Ok(Self::Spool(task.resolve())),
             None => cli.serve.resolve(cores_allowed).map(Self::Serve),
         }
     }
@@ -103,6 +108,12 @@ Sizes are bytes, or count in KiB, MiB, GiB (also k, m, g: 1024) or in kB, MB, GB
 enum Subcommand {
     /// Print which server of a pool owns a key, and why
     Explain(ExplainArgs),
+    /// Look after writes that wait on disk for their servers
+    #[command(disable_help_subcommand = true)]
+    Spool {
+        #[command(subcommand)]
+        task: spool::SpoolArgs,
+    },
 }
 
 #[derive(Debug, clap::Args)]

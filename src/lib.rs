@@ -19,6 +19,7 @@
 //! backend    a server's pipeline and its queued deletes, without their socket
 //! fill       one fetch per key for all who ask for it, void once the key is written
 //! io         what a shard asks of sockets; the io_uring that gives it, a seeded fake that pretends
+//! spool      writes that wait for their servers on disk: the bytes, and what may be removed
 //! mesh       queues from each shard to each other, and waking who sleeps
 //! runtime    the only door to glommio: threads pinned to cores
 //! config     what ringfort runs with, resolved, and its limits; plain data
@@ -43,5 +44,6 @@ pub mod route;
 mod runtime;
 pub mod server;
 pub mod shard;
+pub mod spool;
 pub mod store;
 mod sync;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use ringfort::{
-    cli::{CliError, Command},
+    cli::{CliError, Command, Spool, Verdict},
     config::Config,
     server,
 };
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     match Command::parse_from(std::env::args_os()) {
         Ok(Command::Serve(config)) => serve(&config),
         Ok(Command::Explain(explain)) => print(explain),
+        Ok(Command::Spool(spool)) => look_after(&spool),
         Ok(Command::Print(text)) => print(text),
         Err(error) => {
             eprintln!("{error}");
@@ -36,6 +37,17 @@ fn serve(config: &Config) -> ExitCode {
         }
         Err(error) => {
             eprintln!("ringfort: error: {error}");
+            ExitCode::from(CliError::EXIT_CODE)
+        }
+    }
+}
+
+fn look_after(spool: &Spool) -> ExitCode {
+    match spool.run(&mut std::io::stdout().lock()) {
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::Bad) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
             ExitCode::from(CliError::EXIT_CODE)
         }
     }

@@ -33,6 +33,7 @@ const LAYERS: &[Layer] = &[
     ("config", &["route", "store"]),
     ("runtime", &[]),
     ("mesh", &["sync"]),
+    ("spool", &[]),
     ("io", &["store"]),
     ("fill", &["store"]),
     ("backend", &["store", "protocol", "config"]),
@@ -46,7 +47,7 @@ const LAYERS: &[Layer] = &[
         "server",
         &["route", "store", "config", "runtime", "mesh", "io", "shard"],
     ),
-    ("cli", &["route", "config"]),
+    ("cli", &["protocol", "route", "config", "spool"]),
     ("main", &["config", "server", "cli"]),
 ];
 
@@ -112,6 +113,7 @@ const FENCES: &[Fence] = &[
         allowed: &[
             ("src/io/", "std::time"),
             ("src/server/", "std::time"),
+            ("src/cli/", "std::time"),
             ("src/", "std::time::Duration"),
         ],
         instead: "a clock cannot be replayed: take `now: UnixMs`, which `Io::now` gives once a turn",

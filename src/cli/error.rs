@@ -70,9 +70,15 @@ impl From<clap::Error> for CliError {
                     "'{word}': not a flag or command; see ringfort --help"
                 ))
             }
+            ErrorKind::MissingRequiredArgument if arg == "<DIR>" => Self::new(format_args!(
+                "spool: {arg} is missing; write ringfort spool ls DIR"
+            )),
             ErrorKind::MissingRequiredArgument => Self::new(format_args!(
                 "explain: {arg} is missing; write ringfort explain KEY --servers FILE"
             )),
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+                Self::new("spool: what to do is missing; write ringfort spool ls DIR")
+            }
             _ => Self::new(format_args!("{}; see ringfort --help", first_line(&error))),
         }
     }

@@ -175,14 +175,14 @@ mod tests {
         watchers.changed(&note(Author::NOBODY, 5));
         assert_eq!(unchanged(&watchers), [1]);
         watchers.changed(&note(CLIENT, 6));
-        assert_eq!(unchanged(&watchers), []);
+        assert_eq!(unchanged(&watchers), [0; 0]);
     }
 
     #[test]
     fn too_many_changes_are_changes_of_all() {
         let mut watchers = watchers(&[(0, 4, false)]);
         watchers.changed_all();
-        assert_eq!(unchanged(&watchers), []);
+        assert_eq!(unchanged(&watchers), [0; 0]);
         assert!(!watchers.is_empty(), "it stands until it is taken back");
     }
 }

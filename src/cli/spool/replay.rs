@@ -1,0 +1,104 @@
+//! `ringfort spool replay`: telling the servers what waits for them, without a ringfort that runs.
+//!
+//! The spool itself is only read. What has been sent may be sent again: the last word on each key is
+//! the same.
+
+use std::{collections::BTreeMap, io::Write, path::PathBuf};
+
+use super::{Failure, NO_LIMITS, Source, Verdict, sender::Sender, wish};
+use crate::{
+    route::ServerSpec,
+    spool::{Folder, Record, Write as Wish, mcrouter},
+};
+
+pub(super) fn run(
+    source: Source,
+    to: Option<&ServerSpec>,
+    out: &mut impl Write,
+) -> Result<Verdict, Failure> {
+    let mut senders = Senders {
+        to: to.map(ServerSpec::address),
+        by_server: BTreeMap::new(),
+    };
+    let flaw_count = match source {
+        Source::Own(folder) => own(folder, &mut senders, out)?,
+        Source::Mcrouter(files) => of_mcrouter(&files, &mut senders, out)?,
+    };
+    let mut is_good = flaw_count == 0;
+    for (server, mut sender) in senders.by_server {
+        sender.finish();
+        let server = server.escape_debug();
+        let counts = sender.counts();
+        is_good &= counts.failed == 0;
+        write!(
+            out,
+            "{server}: {} taken, {} not",
+            counts.taken, counts.failed
+        )?;
+        match sender.error() {
+            Some(error) => writeln!(out, " ({})", error.escape_debug())?,
+            None => writeln!(out)?,
+        }
+    }
+    Ok(match is_good {
+        true => Verdict::Good,
+        false => Verdict::Bad,
+    })
+}
+
+/// Who is told what.
+struct Senders {
+    /// Everything goes here.
+    to: Option<String>,
+    by_server: BTreeMap<String, Sender>,
+}
+
+impl Senders {
+    fn send(&mut self, wish: &Wish<'_>) {
+        let server = match &self.to {
+            Some(to) => to.clone(),
+            None => String::from_utf8_lossy(wish.server).into_owned(),
+        };
+        let sender = self.by_server.entry(server);
+        let sender = sender.or_insert_with_key(|server| Sender::new(server));
+        sender.send(wish);
+    }
+}
+
+fn own(mut folder: Folder, senders: &mut Senders, out: &mut impl Write) -> Result<usize, Failure> {
+    // Who holds it sends by itself.
+    folder.try_lock().map_err(Failure::source)?;
+    let (log, flaws) = folder.load(NO_LIMITS, 0).map_err(Failure::source)?;
+    for flaw in &flaws {
+        writeln!(out, "{flaw}")?;
+    }
+    let sent = folder.live(&log, |record| {
+        if let Record::Write { write, .. } = record {
+            senders.send(write);
+        }
+    });
+    sent.map_err(Failure::source)?;
+    Ok(flaws
+        .iter()
+        .filter(|flaw| flaw.kind.is_corruption())
+        .count())
+}
+
+fn of_mcrouter(
+    files: &[PathBuf],
+    senders: &mut Senders,
+    out: &mut impl Write,
+) -> Result<usize, Failure> {
+    let mut flaws = Vec::new();
+    for file in files {
+        let read = mcrouter::read_file(file, |line, read| match read {
+            Ok(delete) => senders.send(&wish(&delete)),
+            Err(error) => flaws.push((file, line, error)),
+        });
+        read.map_err(|error| Failure::source(format_args!("{}: {error}", file.display())))?;
+    }
+    for (file, line, error) in &flaws {
+        writeln!(out, "{}:{line}: {error}", file.display())?;
+    }
+    Ok(flaws.len())
+}

@@ -1,0 +1,168 @@
+//! A spool on a disk that is a map in memory, so that it can be cut and bent anywhere.
+
+mod crash;
+mod twin;
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    Full, Limits, Log, Operation, Record, Speech, Write,
+    folder::{Flaw, load_segment},
+    log::{Leftover, Step},
+    record::{self, Lsn},
+};
+
+/// Small enough that a few records fill a segment, and a few segments the disk.
+const LIMITS: Limits = Limits {
+    bytes_max: 8_192,
+    segment_bytes: 512,
+    record_bytes_max: 160,
+};
+
+const SEED: u64 = 11;
+
+/// Files by segment number.
+type Files = BTreeMap<u64, Vec<u8>>;
+
+/// What a key is to become: gone, or a value.
+type Wish = Option<Vec<u8>>;
+
+fn write<'w>(key: &'w [u8], wish: &'w Wish) -> Write<'w> {
+    Write {
+        server: b"127.0.0.1:11211",
+        speech: Speech::Memcache,
+        key,
+        operation: match wish {
+            None => Operation::Delete,
+            Some(value) => Operation::Set {
+                flags: 0,
+                exptime: 0,
+                value,
+            },
+        },
+        unix_ms: 1,
+    }
+}
+
+fn perform(files: &mut Files, steps: Vec<Step>) {
+    for Step { segment, at, bytes } in steps {
+        if at == 0 {
+            let old = files.insert(segment, Vec::new());
+            assert_eq!(old, None, "a new segment has a new name");
+        }
+        let file = files.get_mut(&segment).expect("a file that was made");
+        assert_eq!(file.len() as u64, at, "only ends are written to");
+        file.extend(bytes);
+    }
+}
+
+fn clean_up(files: &mut Files, leftovers: Vec<Leftover>) {
+    for leftover in leftovers {
+        match leftover {
+            Leftover::File { segment } => drop(files.remove(&segment)),
+            Leftover::Tail { segment, bytes } => {
+                let file = files.get_mut(&segment).expect("a file that was there");
+                file.truncate(bytes as usize);
+            }
+        }
+    }
+}
+
+/// Moves what the log wants to have moved.
+fn compact(log: &mut Log, files: &Files) {
+    while let Some(slice) = log.next_slice() {
+        let file = &files[&slice.segment];
+        let start = (slice.at as usize).min(file.len());
+        let end = (start + slice.bytes as usize).min(file.len());
+        // What this group has added to the file is not to be read before it is there.
+        assert_eq!(log.move_records(slice, &file[start..end]), 0);
+    }
+}
+
+fn keep(log: &mut Log, files: &mut Files) {
+    perform(files, log.take_steps());
+    log.keep();
+    for number in log.take_removable() {
+        files.remove(&number).expect("a file to remove");
+    }
+}
+
+fn load(files: &Files) -> (Log, Vec<Flaw>) {
+    let mut log = Log::new(LIMITS, SEED + 1);
+    let mut flaws = Vec::new();
+    for (number, bytes) in files {
+        load_segment(&mut log, *number, bytes, &mut flaws);
+    }
+    (log, flaws)
+}
+
+/// What stands at the places that the log names.
+fn wishes(log: &Log, files: &Files) -> HashMap<Vec<u8>, (Lsn, Wish)> {
+    let mut wishes = HashMap::new();
+    for place in log.live() {
+        let bytes = &files[&place.segment][place.at as usize..];
+        let (record, length) = record::parse(bytes).expect("a live record can be read");
+        assert_eq!(length, place.bytes as usize);
+        let Record::Write { lsn, write } = record else {
+            panic!("a write stands there");
+        };
+        assert_eq!(lsn, place.lsn);
+        let wish = match write.operation {
+            Operation::Delete => None,
+            Operation::Set { value, .. } => Some(value.to_vec()),
+        };
+        let twice = wishes.insert(write.key.to_vec(), (lsn, wish));
+        assert_eq!(twice, None, "a key is live once");
+    }
+    wishes
+}
+
+#[test]
+fn full_is_said_and_passes() {
+    let mut log = Log::new(LIMITS, SEED);
+    let mut files = Files::new();
+    let mut lsns = Vec::new();
+    let refused = loop {
+        let key = format!("key:{}", lsns.len());
+        match log.append(&write(key.as_bytes(), &None)) {
+            Ok(lsn) => lsns.push(lsn),
+            Err(full) => break full,
+        }
+        keep(&mut log, &mut files);
+    };
+    assert_eq!(refused, Full::Live);
+    let figures = log.figures();
+    assert!(figures.live_bytes > LIMITS.bytes_max / 4, "{figures:?}");
+    assert_eq!(
+        log.append(&write(b"key:0", &None)).map(drop),
+        Ok(()),
+        "it takes the place of one"
+    );
+    keep(&mut log, &mut files);
+    log.done(lsns[1]);
+    assert_eq!(log.append(&write(b"another", &None)).map(drop), Ok(()));
+    let long = vec![b'k'; 160];
+    assert_eq!(log.append(&write(&long, &None)), Err(Full::Record));
+}
+
+#[test]
+fn one_live_record_does_not_hold_up_the_dead() {
+    let mut log = Log::new(LIMITS, SEED);
+    let mut files = Files::new();
+    log.append(&write(b"held", &None)).expect("room");
+    for number in 0..5_000_u32 {
+        let key = number.to_le_bytes();
+        let lsn = log.append(&write(&key, &None)).expect("room");
+        keep(&mut log, &mut files);
+        log.done(lsn);
+        compact(&mut log, &files);
+        keep(&mut log, &mut files);
+        assert!(log.figures().bytes <= 3 * LIMITS.segment_bytes + 400);
+    }
+    let (loaded, flaws) = load(&files);
+    assert_eq!(flaws, []);
+    let live = wishes(&loaded, &files);
+    assert_eq!(live.get(&b"held"[..]), Some(&(Lsn(2), None)));
+    assert!(live.len() <= 2, "the last may not have been noted as done");
+    assert_eq!(loaded.figures().bytes, log.figures().bytes);
+}
