@@ -10,7 +10,7 @@
 //! How each is told stands in `tests/support/differential/known`.
 
 use crate::harness::Protocol;
-use crate::harness::known::{self, Difference, Kind, binary, meta, resp, text};
+use crate::harness::known::{self, Difference, Kind, admin, binary, meta, resp, text};
 
 pub(crate) const LIST: &[Difference] = &[
     Difference {
@@ -294,6 +294,32 @@ pub(crate) const LIST: &[Difference] = &[
         reason: "Redis tells of its commands in the order in which it hashes them, and of those that ringfort does not \
                  have",
         kind: Kind::Avoided(resp::asks_for_all_commands),
+    },
+    Difference {
+        name: "count-of-commands",
+        protocol: Protocol::Resp,
+        reason: "each tells of those it has",
+        kind: Kind::Normalised(admin::count_tokens),
+    },
+    Difference {
+        name: "info",
+        protocol: Protocol::Resp,
+        reason: "figures differ; the headings and the names of fields, and their order, do not, but for a few of each \
+                 server's own",
+        kind: Kind::Normalised(admin::info_tokens),
+    },
+    Difference {
+        name: "clock",
+        protocol: Protocol::Resp,
+        reason: "the clock goes on between the two: 3 s are allowed for",
+        kind: Kind::Normalised(admin::clock_tokens),
+    },
+    Difference {
+        name: "settings",
+        protocol: Protocol::Resp,
+        reason: "Redis has settings that mean nothing to ringfort, and others elsewhere; and tells of them in the order \
+                 in which it hashes them",
+        kind: Kind::Normalised(admin::settings_tokens),
     },
     Difference {
         name: "made-up-cursor",

@@ -3,7 +3,7 @@
 use super::dice::Dice;
 use super::known;
 use super::{Batch, Command, Protocol, Sequence};
-use super::{binary, memcache, meta, resp};
+use super::{admin, binary, memcache, meta, resp};
 
 /// A kind of command.
 pub(crate) struct Family {
@@ -35,7 +35,7 @@ fn families(protocol: Protocol) -> impl Iterator<Item = &'static Family> {
     let parts: &[&'static [Family]] = match protocol {
         Protocol::Text => &[memcache::FAMILIES, meta::FAMILIES],
         Protocol::Binary => &[binary::FAMILIES],
-        Protocol::Resp => &[resp::FAMILIES],
+        Protocol::Resp => &[resp::FAMILIES, admin::FAMILIES],
     };
     parts.iter().copied().flatten()
 }

@@ -4,6 +4,7 @@
 //! [`driver::Contest`], compared reply by reply in [`compare`], and made as short as it can be by [`minimize`] when
 //! they disagree. What may differ, and why, stands in `tests/differential/differences.rs` alone.
 
+pub(crate) mod admin;
 pub(crate) mod binary;
 pub(crate) mod compare;
 pub(crate) mod dice;

@@ -1,5 +1,5 @@
-//! The words of COMMAND INFO that are sets, as bits: flags, ACL categories, and what is done to a
-//! key.
+//! The words of COMMAND INFO that are sets, as bits, in Redis' order: flags, ACL categories, and
+//! what is done to a key.
 
 /// None of them.
 pub(super) const NONE: u16 = 0;
@@ -23,16 +23,16 @@ bits!(FLAGS:
     READONLY = "readonly",
     DENYOOM = "denyoom",
     ADMIN = "admin",
+    PUBSUB = "pubsub",
     NOSCRIPT = "noscript",
     LOADING = "loading",
     STALE = "stale",
     SKIP_SLOWLOG = "skip_slowlog",
     FAST = "fast",
     NO_AUTH = "no_auth",
-    ALLOW_BUSY = "allow_busy",
-    PUBSUB = "pubsub",
     NO_ASYNC_LOADING = "no_async_loading",
     NO_MULTI = "no_multi",
+    ALLOW_BUSY = "allow_busy",
 );
 
 // ACL categories, without their `@`.
@@ -41,13 +41,13 @@ bits!(CATEGORIES:
     READ_CATEGORY = "read",
     WRITE_CATEGORY = "write",
     STRING = "string",
+    PUBSUB_CATEGORY = "pubsub",
     ADMIN_CATEGORY = "admin",
     FAST_CATEGORY = "fast",
     SLOW_CATEGORY = "slow",
     DANGEROUS = "dangerous",
     CONNECTION = "connection",
     TRANSACTION = "transaction",
-    PUBSUB_CATEGORY = "pubsub",
 );
 
 // What is done to a key: read only, read and written, overwritten, removed; and to its value.

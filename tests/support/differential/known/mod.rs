@@ -1,5 +1,6 @@
 //! What the list of differences is made of, and how it is looked up.
 
+pub(crate) mod admin;
 pub(crate) mod binary;
 pub(crate) mod meta;
 pub(crate) mod resp;

@@ -194,7 +194,10 @@ pub(crate) fn random_key_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
 }
 
 pub(crate) fn asks_for_all_commands(command: &Command) -> bool {
-    command.name() == "COMMAND" && command.words.len() < 3
+    let counts = |word: &Vec<u8>| word.eq_ignore_ascii_case(b"COUNT");
+    command.name() == "COMMAND"
+        && command.words.len() < 3
+        && !command.words.get(1).is_some_and(counts)
 }
 
 pub(crate) fn makes_up_a_cursor(command: &Command) -> bool {
