@@ -54,6 +54,10 @@ pub const CONNECTIONS_MAX_DEFAULT: usize = 10_000;
 /// process (`fs.nr_open`, 1,048,576) less some for backends and listeners.
 pub const CONNECTIONS_MAX_MAX: usize = 1_000_000;
 
+/// Connections the kernel holds for a shard before it accepts them; the kernel's own limit,
+/// `net.core.somaxconn`, may be lower.
+pub const LISTEN_BACKLOG: i32 = 4096;
+
 /// The shortest life of an L1 copy: below, it dies before another request can use it.
 pub const L1_TTL_MIN: Duration = Duration::from_millis(1);
 

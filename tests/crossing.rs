@@ -7,6 +7,8 @@ mod transcript;
 
 #[path = "crossing/embedded.rs"]
 mod embedded;
+#[path = "crossing/meta.rs"]
+mod meta;
 #[path = "crossing/over_memcache.rs"]
 mod over_memcache;
 #[path = "crossing/over_redis.rs"]

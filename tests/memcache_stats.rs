@@ -293,6 +293,26 @@ fn connections_of_both_front_ends_are_told_of_to_binary_clients_too() {
 }
 
 #[test]
+fn what_is_in_force_is_told_alike_in_both_protocols() {
+    let ringfort = Ringfort::embedded();
+    let (mut wire, mut redis) = (
+        Wire::connect(ringfort.memcache()),
+        Wire::connect(ringfort.resp()),
+    );
+    redis.ask(
+        "CONFIG SET maxclients 123 timeout 456\r\nCONFIG GET maxclients\r\n",
+        "+OK\r\n*2\r\n$10\r\nmaxclients\r\n$3\r\n123\r\n",
+    );
+    let settings = group(&mut wire, " settings");
+    assert_eq!(settings["maxconns"], "123");
+    assert_eq!(settings["idle_timeout"], "456");
+    assert_eq!(stats(&mut wire)["max_connections"], "123");
+    redis.send(b"INFO clients\r\nPING\r\n");
+    let mut lines = std::iter::from_fn(|| Some(redis.line()).filter(|line| line != "+PONG"));
+    assert!(lines.any(|line| line == "maxclients:123"));
+}
+
+#[test]
 fn statistics_by_prefix_are_not_kept_and_say_so() {
     let ringfort = Ringfort::embedded();
     let mut wire = Wire::connect(ringfort.memcache());

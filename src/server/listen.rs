@@ -8,10 +8,7 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::error::StartError;
-
-/// Connections the kernel holds for a shard before it accepts them; the kernel's own limit,
-/// `net.core.somaxconn`, may be lower.
-const BACKLOG: i32 = 4096;
+use crate::config::LISTEN_BACKLOG;
 
 /// Binds `count` listeners to an address; port 0 becomes the same free port for all.
 ///
@@ -60,7 +57,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     // Accepted sockets inherit it.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(LISTEN_BACKLOG)?;
     Ok(socket.into())
 }
 

@@ -212,7 +212,10 @@ impl View {
     fn connections(&self, lines: &mut Lines<'_>) {
         let totals = &self.totals;
         lines.counts(&[
-            ("max_connections", self.settings.connections_max as u64),
+            (
+                "max_connections",
+                self.settings.tunables.connections_max.get(),
+            ),
             ("curr_connections", totals.connections),
             ("total_connections", totals.connections_total),
             ("rejected_connections", totals.connections_refused),
@@ -386,7 +389,7 @@ fn settings(lines: &mut Lines<'_>, settings: &Settings, shard_count: usize) {
     let yes_or_no = |is: bool| if is { "yes" } else { "no" };
     lines.counts(&[
         ("maxbytes", settings.memory_bytes as u64),
-        ("maxconns", settings.connections_max as u64),
+        ("maxconns", settings.tunables.connections_max.get()),
         ("tcpport", settings.memcache_port.into()),
         ("udpport", 0),
         ("verbosity", 0),
@@ -414,7 +417,7 @@ fn settings(lines: &mut Lines<'_>, settings: &Settings, shard_count: usize) {
     lines.put("lru_maintainer_thread", "no");
     lines.put("lru_segmented", "no");
     lines.put("temp_lru", "no");
-    lines.count("idle_timeout", 0);
+    lines.count("idle_timeout", settings.tunables.idle_seconds_max.get());
     lines.put("track_sizes", "no");
     lines.put("inline_ascii_response", "no");
     lines.put("ssl_enabled", "no");

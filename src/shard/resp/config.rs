@@ -7,6 +7,7 @@ use super::super::{
     settings::{REQUEST_BYTES_MAX, Settings},
     tunables::{Knob, NEVER, Tunables},
 };
+use crate::config::LISTEN_BACKLOG;
 use crate::protocol::{
     glob::{self, Case},
     number,
@@ -103,7 +104,7 @@ static PARAMETERS: &[Parameter] = &[
     always("stop-writes-on-bgsave-error", |_| "no".into()),
     always("loglevel", |_| "notice".into()),
     fixed("databases", "1"),
-    fixed("tcp-backlog", "1024"),
+    fixed("tcp-backlog", "4096"),
     fixed("unixsocket", ""),
     fixed("cluster-enabled", "no"),
     fixed("io-threads", "1"),
@@ -113,6 +114,8 @@ static PARAMETERS: &[Parameter] = &[
     fixed("enable-debug-command", "no"),
     fixed("enable-module-command", "no"),
 ];
+
+const _: () = assert!(LISTEN_BACKLOG == 4096, "tcp-backlog says so");
 
 impl Parameter {
     fn find(name: &[u8]) -> Option<&'static Self> {

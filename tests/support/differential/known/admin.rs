@@ -79,11 +79,7 @@ pub(crate) fn settings_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
     while let (Some(name), Some(value)) = (next(), next()) {
         let word = name.split(|byte| *byte == b'\n').nth(1)?.trim_ascii();
         let is_common = |known: &&str| word.eq_ignore_ascii_case(known.as_bytes());
-        if SETTINGS
-            .iter()
-            .chain(SAME_SETTINGS)
-            .any(|known| is_common(known))
-        {
+        if SETTINGS.iter().chain(SAME_SETTINGS).any(is_common) {
             pairs.push([name, value].concat());
         }
     }
