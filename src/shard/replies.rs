@@ -161,7 +161,7 @@ impl Replies {
         self.slots.get(self.position(seq)).map(|slot| slot.form)
     }
 
-    /// Keeps a key that the reply of a slot is about.
+    /// Keeps a key, or another part of the request, that the reply of a slot cannot be encoded without.
     pub(super) fn keep_key(&mut self, seq: Seq, key: Vec<u8>) {
         let position = self.position(seq);
         if let Some(slot) = self.slots.get_mut(position) {
@@ -202,6 +202,8 @@ impl Replies {
                     slot.encoded = Some(buffers.copy(&[bytes]));
                 }
             }
+            // The first failure of several parts has said it, in the words of the form that was.
+            Part::Failure(_) if slot.form == Form::Verbatim && slot.encoded.is_some() => {}
             Part::Failure(line) => {
                 slot.form = slot.form.failed();
                 if let Some(encoded) = slot.encoded.replace(buffers.copy(&[line])) {
