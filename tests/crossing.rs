@@ -9,6 +9,8 @@ mod transcript;
 mod embedded;
 #[path = "crossing/meta.rs"]
 mod meta;
+#[path = "crossing/meta_over_redis.rs"]
+mod meta_over_redis;
 #[path = "crossing/over_memcache.rs"]
 mod over_memcache;
 #[path = "crossing/over_redis.rs"]

@@ -61,6 +61,14 @@ pub(super) enum Form {
     RespNumber,
     /// What a Redis server answered, for a client that is not to see how values are kept there.
     OverResp(over_resp::Wanted),
+    /// The same for a meta command, whose bytes are kept.
+    OverRespMeta {
+        verb: MetaVerb,
+        is_quiet: bool,
+        asked: over_resp::Asked,
+    },
+    /// The same for a binary client.
+    OverRespPacket(Packet, over_resp::Asked),
     /// What a memcache server answered, for a RESP client.
     OverMemcache(over_memcache::Wanted),
     /// The same for a binary memcache client.

@@ -171,11 +171,6 @@ fn a_server_that_forgets_the_script_is_given_it_again() {
 fn what_cannot_be_done_is_said_and_the_connection_goes_on() {
     let pool = Crossed::over_redis(&[]);
     let mut memcache = pool.memcache();
-    let meta = "SERVER_ERROR meta commands cannot be done over Redis servers, classic ones can\r\n";
-    memcache.ask(
-        "mg key v\r\nms key 2\r\nhi\r\nmn\r\n",
-        [meta, meta, "MN\r\n"].concat(),
-    );
     let delayed = "SERVER_ERROR flush_all with a delay cannot be done over Redis servers: they flush at once\r\n";
     memcache.ask(
         "flush_all 10\r\nflush_all\r\n",
@@ -300,19 +295,4 @@ fn stored(pool: &Crossed, key: &str) -> Vec<u8> {
     let value = found.next().unwrap_or_else(|| panic!("nobody has {key}"));
     assert_eq!(found.next(), None, "only one has it");
     value
-}
-
-/// Opaque and status of the answer show that it is refused; nothing is kept in the L1 alone.
-#[test]
-fn binary_clients_are_refused_in_front_of_redis() {
-    let pool = Crossed::over_redis(&["--l1", "60s"]);
-    let mut binary = pool.memcache();
-    let mut set = vec![0x80, 1, 0, 3, 8, 0, 0, 0, 0, 0, 0, 12, 1, 2, 3, 4];
-    set.extend([0; 16]);
-    set.extend(b"keyx");
-    binary.send(&set);
-    let header = binary.bytes(24);
-    assert_eq!((header[0], header[7]), (0x81, 0x83), "not supported");
-    assert_eq!(header[12..16], [1, 2, 3, 4]);
-    pool.memcache().ask("get key\r\n", "END\r\n");
 }

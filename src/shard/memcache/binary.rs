@@ -9,7 +9,7 @@ use super::{
         core::Core,
         flush,
         form::Form,
-        pool::binary as pool,
+        pool::{binary as pool, over_resp},
         session::{Session, Step},
         settings::MEMCACHED_VERSION,
     },
@@ -116,7 +116,7 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &
 fn flush(session: &mut Session, core: &mut Core, request: &Request<'_>, delay: Exptime) -> Step {
     let echo = request.echo;
     if core.backend_protocol() == Some(Protocol::Resp) {
-        return pool::refuse_over_redis(session, core, echo);
+        return over_resp::flush_binary(session, core, request, delay);
     }
     let at = match delay.deadline_ms(core.now.0) {
         memcache::Deadline::At(at) => UnixMs(at),

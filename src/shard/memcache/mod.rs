@@ -10,6 +10,7 @@ mod stats;
 pub(super) use self::{
     binary::{Binary, run as run_binary},
     change::Change,
+    meta::{deadline_of, seconds_left},
     retrieve::show,
     stats::finish_conns,
 };
@@ -181,10 +182,7 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
         Request::Meta(request) => match core.backend_protocol() {
             None => meta::execute(session, core, &request, raw),
             Some(Protocol::Memcache) => meta_pool::execute(session, core, &request, raw),
-            Some(Protocol::Resp) => {
-                session.reply(core, over_resp::META_REFUSED);
-                Step::Done
-            }
+            Some(Protocol::Resp) => over_resp::execute_meta(session, core, &request),
         },
         Request::Quit => Step::Close,
         change => match core.backend_protocol() {

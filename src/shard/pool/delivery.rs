@@ -9,7 +9,7 @@ use crate::shard::{
 };
 use crate::{
     config::Protocol,
-    protocol::{self, resp::Version},
+    protocol::{self, memcache::meta::reply::is_nominal, resp::Version},
 };
 
 impl Session {
@@ -38,6 +38,15 @@ impl Session {
             Form::Packet(packet) => {
                 return self.translate(core, seq, |key, out| packet.encode(key, bytes, out));
             }
+            Form::OverRespPacket(packet, _) if failed => {
+                return self.translate(core, seq, |key, out| packet.encode(key, bytes, out));
+            }
+            Form::OverRespPacket(packet, asked) => {
+                let mut answer = core.buffers.take();
+                asked.tell_all(bytes, packet.shows_value(), &mut answer);
+                self.translate(core, seq, |key, out| packet.encode(key, &answer, out));
+                return core.buffers.put(answer);
+            }
             Form::BinaryDone { echo, .. } if failed => {
                 let mut packet = core.buffers.take();
                 binary::error(echo, bytes, &mut packet);
@@ -61,6 +70,19 @@ impl Session {
             form if form.adds_up() => Part::Add(0),
             Form::OverResp(wanted) => {
                 return self.translate(core, seq, |key, out| wanted.encode(key, bytes, out));
+            }
+            Form::OverRespMeta {
+                verb,
+                is_quiet,
+                asked,
+            } => {
+                let now = core.now;
+                return self.translate(core, seq, |line, out| {
+                    asked.tell(line, bytes, now, out);
+                    if is_quiet && is_nominal(verb, out) && !asked.is_new(bytes) {
+                        out.clear();
+                    }
+                });
             }
             // Servers are spoken to in RESP2, whose null a RESP3 client takes for a length.
             Form::Verbatim if bytes == NULL && self.version() == Version::Resp3 => {

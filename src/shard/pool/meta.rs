@@ -95,7 +95,7 @@ fn errand(request: &MetaRequest<'_>) -> Errand {
 
 /// Whether the value as a whole is written or removed, whatever it was, and nothing of it is to be
 /// told.
-fn is_whole(request: &MetaRequest<'_>) -> bool {
+pub(super) fn is_whole(request: &MetaRequest<'_>) -> bool {
     match request.verb {
         MetaVerb::Set => {
             let verb = request.store_verb();
@@ -107,7 +107,7 @@ fn is_whole(request: &MetaRequest<'_>) -> bool {
     }
 }
 
-fn count(core: &Core, verb: MetaVerb) {
+pub(super) fn count(core: &Core, verb: MetaVerb) {
     let counters = core.counters();
     match verb {
         MetaVerb::Get => {}

@@ -29,21 +29,23 @@ impl Session {
         Step::Done
     }
 
-    /// As [`Self::run_errand`], for a reply that names the key where the backend's does not.
-    pub(in crate::shard) fn run_errand_named(
+    /// As [`Self::run_errand`], for a reply that cannot be encoded without these bytes: the key, or
+    /// another part of the request.
+    pub(in crate::shard) fn run_errand_keeping(
         &mut self,
         core: &mut Core,
         key: Key<'_>,
         errand: Errand,
         request: &[u8],
         form: Form,
+        kept: &[u8],
     ) -> Step {
         if !core.has_room_for(key) {
             return Step::Hold;
         }
         let seq = self.defer_errand(core, key, errand, form);
-        let name = core.buffers.copy(&[key.bytes]);
-        self.replies.keep_key(seq, name);
+        let kept = core.buffers.copy(&[kept]);
+        self.replies.keep_key(seq, kept);
         self.run_errand_for(core, seq, key, errand, request);
         Step::Done
     }

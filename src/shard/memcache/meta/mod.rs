@@ -75,7 +75,7 @@ fn run_key(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut V
 }
 
 /// The deadline that a flag's time gives, if it was given.
-fn deadline_of(flags: Flags<'_>, letter: u8, now: UnixMs) -> Option<Deadline> {
+pub(in crate::shard) fn deadline_of(flags: Flags<'_>, letter: u8, now: UnixMs) -> Option<Deadline> {
     flags.exptime(letter).map(|exptime| deadline(exptime, now))
 }
 
@@ -97,7 +97,7 @@ fn final_deadline(flags: Flags<'_>, there: Option<Deadline>, now: UnixMs) -> Dea
 /// What is left of a time to live, in seconds, rounded: shards' turns begin some milliseconds apart,
 /// and a time that was just given must not look longer than it is. None is for ever, and only what
 /// is over has 0.
-fn seconds_left(deadline: Deadline, now: UnixMs) -> Option<u64> {
+pub(in crate::shard) fn seconds_left(deadline: Deadline, now: UnixMs) -> Option<u64> {
     deadline
         .instant()
         .map(|at| match at.0.saturating_sub(now.0) {

@@ -18,7 +18,7 @@ mod reply;
 
 use self::reply::Wanted;
 pub(in crate::shard) use self::reply::{Packet, error};
-use super::{KnowsMeta, errand};
+use super::{KnowsMeta, errand, over_resp};
 use crate::{
     backend::Expects,
     config::Protocol,
@@ -35,12 +35,9 @@ use crate::{
     store::Key,
 };
 
-/// The text for a client of a pool of Redis servers.
-const NOT_OVER_REDIS: &str = "the binary protocol is not served over Redis servers: speak text";
-
 /// The text for a key that cannot be asked for.
-const UNNAMEABLE: &str =
-    "key cannot be named to a memcache server: with blanks or control characters at most 186 bytes";
+const UNNAMEABLE: &[u8] =
+    b"key cannot be named to a memcache server: with blanks or control characters at most 186 bytes";
 
 /// Has a request about one key done by the key's server.
 pub(in crate::shard) fn execute(
@@ -49,21 +46,23 @@ pub(in crate::shard) fn execute(
     request: &Request<'_>,
     key: &[u8],
 ) -> Step {
-    if core.backend_protocol() == Some(Protocol::Resp) {
-        return refuse_over_redis(session, core, request.echo);
-    }
-    let Some(spelling) = Spelling::of(key) else {
-        return refuse(
-            session,
-            core,
-            request.echo,
-            Status::InvalidArguments,
-            UNNAMEABLE,
-        );
+    let is_over_resp = core.backend_protocol() == Some(Protocol::Resp);
+    let spelling = match Spelling::of(key) {
+        // Redis can name every key.
+        _ if is_over_resp => Spelling::Text,
+        Some(spelling) => spelling,
+        None => {
+            let status = Status::InvalidArguments;
+            return refuse(session, core, request.echo, status, UNNAMEABLE);
+        }
     };
     let key = core.key(key);
     let is_whole = is_whole(&request.command) && spelling == Spelling::Text;
     let is_invalidation = is_whole && core.pool.as_ref().is_some_and(|pool| pool.invalidates());
+    if is_over_resp && !is_invalidation {
+        count(core, &request.command);
+        return over_resp::execute_binary(session, core, request, key, packet(request));
+    }
     if let (Command::Store { .. }, false) = (request.command, is_invalidation) {
         match knows_meta(core, key) {
             KnowsMeta::Yes => {}
@@ -86,7 +85,7 @@ pub(in crate::shard) fn execute(
         }
     };
     let form = Form::Packet(packet(request));
-    let step = session.run_errand_named(core, key, errand, &command, form);
+    let step = session.run_errand_keeping(core, key, errand, &command, form, key.bytes);
     core.buffers.put(command);
     step
 }
@@ -110,22 +109,19 @@ fn knows_meta(core: &mut Core, key: Key<'_>) -> KnowsMeta {
     pool.map_or(KnowsMeta::No, |pool| pool.knows_meta(key.bytes, now))
 }
 
-/// Refuses what Redis servers would have to do.
-pub(in crate::shard) fn refuse_over_redis(
+fn fail(session: &mut Session, core: &mut Core, echo: Echo, text: &str) -> Step {
+    refuse(session, core, echo, Status::Internal, text.as_bytes())
+}
+
+pub(super) fn refuse(
     session: &mut Session,
     core: &mut Core,
     echo: Echo,
+    status: Status,
+    text: &[u8],
 ) -> Step {
-    refuse(session, core, echo, Status::NotSupported, NOT_OVER_REDIS)
-}
-
-fn fail(session: &mut Session, core: &mut Core, echo: Echo, text: &str) -> Step {
-    refuse(session, core, echo, Status::Internal, text)
-}
-
-fn refuse(session: &mut Session, core: &mut Core, echo: Echo, status: Status, text: &str) -> Step {
     let out = session.ready(&mut core.buffers);
-    wire::refusal(out, echo, status, text.as_bytes());
+    wire::refusal(out, echo, status, text);
     Step::Done
 }
 

@@ -9,6 +9,7 @@ use crate::protocol::{
     },
     number,
 };
+use crate::shard::pool::over_resp;
 
 /// What a client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,11 @@ pub(in crate::shard) struct Packet {
 const UNASKED: &[u8] = b"SERVER_ERROR backend sent a value that nobody asked for";
 
 impl Packet {
+    /// Whether the value is to be shown where there is one.
+    pub(in crate::shard) fn shows_value(self) -> bool {
+        self.wanted != Wanted::Touched
+    }
+
     /// Appends the packet for an answer, or an error line; `key` is what was asked for.
     pub(in crate::shard) fn encode(self, key: &[u8], answer: &[u8], out: &mut Vec<u8>) {
         let parsed = parse_reply(answer, answer.len());
@@ -94,12 +100,17 @@ impl Packet {
     }
 }
 
-/// Appends a server's error line, or ringfort's own, as a packet.
+/// Appends an error line of either protocol's servers, or ringfort's own, as a packet.
 pub(in crate::shard) fn error(echo: Echo, line: &[u8], out: &mut Vec<u8>) {
     let status = match line {
         memcache::NON_NUMERIC => Status::NonNumeric,
         memcache::TOO_LARGE => Status::TooLarge,
         memcache::OUT_OF_MEMORY | memcache::OUT_OF_MEMORY_STORING => Status::OutOfMemory,
+        _ if over_resp::is_too_large(line) => Status::TooLarge,
+        _ if line.starts_with(b"-OOM ") => Status::OutOfMemory,
+        _ if line.starts_with(b"-") => {
+            return wire::refusal(out, echo, Status::Internal, over_resp::error_text(line));
+        }
         _ => {
             let line = line.trim_ascii_end();
             let text = line
@@ -219,6 +230,23 @@ mod tests {
             let said = said(wanted, false, answer);
             let escape = |bytes: &[u8]| bytes.escape_ascii().to_string();
             assert_eq!(escape(&said), escape(&packet), "{wanted:?} {answer:?}");
+        }
+    }
+
+    #[test]
+    fn errors_of_redis_have_their_packets() {
+        let internal = b"backend is unavailable";
+        for (line, packet) in [
+            (
+                "-ERR backend is unavailable\r\n",
+                written(|out| wire::refusal(out, ECHO, Status::Internal, internal)),
+            ),
+            (
+                "-OOM full\r\n",
+                written(|out| wire::error(out, ECHO, Status::OutOfMemory)),
+            ),
+        ] {
+            assert_eq!(said(Wanted::Done, true, line), packet, "{line:?}");
         }
     }
 

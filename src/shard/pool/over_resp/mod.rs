@@ -5,14 +5,23 @@
 //! of the client, as others may wait for the same value and speak RESP. docs/protocols.md has the
 //! whole table, and the reasons.
 
+mod asked;
 mod beside;
+mod binary;
+mod call;
+mod lifetime;
+mod meta;
 mod reply;
 mod script;
 mod stored;
 
+use self::lifetime::{Lifetime, lifetime};
 pub(in crate::shard) use self::{
+    asked::Asked,
     beside::{one_key as one_key_beside, push, push_value, push_within_reply},
-    reply::{Wanted, error},
+    binary::{execute_binary, flush_binary},
+    meta::execute as execute_meta,
+    reply::{Wanted, error, error_text, is_too_large},
     script::{Script, is_missing, load},
     stored::{HEADER_BYTES, split},
 };
@@ -37,10 +46,6 @@ use crate::{
 /// The line for a flush that is not to be now.
 const FLUSH_DELAYED: &[u8] =
     b"SERVER_ERROR flush_all with a delay cannot be done over Redis servers: they flush at once\r\n";
-
-/// The line for a meta command.
-pub(in crate::shard) const META_REFUSED: &[u8] =
-    b"SERVER_ERROR meta commands cannot be done over Redis servers, classic ones can\r\n";
 
 /// `get`, `gets`, `gat`, `gats`.
 pub(in crate::shard) fn retrieve(
@@ -74,8 +79,14 @@ pub(in crate::shard) fn retrieve(
                 }
                 None => Errand::Fetch,
             };
-            let step =
-                session.run_errand_named(core, key, errand, &request, Form::OverResp(wanted));
+            let step = session.run_errand_keeping(
+                core,
+                key,
+                errand,
+                &request,
+                Form::OverResp(wanted),
+                key.bytes,
+            );
             core.buffers.put(request);
             step
         },
@@ -127,26 +138,6 @@ pub(in crate::shard) fn flush_all(
     core.buffers.put(wire);
     step
 }
-
-/// How long something is to live from now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lifetime {
-    ForGood,
-    Ms(u64),
-    Over,
-}
-
-/// An `exptime` from now: so it does not matter what time it is on the server.
-fn lifetime(exptime: Exptime, core: &Core) -> Lifetime {
-    match exptime.deadline_ms(core.now.0) {
-        Deadline::Never => Lifetime::ForGood,
-        Deadline::Past => Lifetime::Over,
-        Deadline::At(at) => Lifetime::Ms(at.saturating_sub(core.now.0).clamp(1, PX_MAX)),
-    }
-}
-
-/// Redis refuses an end beyond 2^63 ms; this is far beyond anybody's life, and below.
-const PX_MAX: u64 = 1 << 60;
 
 /// Appends the command for a request that changes a key, and says what its reply means.
 fn encode(out: &mut Vec<u8>, core: &Core, key: Key<'_>, request: Request<'_>) -> Wanted {
@@ -249,8 +240,20 @@ fn encode_store(
 
 fn concat(out: &mut Vec<u8>, core: &Core, key: Key<'_>, side: &[u8], value: &[u8]) {
     let mut digits = itoa::Buffer::new();
-    let bytes_max = digits.format(core.settings.item_bytes_max).as_bytes();
+    let bytes_max = digits.format(item_bytes_max(core)).as_bytes();
     call(out, core, key, &[side, value, bytes_max]);
+}
+
+/// What a joined value may come to, in bytes.
+fn item_bytes_max(core: &Core) -> usize {
+    core.settings.item_bytes_max
+}
+
+/// How the digest of a string with this CAS id begins; nothing if any will do.
+fn digest(cas: Option<u64>) -> String {
+    cas.map_or_else(String::new, |id| {
+        format!("{id:0width$x}", width = stored::CAS_DIGITS as usize)
+    })
 }
 
 fn compare_and_swap(
@@ -269,10 +272,7 @@ fn compare_and_swap(
     };
     script.begin(out, key.bytes, 3 + usize::from(ms.is_some()));
     resp::bulk(out, b"cas");
-    resp::bulk(
-        out,
-        format!("{id:0width$x}", width = stored::CAS_DIGITS as usize).as_bytes(),
-    );
+    resp::bulk(out, digest(Some(id)).as_bytes());
     stored::push_bulk(out, flags, value);
     if let Some(ms) = ms {
         resp::bulk(out, itoa::Buffer::new().format(ms).as_bytes());

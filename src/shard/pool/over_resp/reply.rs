@@ -76,7 +76,8 @@ impl Wanted {
         }
     }
 
-    fn line(self, reply: resp::Reply<'_>) -> &'static [u8] {
+    /// memcache's line for a reply that says whether something is done.
+    pub(super) fn line(self, reply: resp::Reply<'_>) -> &'static [u8] {
         use resp::Reply::{Bulk, Integer};
         let is_done = !matches!(reply, Bulk(None) | Integer(0));
         match (self, is_done) {
@@ -98,15 +99,25 @@ fn value(out: &mut Vec<u8>, key: &[u8], stored: &[u8], with_cas: bool) {
     memcache::value(out, key, flags, data, with_cas.then(|| cas(stored)));
 }
 
-/// Appends a server's error line in memcache's words. Where in which script it arose is left out.
-pub(in crate::shard) fn error(line: &[u8], out: &mut Vec<u8>) {
-    if line == VALUE_TOO_LARGE {
-        return out.extend_from_slice(memcache::TOO_LARGE);
-    }
+/// Whether an error line stands for a reply that was too large.
+pub(in crate::shard) fn is_too_large(line: &[u8]) -> bool {
+    line == VALUE_TOO_LARGE
+}
+
+/// What a server's error line says. Where in which script it arose is left out.
+pub(in crate::shard) fn error_text(line: &[u8]) -> &[u8] {
     let text = line.strip_prefix(b"-").unwrap_or(line).trim_ascii_end();
     let text = text.strip_prefix(b"ERR ").unwrap_or(text);
     let end = memchr::memmem::find(text, b" script: ").unwrap_or(text.len());
-    for part in [b"SERVER_ERROR ", &text[..end], b"\r\n"] {
+    &text[..end]
+}
+
+/// Appends a server's error line in memcache's words.
+pub(in crate::shard) fn error(line: &[u8], out: &mut Vec<u8>) {
+    if is_too_large(line) {
+        return out.extend_from_slice(memcache::TOO_LARGE);
+    }
+    for part in [b"SERVER_ERROR ", error_text(line), b"\r\n"] {
         out.extend_from_slice(part);
     }
 }

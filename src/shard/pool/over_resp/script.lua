@@ -16,6 +16,35 @@ local function put(stored)
   redis.call('SET', key, stored, 'KEEPTTL')
 end
 
+-- The string that keeps a value; one that begins as a header does needs a header.
+local function join(header, value)
+  if header == '' and string.sub(value, 1, #MARK) == MARK then
+    header = MARK .. string.rep('\000', HEADER_BYTES - #MARK)
+  end
+  return header .. value
+end
+
+-- Whether the string is another than the one whose digest begins so ('': any will do).
+local function differs(stored, digest)
+  return digest ~= '' and string.sub(redis.sha1hex(stored), 1, #digest) ~= digest
+end
+
+-- Ends the key so many milliseconds from now: never ('ever'), at once ('0'), or when it was to end anyway ('').
+local function live(ms)
+  if ms == 'ever' then
+    redis.call('PERSIST', key)
+  elseif ms == '0' then
+    redis.call('DEL', key)
+  elseif ms ~= '' then
+    redis.call('PEXPIRE', key, ms)
+  end
+end
+
+local function create(stored, ms)
+  redis.call('SET', key, stored)
+  live(ms)
+end
+
 -- Lua counts in doubles: numbers of 64 bits are two limbs below 10^10.
 local LIMB_DIGITS, LIMB = 10, 10000000000
 -- memcached takes longer text, too; this is what ringfort's own store looks at.
@@ -46,8 +75,8 @@ local function number_in(text)
   return high, low
 end
 
--- incr (wraps at 2^64) and decr (stops at 0) by ARGV[2]; nil without a key, -1 without a number.
-local function count(is_down)
+-- incr (wraps at 2^64) and decr (stops at 0) by so much; nil without a key, -1 without a number.
+local function count(is_down, by)
   local stored = redis.call('GET', key)
   if not stored then
     return false
@@ -57,7 +86,7 @@ local function count(is_down)
   if not high then
     return -1
   end
-  local by_high, by_low = limbs(ARGV[2])
+  local by_high, by_low = limbs(by)
   if is_down and is_below(high, low, by_high, by_low) then
     high, low = 0, 0
   elseif is_down then
@@ -82,21 +111,23 @@ end
 local calls = {}
 
 function calls.incr()
-  return count(false)
+  return count(false, ARGV[2])
 end
 
 function calls.decr()
-  return count(true)
+  return count(true, ARGV[2])
 end
 
 -- ARGV[2] behind or before the value: 1, or 0 without a key or if more than ARGV[3] bytes would come of it.
 function calls.append()
-  if redis.call('EXISTS', key) == 0 then
+  local length = redis.call('STRLEN', key)
+  if length + #ARGV[2] > tonumber(ARGV[3]) or redis.call('EXISTS', key) == 0 then
     return 0
-  elseif redis.call('STRLEN', key) + #ARGV[2] > tonumber(ARGV[3]) then
-    return 0
+  elseif length < #MARK then
+    put(join('', redis.call('GET', key) .. ARGV[2]))
+  else
+    redis.call('APPEND', key, ARGV[2])
   end
-  redis.call('APPEND', key, ARGV[2])
   return 1
 end
 
@@ -108,7 +139,7 @@ function calls.prepend()
     return 0
   end
   local header, value = split(stored)
-  put(header .. ARGV[2] .. value)
+  put(join(header, ARGV[2] .. value))
   return 1
 end
 
@@ -118,7 +149,7 @@ function calls.cas()
   local stored = redis.call('GET', key)
   if not stored then
     return false
-  elseif string.sub(redis.sha1hex(stored), 1, #ARGV[2]) ~= ARGV[2] then
+  elseif differs(stored, ARGV[2]) then
     return 0
   elseif not ARGV[4] then
     redis.call('SET', key, ARGV[3])
@@ -128,6 +159,80 @@ function calls.cas()
     redis.call('SET', key, ARGV[3], 'PX', ARGV[4])
   end
   return 1
+end
+
+-- The same for a delete.
+function calls.remove()
+  local stored = redis.call('GET', key)
+  if not stored then
+    return false
+  elseif differs(stored, ARGV[2]) then
+    return 0
+  end
+  redis.call('DEL', key)
+  return 1
+end
+
+-- The string and how many milliseconds it has to live (-1: for good), then ARGV[2] from now; nil without a key.
+function calls.look()
+  local stored = redis.call('GET', key)
+  if not stored then
+    return false
+  end
+  local ms = redis.call('PTTL', key)
+  live(ARGV[2])
+  return {stored, ms}
+end
+
+-- append and prepend (ARGV[2]) of ARGV[3] within ARGV[4] bytes, to the string with the digest ARGV[5]: the digest
+-- and how long the value is, 0 if another string is there, -1 if none is or it gets too large. Where there is none,
+-- ARGV[6] is put, if it is given, for ARGV[7] milliseconds.
+function calls.join()
+  local stored = redis.call('GET', key)
+  if stored and differs(stored, ARGV[5]) then
+    return 0
+  elseif stored and #stored + #ARGV[3] > tonumber(ARGV[4]) then
+    return -1
+  elseif stored then
+    local header, value = split(stored)
+    stored = join(header, ARGV[2] == 'append' and value .. ARGV[3] or ARGV[3] .. value)
+    put(stored)
+  elseif ARGV[6] then
+    stored = ARGV[6]
+    create(stored, ARGV[7])
+  else
+    return -1
+  end
+  local _, value = split(stored)
+  return {redis.sha1hex(stored), #value}
+end
+
+-- incr and decr (ARGV[2]) by ARGV[3] of the string with the digest ARGV[4], which then lives for ARGV[5] milliseconds:
+-- the number, what it had to live before, the digest, 0; nil without a key, 0 if another string is there, -1 without
+-- a number. Where there is none, ARGV[6] is put, if it is given, for ARGV[7] milliseconds, and the last is 1.
+function calls.tally()
+  local stored = redis.call('GET', key)
+  if not stored then
+    if not ARGV[6] then
+      return false
+    end
+    create(ARGV[6], ARGV[7])
+    return {ARGV[6], -1, redis.sha1hex(ARGV[6]), 1}
+  end
+  local _, text = split(stored)
+  if text == '' then
+    return -1
+  elseif differs(stored, ARGV[4]) then
+    return 0
+  end
+  local ms = redis.call('PTTL', key)
+  local number = count(ARGV[2] == 'decr', ARGV[3])
+  if number == -1 then
+    return -1
+  end
+  local digest = redis.sha1hex(redis.call('GET', key))
+  live(ARGV[5])
+  return {number, ms, digest, 0}
 end
 
 -- touch for good: whether there is a key.

@@ -52,7 +52,21 @@ pub(super) const CAS_DIGITS: u32 = 15;
 /// The CAS id of a stored string: the first 60 bits of its SHA-1, as it is the one digest that
 /// Redis' scripts can make.
 pub(super) fn cas(stored: &[u8]) -> u64 {
-    let digest: [u8; 20] = Sha1::digest(stored).into();
+    cas_in(Sha1::digest(stored).into())
+}
+
+/// The CAS id of the string that keeps this value.
+pub(super) fn cas_of(flags: u32, value: &[u8]) -> u64 {
+    let mut sha1 = Sha1::new();
+    if has_header(flags, value) {
+        sha1.update(MARK);
+        sha1.update(flags.to_be_bytes());
+    }
+    sha1.update(value);
+    cas_in(sha1.finalize().into())
+}
+
+fn cas_in(digest: [u8; 20]) -> u64 {
     let first = digest
         .first_chunk()
         .map_or(0, |first| u64::from_be_bytes(*first));
@@ -100,5 +114,8 @@ mod tests {
     #[test]
     fn a_cas_id_is_what_a_script_finds() {
         assert_eq!(cas(b"v"), 0x7a3_8d8c_bd20_d993);
+        for (flags, value) in [(0, &b"v"[..]), (7, b"v"), (0, MARK), (7, b"")] {
+            assert_eq!(cas_of(flags, value), cas(&stored(flags, value)));
+        }
     }
 }
