@@ -16,6 +16,7 @@ mod read;
 mod server;
 mod slow_log;
 mod strings;
+mod subscription;
 mod tracking;
 mod transaction;
 mod watches;

@@ -1,16 +1,18 @@
 //! CLIENT TRACKING and its kin: what a client asks to hear of, and remembering what it reads.
 
-use super::super::{
-    core::Core,
-    message::{Ask, AskBody},
-    session::{Session, Step},
-    tracking::{Modes, Redirect, Wait},
+use super::{
+    super::{
+        core::Core,
+        message::{Ask, AskBody},
+        session::{Session, Step},
+        tracking::{Modes, Redirect, Wait},
+    },
+    subscription,
 };
 use crate::{
     io::Token,
     protocol::resp::{
-        self, Args, INVALIDATION_CHANNEL, RequestError, Rest, TrackingChange, TrackingOptions,
-        TrackingRequest, Version, reply,
+        self, Args, RequestError, TrackingChange, TrackingOptions, TrackingRequest, Version, reply,
     },
 };
 
@@ -18,9 +20,6 @@ use crate::{
 const POOL: &str = "ERR client tracking is not possible in a pool: its servers change keys unheard";
 /// More prefixes than a shard holds every change against.
 const TOO_MANY_PREFIXES: &str = "ERR too many prefixes are tracked";
-/// A channel that is not there.
-const NO_SUCH_CHANNEL: &str =
-    "ERR there is no publishing here: the only channel is __redis__:invalidate";
 
 // Redis' words.
 const NO_SUCH_CLIENT: &str = "ERR The client ID you want redirect to does not exist";
@@ -61,16 +60,18 @@ pub(super) fn tracking(
             info(session, core, version);
             Step::Done
         }
-        TrackingRequest::Subscribe { channels } => subscribe(session, core, channels, version),
+        TrackingRequest::Subscribe { channels } => {
+            subscription::subscribe(session, core, channels, version)
+        }
         TrackingRequest::Unsubscribe { channels } => {
-            unsubscribe(session, core, channels, version);
+            subscription::unsubscribe(session, core, channels, version);
             Step::Done
         }
     }
 }
 
 /// OK, or an error.
-fn answer(session: &mut Session, core: &mut Core, line: Result<(), &str>) {
+pub(super) fn answer(session: &mut Session, core: &mut Core, line: Result<(), &str>) {
     let out = session.ready(&mut core.buffers);
     match line {
         Ok(()) => out.extend_from_slice(reply::OK),
@@ -327,65 +328,6 @@ fn info(session: &mut Session, core: &mut Core, version: Version) {
     core.tracking
         .prefixes_of(token)
         .for_each(|prefix| reply::bulk(out, prefix));
-}
-
-fn subscribe(session: &mut Session, core: &mut Core, channels: Rest<'_>, version: Version) -> Step {
-    if channels
-        .into_iter()
-        .any(|channel| channel != INVALIDATION_CHANNEL)
-    {
-        answer(session, core, Err(NO_SUCH_CHANNEL));
-        return Step::Done;
-    }
-    if let Some(client) = session.resp_client() {
-        client.is_subscribed = true;
-    }
-    let out = session.ready(&mut core.buffers);
-    for channel in channels {
-        subscription(out, b"subscribe", Some(channel), 1, version);
-    }
-    Step::Done
-}
-
-fn unsubscribe(session: &mut Session, core: &mut Core, channels: Rest<'_>, version: Version) {
-    let Some(client) = session.resp_client() else {
-        return;
-    };
-    let mut is_subscribed = client.is_subscribed;
-    let all = is_subscribed.then_some(INVALIDATION_CHANNEL);
-    let is_all = channels.count() == 0;
-    client.is_subscribed &= !is_all
-        && !channels
-            .into_iter()
-            .any(|channel| channel == INVALIDATION_CHANNEL);
-    let out = session.ready(&mut core.buffers);
-    if is_all {
-        subscription(out, b"unsubscribe", all, 0, version);
-    }
-    for channel in channels {
-        is_subscribed &= channel != INVALIDATION_CHANNEL;
-        let count = i64::from(is_subscribed);
-        subscription(out, b"unsubscribe", Some(channel), count, version);
-    }
-}
-
-fn subscription(
-    out: &mut Vec<u8>,
-    what: &[u8],
-    channel: Option<&[u8]>,
-    count: i64,
-    version: Version,
-) {
-    match version {
-        Version::Resp2 => reply::array_header(out, 3),
-        Version::Resp3 => reply::push_header(out, 3),
-    }
-    reply::bulk(out, what);
-    match channel {
-        Some(channel) => reply::bulk(out, channel),
-        None => reply::null(out, version),
-    }
-    reply::integer(out, count);
 }
 
 /// Before a request of a client that tracks: what changed before it is told before it.

@@ -16,7 +16,8 @@
 //!
 //! * [`store::interest`](crate::store) has the filter and why no change is missed
 //! * `listening`: having the owners take notes; `post`: what shards send each other, and delivery
-//! * `table`, `prefixes`: who reads and asks for what; `client`: who tracks, and its mail
+//! * `table`, `prefixes`: who reads and asks for what; `client`: who tracks, and its mail;
+//!   `telling`: whose mail a change goes to
 //! * `watchers`: the same for WATCH, whose clients are told nothing but asked at EXEC
 //!
 //! **Order.** Notes for a shard leave with the next answer to it, or else once a turn as a notice,
@@ -38,11 +39,11 @@ mod listening;
 mod post;
 mod prefixes;
 mod table;
+mod telling;
 mod watchers;
 
 use std::collections::HashMap;
 
-pub(super) use self::client::{Modes, Redirect, TrackingClient, encode_invalidation};
 use self::{
     client::Clients,
     listening::Listening,
@@ -51,15 +52,19 @@ use self::{
     table::{Added, Slot, Swept, Table},
     watchers::Watchers,
 };
+pub(super) use self::{
+    client::{Modes, Redirect, TrackingClient, encode_invalidation},
+    telling::null,
+};
 use super::{
     core::Core,
-    message::{Ask, AskBody, Letter, Origin},
+    message::{Ask, AskBody, Origin},
     stats::TrackingGauges,
 };
 use crate::{
     io::Token,
-    protocol::resp::{Version, reply},
-    store::{Author, Condition, Key, KeyHash, Note, Notes, Operation, UnixMs},
+    protocol::resp::Version,
+    store::{Author, Condition, Key, KeyHash, Notes, Operation, UnixMs},
 };
 
 /// Keys of the table that one look for expired ones goes through.
@@ -204,116 +209,6 @@ impl Tracking {
     /// Takes the mail of a client.
     pub(super) fn take_mail(&mut self, token: Token) -> Option<Vec<u8>> {
         self.clients.take_mail(token)
-    }
-
-    /// A key has changed.
-    fn changed(&mut self, note: &Note<'_>, own: Option<Author>) {
-        let Note { author, key, .. } = *note;
-        self.watchers.changed(note);
-        if let Some(slot) = self.table.remove(key) {
-            self.listening.remove(slot.hash);
-            self.tell_readers(&slot, author, own);
-        }
-        self.broadcast.note(author, key);
-    }
-
-    fn tell_readers(&mut self, slot: &Slot, by: Author, own: Option<Author>) {
-        let mut array = Vec::with_capacity(slot.key.len() + 32);
-        reply::array_header(&mut array, 1);
-        reply::bulk(&mut array, &slot.key);
-        for reader in slot.readers() {
-            let Some(client) = self.clients.get(reader) else {
-                continue;
-            };
-            let it = author(self.shard, reader);
-            let is_spared = client.modes.noloop && it == by;
-            // A client that broadcasts now may have read keys before.
-            if client.modes.bcast || is_spared {
-                continue;
-            }
-            let is_told_here = client
-                .redirect
-                .is_none_or(|redirect| redirect.token == reader && redirect.shard == self.shard);
-            if own == Some(it) && by == it && is_told_here {
-                encode_invalidation(&mut self.own, &array);
-            } else {
-                self.tell(reader, &array);
-            }
-        }
-    }
-
-    /// Tells a client, or whom it redirects to, of an encoded array of keys.
-    fn tell(&mut self, token: Token, array: &[u8]) {
-        let redirect = self.clients.get(token).and_then(|client| client.redirect);
-        match redirect {
-            Some(Redirect {
-                id,
-                shard,
-                token: to,
-            }) => {
-                let letter = Letter::Redirected {
-                    to,
-                    id,
-                    client: token,
-                    array: array.into(),
-                };
-                if !self.post.push(shard, letter) {
-                    self.drop_all_redirected_to(shard);
-                }
-            }
-            None => self.clients.mail_keys(token, array),
-        }
-    }
-
-    /// Too much was posted to a shard and is lost: who hears there must drop everything.
-    fn drop_all_redirected_to(&mut self, shard: usize) {
-        for token in self.clients.tokens() {
-            let Some(client) = self.clients.get(token) else {
-                continue;
-            };
-            if let Some(Redirect { id, token: to, .. }) =
-                client.redirect.filter(|redirect| redirect.shard == shard)
-            {
-                let letter = Letter::Redirected {
-                    to,
-                    id,
-                    client: token,
-                    array: null(client.version).into(),
-                };
-                self.post.push_anyway(shard, letter);
-            }
-        }
-    }
-
-    /// Who a client redirects to has gone.
-    fn redirect_failed(&mut self, token: Token, id: u64) {
-        if let Some(client) = self.clients.get_mut(token)
-            && client.redirect.is_some_and(|redirect| redirect.id == id)
-        {
-            client.is_redirect_broken = true;
-            self.clients.mail_broken_redirect(token, id);
-        }
-    }
-
-    /// Tells everybody but `but`, who knows, that nothing they hold can be relied on.
-    fn drop_everything(&mut self, but: Option<Token>) {
-        for hash in self.table.drain() {
-            self.listening.remove(hash);
-        }
-        let tokens: Vec<Token> = self.clients.tokens().collect();
-        for token in tokens.into_iter().filter(|token| Some(*token) != but) {
-            let version = self.clients.get(token).map(|client| client.version);
-            self.tell(token, null(version.unwrap_or_default()));
-        }
-    }
-}
-
-/// What stands for the array of keys when all are meant. It is the null of whom the keys are
-/// tracked for, whoever is told.
-pub(super) fn null(version: Version) -> &'static [u8] {
-    match version {
-        Version::Resp2 => b"$-1\r\n",
-        Version::Resp3 => b"_\r\n",
     }
 }
 
