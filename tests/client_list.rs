@@ -132,6 +132,49 @@ fn a_client_that_a_pause_holds_is_told_of_as_redis_tells() {
     assert_eq!(told[0], told[1]);
 }
 
+/// What was queued counts when it is executed, and what was refused when it was.
+#[test]
+fn the_commands_of_a_transaction_count_as_in_redis() {
+    let (ringfort, redis) = (Ringfort::embedded(), Backend::redis());
+    let counts = [ringfort.resp(), redis.address()].map(|address| {
+        let mut scene = Scene::at(address);
+        for request in [
+            "CONFIG RESETSTAT",
+            "MULTI",
+            "SET a 1",
+            "GET a",
+            "MULTI",
+            "WATCH a",
+            "EXEC",
+            "MULTI",
+            "GET",
+            "GET a",
+            "EXEC",
+            "MULTI",
+            "GET a",
+            "DISCARD",
+            "EXEC",
+        ] {
+            scene.ask(It, request);
+        }
+        let told = scene.ask(It, "INFO commandstats");
+        let lines = told.lines().filter_map(|line| line.split_once(':'));
+        // Whether the request that resets counts is left to the server.
+        let lines = lines.filter(|(name, _)| !name.contains("resetstat"));
+        let mut counts: Vec<String> = lines
+            .map(|(name, figures)| {
+                let figures = figures
+                    .split(',')
+                    .filter(|figure| !figure.starts_with("usec"));
+                format!("{name} {}", figures.collect::<Vec<_>>().join(" "))
+            })
+            .collect();
+        counts.sort();
+        counts
+    });
+    assert_eq!(counts[0], counts[1]);
+}
+
 #[test]
 fn what_is_queued_is_counted() {
     let ringfort = Ringfort::embedded();

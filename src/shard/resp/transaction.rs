@@ -169,7 +169,7 @@ fn begin(session: &mut Session, core: &mut Core) -> Option<Step> {
     let transaction = of(session)?;
     let is_watching = !transaction.watches.is_empty();
     if transaction.is_spoilt {
-        session.reply(core, SPOILT);
+        session.refuse(core, SPOILT);
         return Some(end(session, core));
     }
     if transaction.count == 0 && !is_watching {
@@ -288,7 +288,11 @@ pub(super) fn transaction(
         TransactionRequest::Exec => EXEC_ALONE,
         TransactionRequest::Discard => DISCARD_ALONE,
     };
-    session.reply(core, line);
+    if line.starts_with(b"-") {
+        session.refuse(core, line);
+    } else {
+        session.reply(core, line);
+    }
     Step::Done
 }
 
