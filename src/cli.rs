@@ -3,6 +3,7 @@
 //! Whatever is wrong is said in one line that names the flag, the value and the remedy, so that it
 //! can be read in a service's log as well as in a terminal.
 
+mod backend;
 mod error;
 mod explain;
 mod spool;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use self::backend::BackendArgs;
 pub use self::error::CliError;
 pub use self::explain::Explain;
 pub use self::spool::{Spool, Verdict};
@@ -176,6 +178,8 @@ struct PoolArgs {
     /// How long copies of what servers answered are kept, as in 500ms, 1s, 2m [default: off]
     #[arg(long, value_name = "DURATION|off", value_parser = values::l1_ttl)]
     l1: Option<OrOff<Duration>>,
+    #[command(flatten)]
+    backend: BackendArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -315,6 +319,7 @@ impl PoolArgs {
             placement: self.servers.placement(),
             write: self.write.unwrap_or(WritePolicy::Through),
             l1: self.l1.and_then(OrOff::into_option),
+            backend: self.backend.resolve(protocol)?,
         }))
     }
 
@@ -332,6 +337,7 @@ impl PoolArgs {
         ];
         flags
             .into_iter()
+            .chain(self.backend.given())
             .find_map(|(flag, given)| given.then_some(flag))
     }
 }

@@ -1,10 +1,16 @@
 //! What ringfort runs with, resolved and consistent, and the limits it is held to.
 
+mod backend;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+pub use self::backend::{
+    BACKEND_DATABASE_MAX, BACKEND_TIMEOUT_DEFAULT, BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN,
+    BackendConfig, PASSWORD_BYTES_MAX, Secret,
+};
 use crate::route::{HashRingError, Placement, Router, ServerSpec};
 use crate::store::StoreParams;
 
@@ -132,6 +138,8 @@ pub struct PoolConfig {
     pub write: WritePolicy,
     /// How long the store keeps a copy of what a server answered; `None` keeps none.
     pub l1: Option<Duration>,
+    /// How the servers are spoken to.
+    pub backend: BackendConfig,
 }
 
 /// A protocol that ringfort serves and its backends speak.

@@ -1,5 +1,6 @@
 //! Each flag, well and badly used, without a process of its own.
 
+mod backend;
 mod pool;
 
 use super::*;

@@ -8,8 +8,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::config::{
-    CONNECTIONS_MAX_MAX, CORES_MAX, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN,
-    Protocol, SHARDS_MAX, WritePolicy,
+    BACKEND_DATABASE_MAX, BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_MAX, CORES_MAX,
+    ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN, Protocol, SHARDS_MAX,
+    WritePolicy,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
@@ -166,6 +167,28 @@ pub(super) fn l1_ttl(text: &str) -> Result<OrOff<Duration>, String> {
         return Err("out of range; write 1ms to 24h, or off".into());
     }
     Ok(OrOff::On(ttl))
+}
+
+pub(super) fn backend_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = humantime::parse_duration(text)
+        .map_err(|_| "not a duration; write for example 200ms, 2s or 1m")?;
+    if !(BACKEND_TIMEOUT_MIN..=BACKEND_TIMEOUT_MAX).contains(&timeout) {
+        return Err("out of range; write 10ms to 10m".into());
+    }
+    Ok(timeout)
+}
+
+pub(super) fn database(text: &str) -> Result<u32, String> {
+    number(text, 0..=BACKEND_DATABASE_MAX as usize).map(|number| number as u32)
+}
+
+/// memcached parts user and password at the first blank.
+pub(super) fn user(text: &str) -> Result<String, String> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty() || !is_plain {
+        return Err("not a user; write letters, digits and signs without blanks".into());
+    }
+    Ok(text.to_owned())
 }
 
 /// CPU numbers as [`cores`] reads them, for messages.

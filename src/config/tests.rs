@@ -30,6 +30,7 @@ fn pool(servers: &[&str], hash_ring: HashRingMode) -> Config {
             placement: Placement::of(hash_ring),
             write: WritePolicy::Through,
             l1: None,
+            backend: BackendConfig::default(),
         }),
         ..config()
     }

@@ -5,6 +5,7 @@
 //! [`uring`] is the kernel; `sim` is a seeded fake of it for tests, in one thread, that cuts,
 //! delays, reorders and fails. Everything above is generic over the trait and runs on both.
 
+mod address;
 mod buffers;
 mod operation;
 pub mod sim;
@@ -17,6 +18,7 @@ mod waker;
 use std::{io, net::SocketAddr};
 
 pub use self::{
+    address::Address,
     stopwatch::Stopwatch,
     token::Token,
     waker::{RingDirectory, Waker},
@@ -164,7 +166,7 @@ pub trait Io {
     ///
     /// # Errors
     /// No socket is to be had.
-    fn connect(&mut self, address: SocketAddr) -> io::Result<Token>;
+    fn connect(&mut self, address: &Address) -> io::Result<Token>;
 
     /// Starts, or resumes, to receive. Idempotent.
     fn recv(&mut self, token: Token);

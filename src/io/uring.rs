@@ -14,16 +14,14 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd},
     time::Duration,
 };
 
-use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
-use socket2::SockAddr;
-
 use super::{
-    Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, RecvBuffer, Stopwatch, Token, Wait,
+    Address, Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, RecvBuffer, Stopwatch,
+    Token, Wait,
     buffers::{GROUP, ProvidedBuffers},
     operation::Op,
     socket::{Receiving, Socket, receiving_after},
@@ -31,6 +29,7 @@ use super::{
     waker::{RingDirectory, Waker},
 };
 use crate::store::UnixMs;
+use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
 
 /// Submissions held before an early submit; more than most turns make.
 const SUBMISSION_QUEUE_ENTRIES: u32 = 1024;
@@ -410,16 +409,10 @@ impl Io for Uring {
         }
     }
 
-    fn connect(&mut self, address: SocketAddr) -> io::Result<Token> {
-        let socket = socket2::Socket::new(
-            socket2::Domain::for_address(address),
-            socket2::Type::STREAM,
-            Some(socket2::Protocol::TCP),
-        )?;
-        socket.set_tcp_nodelay(true)?;
-        socket.set_keepalive(true)?;
+    fn connect(&mut self, address: &Address) -> io::Result<Token> {
+        let (socket, address) = address.socket()?;
         let mut entry = Socket::new(socket.into());
-        let address = Box::new(SockAddr::from(address));
+        let address = Box::new(address);
         let connect = opcode::Connect::new(
             types::Fd(entry.fd.as_raw_fd()),
             address.as_ptr().cast(),

@@ -1,5 +1,6 @@
 //! The server: checks the machine, binds, spawns the shards, and ends them on a signal.
 
+mod addresses;
 mod cpu_time;
 mod error;
 mod listen;
@@ -8,7 +9,7 @@ mod vitals;
 
 use std::{
     io::{self, Write},
-    net::{SocketAddr, TcpListener, ToSocketAddrs},
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::AtomicUsize,
@@ -22,8 +23,10 @@ use signal_hook::{
     iterator::Signals,
 };
 
+use self::addresses::AddressBook;
 pub use self::error::StartError;
 use crate::{
+    backend::Access,
     config::{Config, Mode, PoolConfig},
     io::{RingDirectory, Waker, uring::Uring},
     mesh,
@@ -306,19 +309,7 @@ fn parts(
 }
 
 fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, StartError> {
-    let addresses = pool
-        .servers
-        .iter()
-        .map(|server| {
-            let found = (server.host.as_str(), server.port).to_socket_addrs();
-            found
-                .and_then(|mut found| found.next().ok_or_else(|| io::ErrorKind::NotFound.into()))
-                .map_err(|error| StartError::Resolve {
-                    server: server.address(),
-                    error,
-                })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let addresses = AddressBook::open(&pool.servers)?;
     let router = Router::build(pool.placement, &pool.servers).map_err(|error| {
         let error = io::Error::other(error.to_string());
         StartError::Resolve {
@@ -330,7 +321,16 @@ fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, St
         protocol: pool.protocol,
         is_crossed,
         router,
-        addresses,
+        addresses: Arc::new(addresses),
+        access: Access {
+            user: pool.backend.user.clone(),
+            password: pool.backend.password.clone(),
+            database: pool.backend.database,
+            ..Access::default()
+        },
+        // At most ten minutes.
+        timeout_ms: pool.backend.timeout.as_millis() as u32,
+        seed: seed(),
         write: pool.write,
         l1_ms: pool.l1.map(|ttl| ttl.as_millis() as u64),
     })

@@ -11,7 +11,10 @@ use super::{
     replies::{Covers, Part},
     session::{Session, Step},
 };
-use crate::{backend::Expects, store::UnixMs};
+use crate::{
+    backend::{Expects, OnLoss},
+    store::UnixMs,
+};
 
 /// The time of a flush that is not delayed. It is not the asker's `now`: a shard whose turn began a
 /// millisecond earlier would take that for the future, and answer before it has flushed.
@@ -156,11 +159,10 @@ impl Core {
             return false;
         };
         let link = &mut pool.links[server];
-        if !link.takes_requests() {
+        if !link.takes_requests(now) {
             return false;
         }
-        link.pipeline
-            .push(pending, Expects::Line, now)
+        link.ask(pending, Expects::Line, OnLoss::Fail, now)
             .extend_from_slice(request);
         true
     }

@@ -41,7 +41,7 @@ mod world;
 pub use self::{
     drain::StopFlag,
     message::{Answer, Ask, Notice},
-    pool::PoolSettings,
+    pool::{Addresses, PoolSettings},
     settings::{CpuTime, Settings},
     stats::StatsBoard,
     tunables::Tunables,

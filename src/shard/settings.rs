@@ -149,11 +149,6 @@ impl Settings {
 /// Requests unanswered by one backend connection; more are held back.
 pub(super) const BACKEND_IN_FLIGHT_MAX: usize = 4_096;
 
-/// A backend that leaves a request, or a connect, unanswered for so long is given up.
-pub(super) const BACKEND_DEADLINE_MS: u64 = 5_000;
-
-/// Pause before the second try to connect; it doubles up to [`RECONNECT_MS_MAX`].
-pub(super) const RECONNECT_MS_MIN: u64 = 50;
-
-/// Longest pause between two tries to connect.
-pub(super) const RECONNECT_MS_MAX: u64 = 1_000;
+/// A backend that owes an answer and says nothing at all for so long is given up, if requests have
+/// less patience than this: a Redis that forks, or a machine that swaps, is not gone.
+pub(super) const BACKEND_SILENCE_MS_MIN: u64 = 1_000;

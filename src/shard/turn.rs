@@ -14,7 +14,7 @@ use super::{
     meter::Meter,
     pause::Pause,
     peers::{Peer, Peers},
-    pool::{Pool, PoolSettings},
+    pool::{Pool, PoolSettings, backends::Loss},
     round::Rounds,
     settings::{Settings, TICK_MS},
     stats::StatsBoard,
@@ -71,6 +71,8 @@ pub struct Shard<I> {
     /// When clients that say nothing are looked for next.
     pub(super) next_idle_check: UnixMs,
     pub(super) next_tick: UnixMs,
+    /// When links to backends are looked at, if that is before the next tick.
+    pub(super) link_alarm: UnixMs,
 }
 
 pub(super) const LISTENERS: [ListenerId; 2] = [ListenerId::Memcache, ListenerId::Resp];
@@ -90,8 +92,11 @@ impl<I: Io> Shard<I> {
         let now = io.now();
         LISTENERS.iter().for_each(|listener| io.accept(*listener));
         let value_bytes_max = settings.item_bytes_max;
-        let pool = pool.map(|pool| Pool::new(&pool, store.hasher(), value_bytes_max));
         let mesh_shard = mesh.shard();
+        let pool = pool.map(|pool| {
+            let hasher = store.hasher();
+            Pool::new(&pool, mesh_shard, hasher, value_bytes_max, now)
+        });
         let mut core = Core {
             now,
             store,
@@ -133,6 +138,7 @@ impl<I: Io> Shard<I> {
             sends_in_flight: 0,
             next_idle_check: now,
             next_tick: now,
+            link_alarm: now,
         };
         // Backends are being connected before the first client can ask for one.
         shard.tick_links();
@@ -173,6 +179,8 @@ impl<I: Io> Shard<I> {
         }
         if self.core.now >= self.next_tick {
             self.tick();
+        } else if self.core.now >= self.link_alarm {
+            self.tick_links();
         }
         self.tell();
         self.flush();
@@ -205,7 +213,7 @@ impl<I: Io> Shard<I> {
     }
 
     /// How long nothing needs to be looked at.
-    fn patience(&self) -> Wait {
+    fn patience(&mut self) -> Wait {
         // A share that is owed is given in a turn that comes at once.
         if self.core.rounds.has_own() {
             return Wait::Poll;
@@ -215,12 +223,14 @@ impl<I: Io> Shard<I> {
             || self.drain_until.is_some()
             || self.accept_failed.contains(&true)
             || !self.held.is_empty()
-            || self.core.tracking_needs_tick()
-            || self.core.pool.as_ref().is_some_and(Pool::needs_tick);
+            || self.core.tracking_needs_tick();
         let tick = needs_tick.then_some(self.next_tick);
         let is_soon = self.core.is_short || self.core.has_unsent_notices();
         let soon = is_soon.then(|| UnixMs(self.core.now.0 + 1));
-        let dues = [tick, soon, self.core.pause.end(), self.store_tick()];
+        let pool = self.core.pool.as_ref();
+        let link = pool.and_then(|pool| pool.next_timeout(self.core.now));
+        self.link_alarm = link.unwrap_or(UnixMs(u64::MAX));
+        let dues = [tick, soon, self.core.pause.end(), self.store_tick(), link];
         match dues.into_iter().flatten().min() {
             None => Wait::Forever,
             Some(at) => Wait::Until(at),
@@ -274,29 +284,31 @@ impl<I: Io> Shard<I> {
     }
 
     fn sent(&mut self, token: Token, buffer: Vec<u8>, result: Result<(), Errno>) {
-        self.core.buffers.put(buffer);
         match (self.peers.find(token), result) {
             (Some(Peer::Downstream(conn)), Ok(())) => {
+                self.core.buffers.put(buffer);
                 self.sends_in_flight -= 1;
                 conn.sent();
                 self.settle(token);
             }
             (Some(Peer::Downstream(conn)), Err(_)) => {
+                self.core.buffers.put(buffer);
                 self.sends_in_flight -= 1;
                 conn.sent();
                 self.close_downstream(token);
             }
-            (Some(Peer::Backend { server }), Ok(())) => {
+            (Some(Peer::Backend { server }), result) => {
                 let server = *server;
                 if let Some(pool) = &mut self.core.pool {
-                    pool.links[server].sent();
+                    // It may be sent again, also if this time it failed.
+                    pool.links[server].core.handle_sent(buffer);
+                }
+                if let Err(errno) = result {
+                    let why = format_args!("sending failed, error {}", errno.0);
+                    self.disconnect(server, Loss::Seen(&why));
                 }
             }
-            (Some(Peer::Backend { server }), Err(errno)) => {
-                let server = *server;
-                self.disconnect(server, &format_args!("sending failed, error {}", errno.0));
-            }
-            (None, _) => {}
+            (None, _) => self.core.buffers.put(buffer),
         }
     }
 
@@ -308,7 +320,7 @@ impl<I: Io> Shard<I> {
             }
             Some(Peer::Backend { server }) => {
                 let server = *server;
-                self.disconnect(server, &"it closed the connection");
+                self.disconnect(server, Loss::Seen(&"it closed the connection"));
             }
             None => {}
         }
@@ -333,6 +345,7 @@ impl<I: Io> Shard<I> {
 
     /// Sends what has become ready, once a turn and connection.
     fn flush(&mut self) {
+        self.flush_links();
         let Self {
             io,
             core,
@@ -340,11 +353,6 @@ impl<I: Io> Shard<I> {
             dirty,
             ..
         } = self;
-        if let Some(pool) = &mut core.pool {
-            pool.links
-                .iter_mut()
-                .for_each(|link| link.flush(io, &mut core.buffers));
-        }
         for token in dirty.drain(..) {
             let Some(conn) = peers.downstream(token) else {
                 continue;

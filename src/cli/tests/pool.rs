@@ -1,6 +1,7 @@
 //! The flags of a pool.
 
 use super::*;
+use crate::config::BackendConfig;
 
 const POOL: &str = "--pool memcache --server 10.0.0.1:11211";
 
@@ -19,6 +20,7 @@ fn a_pool_and_its_defaults() {
         placement: Placement::of(HashRingMode::Libmemcached),
         write: WritePolicy::Through,
         l1: None,
+        backend: BackendConfig::default(),
     };
     assert_eq!(pool(POOL), expected);
     assert_eq!(pool("--pool resp --server a:1").protocol, Protocol::Resp);
@@ -234,10 +236,10 @@ fn l1() {
 }
 
 /// A servers file that disappears with its owner.
-struct ServersFile(PathBuf);
+pub(super) struct ServersFile(PathBuf);
 
 impl ServersFile {
-    fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str) -> Self {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -247,7 +249,7 @@ impl ServersFile {
         Self(path)
     }
 
-    fn path(&self) -> impl std::fmt::Display {
+    pub(super) fn path(&self) -> impl std::fmt::Display {
         self.0.display()
     }
 }

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     io::{
-        Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, RecvBuffer, Stopwatch, Token,
-        Wait,
+        Address, Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, RecvBuffer, Stopwatch,
+        Token, Wait,
     },
     store::UnixMs,
 };
@@ -217,7 +217,10 @@ impl Io for SimIo {
         }
     }
 
-    fn connect(&mut self, address: SocketAddr) -> io::Result<Token> {
+    fn connect(&mut self, address: &Address) -> io::Result<Token> {
+        let Address::Tcp(address) = *address else {
+            return Err(Errno(libc::ENOENT).into());
+        };
         let mut world = self.world.world();
         let lacks_socket = world.faults.connect_failure / 4;
         if world.rng.chance(lacks_socket) {

@@ -155,7 +155,7 @@ fn servers_answer_hang_refuse_and_break() {
     let world = SimWorld::new(6, 1);
     let mut io = world.io(0);
     world.serve(ADDRESS, Rc::new(RefCell::new(Echo)));
-    let token = io.connect(ADDRESS).unwrap();
+    let token = io.connect(&ADDRESS.into()).unwrap();
     assert_eq!(poll(&mut io), ["connected true"]);
     io.recv(token);
     io.send(token, b"hi".to_vec());
@@ -175,7 +175,7 @@ fn servers_answer_hang_refuse_and_break() {
     world.break_connections(ADDRESS);
     assert_eq!(poll(&mut io), ["ended false"]);
     world.set_server(ADDRESS, ServerState::Unreachable);
-    io.connect(ADDRESS).unwrap();
+    io.connect(&ADDRESS.into()).unwrap();
     assert_eq!(poll(&mut io), [""; 0]);
     world.set_server(ADDRESS, ServerState::Refusing);
     assert_eq!(poll(&mut io), ["connected false"]);

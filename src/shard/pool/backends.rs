@@ -7,36 +7,83 @@ use bytes::{Buf, BytesMut};
 use crate::shard::{
     core::Core,
     peers::{Peer, Peers},
-    pool::errand::{Delivery, LOST},
+    pool::errand::{Delivery, LATE, LOST, Pending, UNAVAILABLE},
     turn::Shard,
 };
 use crate::{
-    backend::Received,
+    backend::{Effect, Failure, Received},
     io::{Errno, Io, RecvBuffer, Token},
+    store::UnixMs,
 };
 
 impl<I: Io> Shard<I> {
-    /// Makes the connections that are due, and gives up those that do not answer.
+    /// Does on each link what is due.
     pub(in crate::shard) fn tick_links(&mut self) {
         let now = self.core.now;
-        for server in 0..self.core.pool.as_ref().map_or(0, |pool| pool.links.len()) {
-            let Self {
-                io, core, peers, ..
-            } = self;
-            let Some(pool) = &mut core.pool else { return };
+        // The next tick comes soon enough, unless the shard sleeps until then.
+        self.link_alarm = UnixMs(u64::MAX);
+        for server in 0..self.core.server_count() {
+            let Some(pool) = &mut self.core.pool else {
+                return;
+            };
+            let has_l1 = pool.has_l1();
             let link = &mut pool.links[server];
-            if link.is_overdue(now) {
-                self.disconnect(server, &"it does not answer");
-                continue;
-            }
             if link.refused {
-                self.disconnect(server, &"it refused a delete");
+                self.disconnect(server, Loss::GivenUp(&"it refused a delete"));
                 continue;
             }
-            if let Some(token) = link.connect_if_due(now, io) {
-                peers.insert(token, Peer::Backend { server });
+            let heir = |pending: &Pending| pending.heir().filter(|_| has_l1);
+            match link.core.handle_timeout(now, heir) {
+                Some(gave_up) => self.after_loss(server, &gave_up),
+                None => self.drive(server),
             }
         }
+    }
+
+    /// Does what each link wants done, once a turn.
+    pub(in crate::shard) fn flush_links(&mut self) {
+        for server in 0..self.core.server_count() {
+            self.drive(server);
+        }
+    }
+
+    /// Does what a link wants done.
+    fn drive(&mut self, server: usize) {
+        let Self {
+            io, core, peers, ..
+        } = self;
+        let now = core.now;
+        let Some(pool) = &mut core.pool else { return };
+        let link = &mut pool.links[server];
+        let buffers = &mut core.buffers;
+        while let Some(buffer) = link.core.pipeline().take_released() {
+            buffers.put(buffer);
+        }
+        while let Some(effect) = link.core.poll_effect(now, || buffers.take()) {
+            match effect {
+                Effect::Send(buffer) => match link.token {
+                    Some(token) => io.send(token, buffer),
+                    None => link.core.handle_sent(buffer),
+                },
+                Effect::Close => {
+                    if let Some(token) = link.close() {
+                        peers.remove(token);
+                        io.close(token);
+                    }
+                }
+                Effect::Connect => {
+                    let try_count = link.core.failure_count();
+                    let address = pool.addresses.address(server, try_count);
+                    let token = address.and_then(|address| io.connect(&address).ok());
+                    link.token = token;
+                    match token {
+                        Some(token) => peers.insert(token, Peer::Backend { server }),
+                        None => link.core.handle_lost(now),
+                    }
+                }
+            }
+        }
+        self.tell_failed(server);
     }
 
     pub(in crate::shard) fn connected(&mut self, token: Token, result: Result<(), Errno>) {
@@ -47,13 +94,11 @@ impl<I: Io> Shard<I> {
             Ok(()) => {
                 let now = self.core.now;
                 if let Some(pool) = &mut self.core.pool {
-                    pool.links[server].connected(now);
+                    pool.links[server].core.handle_connected(now);
                 }
                 self.io.recv(token);
             }
-            Err(errno) => {
-                self.disconnect(server, &io::Error::from(errno));
-            }
+            Err(errno) => self.disconnect(server, Loss::Seen(&io::Error::from(errno))),
         }
     }
 
@@ -61,6 +106,7 @@ impl<I: Io> Shard<I> {
         let Self { io, core, .. } = self;
         let Some(pool) = &mut core.pool else { return };
         let link = &mut pool.links[server];
+        link.core.handle_heard(core.now);
         let mut input = std::mem::take(&mut link.input);
         if input.is_empty() {
             let bytes = io.bytes(buffer);
@@ -90,26 +136,56 @@ impl<I: Io> Shard<I> {
     fn after_replies(&mut self, server: usize, progress: Progress, input: BytesMut) {
         self.settle_touched();
         if matches!(progress, Progress::Broken) {
-            return self.disconnect(server, &"it broke the protocol");
+            return self.disconnect(server, Loss::GivenUp(&"it broke the protocol"));
         }
+        let now = self.core.now;
         match &mut self.core.pool {
-            Some(pool) if !input.is_empty() => pool.links[server].input = input,
-            _ => self.core.buffers.put_input(input),
+            Some(pool) => {
+                let link = &mut pool.links[server];
+                link.pump_invalidations(now);
+                if input.is_empty() {
+                    self.core.buffers.put_input(input);
+                } else {
+                    link.input = input;
+                }
+            }
+            None => self.core.buffers.put_input(input),
         }
     }
 
     /// Gives a backend connection up; whoever waits on it is told.
-    pub(in crate::shard) fn disconnect(&mut self, server: usize, why: &dyn Display) {
+    pub(in crate::shard) fn disconnect(&mut self, server: usize, loss: Loss<'_>) {
         let now = self.core.now;
         let Some(pool) = &mut self.core.pool else {
             return;
         };
-        let link = &mut pool.links[server];
-        tracing::warn!(backend = %link.address, shard = self.core.mesh.shard(), "lost: {why}");
-        if let Some(token) = link.disconnect(now) {
-            self.peers.remove(token);
-            self.io.close(token);
+        let link = &mut pool.links[server].core;
+        let refusal = link.refusal().map(str::to_owned);
+        match loss {
+            Loss::Seen(_) => link.handle_lost(now),
+            Loss::GivenUp(_) => link.give_up(now),
         }
+        let (Loss::Seen(why) | Loss::GivenUp(why)) = loss;
+        match refusal {
+            Some(refusal) => self.after_loss(server, &refusal),
+            None => self.after_loss(server, why),
+        }
+    }
+
+    fn after_loss(&mut self, server: usize, why: &dyn Display) {
+        let shard = self.core.mesh.shard();
+        let Some(pool) = &self.core.pool else { return };
+        let backend = pool.addresses.name(server);
+        // A server that is away is tried every second; its operator is told once.
+        match pool.links[server].core.failure_count() {
+            0 | 1 => tracing::warn!(backend, shard, "lost: {why}"),
+            count => tracing::debug!(backend, shard, count, "not back: {why}"),
+        }
+        self.drive(server);
+    }
+
+    /// Tells who waits for what has failed.
+    fn tell_failed(&mut self, server: usize) {
         loop {
             let Self {
                 core,
@@ -118,15 +194,31 @@ impl<I: Io> Shard<I> {
                 ..
             } = self;
             let Some(pool) = &mut core.pool else { break };
-            let Some(pending) = pool.links[server].pipeline.abandon() else {
+            let Some((pending, failure)) = pool.links[server].core.poll_failed() else {
                 break;
             };
-            core.fail(pending, LOST, &mut |core, delivery| {
-                deliver(core, peers, touched, &delivery)
+            core.fail(pending, reason(failure), &mut |core, delivery| {
+                deliver(core, peers, touched, &delivery);
             });
         }
         self.settle_touched();
-        self.next_tick = now;
+    }
+}
+
+/// Why a connection goes.
+pub(in crate::shard) enum Loss<'a> {
+    /// It broke, or the other side ended it.
+    Seen(&'a dyn Display),
+    /// It is of no use.
+    GivenUp(&'a dyn Display),
+}
+
+/// What a client is told.
+fn reason(failure: Failure) -> &'static str {
+    match failure {
+        Failure::Unsent => UNAVAILABLE,
+        Failure::Lost => LOST,
+        Failure::Late => LATE,
     }
 }
 
@@ -150,13 +242,16 @@ fn deliver_replies(
             return Progress::Consumed(consumed);
         };
         let link = &mut pool.links[server];
-        match link.pipeline.receive(&bytes[consumed..]) {
+        match link.core.receive(&bytes[consumed..], core.now) {
             Received::Incomplete { want } => {
                 link.want = want;
                 return Progress::Consumed(consumed);
             }
             Received::Broken => return Progress::Broken,
-            Received::Skipped { consumed: len } => consumed += len,
+            // Nothing is asked for that servers would tell unasked.
+            Received::Unheard { consumed: len }
+            | Received::Skipped { consumed: len }
+            | Received::Push { consumed: len, .. } => consumed += len,
             Received::Complete {
                 tag,
                 reply,

@@ -12,7 +12,7 @@ use crate::shard::{
     message::{AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
 };
 use crate::{
-    backend::{Expects, Meaning, Reply},
+    backend::{Expects, Meaning, OnLoss, Reply},
     config::Protocol,
     fill::{FillId, Lease},
     protocol::memcache::Spelling,
@@ -25,6 +25,9 @@ pub(super) const UNAVAILABLE: &str = "backend is unavailable";
 /// The line for a client whose backend connection broke before the reply. A write may or may
 /// not have been done.
 pub(in crate::shard) const LOST: &str = "backend connection was lost";
+
+/// The line for a client whose request was not answered in time. A write may be done still.
+pub(super) const LATE: &str = "backend did not answer in time";
 
 /// The line for a client whose request needs a script that the backend has forgotten. It will have
 /// it again when the client tries again.
@@ -60,8 +63,27 @@ pub(in crate::shard) enum Pending {
     Flush(Origin, UnixMs),
     /// One step of a request that takes several.
     Steps(Box<Stepping>),
-    /// What a server is told or asked as soon as there is a connection.
-    Greeting,
+    /// A server is given its script again.
+    Script,
+    /// A change of this key that was not answered in time: nobody waits for it, but the key's L1
+    /// copy may be of before it.
+    Straggler(Parcel),
+}
+
+impl Pending {
+    /// Who gets the reply if it comes too late for this.
+    pub(super) fn heir(&self) -> Option<Self> {
+        let parcel = match self {
+            Self::Write(_, parcel) | Self::Straggler(parcel) => parcel,
+            Self::Steps(stepping) => stepping.parcel(),
+            _ => return None,
+        };
+        Some(Self::Straggler(Parcel {
+            hash: parcel.hash,
+            key_bytes: parcel.key_bytes,
+            bytes: parcel.key().to_vec(),
+        }))
+    }
 }
 
 /// A reply on its way to a connection of this shard.
@@ -72,6 +94,11 @@ pub(in crate::shard) struct Delivery<'a> {
 }
 
 impl Core {
+    /// How many servers the pool has.
+    pub(in crate::shard) fn server_count(&self) -> usize {
+        self.pool.as_ref().map_or(0, |pool| pool.links.len())
+    }
+
     /// Whether an errand for this key can be started now.
     pub(in crate::shard) fn has_room_for(&self, key: Key<'_>) -> bool {
         let home = self.home(key.hash);
@@ -150,10 +177,10 @@ impl Core {
             }
             _ => {}
         }
-        if !pool.links[server].takes_requests() {
+        let now = self.now;
+        if !pool.links[server].takes_requests(now) {
             return Some(self.failure(UNAVAILABLE));
         }
-        let now = self.now;
         if errand == Errand::Fetch {
             let pending = if has_l1 {
                 match pool.fills.join_or_start(key, route) {
@@ -167,9 +194,7 @@ impl Core {
                 Pending::Request(route)
             };
             let spelling = pool.spelling(key.bytes);
-            pool.links[server]
-                .pipeline
-                .push_get(pending, key, spelling, now);
+            pool.links[server].ask_value(pending, key, spelling, now);
             return None;
         }
         if let Errand::Steps(plan) = errand {
@@ -188,10 +213,13 @@ impl Core {
         } else {
             Pending::Request(route)
         };
+        let on_loss = match errand {
+            Errand::Read(_) => OnLoss::Repeat,
+            _ => OnLoss::Fail,
+        };
         let pool = self.pool.as_mut()?;
         pool.links[server]
-            .pipeline
-            .push(pending, expects, now)
+            .ask(pending, expects, on_loss, now)
             .extend_from_slice(request);
         None
     }
@@ -204,7 +232,7 @@ impl Core {
         };
         let is_base64 = pool.spelling(key.bytes) == Spelling::Base64;
         let link = &mut pool.links[server];
-        if is_base64 && !link.spoke_meta() {
+        if is_base64 && !link.core.knew_meta() {
             return self.failure(NO_META);
         }
         if link.invalidations.push(key).is_err() {
@@ -243,20 +271,17 @@ impl Core {
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         let failed = reply.meaning == Meaning::Error;
-        if failed && self.greet_again(server, reply.frame) {
+        if failed && self.load_again(server, reply.frame) {
             return self.fail(pending, SCRIPT_LOST, deliver);
         }
         match pending {
-            Pending::Greeting => self.greeted(server, failed, reply.frame),
+            Pending::Script => self.loaded(server, failed, reply.frame),
+            Pending::Straggler(parcel) => self.put_away(parcel),
             Pending::Flush(origin, at) => self.flushed(origin, at, failed, reply.frame, deliver),
             Pending::Invalidation => self.confirm_invalidation(server, failed),
             Pending::Request(route) => self.hand_over(route, failed, reply.frame, deliver),
             Pending::Write(route, parcel) => {
-                self.drop_l1(Key {
-                    bytes: parcel.key(),
-                    hash: parcel.hash,
-                });
-                self.buffers.put(parcel.bytes);
+                self.put_away(parcel);
                 self.hand_over(route, failed, reply.frame, deliver);
             }
             Pending::Steps(stepping) => {
@@ -276,29 +301,36 @@ impl Core {
         reason: &str,
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
-        if matches!(pending, Pending::Greeting) {
-            return;
+        match pending {
+            Pending::Script => return,
+            Pending::Straggler(parcel) => return self.put_away(parcel),
+            _ => {}
         }
         self.counters().backend_failures.add(1);
         let AnswerBody::Replied { bytes: line, .. } = self.failure(reason) else {
             return;
         };
         match pending {
-            Pending::Invalidation | Pending::Greeting => {}
+            Pending::Invalidation | Pending::Script | Pending::Straggler(_) => {}
             Pending::Flush(origin, at) => self.flushed(origin, at, true, &line, deliver),
             Pending::Request(route) => self.hand_over(route, true, &line, deliver),
             Pending::Write(route, parcel) => {
-                self.drop_l1(Key {
-                    bytes: parcel.key(),
-                    hash: parcel.hash,
-                });
-                self.buffers.put(parcel.bytes);
+                self.put_away(parcel);
                 self.hand_over(route, true, &line, deliver);
             }
             Pending::Steps(stepping) => self.end_steps(*stepping, true, &line, deliver),
             Pending::Fill(fill) => self.finish_fill(fill, true, &line, deliver),
         }
         self.buffers.put(line);
+    }
+
+    /// Drops the L1 copy of a key that was changed.
+    fn put_away(&mut self, parcel: Parcel) {
+        self.drop_l1(Key {
+            bytes: parcel.key(),
+            hash: parcel.hash,
+        });
+        self.buffers.put(parcel.bytes);
     }
 
     fn finish_fill(
@@ -400,21 +432,24 @@ impl Core {
             .apply(self.now, key, operation, value, &mut self.old);
     }
 
-    /// A server has answered what it is told or asked first.
-    fn greeted(&mut self, server: usize, failed: bool, line: &[u8]) {
-        let Some(pool) = &mut self.pool else { return };
-        pool.links[server].greeted(failed, line);
+    /// A server has answered that it is given its script.
+    fn loaded(&self, server: usize, failed: bool, line: &[u8]) {
+        if let (true, Some(pool)) = (failed, &self.pool) {
+            let backend = pool.addresses.name(server);
+            let line = line.trim_ascii_end().escape_ascii();
+            tracing::warn!(backend, "given its script, it said: {line}");
+        }
     }
 
     /// Whether an error says that a server has forgotten its script. It is given it again.
-    fn greet_again(&mut self, server: usize, line: &[u8]) -> bool {
+    fn load_again(&mut self, server: usize, line: &[u8]) -> bool {
         let now = self.now;
         let Some(pool) = &mut self.pool else {
             return false;
         };
         let is_lost = pool.keeps_flags() && over_resp::is_missing(line);
         if is_lost {
-            pool.links[server].greet(now);
+            pool.links[server].load_script(now);
         }
         is_lost
     }

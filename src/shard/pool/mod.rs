@@ -14,16 +14,18 @@ pub(super) mod relay;
 pub(super) mod resp;
 mod stepping;
 
-use std::net::SocketAddr;
+use std::{fmt, sync::Arc};
 
 use self::{
     errand::Route,
     link::{Link, Speech},
 };
-use super::settings::BACKEND_IN_FLIGHT_MAX;
+use super::settings::{BACKEND_IN_FLIGHT_MAX, BACKEND_SILENCE_MS_MIN};
 use crate::{
+    backend::{Access, Greeting, HOLD_MS, LinkSettings},
     config::{Protocol, WritePolicy},
     fill::Fills,
+    io::Address,
     protocol::memcache::Spelling,
     route::{Router, ServerIndex},
     store::{Deadline, Key, KeyHasher, UnixMs},
@@ -38,12 +40,46 @@ pub struct PoolSettings {
     pub is_crossed: bool,
     /// Who owns a key.
     pub router: Router,
-    /// The servers' addresses, in the router's order.
-    pub addresses: Vec<SocketAddr>,
+    /// Where the servers are, in the router's order.
+    pub addresses: Arc<dyn Addresses>,
+    /// Who ringfort is to the servers.
+    pub access: Access,
+    /// How long a request waits for its reply, in milliseconds.
+    pub timeout_ms: u32,
+    /// What pauses between tries to connect are drawn from.
+    pub seed: u64,
     /// When a write is answered.
     pub write: WritePolicy,
     /// How long a value that was read is kept, in milliseconds.
     pub l1_ms: Option<u64>,
+}
+
+/// Where the servers of a pool are, as far as is known. Names may come to mean other addresses
+/// while a shard runs; it only ever asks for what is known.
+pub trait Addresses: fmt::Debug + Send + Sync {
+    /// How many servers there are.
+    fn server_count(&self) -> usize;
+
+    /// What the operator calls a server.
+    fn name(&self, server: usize) -> String;
+
+    /// Where to try a server for the n-th time since it was up; `None` if nobody knows.
+    fn address(&self, server: usize, try_count: u32) -> Option<Address>;
+}
+
+/// Addresses that do not change.
+impl Addresses for Vec<Address> {
+    fn server_count(&self) -> usize {
+        self.len()
+    }
+
+    fn name(&self, server: usize) -> String {
+        self[server].to_string()
+    }
+
+    fn address(&self, server: usize, _try_count: u32) -> Option<Address> {
+        self.get(server).cloned()
+    }
 }
 
 /// Whether a server knows memcache's meta commands.
@@ -66,11 +102,18 @@ pub(super) struct Pool {
     write: WritePolicy,
     l1_ms: Option<u64>,
     pub(super) links: Vec<Link>,
+    pub(super) addresses: Arc<dyn Addresses>,
     pub(super) fills: Fills<Route>,
 }
 
 impl Pool {
-    pub(super) fn new(settings: &PoolSettings, hasher: KeyHasher, value_bytes_max: usize) -> Self {
+    pub(super) fn new(
+        settings: &PoolSettings,
+        shard: usize,
+        hasher: KeyHasher,
+        value_bytes_max: usize,
+        now: UnixMs,
+    ) -> Self {
         let speech = Speech {
             protocol: settings.protocol,
             is_crossed: settings.is_crossed,
@@ -79,7 +122,25 @@ impl Pool {
             Protocol::Resp if settings.is_crossed => over_resp::HEADER_BYTES,
             _ => 0,
         };
-        let stored_bytes_max = value_bytes_max + header_bytes;
+        let link = LinkSettings {
+            protocol: settings.protocol,
+            greeting: speech.greet(Greeting::new(settings.protocol, &settings.access)),
+            hasher,
+            value_bytes_max: value_bytes_max + header_bytes,
+            silence_ms: BACKEND_SILENCE_MS_MIN.max(u64::from(settings.timeout_ms)),
+            hold_ms: Some(HOLD_MS),
+            seed: 0,
+        };
+        let links = (0..settings.addresses.server_count()).map(|server| {
+            // Each shard's pauses are its own, and each server's.
+            let place = (shard as u64) << 32 | server as u64;
+            let seed = settings.seed ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let link = LinkSettings {
+                seed,
+                ..link.clone()
+            };
+            Link::new(speech, settings.timeout_ms, link, now)
+        });
         Self {
             protocol: settings.protocol,
             is_crossed: settings.is_crossed,
@@ -87,11 +148,8 @@ impl Pool {
             router: settings.router.clone(),
             write: settings.write,
             l1_ms: settings.l1_ms,
-            links: settings
-                .addresses
-                .iter()
-                .map(|address| Link::new(*address, speech, hasher, stored_bytes_max))
-                .collect(),
+            links: links.collect(),
+            addresses: Arc::clone(&settings.addresses),
             fills: Fills::default(),
         }
     }
@@ -108,15 +166,13 @@ impl Pool {
     }
 
     /// Whether a key's server knows memcache's meta commands.
-    pub(super) fn knows_meta(&mut self, key: &[u8], now: UnixMs) -> KnowsMeta {
-        let server = self.server(key);
-        let link = &mut self.links[server];
-        link.ask_version(now);
-        match (link.takes_requests(), link.is_greeting(), link.spoke_meta()) {
-            (true, true, _) => KnowsMeta::Asked,
-            (_, _, true) => KnowsMeta::Yes,
-            (true, _, false) => KnowsMeta::No,
-            (false, _, false) => KnowsMeta::Away,
+    pub(super) fn knows_meta(&self, key: &[u8], now: UnixMs) -> KnowsMeta {
+        let link = self.link_of(key);
+        match (link.takes_requests(now), link.core.knew_meta()) {
+            (true, _) if link.is_greeting(now) => KnowsMeta::Asked,
+            (_, true) => KnowsMeta::Yes,
+            (true, false) => KnowsMeta::No,
+            (false, false) => KnowsMeta::Away,
         }
     }
 
@@ -131,7 +187,7 @@ impl Pool {
 
     /// Whether another request for this key's server may be taken.
     pub(super) fn has_room(&self, key: &[u8]) -> bool {
-        self.links[self.server(key)].pipeline.in_flight() < BACKEND_IN_FLIGHT_MAX
+        self.link_of(key).core.in_flight() < BACKEND_IN_FLIGHT_MAX
     }
 
     /// Whether clients of the other protocol may be served.
@@ -174,9 +230,12 @@ impl Pool {
         self.fills.void_all();
     }
 
-    /// Whether time must be watched.
-    pub(super) fn needs_tick(&self) -> bool {
-        self.links.iter().any(Link::needs_tick)
+    /// When time alone changes something on a link next.
+    pub(super) fn next_timeout(&self, now: UnixMs) -> Option<UnixMs> {
+        self.links
+            .iter()
+            .filter_map(|link| link.next_timeout(now))
+            .min()
     }
 
     /// Deletes that no backend has confirmed.

@@ -11,7 +11,7 @@ use crate::shard::{
     core::Core,
     message::{AnswerBody, Parcel},
 };
-use crate::{protocol::memcache::Spelling, store::Key};
+use crate::{backend::OnLoss, protocol::memcache::Spelling, store::Key};
 
 /// A request that is under way.
 #[derive(Debug)]
@@ -20,6 +20,13 @@ pub(in crate::shard) struct Stepping {
     /// The key, and what goes with the plan.
     parcel: Parcel,
     steps: Steps,
+}
+
+impl Stepping {
+    /// The key, and what goes with the plan.
+    pub(super) fn parcel(&self) -> &Parcel {
+        &self.parcel
+    }
 }
 
 impl Core {
@@ -57,8 +64,7 @@ impl Core {
         steps.encode(parcel.key(), parcel.content(), &mut request);
         let expects = steps.expects();
         pool.links[server]
-            .pipeline
-            .push(Pending::Steps(stepping), expects, now)
+            .ask(Pending::Steps(stepping), expects, OnLoss::Fail, now)
             .extend_from_slice(&request);
         self.buffers.put(request);
     }

@@ -47,6 +47,7 @@ impl Memcached {
         let is_silent = words.last() == Some(&&b"noreply"[..]);
         let reply = match words[0] {
             b"version" => b"VERSION 1.6.18\r\n".to_vec(),
+            b"mn" => b"MN\r\n".to_vec(),
             b"get" => self.get(&words[1..]),
             b"mg" => {
                 assert_eq!(words[2..], [b"s"], "the length is all that is asked");

@@ -15,9 +15,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, atomic::AtomicUsize};
 
+use ringfort::backend::Access;
 use ringfort::config::{Protocol, WritePolicy};
-use ringfort::io::ListenerId;
 use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
+use ringfort::io::{Address, ListenerId};
 use ringfort::mesh;
 use ringfort::route::{HashRingMode, Placement, Router, ServerIndex, ServerSpec};
 use ringfort::shard::{
@@ -91,7 +92,7 @@ impl Fleet {
         let shard_count = setup.shard_count;
         let world = SimWorld::new(seed, shard_count);
         let moment = Rc::new(Cell::new(0));
-        let pool = setup.pool.map(pool_settings);
+        let pool = setup.pool.map(|pool| pool_settings(seed, pool));
         let backends = setup.pool.map_or_else(Vec::new, |pool| {
             (0..pool.server_count)
                 .map(|number| backend(&world, pool.protocol, number, &moment))
@@ -254,6 +255,9 @@ pub(crate) fn next_moment(moment: &Cell<u64>) -> u64 {
     moment.get()
 }
 
+/// How long a server may take to answer.
+const TIMEOUT_MS: u32 = 5_000;
+
 /// Where the n-th server is.
 pub(crate) fn address(number: usize) -> SocketAddr {
     let ip = Ipv4Addr::new(10, 0, 0, number as u8 + 1);
@@ -286,7 +290,7 @@ fn backend(world: &SimWorld, protocol: Protocol, number: usize, moment: &Rc<Cell
     }
 }
 
-fn pool_settings(pool: PoolSetup) -> PoolSettings {
+fn pool_settings(seed: u64, pool: PoolSetup) -> PoolSettings {
     let addresses: Vec<_> = (0..pool.server_count).map(address).collect();
     let servers: Vec<_> = addresses
         .iter()
@@ -302,7 +306,10 @@ fn pool_settings(pool: PoolSetup) -> PoolSettings {
         is_crossed: pool.is_crossed,
         router: Router::build(Placement::of(HashRingMode::Libmemcached), &servers)
             .expect("a router"),
-        addresses,
+        addresses: Arc::new(addresses.into_iter().map(Address::Tcp).collect::<Vec<_>>()),
+        access: Access::default(),
+        timeout_ms: TIMEOUT_MS,
+        seed,
         write: pool.write,
         l1_ms: pool.l1_ms,
     }

@@ -43,6 +43,7 @@ impl Redis {
                 *self.get_counts.entry(key.to_vec()).or_default() += 1;
                 bulk(out, self.items.get(*key).map(Vec::as_slice));
             }
+            [b"PING"] => out.extend_from_slice(b"+PONG\r\n"),
             // Nothing that the simulations say needs it.
             [b"SCRIPT", b"LOAD", _] => bulk(out, Some(&[b'0'; 40])),
             [b"MGET", keys @ ..] => {

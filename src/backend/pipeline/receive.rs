@@ -1,0 +1,273 @@
+//! Reading replies: whose they are, what they say, and stepping over those that say too much.
+
+use super::{Pipeline, Received, request::Shape};
+use crate::{
+    backend::{
+        reply::{Meaning, REPLY_BYTES_MAX, REPLY_TOO_LARGE, Reply, VALUE_TOO_LARGE},
+        skip::{Skip, Skipped},
+    },
+    config::Protocol,
+    protocol::{Parsed, memcache, number, resp},
+};
+
+/// What a server says: a reply, or something unasked, which may be too large.
+enum Said<'b> {
+    Reply(Reply<'b>),
+    Push,
+    LargePush,
+}
+
+impl<T> Pipeline<T> {
+    /// Reads the next reply from the front of `bytes`.
+    pub fn receive<'b>(&mut self, bytes: &'b [u8]) -> Received<'b, T> {
+        if bytes.is_empty() {
+            return Received::Incomplete { want: 1 };
+        }
+        if self.skip.is_some() {
+            return self.skip(bytes);
+        }
+        let awaited = self.entries.front().filter(|_| self.sent_count > 0);
+        let shape = awaited.map(|entry| entry.shape);
+        let parsed = match (self.protocol, shape) {
+            (Protocol::Resp, _) => self.resp_reply(bytes),
+            (Protocol::Memcache, None) => return Received::Broken,
+            (Protocol::Memcache, Some(Shape::Meta)) => self.meta_reply(bytes),
+            (Protocol::Memcache, Some(shape)) => self.memcache_reply(bytes, shape),
+        };
+        match parsed {
+            Parsed::Incomplete { want } => Received::Incomplete { want },
+            Parsed::Complete {
+                request: Said::Push,
+                consumed,
+            } => Received::Push {
+                frame: &bytes[..consumed],
+                consumed,
+            },
+            Parsed::Complete {
+                request: Said::LargePush,
+                consumed,
+            } => Received::Skipped { consumed },
+            Parsed::Complete {
+                request: Said::Reply(reply),
+                consumed,
+            } if shape.is_some() => self.answered(reply, consumed),
+            Parsed::Complete { .. } | Parsed::Refused { .. } => Received::Broken,
+        }
+    }
+
+    fn answered<'b>(&mut self, reply: Reply<'b>, consumed: usize) -> Received<'b, T> {
+        let Some(entry) = self.entries.pop_front() else {
+            return Received::Broken;
+        };
+        self.sent_count -= 1;
+        self.history.answered(entry.len);
+        match entry.tag {
+            Some(tag) => Received::Complete {
+                tag,
+                reply,
+                consumed,
+            },
+            None => Received::Unheard { consumed },
+        }
+    }
+
+    /// Throws away what follows of a reply that was too large.
+    fn skip<'b>(&mut self, bytes: &[u8]) -> Received<'b, T> {
+        let limits = resp::Limits::for_replies(self.value_bytes_max);
+        let Some(skip) = &mut self.skip else {
+            return Received::Skipped { consumed: 0 };
+        };
+        match skip.step(bytes, &limits) {
+            Skipped::Broken => Received::Broken,
+            Skipped::Part(0) => Received::Incomplete {
+                want: bytes.len() + 1,
+            },
+            Skipped::Part(consumed) => Received::Skipped { consumed },
+            Skipped::All(consumed) => {
+                self.skip = None;
+                Received::Skipped { consumed }
+            }
+        }
+    }
+
+    fn memcache_reply<'b>(&mut self, bytes: &'b [u8], shape: Shape) -> Parsed<Said<'b>, ()> {
+        use memcache::reply::{Reply as Element, ReplyRefusal, parse_reply, value_head};
+        let mut too_large = None;
+        let (element, end) = match parse_reply(bytes, self.value_bytes_max) {
+            Parsed::Incomplete { want } => return Parsed::Incomplete { want },
+            Parsed::Complete { request, consumed } => (request, consumed),
+            Parsed::Refused { refusal, consumed } => match value_head(bytes) {
+                Some(head) if refusal == ReplyRefusal::ValueTooLarge => {
+                    too_large = Some(head.data_bytes);
+                    let element = Element::Value {
+                        key: head.key,
+                        flags: 0,
+                        cas: None,
+                        data: &[],
+                    };
+                    (element, head.line_bytes)
+                }
+                _ => return refused(consumed),
+            },
+        };
+        let is_last = !matches!(shape, Shape::Member { is_last: false, .. });
+        // What ends a `get` is the reply to all its keys that have none yet: it stays until the
+        // last of them has seen it.
+        let consumed_if_last = if is_last { end } else { 0 };
+        match (element, shape) {
+            (Element::Line(line), _) => {
+                let reply = Reply {
+                    frame: line,
+                    meaning: Meaning::of_line(line),
+                };
+                Parsed::Complete {
+                    request: Said::Reply(reply),
+                    consumed: consumed_if_last,
+                }
+            }
+            (_, Shape::Line) => refused(end),
+            (Element::End, _) => Parsed::Complete {
+                request: Said::Reply(Reply::MISS),
+                consumed: consumed_if_last,
+            },
+            (Element::Value { key, .. }, Shape::Member { hash, .. })
+                if self.hasher.hash(key) != hash =>
+            {
+                if is_last {
+                    return refused(end);
+                }
+                Parsed::Complete {
+                    request: Said::Reply(Reply::MISS),
+                    consumed: 0,
+                }
+            }
+            (Element::Value { flags, data, .. }, _) => {
+                if let Some(data_bytes) = too_large {
+                    self.skip = Some(Skip::value(data_bytes, is_last));
+                    return Parsed::Complete {
+                        request: Said::Reply(Reply::too_large(memcache::reply::TOO_LARGE)),
+                        consumed: end,
+                    };
+                }
+                let meaning = Meaning::Hit { value: data, flags };
+                let reply = Reply {
+                    frame: &bytes[..end],
+                    meaning,
+                };
+                if is_last {
+                    with_end(bytes, end, reply)
+                } else {
+                    Parsed::Complete {
+                        request: Said::Reply(reply),
+                        consumed: end,
+                    }
+                }
+            }
+        }
+    }
+
+    fn meta_reply<'b>(&mut self, bytes: &'b [u8]) -> Parsed<Said<'b>, ()> {
+        use memcache::meta::reply::{MetaReply, parse_reply, returned, value_head};
+        use memcache::reply::{ReplyRefusal, TOO_LARGE};
+        match parse_reply(bytes, self.value_bytes_max) {
+            Parsed::Incomplete { want } => Parsed::Incomplete { want },
+            Parsed::Refused { refusal, consumed } => match value_head(bytes) {
+                Some((data_bytes, line_bytes)) if refusal == ReplyRefusal::ValueTooLarge => {
+                    self.skip = Some(Skip::value(data_bytes, false));
+                    Parsed::Complete {
+                        request: Said::Reply(Reply::too_large(TOO_LARGE)),
+                        consumed: line_bytes,
+                    }
+                }
+                _ => refused(consumed),
+            },
+            Parsed::Complete { request, consumed } => {
+                let frame = &bytes[..consumed];
+                let flags = || returned(frame, b'f').and_then(number::unsigned);
+                let meaning = match request {
+                    MetaReply::Value { data } => Meaning::Hit {
+                        value: data,
+                        flags: flags().map_or(0, |flags| flags as u32),
+                    },
+                    MetaReply::Line(line) if line.starts_with(b"EN") => Meaning::Miss,
+                    MetaReply::Line(line) => Meaning::of_line(line),
+                };
+                Parsed::Complete {
+                    request: Said::Reply(Reply { frame, meaning }),
+                    consumed,
+                }
+            }
+        }
+    }
+
+    fn resp_reply<'b>(&mut self, bytes: &'b [u8]) -> Parsed<Said<'b>, ()> {
+        use resp::reply::{Reply as Element, ReplyRefusal, parse_reply};
+        let limits = resp::Limits::for_replies(self.value_bytes_max);
+        match parse_reply(bytes, &limits) {
+            Parsed::Incomplete { want } if want > REPLY_BYTES_MAX => {
+                self.skip_frame(bytes, REPLY_TOO_LARGE)
+            }
+            Parsed::Incomplete { want } => Parsed::Incomplete { want },
+            Parsed::Refused {
+                refusal: ReplyRefusal::BulkTooLarge,
+                ..
+            } => self.skip_frame(bytes, VALUE_TOO_LARGE),
+            Parsed::Refused { consumed, .. } => refused(consumed),
+            Parsed::Complete { request, consumed } => {
+                let meaning = match request {
+                    Element::Push => {
+                        return Parsed::Complete {
+                            request: Said::Push,
+                            consumed,
+                        };
+                    }
+                    Element::Bulk(Some(value)) => Meaning::Hit { value, flags: 0 },
+                    Element::Bulk(None) => Meaning::Miss,
+                    Element::Error(_) => Meaning::Error,
+                    _ => Meaning::Other,
+                };
+                let reply = Reply {
+                    frame: &bytes[..consumed],
+                    meaning,
+                };
+                Parsed::Complete {
+                    request: Said::Reply(reply),
+                    consumed,
+                }
+            }
+        }
+    }
+
+    /// Answers with a line, unless it is no answer, and throws the frame away.
+    fn skip_frame(&mut self, bytes: &[u8], line: &'static [u8]) -> Parsed<Said<'static>, ()> {
+        self.skip = Some(Skip::frame());
+        Parsed::Complete {
+            request: match bytes.first() {
+                Some(b'>') => Said::LargePush,
+                _ => Said::Reply(Reply::too_large(line)),
+            },
+            consumed: 0,
+        }
+    }
+}
+
+fn refused<'b>(consumed: usize) -> Parsed<Said<'b>, ()> {
+    Parsed::Refused {
+        refusal: (),
+        consumed,
+    }
+}
+
+/// A value that nothing follows is a whole reply only with the `END` behind it.
+fn with_end<'b>(bytes: &'b [u8], value_end: usize, reply: Reply<'b>) -> Parsed<Said<'b>, ()> {
+    let end = memcache::reply::END;
+    let consumed = value_end + end.len();
+    match bytes.get(value_end..consumed) {
+        None => Parsed::Incomplete { want: consumed },
+        Some(line) if line == end => Parsed::Complete {
+            request: Said::Reply(reply),
+            consumed,
+        },
+        Some(_) => refused(consumed),
+    }
+}

@@ -1,0 +1,107 @@
+//! Flags about how the servers of a pool are spoken to.
+
+use std::{
+    env,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{CliError, values};
+use crate::config::{BACKEND_TIMEOUT_DEFAULT, BackendConfig, PASSWORD_BYTES_MAX, Protocol, Secret};
+
+/// Where a password may be given, as a command line is everybody's to read.
+const PASSWORD_VARIABLE: &str = "RINGFORT_BACKEND_PASSWORD";
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Pool")]
+pub(super) struct BackendArgs {
+    /// User to be to the servers, if they want one [default: the default user]
+    #[arg(long, value_name = "NAME", value_parser = values::user)]
+    backend_user: Option<String>,
+    /// File whose first line is the servers' password; the variable RINGFORT_BACKEND_PASSWORD does,
+    /// too [default: no password]
+    #[arg(long, value_name = "FILE")]
+    backend_password_file: Option<PathBuf>,
+    /// Database of Redis servers [default: 0]
+    #[arg(long, value_name = "N", value_parser = values::database, allow_hyphen_values = true)]
+    backend_db: Option<u32>,
+    /// How long a server may take to answer a request, as in 200ms, 2s [default: 5s]
+    #[arg(long, value_name = "DURATION", value_parser = values::backend_timeout)]
+    backend_timeout: Option<Duration>,
+}
+
+impl BackendArgs {
+    pub(super) fn resolve(&self, protocol: Protocol) -> Result<BackendConfig, CliError> {
+        let password = match &self.backend_password_file {
+            Some(path) => Some(read_password(path)?),
+            None => password_of_environment()?,
+        };
+        if let (Some(user), None) = (&self.backend_user, &password) {
+            return Err(CliError::new(format_args!(
+                "--backend-user {user}: no password; add --backend-password-file FILE or set \
+                 {PASSWORD_VARIABLE}"
+            )));
+        }
+        if let (Some(number @ 1..), Protocol::Memcache) = (self.backend_db, protocol) {
+            return Err(CliError::new(format_args!(
+                "--backend-db {number}: memcached servers have one database; leave it out"
+            )));
+        }
+        Ok(BackendConfig {
+            user: self.backend_user.clone(),
+            password,
+            database: self.backend_db.unwrap_or(0),
+            timeout: self.backend_timeout.unwrap_or(BACKEND_TIMEOUT_DEFAULT),
+        })
+    }
+
+    /// The flags, and whether each was given.
+    pub(super) fn given(&self) -> [(&'static str, bool); 4] {
+        [
+            ("--backend-user", self.backend_user.is_some()),
+            (
+                "--backend-password-file",
+                self.backend_password_file.is_some(),
+            ),
+            ("--backend-db", self.backend_db.is_some()),
+            ("--backend-timeout", self.backend_timeout.is_some()),
+        ]
+    }
+}
+
+fn password_of_environment() -> Result<Option<Secret>, CliError> {
+    use std::os::unix::ffi::OsStringExt;
+    env::var_os(PASSWORD_VARIABLE)
+        .map(|text| secret(PASSWORD_VARIABLE, text.into_vec()))
+        .transpose()
+}
+
+fn read_password(path: &Path) -> Result<Secret, CliError> {
+    let place = format!("--backend-password-file {}", path.display());
+    let mut text = Vec::new();
+    let most = PASSWORD_BYTES_MAX as u64 + 2;
+    File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut text))
+        .map_err(|error| {
+            CliError::new(format_args!(
+                "{place}: cannot be read ({error}); name a file with the password in its first line"
+            ))
+        })?;
+    let end = text.iter().position(|byte| *byte == b'\n');
+    text.truncate(end.unwrap_or(text.len()));
+    if text.last() == Some(&b'\r') {
+        text.pop();
+    }
+    secret(&place, text)
+}
+
+fn secret(place: &str, text: Vec<u8>) -> Result<Secret, CliError> {
+    match text.len() {
+        1..=PASSWORD_BYTES_MAX => Ok(Secret::new(text)),
+        _ => Err(CliError::new(format_args!(
+            "{place}: a password has 1 to {PASSWORD_BYTES_MAX} bytes; give one, or none at all"
+        ))),
+    }
+}

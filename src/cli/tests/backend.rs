@@ -1,0 +1,81 @@
+//! Flags about how the servers of a pool are spoken to.
+
+use super::pool::ServersFile;
+use super::*;
+use crate::config::{BACKEND_TIMEOUT_DEFAULT, BackendConfig, PASSWORD_BYTES_MAX, Secret};
+
+const REDIS: &str = "--pool resp --server a:1";
+
+fn backend(line: &str) -> BackendConfig {
+    match config(line).mode {
+        Mode::Pool(pool) => pool.backend,
+        Mode::Embedded => panic!("{line}: no pool"),
+    }
+}
+
+#[test]
+fn timeouts_and_databases() {
+    let timeout = |text: &str| backend(&format!("{REDIS} --backend-timeout {text}")).timeout;
+    assert_eq!(backend(REDIS).timeout, BACKEND_TIMEOUT_DEFAULT);
+    assert_eq!(timeout("200ms"), Duration::from_millis(200));
+    assert_eq!(timeout("10m"), Duration::from_secs(600));
+    assert_eq!(backend(REDIS).database, 0);
+    assert_eq!(backend(&format!("{REDIS} --backend-db 15")).database, 15);
+    for (flag, message) in [
+        (
+            "--backend-timeout 9ms",
+            "--backend-timeout '9ms': out of range; write 10ms to 10m",
+        ),
+        (
+            "--backend-timeout soon",
+            "--backend-timeout 'soon': not a duration; write for example 200ms, 2s or 1m",
+        ),
+        (
+            "--backend-db -1",
+            "--backend-db '-1': out of range; write a number from 0 to 2147483647",
+        ),
+        (
+            "--backend-user me",
+            "--backend-user me: no password; add --backend-password-file FILE or set \
+             RINGFORT_BACKEND_PASSWORD",
+        ),
+    ] {
+        assert_eq!(error(&format!("{REDIS} {flag}")), message);
+    }
+    assert_eq!(
+        error("--pool memcache --server a:1 --backend-db 2"),
+        "--backend-db 2: memcached servers have one database; leave it out"
+    );
+    assert_eq!(
+        error("--backend-db 2"),
+        "--backend-db: only means something for a pool; add --pool memcache or --pool resp"
+    );
+}
+
+#[test]
+fn a_password_is_the_first_line_of_a_file_and_is_not_shown() {
+    for text in ["secret", "secret\n", "secret\r\nmore\n"] {
+        let file = ServersFile::new(text);
+        let line = format!(
+            "{REDIS} --backend-user me --backend-password-file {}",
+            file.path()
+        );
+        let backend = backend(&line);
+        assert_eq!(backend.password, Some(Secret::new("secret")), "{text:?}");
+        assert_eq!(backend.user.as_deref(), Some("me"));
+        assert!(!format!("{backend:?}").contains("secret"));
+    }
+    for text in [
+        String::new(),
+        "\n".into(),
+        "x".repeat(PASSWORD_BYTES_MAX + 1),
+    ] {
+        let file = ServersFile::new(&text);
+        let message = error(&format!("{REDIS} --backend-password-file {}", file.path()));
+        let expected = "a password has 1 to 4096 bytes; give one, or none at all";
+        assert!(message.ends_with(expected), "{message}");
+    }
+    let message = error(&format!("{REDIS} --backend-password-file /no/such/file"));
+    let expected = "--backend-password-file /no/such/file: cannot be read";
+    assert!(message.starts_with(expected), "{message}");
+}
