@@ -19,7 +19,7 @@ const REQUESTS_AHEAD_MAX: usize = 16;
 /// A protocol, as the batch sees it.
 pub(super) trait Dialect {
     /// A request, borrowed from the bytes it came in.
-    type Request<'b>: Copy;
+    type Request<'b>;
     /// What is wrong with bytes that are none.
     type Refusal<'b>;
 
@@ -33,11 +33,12 @@ pub(super) trait Dialect {
     /// The key of a request that is about just one; `raw` are the request's bytes.
     fn key<'b>(request: &Self::Request<'b>, raw: &'b [u8]) -> Option<&'b [u8]>;
 
-    /// Executes a request, whose bytes are `raw`.
+    /// Executes a request, whose bytes are `raw`. It stays where parsing wrote it: a copy would be
+    /// read back before its wide stores have reached the cache, which stalls the core.
     fn execute(
         session: &mut Session,
         core: &mut Core,
-        request: Self::Request<'_>,
+        request: &Self::Request<'_>,
         raw: &[u8],
     ) -> Step;
 
@@ -56,7 +57,6 @@ pub(super) trait Dialect {
 }
 
 /// A request that waits for those before it.
-#[derive(Clone, Copy)]
 struct Planned<R> {
     request: R,
     /// Where its bytes end.
@@ -87,8 +87,9 @@ pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &
                 .filter_map(|planned| planned.hash)
                 .for_each(|h| core.store.prefetch_entry(h));
         }
-        for Planned { request, end, .. } in batch {
-            let step = if session.may_serve(core) && !D::is_held_back(core, &request) {
+        for Planned { request, end, .. } in &batch {
+            let end = *end;
+            let step = if session.may_serve(core) && !D::is_held_back(core, request) {
                 D::execute(session, core, request, &bytes[consumed..end])
             } else {
                 Step::Hold

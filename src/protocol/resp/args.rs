@@ -139,10 +139,18 @@ impl<'b> Args<'b> {
     }
 
     /// The arguments from `index` on, to keep.
-    pub(super) const fn rest(self, index: usize) -> Rest<'b> {
+    pub(super) fn rest(&self, index: usize) -> Rest<'b> {
+        let ArgsIter {
+            raw,
+            form,
+            at,
+            left,
+        } = self.iter_from(index);
         Rest {
-            args: self,
-            skip: index,
+            raw,
+            form,
+            at,
+            count: left,
         }
     }
 
@@ -229,16 +237,21 @@ impl<'b> Iterator for ArgsIter<'b> {
 impl ExactSizeIterator for ArgsIter<'_> {}
 
 /// The arguments of a command from some point on: its keys, its pairs, its patterns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// It knows where they begin and not what stands before, so that a request, which is the size of
+/// its largest kind, stays small.
+#[derive(Clone, Copy, Debug)]
 pub struct Rest<'b> {
-    args: Args<'b>,
-    skip: usize,
+    raw: &'b [u8],
+    form: Form,
+    at: usize,
+    count: usize,
 }
 
 impl<'b> Rest<'b> {
     /// How many there are.
     pub const fn count(&self) -> usize {
-        self.args.count.saturating_sub(self.skip)
+        self.count
     }
 
     /// Two by two, as in MSET; an odd one at the end is left out.
@@ -253,6 +266,20 @@ impl<'b> IntoIterator for Rest<'b> {
     type IntoIter = ArgsIter<'b>;
 
     fn into_iter(self) -> ArgsIter<'b> {
-        self.args.iter_from(self.skip)
+        ArgsIter {
+            raw: self.raw,
+            form: self.form,
+            at: self.at,
+            left: self.count,
+        }
     }
 }
+
+/// Equal if the arguments are, however they came.
+impl PartialEq for Rest<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.count == other.count && self.into_iter().eq(*other)
+    }
+}
+
+impl Eq for Rest<'_> {}

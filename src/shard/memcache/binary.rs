@@ -45,8 +45,8 @@ impl Dialect for Binary {
         request.command.key()
     }
 
-    fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[u8]) -> Step {
-        execute(session, core, &request, raw)
+    fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &[u8]) -> Step {
+        execute(session, core, request, raw)
     }
 
     fn refuse(session: &mut Session, core: &mut Core, refusal: &Refusal<'_>) -> Step {

@@ -13,7 +13,7 @@ use crate::{
 pub(super) fn change_in_store(
     session: &mut Session,
     core: &mut Core,
-    request: Request<'_>,
+    request: &Request<'_>,
 ) -> Step {
     let Some(change) = Change::of(request, core) else {
         return Step::Done;
@@ -43,9 +43,9 @@ pub(in crate::shard) struct Change<'b> {
 }
 
 impl<'b> Change<'b> {
-    pub(in crate::shard) fn of(request: Request<'b>, core: &Core) -> Option<Self> {
+    pub(in crate::shard) fn of(request: &Request<'b>, core: &Core) -> Option<Self> {
         let (now, counters) = (core.now, core.counters());
-        let (key, operation, value, form, noreply, is_whole) = match request {
+        let (key, operation, value, form, noreply, is_whole) = match *request {
             Request::Store {
                 verb,
                 key,

@@ -67,7 +67,7 @@ impl Dialect for Memcache {
         }
     }
 
-    fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[u8]) -> Step {
+    fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &[u8]) -> Step {
         execute(session, core, request, raw)
     }
 
@@ -134,8 +134,8 @@ pub(super) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[u8]) -> Step {
-    match request {
+fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &[u8]) -> Step {
+    match *request {
         Request::Retrieve { keys, cas, touch } => match (touch, core.backend_protocol()) {
             (None, None) => retrieve(session, core, keys, cas),
             (Some(exptime), None) => retrieve_and_touch(session, core, keys, cas, exptime),
@@ -179,16 +179,16 @@ fn execute(session: &mut Session, core: &mut Core, request: Request<'_>, raw: &[
             Step::Done
         }
         Request::Shutdown { mode } => shut_down(session, core, mode),
-        Request::Meta(request) => match core.backend_protocol() {
-            None => meta::execute(session, core, &request, raw),
-            Some(Protocol::Memcache) => meta_pool::execute(session, core, &request, raw),
-            Some(Protocol::Resp) => over_resp::execute_meta(session, core, &request),
+        Request::Meta(ref request) => match core.backend_protocol() {
+            None => meta::execute(session, core, request, raw),
+            Some(Protocol::Memcache) => meta_pool::execute(session, core, request, raw),
+            Some(Protocol::Resp) => over_resp::execute_meta(session, core, request),
         },
         Request::Quit => Step::Close,
-        change => match core.backend_protocol() {
-            None => change_in_store(session, core, change),
-            Some(Protocol::Memcache) => memcache_pool::change(session, core, change, raw),
-            Some(Protocol::Resp) => over_resp::change(session, core, change),
+        _ => match core.backend_protocol() {
+            None => change_in_store(session, core, request),
+            Some(Protocol::Memcache) => memcache_pool::change(session, core, request, raw),
+            Some(Protocol::Resp) => over_resp::change(session, core, request),
         },
     }
 }

@@ -138,7 +138,7 @@ fn encode_retrieval(out: &mut Vec<u8>, key: &[u8], cas: bool, touch: Option<Expt
 pub(in crate::shard) fn change(
     session: &mut Session,
     core: &mut Core,
-    request: Request<'_>,
+    request: &Request<'_>,
     raw: &[u8],
 ) -> Step {
     let Some(change) = Change::of(request, core) else {

@@ -35,7 +35,7 @@ pub(super) fn is_rare(request: &Request<'_>) -> bool {
 
 /// Serves a request of a client who is not answered, or whose reads do not count as use.
 #[cold]
-pub(super) fn serve_specially(session: &mut Session, core: &mut Core, framed: Framed<'_>) -> Step {
+pub(super) fn serve_specially(session: &mut Session, core: &mut Core, framed: &Framed<'_>) -> Step {
     let Some(client) = session.resp_client() else {
         return Step::Close;
     };
@@ -60,7 +60,7 @@ pub(super) fn serve_specially(session: &mut Session, core: &mut Core, framed: Fr
 pub(super) fn attend(
     session: &mut Session,
     core: &mut Core,
-    args: Args<'_>,
+    args: &Args<'_>,
     command: Command,
     request: &Request<'_>,
 ) -> Step {
@@ -79,7 +79,7 @@ pub(super) fn attend(
     let keeps_histogram = core.settings.tunables.latency_tracking.get() == 1;
     let meters = core.board.commands(core.shard());
     meters.of(command).record(ns, keeps_histogram);
-    slow_log::note(session, core, command, args, ns);
+    slow_log::note(session, core, command, *args, ns);
     let is_fast = spec.is_some_and(|spec| spec.is_fast());
     core.note_event(is_fast, ns);
     step

@@ -108,7 +108,7 @@ impl Dialect for Resp {
     }
 
     #[inline]
-    fn execute(session: &mut Session, core: &mut Core, framed: Framed<'_>, _: &[u8]) -> Step {
+    fn execute(session: &mut Session, core: &mut Core, framed: &Framed<'_>, _: &[u8]) -> Step {
         if session.is_tracking() {
             tracking::before(session, core);
         }
@@ -164,45 +164,45 @@ pub(super) fn run(core: &mut Core, request: &[u8], version: Version, out: &mut V
 }
 
 #[inline]
-fn serve_frame(session: &mut Session, core: &mut Core, (args, read): Framed<'_>) -> Step {
+fn serve_frame(session: &mut Session, core: &mut Core, (args, read): &Framed<'_>) -> Step {
     if args.is_escaped() {
         return serve_escaped(session, core, &args.unescape());
     }
     if args.count() == 0 {
         return Step::Done;
     }
-    serve_request(session, core, args, &read)
+    serve_request(session, core, args, read)
 }
 
 /// An inline request with escapes stands in the input otherwise than it is meant.
 fn serve_escaped(session: &mut Session, core: &mut Core, wire: &[u8]) -> Step {
     match resp::parse(wire, &limits(core)) {
         Parsed::Complete { request: args, .. } => {
-            serve_request(session, core, args, &read_frame(args))
+            serve_request(session, core, &args, &read_frame(args))
         }
         _ => Step::Done,
     }
 }
 
 #[inline]
-fn serve_request(session: &mut Session, core: &mut Core, args: Args<'_>, read: &Read<'_>) -> Step {
+fn serve_request(session: &mut Session, core: &mut Core, args: &Args<'_>, read: &Read<'_>) -> Step {
     if session.is_queueing {
-        transaction::serve(session, core, args, read)
+        transaction::serve(session, core, *args, read)
     } else {
         serve_now(session, core, args, read)
     }
 }
 
 #[inline]
-fn serve_now(session: &mut Session, core: &mut Core, args: Args<'_>, read: &Read<'_>) -> Step {
+fn serve_now(session: &mut Session, core: &mut Core, args: &Args<'_>, read: &Read<'_>) -> Step {
     let (command, request) = match read {
         Ok(request) => request,
         Err(RequestError::UnknownCommand(_)) if core.pool.is_some() => {
-            return relay::foreign(session, core, args);
+            return relay::foreign(session, core, *args);
         }
-        Err(error) => return refuse(session, core, args, error),
+        Err(error) => return refuse(session, core, *args, error),
     };
-    if session.is_tracking() && tracking::remember(session, core, &args) == Step::Hold {
+    if session.is_tracking() && tracking::remember(session, core, args) == Step::Hold {
         return Step::Hold;
     }
     if core.meter.is_due() || attend::is_rare(request) {
@@ -234,10 +234,10 @@ fn refuse(
     Step::Done
 }
 
-fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: Args<'_>) -> Step {
+fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: &Args<'_>) -> Step {
     let version = session.version();
     if session.is_subscribed() && version == Version::Resp2 {
-        return execute_subscribed(session, core, request, &args);
+        return execute_subscribed(session, core, request, args);
     }
     execute_as(session, core, request, args, version)
 }
@@ -267,14 +267,14 @@ fn execute_subscribed(
         resp::reply::bulk(out, message.unwrap_or_default());
         return Step::Done;
     }
-    execute_as(session, core, request, *args, Version::Resp2)
+    execute_as(session, core, request, args, Version::Resp2)
 }
 
 fn execute_as(
     session: &mut Session,
     core: &mut Core,
     request: &Request<'_>,
-    args: Args<'_>,
+    args: &Args<'_>,
     version: Version,
 ) -> Step {
     match request {
@@ -293,10 +293,10 @@ fn execute_as(
     match core.backend_protocol() {
         None => {}
         Some(Protocol::Memcache) => {
-            return over_memcache::execute(session, core, request, args, version);
+            return over_memcache::execute(session, core, request, *args, version);
         }
         Some(Protocol::Resp) => {
-            return resp_pool::execute(session, core, request, args, version);
+            return resp_pool::execute(session, core, request, *args, version);
         }
     }
     match request {

@@ -97,7 +97,7 @@ pub(super) fn serve(
         return step;
     }
     let line = match command {
-        Command::Reset | Command::Quit => return serve_now(session, core, args, read),
+        Command::Reset | Command::Quit => return serve_now(session, core, &args, read),
         Command::Discard => {
             discard(session, core);
             core.count_call(command);
@@ -257,7 +257,7 @@ fn execute_from(session: &mut Session, core: &mut Core, requests: &[u8], done: &
         else {
             return Step::Done;
         };
-        if serve_now(session, core, args, &read_frame(args)) == Step::Hold {
+        if serve_now(session, core, &args, &read_frame(args)) == Step::Hold {
             return Step::Hold;
         }
         *done += consumed;

@@ -97,7 +97,7 @@ pub(in crate::shard) fn retrieve(
 pub(in crate::shard) fn change(
     session: &mut Session,
     core: &mut Core,
-    request: Request<'_>,
+    request: &Request<'_>,
 ) -> Step {
     let Some(change) = Change::of(request, core) else {
         return Step::Done;
@@ -109,7 +109,7 @@ pub(in crate::shard) fn change(
         return session.run_errand(core, key, Errand::Invalidate { deletes }, &[], change.form);
     }
     let mut wire = core.buffers.take();
-    let wanted = encode(&mut wire, core, key, request);
+    let wanted = encode(&mut wire, core, key, *request);
     let form = match change.form {
         Form::Silent => Form::Silent,
         _ => Form::OverResp(wanted),
