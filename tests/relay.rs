@@ -51,6 +51,29 @@ fn commands_about_one_key_reach_its_server() {
     );
 }
 
+/// It comes in hundreds of pieces, of which each is read once: a reply that is read from its start with every piece
+/// takes longer than a server may.
+#[test]
+fn a_reply_of_many_elements_comes_whole() {
+    const ELEMENTS: usize = 200_000;
+    let (backends, ringfort) = pool(1, &["--l1", "off"]);
+    let element = "x".repeat(60);
+    let push = format!("RPUSH list{}\r\n", format!(" {element}").repeat(1000));
+    let mut server = backends.0[0].connect();
+    for count in (1000..=ELEMENTS).step_by(1000) {
+        server.ask(&push, format!(":{count}\r\n"));
+    }
+    let list = format!(
+        "*{ELEMENTS}\r\n{}",
+        format!("$60\r\n{element}\r\n").repeat(ELEMENTS)
+    );
+    let mut wire = Wire::connect(ringfort.resp());
+    wire.ask(
+        "LRANGE list 0 -1\r\nLLEN list\r\n",
+        format!("{list}:{ELEMENTS}\r\n"),
+    );
+}
+
 #[test]
 fn what_several_servers_cannot_do_is_refused_by_name() {
     let (_backends, ringfort) = pool(3, &["--l1", "off"]);

@@ -103,6 +103,8 @@ pub struct Pipeline<T> {
     failed: VecDeque<(T, Failure)>,
     /// What has come of a reply that was too large, and is answered, goes on.
     skip: Option<Skip>,
+    /// How far the RESP reply that is coming has been read, if it has many frames.
+    scan: Option<resp::reply::Scan>,
 }
 
 impl<T> Pipeline<T> {
@@ -122,6 +124,7 @@ impl<T> Pipeline<T> {
             history: History::default(),
             failed: VecDeque::new(),
             skip: None,
+            scan: None,
         }
     }
 

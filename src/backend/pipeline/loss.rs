@@ -54,6 +54,7 @@ impl<T> Pipeline<T> {
     pub fn lose(&mut self, now: UnixMs) {
         self.seal();
         self.skip = None;
+        self.scan = None;
         let mut sent = self.entries.drain(..self.sent_count).collect::<Vec<_>>();
         self.sent_count = 0;
         let unsent = core::mem::take(&mut self.entries);

@@ -201,13 +201,31 @@ impl<T> Pipeline<T> {
     }
 
     fn resp_reply<'b>(&mut self, bytes: &'b [u8]) -> Parsed<Said<'b>, ()> {
-        use resp::reply::{Reply as Element, ReplyRefusal, parse_reply};
+        use resp::reply::{Reply as Element, ReplyRefusal, Scan, parse_reply};
         let limits = resp::Limits::for_replies(self.value_bytes_max);
-        match parse_reply(bytes, &limits) {
+        let parsed = match self.scan.take() {
+            None => parse_reply(bytes, &limits),
+            Some(mut scan) => match scan.advance(bytes, &limits) {
+                Parsed::Complete { .. } => parse_reply(bytes, &limits),
+                Parsed::Refused { refusal, consumed } => Parsed::Refused { refusal, consumed },
+                Parsed::Incomplete { want } => {
+                    self.scan = Some(scan);
+                    Parsed::Incomplete { want }
+                }
+            },
+        };
+        match parsed {
             Parsed::Incomplete { want } if want > REPLY_BYTES_MAX => {
+                self.scan = None;
                 self.skip_frame(bytes, REPLY_TOO_LARGE)
             }
-            Parsed::Incomplete { want } => Parsed::Incomplete { want },
+            Parsed::Incomplete { want } => {
+                // A bulk has nothing that could be read again and again.
+                if self.scan.is_none() && !bytes.starts_with(b"$") {
+                    self.scan = Some(Scan::START);
+                }
+                Parsed::Incomplete { want }
+            }
             Parsed::Refused {
                 refusal: ReplyRefusal::BulkTooLarge,
                 ..

@@ -317,20 +317,54 @@ enum Kind<'b> {
 
 /// Steps over so many frames, and returns where the next one begins.
 #[inline]
-fn skip(input: &[u8], from: usize, mut owed: usize, limits: &Limits) -> Result<usize, Stop> {
-    let mut at = from;
-    while owed > 0 {
-        let element = read_element(input, at, limits)?;
-        at = element.end;
-        owed += element.owed;
-        if !matches!(element.kind, Kind::Attribute) {
-            owed -= 1;
-        }
-        if owed > limits.args_max {
-            return Err(Stop::Refused(ReplyRefusal::AggregateTooLarge));
+fn skip(input: &[u8], from: usize, owed: usize, limits: &Limits) -> Result<usize, Stop> {
+    Scan { at: from, owed }.read_on(input, limits)
+}
+
+/// How far a reply has been read that comes in pieces, so that none of its frames is read again
+/// with every piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// Where the next frame begins.
+    at: usize,
+    /// How many frames are still to come.
+    owed: usize,
+}
+
+impl Scan {
+    /// Nothing of the reply has been read.
+    pub const START: Self = Self { at: 0, owed: 1 };
+
+    /// Reads on in `input`, which begins where the reply does and has what it had before.
+    pub fn advance(&mut self, input: &[u8], limits: &Limits) -> Parsed<(), ReplyRefusal> {
+        match self.read_on(input, limits) {
+            Ok(consumed) => Parsed::Complete {
+                request: (),
+                consumed,
+            },
+            Err(Stop::Incomplete(want)) => Parsed::Incomplete { want },
+            Err(Stop::Refused(refusal)) => Parsed::Refused {
+                refusal,
+                consumed: input.len(),
+            },
         }
     }
-    Ok(at)
+
+    #[inline]
+    fn read_on(&mut self, input: &[u8], limits: &Limits) -> Result<usize, Stop> {
+        while self.owed > 0 {
+            let element = read_element(input, self.at, limits)?;
+            self.at = element.end;
+            self.owed += element.owed;
+            if !matches!(element.kind, Kind::Attribute) {
+                self.owed -= 1;
+            }
+            if self.owed > limits.args_max {
+                return Err(Stop::Refused(ReplyRefusal::AggregateTooLarge));
+            }
+        }
+        Ok(self.at)
+    }
 }
 
 #[inline]

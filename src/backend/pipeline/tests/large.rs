@@ -260,3 +260,24 @@ fn a_push_that_is_too_large_is_nobodys_affair() {
         }
     }
 }
+
+/// What has been read of a reply is not read again, and nothing of it is lost.
+#[test]
+fn replies_of_many_frames_are_read_on_where_they_were_left() {
+    let requests = || {
+        let mut pipeline = Pipeline::new(Protocol::Resp, KeyHasher::new(1), 100);
+        for tag in 0..3 {
+            pipeline.push(tag, Expects::Line, TERMS, NOW);
+        }
+        pipeline
+    };
+    for frame in [
+        "*3\r\n*2\r\n$1\r\na\r\n:1\r\n*0\r\n%1\r\n+k\r\n~1\r\n_\r\n",
+        "|1\r\n+k\r\n*1\r\n:1\r\n*2\r\n|1\r\n+k\r\n:1\r\n$1\r\na\r\n-ERR no\r\n",
+        "*2\r\n$-1\r\n*-1\r\n",
+    ] {
+        let wire = format!("{frame}$1\r\ny\r\n{frame}");
+        let expected = [frame, "$1\r\ny\r\n", frame].map(str::as_bytes);
+        assert_received(requests, wire.as_bytes(), &expected, 0);
+    }
+}
