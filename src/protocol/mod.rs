@@ -15,6 +15,17 @@ mod scan;
 #[cfg(test)]
 mod testing;
 
+/// The keys of a request, or what belongs to each, which can be gone on with in a later turn without
+/// passing those before.
+pub trait Resume: Iterator {
+    /// Where the next one is.
+    fn place(&self) -> usize;
+
+    /// Goes on, at the start of the same request, at the [place](Self::place) where `taken` of them
+    /// had been taken.
+    fn resume(&mut self, place: usize, taken: usize);
+}
+
 /// What a parser made of the bytes it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed<T, R> {

@@ -52,8 +52,8 @@ pub(super) trait Dialect {
     /// Answers what was refused. The last of what it takes is how the conversation goes on.
     fn refuse(session: &mut Session, core: &mut Core, refusal: &Self::Refusal<'_>) -> Step;
 
-    /// The next parse starts at another request than the last one ended with.
-    fn rewind(session: &mut Session);
+    /// The next parse starts at this request again, whatever was parsed after it.
+    fn rewind(session: &mut Session, request: &Self::Request<'_>);
 }
 
 /// A request that waits for those before it.
@@ -101,7 +101,7 @@ pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &
             match step {
                 Step::Done => consumed = end,
                 Step::Hold => {
-                    D::rewind(session);
+                    D::rewind(session, request);
                     return Served {
                         consumed,
                         stop: Stop::Held,

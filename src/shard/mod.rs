@@ -2,6 +2,7 @@
 //!
 //! * `batch`, `core`, `session`, `replies`, `answers`, `push`, `form`: executing requests and
 //!   keeping replies in order
+//! * `progress`: requests that take several turns
 //! * `memcache`, `resp`, `flush`: what requests mean; `run`: those that run where their key lives
 //! * `world`: what must look like one step to everybody
 //! * `pool`: the same where the truth lives on servers behind
@@ -24,6 +25,7 @@ mod meter;
 mod pause;
 mod peers;
 mod pool;
+mod progress;
 mod push;
 mod replies;
 mod resp;

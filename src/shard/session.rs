@@ -7,9 +7,10 @@ use super::{
     form::{self, Form},
     memcache::{Binary, Memcache},
     message::Origin,
+    progress::Progress,
     push::Pushes,
-    replies::{Covers, Part, Replies, Seq},
-    resp::{self, Resp, Tour},
+    replies::{Covers, Replies},
+    resp::{self, Resp},
     run::Voice,
     settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX, WORLD_REPLY_BYTES_MAX},
     tracking,
@@ -35,21 +36,6 @@ pub(super) enum FrontEnd {
     Resp(resp::Client),
 }
 
-/// Where a request with many keys goes on after it was held back.
-#[derive(Debug, Default)]
-struct Progress {
-    /// Keys done.
-    done: usize,
-    /// What stands before the keys' replies is written.
-    has_begun: bool,
-    /// The slot of its sum, if it has one.
-    seq: Option<Seq>,
-    /// A step is done that must not be done again; what there is to know of it.
-    mark: Option<u64>,
-    /// How far its way through all keys is.
-    tour: Option<Box<Tour>>,
-}
-
 /// The state of a conversation.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -60,7 +46,7 @@ pub(super) struct Session {
     pub(super) command: Option<Command>,
     front_end: FrontEnd,
     pub(super) replies: Replies,
-    progress: Progress,
+    pub(super) progress: Progress,
     /// A reply of the current request waits already, so the rest of its group does, too.
     is_deferred: bool,
     /// No request is served before all replies are there.
@@ -312,67 +298,6 @@ impl Session {
         }
     }
 
-    /// Calls `each` for every item of a request that has not been done yet, until one must wait.
-    /// Where it stopped is remembered for the next try of the same request.
-    pub(super) fn for_each_key<T>(
-        &mut self,
-        core: &mut Core,
-        items: impl IntoIterator<Item = T>,
-        mut each: impl FnMut(&mut Self, &mut Core, T) -> Step,
-    ) -> Step {
-        for item in items.into_iter().skip(self.progress.done) {
-            if self.is_full() {
-                return Step::Hold;
-            }
-            match each(self, core, item) {
-                Step::Done => self.progress.done += 1,
-                stop => return stop,
-            }
-        }
-        self.progress = Progress::default();
-        Step::Done
-    }
-
-    /// Whether what is ready may end in the middle of a reply.
-    pub(super) fn is_amid_reply(&self) -> bool {
-        self.progress.has_begun || self.has_world()
-    }
-
-    /// Writes what stands before the keys' replies, unless the request is only resumed.
-    pub(super) fn begin(&mut self, core: &mut Core, encode: impl FnOnce(&mut Vec<u8>)) {
-        if !self.progress.has_begun {
-            self.progress.has_begun = true;
-            encode(self.replies.ready(&mut core.buffers));
-        }
-    }
-
-    /// Whether keys of the current request have been taken on for a sum.
-    pub(super) fn has_sum(&self) -> bool {
-        self.progress.seq.is_some()
-    }
-
-    /// What was noted of a step of the current request that is done.
-    pub(super) fn mark(&self) -> Option<u64> {
-        self.progress.mark
-    }
-
-    /// Notes that a step of the current request is done, or that the request is.
-    pub(super) fn set_mark(&mut self, mark: Option<u64>) {
-        self.progress.mark = mark;
-    }
-
-    /// The current request's way through all keys, as it was when it was held.
-    pub(super) fn take_tour(&mut self) -> Option<Box<Tour>> {
-        self.progress.tour.take()
-    }
-
-    /// Holds the current request until the next turn, with its way so far.
-    pub(super) fn hold_tour(&mut self, core: &mut Core, tour: Box<Tour>) -> Step {
-        core.is_busy = true;
-        self.progress.tour = Some(tour);
-        Step::Hold
-    }
-
     /// Whether what follows waits for all replies so far.
     pub(super) fn set_barred(&mut self, is_barred: bool) {
         self.is_barred = is_barred;
@@ -391,47 +316,5 @@ impl Session {
     /// The same at the end of the request.
     pub(super) fn take_deferred(&mut self) -> bool {
         core::mem::take(&mut self.is_deferred)
-    }
-
-    /// The slot that adds up the current request's keys.
-    pub(super) fn sum_slot(&mut self, form: Form, parts: usize) -> Origin {
-        let seq = match self.progress.seq {
-            Some(seq) => seq,
-            None => self.replies.defer(form, Covers::AnyKey, parts as u32),
-        };
-        self.progress.seq = Some(seq);
-        Origin {
-            token: self.token,
-            seq,
-        }
-    }
-
-    /// Applies an operation to each key and replies with the sum (or OK), once all are done.
-    pub(super) fn mutate_all<'b>(
-        &mut self,
-        core: &mut Core,
-        form: Form,
-        count: usize,
-        operation: Operation,
-        items: impl IntoIterator<Item = (&'b [u8], &'b [u8])>,
-    ) -> Step {
-        if count == 0 {
-            form.emit_total(0, self.replies.ready(&mut core.buffers));
-            return Step::Done;
-        }
-        let origin = self.sum_slot(form, count);
-        self.for_each_key(core, items, |session, core, (key, value)| {
-            let key = core.key(key);
-            match core.mutate(origin, key, operation, value) {
-                Mutated::Full => return Step::Hold,
-                Mutated::Later => {}
-                Mutated::Now(applied) => {
-                    session.count_refusal(core, applied);
-                    let part = Part::of_count(applied);
-                    session.replies.resolve(origin.seq, part, &mut core.buffers);
-                }
-            }
-            Step::Done
-        })
     }
 }

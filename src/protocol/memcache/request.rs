@@ -1,7 +1,7 @@
 //! What a memcache downstream can ask, borrowed from the bytes it sent.
 
 use super::meta::{KeyText, MetaRequest};
-use crate::protocol::scan;
+use crate::protocol::{Resume, scan};
 
 /// Longest key, in bytes, without exception in every memcached since 2003.
 pub const KEY_BYTES_MAX: usize = 250;
@@ -213,6 +213,7 @@ impl<'b> IntoIterator for Keys<'b> {
     fn into_iter(self) -> KeysIter<'b> {
         KeysIter {
             words: self.words,
+            at: 0,
             left: self.count,
         }
     }
@@ -221,7 +222,9 @@ impl<'b> IntoIterator for Keys<'b> {
 /// Iterator over [`Keys`].
 #[derive(Clone, Debug)]
 pub struct KeysIter<'b> {
+    /// All of them, and where those begin that are left.
     words: &'b [u8],
+    at: usize,
     left: usize,
 }
 
@@ -235,16 +238,15 @@ impl<'b> Iterator for KeysIter<'b> {
             // Whatever is left is the last key: nothing to search.
             1 => {
                 self.left = 0;
-                return Some(self.words);
+                return self.words.get(self.at..);
             }
             _ => self.left -= 1,
         }
-        let (start, end) = Words::new(self.words).next_range()?;
-        let key = &self.words[start..end];
-        let rest = &self.words[end..];
-        let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
-        self.words = &rest[spaces..];
-        Some(key)
+        let words = self.words.get(self.at..)?;
+        let (start, end) = Words::new(words).next_range()?;
+        let spaces = words[end..].iter().take_while(|&&byte| byte == b' ');
+        self.at += end + spaces.count();
+        Some(&words[start..end])
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -253,6 +255,17 @@ impl<'b> Iterator for KeysIter<'b> {
 }
 
 impl ExactSizeIterator for KeysIter<'_> {}
+
+impl Resume for KeysIter<'_> {
+    fn place(&self) -> usize {
+        self.at
+    }
+
+    fn resume(&mut self, place: usize, taken: usize) {
+        self.at = place;
+        self.left = self.left.saturating_sub(taken);
+    }
+}
 
 /// Splits a command line at spaces, as memcached does: other blanks and control characters are part
 /// of a word, and the line ends at a NUL.

@@ -1,6 +1,10 @@
 //! The arguments of one request: its bytes, checked once, split again as they are iterated.
 
-use super::{frame, inline};
+use super::{
+    frame::{self, Progress},
+    inline,
+};
+use crate::protocol::Resume;
 
 /// How many arguments are at hand without splitting: enough for `GET key` and `SET key value`.
 pub(super) const HEAD_COUNT: usize = 3;
@@ -161,6 +165,14 @@ impl<'b> Args<'b> {
         self.raw
     }
 
+    /// With this, the next parse of the same bytes finds the request without reading it again.
+    pub fn progress(&self) -> Progress {
+        match self.form {
+            Form::Multibulk => Progress::whole(self.count, self.body_at, self.raw.len()),
+            Form::Inline | Form::InlineEscaped => Progress::default(),
+        }
+    }
+
     /// Whether this is an inline line with escapes or with quotes inside a word, whose arguments do
     /// not stand in the input as they are meant. [`Request::from_args`](super::Request::from_args)
     /// refuses it: parse what
@@ -236,6 +248,17 @@ impl<'b> Iterator for ArgsIter<'b> {
 
 impl ExactSizeIterator for ArgsIter<'_> {}
 
+impl Resume for ArgsIter<'_> {
+    fn place(&self) -> usize {
+        self.at
+    }
+
+    fn resume(&mut self, place: usize, taken: usize) {
+        self.at = place;
+        self.left = self.left.saturating_sub(taken);
+    }
+}
+
 /// The arguments of a command from some point on: its keys, its pairs, its patterns.
 ///
 /// It knows where they begin and not what stands before, so that a request, which is the size of
@@ -255,9 +278,31 @@ impl<'b> Rest<'b> {
     }
 
     /// Two by two, as in MSET; an odd one at the end is left out.
-    pub fn pairs(self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> {
-        let mut rest = self.into_iter();
-        std::iter::from_fn(move || Some((rest.next()?, rest.next()?)))
+    pub fn pairs(self) -> Pairs<'b> {
+        Pairs(self.into_iter())
+    }
+}
+
+/// Iterator over the pairs of a [`Rest`].
+#[derive(Clone, Debug)]
+pub struct Pairs<'b>(ArgsIter<'b>);
+
+impl<'b> Iterator for Pairs<'b> {
+    type Item = (&'b [u8], &'b [u8]);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        Some((self.0.next()?, self.0.next()?))
+    }
+}
+
+impl Resume for Pairs<'_> {
+    fn place(&self) -> usize {
+        self.0.place()
+    }
+
+    fn resume(&mut self, place: usize, taken: usize) {
+        self.0.resume(place, 2 * taken);
     }
 }
 

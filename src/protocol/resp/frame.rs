@@ -103,6 +103,18 @@ pub struct Progress {
     at: usize,
 }
 
+impl Progress {
+    /// That of a request that is whole: `count` arguments, the first one at `body_at`, `end` bytes.
+    pub(super) fn whole(count: usize, body_at: usize, end: usize) -> Self {
+        Self {
+            count,
+            left: 0,
+            body_at,
+            at: end,
+        }
+    }
+}
+
 type Outcome<'b> = Parsed<Args<'b>, ProtocolError>;
 
 /// Reads one request from the start of `input`, multibulk or inline. An empty one (`*0`, `*-1`, a

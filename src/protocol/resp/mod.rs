@@ -14,7 +14,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
-pub use args::{Args, ArgsIter, Rest};
+pub use args::{Args, ArgsIter, Pairs, Rest};
 pub use error::RequestError;
 pub use expiry::{Condition, ExpireAt, ExpireCondition, SetExpiry};
 pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};

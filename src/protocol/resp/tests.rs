@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::reply::encode_command;
 use super::*;
-use crate::protocol::Parsed;
 use crate::protocol::testing::{Seen, check_pieces, config, wires};
+use crate::protocol::{Parsed, Resume};
 
 const LIMITS: Limits = Limits {
     bulk_bytes_max: 12,
@@ -221,6 +221,50 @@ fn a_long_request_in_pieces_is_read_once() {
     assert!(
         rest.pairs()
             .eq(pairs.iter().map(|key| (key.as_bytes(), b"v".as_slice())))
+    );
+}
+
+#[test]
+fn a_request_that_was_held_goes_on_without_being_read_again() {
+    let keys: Vec<String> = (0..1000).map(|key| format!("key-{key}")).collect();
+    let words: Vec<&[u8]> = [b"MSET".as_slice()]
+        .into_iter()
+        .chain(keys.iter().map(String::as_bytes))
+        .collect();
+    let mut wire = Vec::new();
+    encode_command(&mut wire, &words);
+    let whole = wire.len();
+    let Parsed::Complete { request: args, .. } = parse(&wire, &WIDE) else {
+        panic!("it is whole")
+    };
+    let mut progress = args.progress();
+    let mut pairs = args.rest(1).pairs();
+    pairs.by_ref().take(300).for_each(drop);
+    let place = pairs.place();
+    let left: Vec<_> = pairs
+        .map(|(one, other)| [one.to_vec(), other.to_vec()])
+        .collect();
+    assert_eq!(left.len(), 200);
+
+    // Whoever reads what is done stumbles.
+    let passed = wire.len() / 4;
+    wire[passed..place].fill(b'!');
+    wire.extend_from_slice(b"*1\r\n$4\r\nPING\r\n");
+    let Parsed::Complete {
+        request: args,
+        consumed,
+    } = parse_resumed(&wire, &WIDE, &mut progress)
+    else {
+        panic!("it is still whole")
+    };
+    assert_eq!((consumed, args.count()), (whole, 1001));
+    assert_eq!(progress, Progress::default());
+    let mut pairs = args.rest(1).pairs();
+    pairs.resume(place, 300);
+    assert!(
+        pairs
+            .map(|(one, other)| [one.to_vec(), other.to_vec()])
+            .eq(left)
     );
 }
 

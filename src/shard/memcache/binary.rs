@@ -68,7 +68,7 @@ impl Dialect for Binary {
         }
     }
 
-    fn rewind(_: &mut Session) {}
+    fn rewind(_: &mut Session, _: &Request<'_>) {}
 }
 
 fn limits(core: &Core) -> Limits {

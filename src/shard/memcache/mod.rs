@@ -106,7 +106,7 @@ impl Dialect for Memcache {
         }
     }
 
-    fn rewind(_: &mut Session) {}
+    fn rewind(_: &mut Session, _: &Request<'_>) {}
 }
 
 fn limits(core: &Core) -> Limits {

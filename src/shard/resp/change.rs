@@ -21,14 +21,16 @@ pub(super) fn change(
     match *request {
         Request::Del { keys } => {
             core.counters().deletes.add(1);
-            let items = keys.into_iter().map(|key| (key, &b""[..]));
             let delete = Operation::DELETE;
-            session.mutate_all(core, Form::RespSum, keys.count(), delete, items)
+            session.mutate_all(core, Form::RespSum, keys.count(), delete, keys, |key| {
+                (key, b"")
+            })
         }
         Request::MSet { pairs } => {
             core.counters().sets.add(1);
             let set = set_operation(SetExpiry::None, Condition::Always, false, core.now);
-            session.mutate_all(core, Form::RespOk, pairs.count() / 2, set, pairs.pairs())
+            let count = pairs.count() / 2;
+            session.mutate_all(core, Form::RespOk, count, set, pairs.pairs(), |pair| pair)
         }
         Request::DbSize => {
             let count = core.store.stats().entry_count;

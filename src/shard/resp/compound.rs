@@ -177,5 +177,6 @@ fn set_all(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
         core.counters().sets.add(1);
     }
     let set = set_operation(SetExpiry::None, Condition::Always, false, core.now);
-    session.mutate_all(core, Form::RespAll, pairs.count() / 2, set, pairs.pairs())
+    let count = pairs.count() / 2;
+    session.mutate_all(core, Form::RespAll, count, set, pairs.pairs(), |pair| pair)
 }

@@ -42,10 +42,7 @@ use crate::{
     config::Protocol,
     protocol::{
         Parsed,
-        resp::{
-            self, Args, Limits, Progress, ProtocolError, Request, RequestError, Version,
-            table::Command,
-        },
+        resp::{self, Args, Limits, ProtocolError, Request, RequestError, Version, table::Command},
     },
 };
 
@@ -138,9 +135,9 @@ impl Dialect for Resp {
         false
     }
 
-    fn rewind(session: &mut Session) {
+    fn rewind(session: &mut Session, (args, _): &Framed<'_>) {
         if let Some(client) = session.resp_client() {
-            client.parsing = Progress::default();
+            client.parsing = args.progress();
         }
     }
 }

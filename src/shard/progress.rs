@@ -1,0 +1,151 @@
+//! How far a request is that is executed in several goes.
+//!
+//! A request about many keys may have to wait in the middle: for room at another shard, for memory,
+//! or for the client to read. It is held then, tried again in a later turn, and goes on where it
+//! was: what is done is not done again, nor looked at. So its work grows with its length and not
+//! with its length times the turns it takes.
+
+use super::{
+    core::{Core, Mutated},
+    form::Form,
+    message::Origin,
+    replies::{Covers, Part, Seq},
+    resp::Tour,
+    session::{Session, Step},
+};
+use crate::{protocol::Resume, store::Operation};
+
+/// Where a request with many keys goes on after it was held back.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Keys done, and where the next one is.
+    done: usize,
+    place: usize,
+    /// What stands before the keys' replies is written.
+    has_begun: bool,
+    /// The slot of its sum, if it has one.
+    seq: Option<Seq>,
+    /// A step is done that must not be done again; what there is to know of it.
+    mark: Option<u64>,
+    /// How far its way through all keys is.
+    tour: Option<Box<Tour>>,
+}
+
+impl Session {
+    /// Calls `each` for every item of a request that has not been done yet, until one must wait.
+    /// Where it stopped is remembered for the next try of the same request.
+    pub(super) fn for_each_key<T>(
+        &mut self,
+        core: &mut Core,
+        items: impl IntoIterator<Item = T, IntoIter: Resume>,
+        mut each: impl FnMut(&mut Self, &mut Core, T) -> Step,
+    ) -> Step {
+        let mut items = items.into_iter();
+        if self.progress.done > 0 {
+            items.resume(self.progress.place, self.progress.done);
+        }
+        loop {
+            let place = items.place();
+            let Some(item) = items.next() else {
+                break;
+            };
+            let step = if self.is_full() {
+                Step::Hold
+            } else {
+                each(self, core, item)
+            };
+            if step != Step::Done {
+                self.progress.place = place;
+                return step;
+            }
+            self.progress.done += 1;
+        }
+        self.progress = Progress::default();
+        Step::Done
+    }
+
+    /// Whether what is ready may end in the middle of a reply.
+    pub(super) fn is_amid_reply(&self) -> bool {
+        self.progress.has_begun || self.has_world()
+    }
+
+    /// Writes what stands before the keys' replies, unless the request is only resumed.
+    pub(super) fn begin(&mut self, core: &mut Core, encode: impl FnOnce(&mut Vec<u8>)) {
+        if !self.progress.has_begun {
+            self.progress.has_begun = true;
+            encode(self.replies.ready(&mut core.buffers));
+        }
+    }
+
+    /// Whether keys of the current request have been taken on for a sum.
+    pub(super) fn has_sum(&self) -> bool {
+        self.progress.seq.is_some()
+    }
+
+    /// What was noted of a step of the current request that is done.
+    pub(super) fn mark(&self) -> Option<u64> {
+        self.progress.mark
+    }
+
+    /// Notes that a step of the current request is done, or that the request is.
+    pub(super) fn set_mark(&mut self, mark: Option<u64>) {
+        self.progress.mark = mark;
+    }
+
+    /// The current request's way through all keys, as it was when it was held.
+    pub(super) fn take_tour(&mut self) -> Option<Box<Tour>> {
+        self.progress.tour.take()
+    }
+
+    /// Holds the current request until the next turn, with its way so far.
+    pub(super) fn hold_tour(&mut self, core: &mut Core, tour: Box<Tour>) -> Step {
+        core.is_busy = true;
+        self.progress.tour = Some(tour);
+        Step::Hold
+    }
+
+    /// The slot that adds up the current request's keys.
+    pub(super) fn sum_slot(&mut self, form: Form, parts: usize) -> Origin {
+        let seq = match self.progress.seq {
+            Some(seq) => seq,
+            None => self.replies.defer(form, Covers::AnyKey, parts as u32),
+        };
+        self.progress.seq = Some(seq);
+        Origin {
+            token: self.token(),
+            seq,
+        }
+    }
+
+    /// Applies an operation to the key and with the value that `split` gives of each item, and replies
+    /// with the sum (or OK), once all are done.
+    pub(super) fn mutate_all<'b, T>(
+        &mut self,
+        core: &mut Core,
+        form: Form,
+        count: usize,
+        operation: Operation,
+        items: impl IntoIterator<Item = T, IntoIter: Resume>,
+        split: impl Fn(T) -> (&'b [u8], &'b [u8]),
+    ) -> Step {
+        if count == 0 {
+            form.emit_total(0, self.replies.ready(&mut core.buffers));
+            return Step::Done;
+        }
+        let origin = self.sum_slot(form, count);
+        self.for_each_key(core, items, |session, core, item| {
+            let (key, value) = split(item);
+            let key = core.key(key);
+            match core.mutate(origin, key, operation, value) {
+                Mutated::Full => return Step::Hold,
+                Mutated::Later => {}
+                Mutated::Now(applied) => {
+                    session.count_refusal(core, applied);
+                    let part = Part::of_count(applied);
+                    session.replies.resolve(origin.seq, part, &mut core.buffers);
+                }
+            }
+            Step::Done
+        })
+    }
+}
