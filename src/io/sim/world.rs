@@ -8,8 +8,9 @@ use crate::{
     store::UnixMs,
 };
 
-/// When the world begins: a plausible date, as memcached's expiry times depend on it.
-const BEGINNING: UnixMs = UnixMs(1_700_000_000_000);
+/// When the world begins: a plausible date, as memcached's expiry times depend on it, and entries tell
+/// time from 2025 on.
+const BEGINNING: UnixMs = UnixMs(1_800_000_000_000);
 
 /// All of it.
 #[derive(Debug)]
