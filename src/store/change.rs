@@ -308,12 +308,16 @@ impl PartitionWriter {
         let stored = Outcome::Stored {
             value_bytes: content.bytes() as u64,
         };
-        let is_past = content.deadline.is_past(now);
-        if is_past || self.is_too_large(key, content.value) {
+        let is_too_large = self.is_too_large(key, content.value);
+        if is_too_large || content.deadline.is_past(now) {
             if let Some((slot, entry)) = &there {
                 self.unlink(slot, entry, self.listeners.author);
             }
-            return if is_past { stored } else { Outcome::TooLarge };
+            return if is_too_large {
+                Outcome::TooLarge
+            } else {
+                stored
+            };
         }
         let entry = NewEntry {
             key: key.bytes,

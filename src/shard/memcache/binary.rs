@@ -266,6 +266,13 @@ fn store(
     value: &[u8],
 ) -> Result<u64, Status> {
     let joins = matches!(verb, StoreVerb::Append | StoreVerb::Prepend);
+    // Refused before anything else counts; only a set takes the old entry with it.
+    if !core.store.fits(key.bytes.len(), value.len()) {
+        if verb == StoreVerb::Set {
+            core.apply(key, Operation::DELETE, &[]);
+        }
+        return Err(Status::TooLarge);
+    }
     if joins && is_another(core, key, cas) {
         return Err(Status::Exists);
     }
@@ -280,7 +287,6 @@ fn store(
         _ if joins => Err(Status::NotStored),
         Outcome::NotStored if verb == StoreVerb::Add => Err(Status::Exists),
         Outcome::NotStored => Err(Status::NotFound),
-        Outcome::TooLarge => Err(Status::TooLarge),
         _ => Err(Status::OutOfMemory),
     }
 }

@@ -6,7 +6,7 @@ use super::super::{
     session::{Session, Step},
 };
 use crate::{
-    protocol::memcache::{self, Direction, Exptime, Request, StoreVerb},
+    protocol::memcache::{self, Direction, Exptime, Request, StoreVerb, reply::TOO_LARGE},
     store::{Condition, Deadline, ExpireCondition, Expiry, Operation, Side, Stamp, UnixMs},
 };
 
@@ -15,6 +15,12 @@ pub(super) fn change_in_store(
     core: &mut Core,
     request: &Request<'_>,
 ) -> Step {
+    if let Some(noreply) = is_too_large(&request, core) {
+        if !noreply {
+            session.reply(core, TOO_LARGE);
+        }
+        return Step::Done;
+    }
     let Some(change) = Change::of(request, core) else {
         return Step::Done;
     };
@@ -27,6 +33,25 @@ pub(super) fn change_in_store(
     } = change;
     let key = core.key(key);
     session.mutate(core, key, operation, value, form)
+}
+
+/// Whether a value can be refused before its verb counts, and if so, quietly. memcached does not
+/// take it in, and leaves what is there alone; only `set`, which comes to an end that tells so,
+/// takes the old entry with it.
+fn is_too_large(request: &Request<'_>, core: &Core) -> Option<bool> {
+    match *request {
+        Request::Store {
+            verb: StoreVerb::Set,
+            ..
+        } => None,
+        Request::Store {
+            key,
+            value,
+            noreply,
+            ..
+        } => (!core.store.fits(key.len(), value.len())).then_some(noreply),
+        _ => None,
+    }
 }
 
 /// A request that changes one key.

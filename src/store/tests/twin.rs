@@ -187,12 +187,6 @@ pub(super) fn model(
             };
             if deadline.is_past(now) && stores {
                 map.remove(&key);
-                return (
-                    Outcome::Stored {
-                        value_bytes: value.len() as u64,
-                    },
-                    old,
-                );
             }
             (outcome, old)
         }

@@ -81,7 +81,7 @@ fn create(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut Ve
 /// Appends what the client asked to be told, in the order asked. `there` is the deadline before,
 /// if there was an entry.
 fn tell(
-    core: &Core,
+    core: &mut Core,
     key: Key<'_>,
     request: &MetaRequest<'_>,
     count: u64,
@@ -106,7 +106,8 @@ fn tell(
             }
             b't' => reply::time_to_live(out, seconds_left(deadline, now)),
             b'c' => {
-                let cas = core.store.peek(key, now).map_or(0, |entry| entry.cas());
+                let there = core.store.peek(key, now).map(|entry| entry.cas());
+                let cas = there.unwrap_or_else(|| core.store.spare_cas());
                 reply::flag(out, b'c', cas);
             }
             b'O' => reply::opaque(out, flag.token),

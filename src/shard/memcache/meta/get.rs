@@ -140,10 +140,10 @@ fn make(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut Vec<
         return false;
     }
     // One that is over already was never there.
-    let entry = core.store.peek(key, now);
-    let cas = entry.map_or(0, |entry| entry.cas());
+    let cas = core.store.peek(key, now).map(|entry| entry.cas());
+    let cas = cas.unwrap_or_else(|| core.store.spare_cas());
     tell(&Item::made(cas, now), request, now, out);
-    if let (Some(entry), false) = (entry, flags.has(b'u')) {
+    if let (Some(entry), false) = (core.store.peek(key, now), flags.has(b'u')) {
         entry.mark_used(now);
     }
     let counters = core.counters();

@@ -23,6 +23,11 @@ enum Plan {
 /// Executes the request on the key's owner.
 pub(super) fn run(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut Vec<u8>) {
     core.counters().sets.add(1);
+    // Refused before its mode counts, and what is there would be taken for it.
+    if !core.store.fits(key.bytes.len(), request.value.len()) {
+        core.apply(key, Operation::DELETE, &[]);
+        return out.extend_from_slice(TOO_LARGE);
+    }
     let entry = core.store.peek(key, core.now);
     let verb = request.store_verb();
     let compares = request.flags.has(b'C') && matches!(verb, StoreVerb::Set | StoreVerb::Replace);
@@ -32,6 +37,10 @@ pub(super) fn run(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out:
         Plan::Apply(operation) => core.apply(key, operation, request.value).outcome,
         Plan::Join(operation, side) => {
             let there = entry.map_or(&[][..], |entry| entry.value());
+            let joined_bytes = there.len() + request.value.len();
+            if !core.store.fits(key.bytes.len(), joined_bytes) {
+                return answer(core, key, request, Outcome::NotStored, out);
+            }
             let joined = match side {
                 Side::Back => core.buffers.copy(&[there, request.value]),
                 Side::Front => core.buffers.copy(&[request.value, there]),
@@ -133,36 +142,38 @@ fn plan_to_join(
 }
 
 fn answer(
-    core: &Core,
+    core: &mut Core,
     key: Key<'_>,
     request: &MetaRequest<'_>,
     outcome: Outcome,
     out: &mut Vec<u8>,
 ) {
-    let joins = matches!(request.store_verb(), StoreVerb::Append | StoreVerb::Prepend);
     let status = match outcome {
         Outcome::Stored { .. } if request.is_quiet() => return,
         Outcome::Stored { .. } => reply::DONE,
         Outcome::Exists => reply::EXISTS,
         Outcome::NotFound => reply::NOT_FOUND,
         Outcome::OutOfMemory => return out.extend_from_slice(OUT_OF_MEMORY_STORING),
-        Outcome::TooLarge if !joins => return out.extend_from_slice(TOO_LARGE),
         _ => reply::NOT_STORED,
     };
     let stored = match outcome {
         Outcome::Stored { .. } => core.store.peek(key, core.now),
         _ => None,
     };
+    let bytes = stored.map_or(request.value, |entry| entry.value()).len();
+    let cas = match (outcome, stored) {
+        (_, Some(entry)) => entry.cas(),
+        // It was over at once.
+        (Outcome::Stored { .. }, None) => core.store.spare_cas(),
+        _ => 0,
+    };
     out.extend_from_slice(status);
     for flag in request.flags {
         match flag.letter {
             b'O' => reply::opaque(out, flag.token),
             b'k' => reply::key(out, request.key),
-            b'c' => reply::flag(out, b'c', stored.map_or(0, |entry| entry.cas())),
-            b's' => {
-                let value = stored.map_or(request.value, |entry| entry.value());
-                reply::flag(out, b's', value.len() as u64);
-            }
+            b'c' => reply::flag(out, b'c', cas),
+            b's' => reply::flag(out, b's', bytes as u64),
             _ => {}
         }
     }
