@@ -34,6 +34,8 @@ use self::redis::Redis;
 pub(crate) struct Setup {
     pub(crate) shard_count: usize,
     pub(crate) item_bytes_max: usize,
+    /// Memory of a shard, as a multiple of the least that works.
+    pub(crate) memory_factor: usize,
     pub(crate) pool: Option<PoolSetup>,
 }
 
@@ -52,6 +54,8 @@ impl Setup {
         Self {
             shard_count,
             item_bytes_max: 64 * 1024,
+            // Room enough that nothing is evicted: a simulation checks what a cache may not forget.
+            memory_factor: 4,
             pool: None,
         }
     }
@@ -328,8 +332,7 @@ fn parts(
         partition_bytes: 0,
         item_bytes_max: setup.item_bytes_max,
     };
-    // Room enough that nothing is evicted: a simulation checks what a cache may not forget.
-    params.partition_bytes = 4 * params.partition_bytes_min();
+    params.partition_bytes = setup.memory_factor * params.partition_bytes_min();
     let stores = store::build(&params, KeyHasher::new(seed)).expect("memory");
     let settings = Arc::new(Settings {
         item_bytes_max: setup.item_bytes_max,
