@@ -8,6 +8,9 @@ use crate::words::{Guess, ITEM_BYTES_MAX, Key, Ttl};
 /// What memcached's header takes of the item limit.
 const ITEM_OVERHEAD_BYTES: usize = 56;
 
+/// ringfort counts in no longer values. (memcached does up to half a megabyte, all of it blanks.)
+const NUMBER_BYTES_MAX: usize = 1024;
+
 /// A CAS id that no entry gets, and more than any has.
 const CAS_NOBODYS: u64 = u64::MAX - 1;
 
@@ -284,6 +287,9 @@ impl Cache {
 /// memcached's number: what C's `strtoull` reads up to a blank or a NUL. It takes a minus, and
 /// memcached refuses that only where the result would look negative.
 pub(crate) fn unsigned(value: &[u8]) -> Option<u64> {
+    if value.len() > NUMBER_BYTES_MAX {
+        return None;
+    }
     let value = value.split(|byte| *byte == 0).next().unwrap_or_default();
     let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
     let start = value.iter().take_while(|byte| is_blank(byte)).count();
