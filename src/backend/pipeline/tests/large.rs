@@ -269,6 +269,7 @@ fn replies_of_many_frames_are_read_on_where_they_were_left() {
         for tag in 0..3 {
             pipeline.push(tag, Expects::Line, TERMS, NOW);
         }
+        pipeline.take_output(Vec::new(), NOW);
         pipeline
     };
     for frame in [
