@@ -28,7 +28,7 @@ use rust_source::RustSource;
 const LAYERS: &[Layer] = &[
     ("sync", &[]),
     ("protocol", &[]),
-    ("route", &[]),
+    ("route", &["protocol"]),
     ("store", &["sync"]),
     ("config", &["route", "store"]),
     ("runtime", &[]),

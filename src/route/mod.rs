@@ -11,6 +11,8 @@ mod placement;
 mod router;
 mod server_spec;
 mod servers_file;
+mod slot;
+mod topology;
 
 pub use hash_ring::{Explanation, HashRing, HashRingError, HashRingMode, Point, ServerIndex};
 pub use key_hash::KeyHash;
@@ -19,4 +21,8 @@ pub use router::{Reason, Router, Step};
 pub use server_spec::{ServerSpec, ServerSpecError, WEIGHT_MAX};
 pub use servers_file::{
     SERVERS_MAX, ServersError, ServersErrorReason, join_servers, parse_servers,
+};
+pub use slot::{SLOT_COUNT, Slot, SlotMap, SlotRange};
+pub use topology::{
+    ClusterNode, Endpoint, NODES_MAX, NodeHealth, NodeRole, SlotGroup, Topology, TopologyError,
 };

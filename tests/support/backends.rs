@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     /// A memcached that does nothing in the background.
     StillMemcached,
     Redis,
+    /// A redis-server that is a cluster of its own, without a slot.
+    ClusterRedis,
     Nutcracker,
 }
 
@@ -40,6 +42,11 @@ impl Backend {
     /// A redis-server that keeps nothing on disk.
     pub(crate) fn redis() -> Self {
         Self::start(Kind::Redis, |_| String::new())
+    }
+
+    /// As [`Self::redis`], with its cluster's part switched on.
+    pub(crate) fn cluster_redis() -> Self {
+        Self::start(Kind::ClusterRedis, |_| String::new())
     }
 
     /// A nutcracker in front of memcacheds: libmemcached's weighted ring over `servers`.
@@ -165,6 +172,14 @@ impl Backend {
                 "redis-server",
                 format!("--bind 127.0.0.1 --port {port} --save  --appendonly no --dir {folder}"),
             ),
+            Kind::ClusterRedis => (
+                "redis-server",
+                format!(
+                    "--bind 127.0.0.1 --port {port} --save  --appendonly no --dir {folder} \
+                     --cluster-enabled yes --cluster-port {}",
+                    free_port()
+                ),
+            ),
             Kind::Nutcracker => (
                 "/usr/sbin/nutcracker",
                 format!("-c {folder}/config -o {folder}/log -s {}", free_port()),
@@ -179,7 +194,7 @@ impl Backend {
     fn install_hint(&self) -> &'static str {
         match self.kind {
             Kind::Memcached | Kind::StillMemcached => "apt-get install memcached",
-            Kind::Redis => "apt-get install redis-server",
+            Kind::Redis | Kind::ClusterRedis => "apt-get install redis-server",
             Kind::Nutcracker => "apt-get install nutcracker",
         }
     }
@@ -187,7 +202,7 @@ impl Backend {
     fn answers(&self) -> bool {
         let (request, reply): (&[u8], &[u8]) = match self.kind {
             Kind::Memcached | Kind::StillMemcached => (b"mn\r\n", b"MN\r\n"),
-            Kind::Redis => (b"PING\r\n", b"+PONG\r\n"),
+            Kind::Redis | Kind::ClusterRedis => (b"PING\r\n", b"+PONG\r\n"),
             // twemproxy closes on what it does not know; asking for a key tells that a server is behind it.
             Kind::Nutcracker => (b"get ready\r\n", b"END\r\n"),
         };
