@@ -6,6 +6,8 @@
 mod backend;
 mod error;
 mod explain;
+mod nutcracker;
+mod pools;
 mod spool;
 mod values;
 
@@ -22,6 +24,8 @@ use clap::Parser;
 use self::backend::BackendArgs;
 pub use self::error::CliError;
 pub use self::explain::Explain;
+use self::nutcracker::Nutcracker;
+pub use self::pools::Pools;
 pub use self::spool::{Spool, Verdict};
 use self::values::{Cores, OrOff};
 use crate::config::{
@@ -39,8 +43,10 @@ use crate::route::{
 pub enum Command {
     /// Serve until told to stop.
     Serve(Config),
+    /// Serve several pools until told to stop.
+    ServePools(Pools),
     /// Print which server of a pool owns a key.
-    Explain(Explain),
+    Explain(Vec<Explain>),
     /// Look after what waits on disk for its servers.
     Spool(Spool),
     /// Print this, the help or the version, to stdout.
@@ -78,6 +84,9 @@ impl Command {
         match cli.command {
             Some(Subcommand::Explain(args)) => args.resolve().map(Self::Explain),
             Some(Subcommand::Spool { task }) => Ok(Self::Spool(task.resolve())),
+            None if cli.serve.pool.servers.nutcracker.is_some() => {
+                cli.serve.resolve_pools(cores_allowed).map(Self::ServePools)
+            }
             None => cli.serve.resolve(cores_allowed).map(Self::Serve),
         }
     }
@@ -204,6 +213,10 @@ struct ServerArgs {
     /// Two characters; of a key that has them, what is between is hashed, as with {} [default: none]
     #[arg(long, value_name = "XY", value_parser = values::hash_tag)]
     hash_tag: Option<HashTag>,
+    /// Serve the pools of twemproxy's configuration, instead of all flags above that make a pool
+    /// [default: none]
+    #[arg(long, value_name = "FILE")]
+    nutcracker: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -216,9 +229,15 @@ struct ExplainArgs {
 }
 
 impl ExplainArgs {
-    fn resolve(self) -> Result<Explain, CliError> {
+    fn resolve(self) -> Result<Vec<Explain>, CliError> {
+        let key = self.key.into_vec();
+        if let Some(path) = &self.servers.nutcracker {
+            self.servers.refuse_beside_nutcracker()?;
+            return Nutcracker::open(path)?.explain(&key);
+        }
         let servers = self.servers.list()?;
-        Explain::new(self.key.into_vec(), servers, self.servers.placement())
+        let explain = Explain::new(key, servers, self.servers.placement())?;
+        Ok(vec![explain])
     }
 }
 
@@ -314,6 +333,7 @@ impl PoolArgs {
             )));
         }
         Ok(Mode::Pool(PoolConfig {
+            name: None,
             protocol,
             servers,
             placement: self.servers.placement(),

@@ -128,6 +128,8 @@ pub enum Mode {
 /// The servers behind ringfort, and how it treats them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolConfig {
+    /// Its name in twemproxy's configuration, if it is from one.
+    pub name: Option<String>,
     /// What the servers speak.
     pub protocol: Protocol,
     /// In the order that [`Router`] counts them.
@@ -247,6 +249,18 @@ pub enum ConfigError {
         /// Where RESP was to be served.
         resp: SocketAddr,
     },
+    /// Two pools want the same port.
+    SharedAddress {
+        /// Where the second one was to be served.
+        address: SocketAddr,
+    },
+    /// Each pool has shards of its own, and that is too many.
+    TooManyShards {
+        /// All pools' shards.
+        shard_count: usize,
+        /// How many pools there are.
+        pool_count: usize,
+    },
     /// The store of a shard would be too small.
     MemoryTooSmall {
         /// What there is.
@@ -286,6 +300,20 @@ impl fmt::Display for ConfigError {
             Self::SharedListener { memcache, resp } => write!(
                 f,
                 "--memcache {memcache} --resp {resp}: both want one port; give them different ones"
+            ),
+            Self::SharedAddress { address } => {
+                write!(
+                    f,
+                    "{address}: two pools want this port; give them different ones"
+                )
+            }
+            Self::TooManyShards {
+                shard_count,
+                pool_count,
+            } => write!(
+                f,
+                "{shard_count} shards for {pool_count} pools are too many, at most {SHARDS_MAX}; \
+                 lower --shards"
             ),
             Self::MemoryTooSmall {
                 bytes,
@@ -366,6 +394,35 @@ fn size(bytes: usize) -> String {
         Some((unit, name)) => format!("{}{name}", bytes / unit),
         None => bytes.to_string(),
     }
+}
+
+/// Checks what must hold between processes in one: each [`Config`] is served by shards of its own.
+///
+/// # Errors
+///
+/// The first rule that is broken.
+pub fn check_together(configs: &[Config]) -> Result<(), ConfigError> {
+    let shard_count: usize = configs.iter().map(|config| config.cores.len()).sum();
+    if shard_count > SHARDS_MAX {
+        return Err(ConfigError::TooManyShards {
+            shard_count,
+            pool_count: configs.len(),
+        });
+    }
+    let listeners: Vec<SocketAddr> = configs
+        .iter()
+        .flat_map(|config| [config.memcache, config.resp])
+        .flatten()
+        .collect();
+    for (index, address) in listeners.iter().enumerate() {
+        if listeners[..index]
+            .iter()
+            .any(|other| overlap(*other, *address))
+        {
+            return Err(ConfigError::SharedAddress { address: *address });
+        }
+    }
+    Ok(())
 }
 
 /// Whether a connection to one could land on the other. An unspecified address takes everything.

@@ -12,8 +12,12 @@ use ringfort::{
 
 fn main() -> ExitCode {
     match Command::parse_from(std::env::args_os()) {
-        Ok(Command::Serve(config)) => serve(&config),
-        Ok(Command::Explain(explain)) => print(explain),
+        Ok(Command::Serve(config)) => serve(&[config], &[]),
+        Ok(Command::ServePools(pools)) => serve(&pools.configs, &pools.notes),
+        Ok(Command::Explain(explains)) => {
+            let answers: Vec<String> = explains.iter().map(ToString::to_string).collect();
+            print(answers.join("\n"))
+        }
         Ok(Command::Spool(spool)) => look_after(&spool),
         Ok(Command::Print(text)) => print(text),
         Err(error) => {
@@ -23,13 +27,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(config: &Config) -> ExitCode {
+fn serve(configs: &[Config], notes: &[String]) -> ExitCode {
+    let level = configs
+        .first()
+        .map_or(tracing::Level::WARN, |config| config.log);
     tracing_subscriber::fmt()
-        .with_max_level(config.log)
+        .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_target(false)
         .init();
-    match server::run(config) {
+    for note in notes {
+        tracing::warn!("{note}");
+    }
+    match server::run_pools(configs) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             eprintln!("ringfort: error: {error}");

@@ -28,6 +28,11 @@ impl CliError {
         }
         Self { message: line }
     }
+
+    /// The line without whose error it is.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
 }
 
 impl fmt::Display for CliError {

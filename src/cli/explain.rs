@@ -8,6 +8,8 @@ use crate::route::{Placement, Reason, Router, ServerSpec, Step};
 /// A key in front of the servers of a pool; its `Display` is the answer, a fact a line.
 #[derive(Debug)]
 pub struct Explain {
+    /// The pool's name, if there are several.
+    pool: Option<String>,
     key: Vec<u8>,
     servers: Vec<ServerSpec>,
     router: Router,
@@ -28,10 +30,19 @@ impl Explain {
             CliError::new(format_args!("--hash-ring {}: {error}", placement.hash_ring))
         })?;
         Ok(Self {
+            pool: None,
             key,
             servers,
             router,
         })
+    }
+
+    /// The same in one of several pools.
+    pub(super) fn in_pool(self, name: String) -> Self {
+        Self {
+            pool: Some(name),
+            ..self
+        }
     }
 }
 
@@ -43,6 +54,9 @@ impl fmt::Display for Explain {
             server,
         } = self.router.explain(&self.key);
         let placement = self.router.placement();
+        if let Some(pool) = &self.pool {
+            writeln!(f, "pool      {pool}")?;
+        }
         writeln!(f, "ring      {}", placement.hash_ring)?;
         writeln!(f, "key       {}", self.key.escape_ascii())?;
         if let Some(hashed) = hashed {

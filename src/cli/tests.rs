@@ -1,6 +1,7 @@
 //! Each flag, well and badly used, without a process of its own.
 
 mod backend;
+mod nutcracker;
 mod pool;
 
 use super::*;
@@ -381,7 +382,10 @@ fn explain() {
     else {
         panic!("an explanation");
     };
-    assert!(explain.to_string().contains("\nowner     "), "{explain}");
+    assert!(
+        explain[0].to_string().contains("\nowner     "),
+        "{explain:?}"
+    );
     assert_errors(&[
         (
             "explain k",

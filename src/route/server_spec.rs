@@ -56,6 +56,29 @@ impl ServerSpec {
             None => Ok(spec),
         }
     }
+
+    /// Parses `HOST:PORT:WEIGHT NAME` as twemproxy does, from the end, so IPv6 has no brackets. The
+    /// name may be missing.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text.
+    pub fn parse_twemproxy(text: &str) -> Result<Self, ServerSpecError> {
+        if text.starts_with('/') {
+            return Err(ServerSpecError::UnixSocket);
+        }
+        let (address, name) = match text.rsplit_once(' ') {
+            Some((address, name)) => (address, Some(name)),
+            None => (text, None),
+        };
+        let no_weight = || ServerSpecError::NoWeight(address.to_owned());
+        let (rest, weight) = address.rsplit_once(':').ok_or_else(no_weight)?;
+        let (host, port) = rest.rsplit_once(':').ok_or_else(no_weight)?;
+        let weight = Some(weight);
+        let mut spec = AddressParts { host, port, weight }.to_spec()?;
+        spec.name = name.filter(|name| !name.is_empty()).map(str::to_owned);
+        Ok(spec)
+    }
 }
 
 /// `HOST:PORT[:WEIGHT]`, as the command line has it.
@@ -90,6 +113,8 @@ pub enum ServerSpecError {
     Port(String),
     /// Not a weight.
     Weight(String),
+    /// No `:PORT:WEIGHT` behind the host, where both have to be.
+    NoWeight(String),
     /// More colons than a host, a port and a weight need.
     Unbracketed(String),
     /// A word behind the last one that means something.
@@ -105,6 +130,9 @@ impl fmt::Display for ServerSpecError {
             Self::Port(text) => write!(f, "port '{text}' is not a number from 1 to 65535"),
             Self::Weight(text) => {
                 write!(f, "weight '{text}' is not a number from 1 to {WEIGHT_MAX}")
+            }
+            Self::NoWeight(text) => {
+                write!(f, "'{text}' is not HOST:PORT:WEIGHT; add what is missing")
             }
             Self::Unbracketed(text) => {
                 write!(f, "'{text}' has too many colons; write IPv6 as [::1]:11211")
@@ -283,6 +311,41 @@ mod tests {
         for (line, message) in cases {
             let error = ServerSpec::parse_line(line).expect_err(line);
             assert_eq!(error.to_string(), message, "{line}");
+        }
+    }
+
+    #[test]
+    fn twemproxy_reads_from_the_end() {
+        let cases = [
+            ("10.0.1.1:6379:1", spec("10.0.1.1", 6379, 1, None)),
+            (
+                "cache-1:11211:300 b",
+                spec("cache-1", 11211, 300, Some("b")),
+            ),
+            ("::1:6379:2 a", spec("::1", 6379, 2, Some("a"))),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(ServerSpec::parse_twemproxy(text), Ok(expected), "{text}");
+        }
+        let errors = [
+            ("h", "'h' is not HOST:PORT:WEIGHT; add what is missing"),
+            ("h:1", "'h:1' is not HOST:PORT:WEIGHT; add what is missing"),
+            ("h:1:x", "weight 'x' is not a number from 1 to 1000000"),
+            ("h:1:0", "weight '0' is not a number from 1 to 1000000"),
+            ("h:0:1", "port '0' is not a number from 1 to 65535"),
+            ("[::1]:1:1", "'[::1]' is not a host name or an address"),
+            (
+                "h:1:1 a b",
+                "weight '1 a' is not a number from 1 to 1000000",
+            ),
+            (
+                "/run/m.sock:1",
+                "unix sockets are not supported; write HOST:PORT",
+            ),
+        ];
+        for (text, message) in errors {
+            let error = ServerSpec::parse_twemproxy(text).expect_err(text);
+            assert_eq!(error.to_string(), message, "{text}");
         }
     }
 

@@ -352,8 +352,8 @@ impl<'b> Reader<'b> {
                 match self.text("field")? {
                     b"ip" => ip = Some(name(self.text("address")?)?),
                     _ => {
-                    self.reply()?;
-                }
+                        self.reply()?;
+                    }
                 }
             }
         }

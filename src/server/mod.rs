@@ -56,46 +56,104 @@ enum Event {
 /// # Errors
 /// The machine lacks something, or an address is taken.
 pub fn run(config: &Config) -> Result<io::Result<()>, StartError> {
-    let shard_count = config.cores.len();
-    preflight::run(&preflight::Needs {
-        shard_count,
-        memory_bytes: config.memory_bytes,
-        connections_max: config.connections_max,
-        server_count: match &config.mode {
-            Mode::Embedded => 0,
-            Mode::Pool(pool) => pool.servers.len(),
-        },
-    })?;
-    let (events, inbox) = mpsc::channel();
-    watch_signals(events.clone()).map_err(|error| StartError::Shard { cpu: 0, error })?;
-    let fleet = Fleet::launch(config, &events)?;
-    let wakers = await_start(&inbox, shard_count)?;
-    fleet.release();
-    announce(config, &fleet);
-    Ok(fleet.serve(&inbox, &wakers))
+    run_pools(std::slice::from_ref(config))
 }
 
-/// The shards' threads.
+/// As [`run`], for several pools, each with shards of its own.
+///
+/// # Errors
+/// The machine lacks something, or an address is taken.
+pub fn run_pools(configs: &[Config]) -> Result<io::Result<()>, StartError> {
+    preflight::run(&needs(configs))?;
+    let (events, inbox) = mpsc::channel();
+    watch_signals(events.clone()).map_err(|error| StartError::Shard { cpu: 0, error })?;
+    let stop = StopFlag::default();
+    let connection_count = Arc::new(AtomicUsize::new(0));
+    let fleets = configs
+        .iter()
+        .map(|config| Fleet::launch(config, &stop, &connection_count, &events))
+        .collect::<Result<Vec<_>, _>>()?;
+    let shard_count = configs.iter().map(|config| config.cores.len()).sum();
+    let wakers = await_start(&inbox, shard_count)?;
+    fleets.iter().for_each(Fleet::release);
+    announce(configs, &fleets);
+    Ok(serve(fleets, &stop, &inbox, &wakers))
+}
+
+/// What all pools need together: each has shards of its own, whose rings, stores and connections
+/// to servers nobody else uses. Client connections are counted together.
+fn needs(configs: &[Config]) -> preflight::Needs {
+    let server_count = |config: &Config| match &config.mode {
+        Mode::Embedded => 0,
+        Mode::Pool(pool) => pool.servers.len(),
+    };
+    let connections = configs.iter().map(|config| config.connections_max);
+    let sum = |of: &dyn Fn(&Config) -> usize| configs.iter().map(of).sum();
+    preflight::Needs {
+        shard_count: sum(&|config| config.cores.len()),
+        memory_bytes: sum(&|config| config.memory_bytes),
+        connections_max: connections.max().unwrap_or(0),
+        link_count: sum(&|config| config.cores.len() * server_count(config)),
+    }
+}
+
+/// Waits for the end, which one shard's failure is, too.
+fn serve(
+    fleets: Vec<Fleet>,
+    stop: &StopFlag,
+    inbox: &Receiver<Event>,
+    wakers: &[Waker],
+) -> io::Result<()> {
+    let executors = fleets.into_iter().flat_map(|fleet| fleet.executors);
+    let executors: Vec<_> = executors.collect();
+    let mut result = Ok(());
+    let mut running = executors.len();
+    if let Ok(Event::Ended(ended)) = inbox.recv() {
+        running -= 1;
+        result = ended;
+    }
+    stop.raise();
+    wakers.iter().for_each(Waker::wake);
+    while running > 0 {
+        match inbox.recv_timeout(JOIN_PATIENCE) {
+            Ok(Event::Ended(ended)) => {
+                running -= 1;
+                result = result.and(ended);
+            }
+            Ok(_) => {}
+            Err(_) => return Err(io::Error::other("a shard did not end")),
+        }
+    }
+    executors.into_iter().try_for_each(Executor::join)?;
+    result
+}
+
+/// The threads of the shards that share a store: all there are, or a pool's of several.
 struct Fleet {
     executors: Vec<Executor<()>>,
     gates: Vec<Sender<()>>,
-    stop: StopFlag,
     memcache: Option<SocketAddr>,
     resp: Option<SocketAddr>,
 }
 
 impl Fleet {
-    fn launch(config: &Config, events: &Sender<Event>) -> Result<Self, StartError> {
+    fn launch(
+        config: &Config,
+        stop: &StopFlag,
+        connection_count: &Arc<AtomicUsize>,
+        events: &Sender<Event>,
+    ) -> Result<Self, StartError> {
         let shard_count = config.cores.len();
-        let (memcache, memcache_listeners) = bind("--memcache", config.memcache, shard_count)?;
-        let (resp, resp_listeners) = bind("--resp", config.resp, shard_count)?;
-        let stop = StopFlag::default();
-        let parts = parts(config, memcache, resp, &stop)?;
+        let is_named = matches!(&config.mode, Mode::Pool(pool) if pool.name.is_some());
+        let flag = |flag| if is_named { "--nutcracker" } else { flag };
+        let (memcache, memcache_listeners) =
+            bind(flag("--memcache"), config.memcache, shard_count)?;
+        let (resp, resp_listeners) = bind(flag("--resp"), config.resp, shard_count)?;
+        let parts = parts(config, memcache, resp, stop, connection_count)?;
         let directory = RingDirectory::new(shard_count);
         let mut fleet = Self {
             executors: Vec::new(),
             gates: Vec::new(),
-            stop,
             memcache,
             resp,
         };
@@ -124,30 +182,6 @@ impl Fleet {
             // A shard that is gone says so with an event.
             let _ = gate.send(());
         }
-    }
-
-    /// Waits for the end, which one shard's failure is, too.
-    fn serve(self, inbox: &Receiver<Event>, wakers: &[Waker]) -> io::Result<()> {
-        let mut result = Ok(());
-        let mut running = self.executors.len();
-        if let Ok(Event::Ended(ended)) = inbox.recv() {
-            running -= 1;
-            result = ended;
-        }
-        self.stop.raise();
-        wakers.iter().for_each(Waker::wake);
-        while running > 0 {
-            match inbox.recv_timeout(JOIN_PATIENCE) {
-                Ok(Event::Ended(ended)) => {
-                    running -= 1;
-                    result = result.and(ended);
-                }
-                Ok(_) => {}
-                Err(_) => return Err(io::Error::other("a shard did not end")),
-            }
-        }
-        self.executors.into_iter().try_for_each(Executor::join)?;
-        result
     }
 }
 
@@ -266,6 +300,7 @@ fn parts(
     memcache: Option<SocketAddr>,
     resp: Option<SocketAddr>,
     stop: &StopFlag,
+    connection_count: &Arc<AtomicUsize>,
 ) -> Result<Vec<Parts>, StartError> {
     let shard_count = config.cores.len();
     let hasher = KeyHasher::new(seed());
@@ -292,7 +327,6 @@ fn parts(
         vitals: vitals::read,
     });
     let board = StatsBoard::new(shard_count);
-    let connection_count = Arc::new(AtomicUsize::new(0));
     Ok(stores
         .into_iter()
         .zip(mesh::mesh(shard_count))
@@ -301,7 +335,7 @@ fn parts(
             mesh,
             settings: Arc::clone(&settings),
             board: board.clone(),
-            connection_count: Arc::clone(&connection_count),
+            connection_count: Arc::clone(connection_count),
             stop: stop.clone(),
             pool: pool.clone(),
         })
@@ -355,16 +389,22 @@ fn unix_ms() -> u64 {
 }
 
 /// The one line that says where clients can connect.
-fn announce(config: &Config, fleet: &Fleet) {
+fn announce(configs: &[Config], fleets: &[Fleet]) {
     let mut line = String::from("ringfort ready: ");
-    for (name, address) in [("memcache", fleet.memcache), ("resp", fleet.resp)] {
-        if let Some(address) = address {
-            line += &format!("{name} {address}, ");
+    for fleet in fleets {
+        for (name, address) in [("memcache", fleet.memcache), ("resp", fleet.resp)] {
+            if let Some(address) = address {
+                line += &format!("{name} {address}, ");
+            }
         }
     }
-    let shards = config.cores.len();
+    let shards = configs
+        .iter()
+        .map(|config| config.cores.len())
+        .sum::<usize>();
     let plural = if shards == 1 { "" } else { "s" };
-    line += &format!("{shards} shard{plural}, {}", human(config.memory_bytes));
+    let memory_bytes = configs.iter().map(|config| config.memory_bytes).sum();
+    line += &format!("{shards} shard{plural}, {}", human(memory_bytes));
     // Who does not read it has decided so.
     let _ = writeln!(io::stdout(), "{line}");
     let _ = io::stdout().flush();

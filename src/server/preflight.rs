@@ -26,7 +26,8 @@ pub(super) struct Needs {
     pub(super) shard_count: usize,
     pub(super) memory_bytes: usize,
     pub(super) connections_max: usize,
-    pub(super) server_count: usize,
+    /// Connections to servers.
+    pub(super) link_count: usize,
 }
 
 /// Checks this machine, and raises soft limits as far as needed.
@@ -114,9 +115,8 @@ fn check_memory(wanted_bytes: u64, memory: &Memory) -> Result<(), StartError> {
 }
 
 fn raise_files(needs: &Needs) -> Result<(), StartError> {
-    let backends = needs.shard_count * needs.server_count;
     let rings = needs.shard_count * 16;
-    let needed = (needs.connections_max + backends + rings) as u64 + FILES_RESERVED;
+    let needed = (needs.connections_max + needs.link_count + rings) as u64 + FILES_RESERVED;
     raise(Resource::Nofile, needed).map_err(|limit| StartError::FilesTooFew { limit, needed })
 }
 

@@ -15,6 +15,7 @@ fn pool(line: &str) -> PoolConfig {
 #[test]
 fn a_pool_and_its_defaults() {
     let expected = PoolConfig {
+        name: None,
         protocol: Protocol::Memcache,
         servers: vec!["10.0.0.1:11211".parse().expect("server")],
         placement: Placement::of(HashRingMode::Libmemcached),
