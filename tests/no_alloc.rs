@@ -164,6 +164,10 @@ fn memcache_batches(sets: bool) -> Vec<Batch> {
             if sets {
                 request.extend(format!("set k{round}-{key} 5 0 4\r\ndata\r\n").bytes());
                 reply.extend(b"STORED\r\n");
+                request.extend(format!("ms k{round}-{key} 4 F5\r\ndata\r\n").bytes());
+                request.extend(format!("ma n{round}-{key} N0 J5\r\n").bytes());
+                request.extend(format!("md n{round}-{key}\r\n").bytes());
+                reply.extend(b"HD\r\nHD\r\nHD\r\n");
             }
             request.extend(format!("get k{round}-{key}\r\nget no{key}\r\n").bytes());
             let hit = format!("VALUE k{round}-{key} 5 4\r\ndata\r\nEND\r\nEND\r\n");
@@ -185,7 +189,7 @@ fn memcache_batches(sets: bool) -> Vec<Batch> {
 }
 
 fn binary_batches(sets: bool) -> Vec<Batch> {
-    let [get, no_op, getkq, setq] = [0x00, 0x0a, 0x0d, 0x11];
+    let [get, set, no_op, getkq, setq] = [0x00, 0x01, 0x0a, 0x0d, 0x11];
     let frame = |magic: u8, opcode: u8, status: u8, extras: &[u8], key: &str, value: &[u8]| {
         let body_bytes = extras.len() + key.len() + value.len();
         let mut frame = vec![
@@ -209,14 +213,11 @@ fn binary_batches(sets: bool) -> Vec<Batch> {
         for key in 0..8 {
             let key = format!("k{round}-{key}");
             if sets {
-                request.extend(frame(
-                    0x80,
-                    setq,
-                    0,
-                    &[0, 0, 0, 5, 0, 0, 0, 0],
-                    &key,
-                    b"data",
-                ));
+                let extras = [0, 0, 0, 5, 0, 0, 0, 0];
+                for opcode in [setq, set] {
+                    request.extend(frame(0x80, opcode, 0, &extras, &key, b"data"));
+                }
+                reply.extend(frame(0x81, set, 0, &[], "", b""));
             }
             for key in [&key, "no"] {
                 request.extend(frame(0x80, get, 0, &[], key, b""));
@@ -260,7 +261,10 @@ fn resp_batches(sets: bool) -> Vec<Batch> {
             let name = format!("k{round}-{key}");
             if sets {
                 request.extend(command(&["SET", &name, "data", "EX", "1000"]));
-                reply.extend(b"+OK\r\n");
+                let number = format!("n{round}-{key}");
+                request.extend(command(&["INCR", &number]));
+                request.extend(command(&["DEL", &number]));
+                reply.extend(b"+OK\r\n:1\r\n:1\r\n");
             }
             request.extend(command(&["GET", &name]));
             reply.extend(b"$4\r\ndata\r\n");
