@@ -15,7 +15,7 @@ pub(super) fn change_in_store(
     core: &mut Core,
     request: &Request<'_>,
 ) -> Step {
-    if let Some(noreply) = is_too_large(&request, core) {
+    if let Some(noreply) = is_too_large(request, core) {
         if !noreply {
             session.reply(core, TOO_LARGE);
         }
