@@ -194,10 +194,11 @@ struct PoolArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Pool")]
 struct ServerArgs {
-    /// File of the servers: one HOST:PORT WEIGHT, or HOST:PORT:WEIGHT NAME, a line [default: none]
+    /// File of the servers: one HOST:PORT WEIGHT, or HOST:PORT:WEIGHT NAME, a line; unix:/PATH in
+    /// place of HOST:PORT is a unix socket [default: none]
     #[arg(long, value_name = "FILE")]
     servers: Option<PathBuf>,
-    /// One more server; weight 1 if left out [default: none]
+    /// One more server, also unix:/PATH[:WEIGHT]; weight 1 if left out [default: none]
     #[arg(long, value_name = "HOST:PORT[:WEIGHT]", value_parser = values::server)]
     server: Vec<ServerSpec>,
     /// Whose placement to copy: libmemcached, twemproxy, libketama, spymemcached, evcache,

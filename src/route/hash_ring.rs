@@ -15,6 +15,9 @@
 //! | `memcached-proxy` | `host:port` | XXH3 | 160 of one point, XXH3 of the label; no weights |
 //! | `mncaudill:N` | name, else `host:port`; labels `text:1`, … | SHA-1 | weight × N of one point, SHA-1 |
 //!
+//! A unix socket, `unix:/path`, is `/path:0` to libmemcached and `/path:` to twemproxy; the others
+//! have none.
+//!
 //! The widths matter: with 25 equal servers float32 comes out just below 40 and each has 156
 //! points, not 160.
 //!

@@ -12,9 +12,9 @@ pub const WEIGHT_MAX: u32 = 1_000_000;
 /// letters, and it is resolved elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSpec {
-    /// Host name or address; an IPv6 address without its brackets.
+    /// Host name or address; an IPv6 address without its brackets. Or a unix socket's path.
     pub host: String,
-    /// TCP port, not 0.
+    /// TCP port; 0 for a unix socket only.
     pub port: u16,
     /// 1 to [`WEIGHT_MAX`].
     pub weight: u32,
@@ -23,10 +23,17 @@ pub struct ServerSpec {
 }
 
 impl ServerSpec {
-    /// `host:port`, with brackets around an IPv6 address.
+    /// Whether it listens on a unix socket.
+    pub fn is_unix(&self) -> bool {
+        self.host.starts_with('/')
+    }
+
+    /// `host:port`, with brackets around an IPv6 address, or `unix:/path`.
     pub fn address(&self) -> String {
         let Self { host, port, .. } = self;
-        if host.contains(':') {
+        if self.is_unix() {
+            format!("unix:{host}")
+        } else if host.contains(':') {
             format!("[{host}]:{port}")
         } else {
             format!("{host}:{port}")
@@ -57,23 +64,24 @@ impl ServerSpec {
         }
     }
 
-    /// Parses `HOST:PORT:WEIGHT NAME` as twemproxy does, from the end, so IPv6 has no brackets. The
-    /// name may be missing.
+    /// Parses `HOST:PORT:WEIGHT NAME` or `/PATH:WEIGHT NAME` as twemproxy does, from the end, so IPv6
+    /// has no brackets. The name may be missing.
     ///
     /// # Errors
     ///
     /// What is wrong with the text.
     pub fn parse_twemproxy(text: &str) -> Result<Self, ServerSpecError> {
-        if text.starts_with('/') {
-            return Err(ServerSpecError::UnixSocket);
-        }
         let (address, name) = match text.rsplit_once(' ') {
             Some((address, name)) => (address, Some(name)),
             None => (text, None),
         };
         let no_weight = || ServerSpecError::NoWeight(address.to_owned());
         let (rest, weight) = address.rsplit_once(':').ok_or_else(no_weight)?;
-        let (host, port) = rest.rsplit_once(':').ok_or_else(no_weight)?;
+        let (host, port) = match rest.rsplit_once(':') {
+            _ if rest.starts_with('/') => (rest, None),
+            Some((host, port)) => (host, Some(port)),
+            None => return Err(no_weight()),
+        };
         let weight = Some(weight);
         let mut spec = AddressParts { host, port, weight }.to_spec()?;
         spec.name = name.filter(|name| !name.is_empty()).map(str::to_owned);
@@ -81,7 +89,7 @@ impl ServerSpec {
     }
 }
 
-/// `HOST:PORT[:WEIGHT]`, as the command line has it.
+/// `HOST:PORT[:WEIGHT]` or `unix:/PATH[:WEIGHT]`, as the command line has it.
 impl FromStr for ServerSpec {
     type Err = ServerSpecError;
 
@@ -105,8 +113,8 @@ impl fmt::Display for ServerSpec {
 pub enum ServerSpecError {
     /// Not a host name or an address.
     Host(String),
-    /// A path: twemproxy's way to write a unix socket.
-    UnixSocket,
+    /// Not a unix socket's path.
+    Path(String),
     /// No `:PORT` behind the host.
     NoPort(String),
     /// Not a port.
@@ -125,7 +133,12 @@ impl fmt::Display for ServerSpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host(text) => write!(f, "'{text}' is not a host name or an address"),
-            Self::UnixSocket => write!(f, "unix sockets are not supported; write HOST:PORT"),
+            Self::Path(text) => {
+                write!(
+                    f,
+                    "'{text}' is not a path of up to {PATH_BYTES_MAX} bytes from / on"
+                )
+            }
             Self::NoPort(text) => write!(f, "'{text}' has no port; write {text}:11211"),
             Self::Port(text) => write!(f, "port '{text}' is not a number from 1 to 65535"),
             Self::Weight(text) => {
@@ -149,17 +162,32 @@ impl fmt::Display for ServerSpecError {
 
 impl std::error::Error for ServerSpecError {}
 
-/// `host:port[:weight]`, cut but not judged.
+/// The longest path of a unix socket, in bytes: what the kernel has room for.
+const PATH_BYTES_MAX: usize = 107;
+
+/// `host:port[:weight]` or `unix:/path[:weight]`, cut but not judged.
 struct AddressParts<'a> {
     host: &'a str,
-    port: &'a str,
+    /// None for a unix socket.
+    port: Option<&'a str>,
     weight: Option<&'a str>,
 }
 
 impl<'a> AddressParts<'a> {
     fn split(text: &'a str) -> Result<Self, ServerSpecError> {
-        if text.starts_with('/') {
-            return Err(ServerSpecError::UnixSocket);
+        // A bare path is twemproxy's way.
+        let path = text.strip_prefix("unix:");
+        if let Some(path) = path.or_else(|| text.starts_with('/').then_some(text)) {
+            // A path with a colon needs a weight behind it, as in twemproxy's list.
+            let (host, weight) = match path.rsplit_once(':') {
+                Some((host, weight)) => (host, Some(weight)),
+                None => (path, None),
+            };
+            return Ok(Self {
+                host,
+                port: None,
+                weight,
+            });
         }
         let (host, rest) = match text.strip_prefix('[') {
             Some(bracketed) => {
@@ -178,15 +206,23 @@ impl<'a> AddressParts<'a> {
             Some((port, weight)) => (port, Some(weight)),
             None => (rest, None),
         };
-        Ok(Self { host, port, weight })
+        Ok(Self {
+            host,
+            port: Some(port),
+            weight,
+        })
     }
 
     fn to_spec(&self) -> Result<ServerSpec, ServerSpecError> {
-        if !is_ipv6(self.host) && !is_host_name(self.host) {
-            return Err(ServerSpecError::Host(self.host.to_owned()));
-        }
-        let port = parse_number(self.port, u16::MAX.into());
-        let port = port.ok_or_else(|| ServerSpecError::Port(self.port.to_owned()))?;
+        let port = match self.port {
+            None if is_path(self.host) => 0,
+            None => return Err(ServerSpecError::Path(self.host.to_owned())),
+            Some(_) if !is_ipv6(self.host) && !is_host_name(self.host) => {
+                return Err(ServerSpecError::Host(self.host.to_owned()));
+            }
+            Some(port) => parse_number(port, u16::MAX.into())
+                .ok_or_else(|| ServerSpecError::Port(port.to_owned()))?,
+        };
         let weight = self.weight.map_or(Ok(1), parse_weight)?;
         Ok(ServerSpec {
             host: self.host.to_owned(),
@@ -208,6 +244,10 @@ fn parse_number(text: &str, max: u32) -> Option<u32> {
     text.parse()
         .ok()
         .filter(|number| plain && (1..=max).contains(number))
+}
+
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && text.len() > 1 && text.len() <= PATH_BYTES_MAX
 }
 
 fn is_ipv6(text: &str) -> bool {
@@ -260,6 +300,14 @@ mod tests {
                 spec("fe80::1", 11211, 2, Some("beta")),
             ),
             ("h:65535 1000000", spec("h", 65535, WEIGHT_MAX, None)),
+            ("unix:/run/m.sock", spec("/run/m.sock", 0, 1, None)),
+            ("unix:/run/m.sock 5", spec("/run/m.sock", 0, 5, None)),
+            ("unix:/a:b:5 alpha", spec("/a:b", 0, 5, Some("alpha"))),
+            ("/run/m.sock:2", spec("/run/m.sock", 0, 2, None)),
+            (
+                "- /run/m.sock:2 beta",
+                spec("/run/m.sock", 0, 2, Some("beta")),
+            ),
         ];
         for (line, expected) in cases {
             assert_eq!(ServerSpec::parse_line(line), Ok(expected), "{line}");
@@ -287,8 +335,13 @@ mod tests {
                 "'::1:11211' has too many colons; write IPv6 as [::1]:11211",
             ),
             (
-                "/run/m.sock:1",
-                "unix sockets are not supported; write HOST:PORT",
+                "unix:m.sock:1",
+                "'m.sock' is not a path of up to 107 bytes from / on",
+            ),
+            ("/:1", "'/' is not a path of up to 107 bytes from / on"),
+            (
+                "/run/m.sock:x",
+                "weight 'x' is not a number from 1 to 1000000",
             ),
             ("h:0", "port '0' is not a number from 1 to 65535"),
             ("h:65536", "port '65536' is not a number from 1 to 65535"),
@@ -323,6 +376,8 @@ mod tests {
                 spec("cache-1", 11211, 300, Some("b")),
             ),
             ("::1:6379:2 a", spec("::1", 6379, 2, Some("a"))),
+            ("/run/m.sock:2", spec("/run/m.sock", 0, 2, None)),
+            ("/run/a:b:2 c", spec("/run/a:b", 0, 2, Some("c"))),
         ];
         for (text, expected) in cases {
             assert_eq!(ServerSpec::parse_twemproxy(text), Ok(expected), "{text}");
@@ -339,9 +394,10 @@ mod tests {
                 "weight '1 a' is not a number from 1 to 1000000",
             ),
             (
-                "/run/m.sock:1",
-                "unix sockets are not supported; write HOST:PORT",
+                "/run/m.sock",
+                "'/run/m.sock' is not HOST:PORT:WEIGHT; add what is missing",
             ),
+            ("/:1", "'/' is not a path of up to 107 bytes from / on"),
         ];
         for (text, message) in errors {
             let error = ServerSpec::parse_twemproxy(text).expect_err(text);
@@ -360,7 +416,7 @@ mod tests {
 
     #[test]
     fn an_address_reads_back() {
-        for text in ["10.0.1.1:11211", "[::1]:11211", "cache:1"] {
+        for text in ["10.0.1.1:11211", "[::1]:11211", "cache:1", "unix:/run/m"] {
             let spec: ServerSpec = text.parse().expect(text);
             assert_eq!(spec.address(), text);
         }

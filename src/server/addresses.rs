@@ -4,6 +4,7 @@
 use std::{
     fmt, io,
     net::{IpAddr, ToSocketAddrs},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{self, Receiver, Sender},
@@ -125,6 +126,9 @@ fn resolve_wishes(servers: &[Server], inbox: &Receiver<usize>) {
 
 /// All addresses of a server; not empty.
 fn resolve(spec: &ServerSpec) -> io::Result<Vec<Address>> {
+    if spec.is_unix() {
+        return Ok(vec![Address::Unix(PathBuf::from(&spec.host))]);
+    }
     let found = (spec.host.as_str(), spec.port).to_socket_addrs()?;
     let found: Vec<Address> = found.map(Address::Tcp).collect();
     match found.is_empty() {
@@ -135,7 +139,7 @@ fn resolve(spec: &ServerSpec) -> io::Result<Vec<Address>> {
 
 /// Whether the server's address may change.
 fn is_name(spec: &ServerSpec) -> bool {
-    spec.host.parse::<IpAddr>().is_err()
+    !spec.is_unix() && spec.host.parse::<IpAddr>().is_err()
 }
 
 #[cfg(test)]
@@ -158,6 +162,13 @@ mod tests {
             assert_eq!(book.address(0, try_count).as_ref(), Some(&two[expected]));
         }
         assert_eq!(book.address(2, 0), None);
+        let book = AddressBook::open(&specs(&["unix:/run/x 2"])).expect("addresses");
+        assert!(book.wishes.is_none(), "a path is no name");
+        let path = Address::Unix(PathBuf::from("/run/x"));
+        assert_eq!(
+            (book.address(0, 1), book.name(0)),
+            (Some(path), "unix:/run/x".into())
+        );
     }
 
     #[test]

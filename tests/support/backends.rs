@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::process::{Process, ScratchFolder, Signal, free_port};
@@ -16,6 +17,8 @@ pub(crate) enum Kind {
     Redis,
     /// A redis-server that is a cluster of its own, without a slot.
     ClusterRedis,
+    /// A memcached that wants a user and a password.
+    LockedMemcached,
     Nutcracker,
 }
 
@@ -24,6 +27,8 @@ pub(crate) struct Backend {
     kind: Kind,
     port: u16,
     folder: ScratchFolder,
+    /// More arguments.
+    extra: String,
     process: Option<Process>,
 }
 
@@ -41,7 +46,22 @@ impl Backend {
 
     /// A redis-server that keeps nothing on disk.
     pub(crate) fn redis() -> Self {
-        Self::start(Kind::Redis, |_| String::new())
+        Self::redis_with("")
+    }
+
+    /// The same with more arguments, for example `--requirepass secret`.
+    pub(crate) fn redis_with(extra: &str) -> Self {
+        Self::start_with(Kind::Redis, extra, |_| String::new())
+    }
+
+    /// A memcached that wants a user and a password.
+    pub(crate) fn memcached_with_password(user: &str, password: &str) -> Self {
+        Self::start(Kind::LockedMemcached, |_| format!("{user}:{password}\n"))
+    }
+
+    /// Where a redis-server listens beside its port.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("redis.sock")
     }
 
     /// As [`Self::redis`], with its cluster's part switched on.
@@ -71,6 +91,10 @@ impl Backend {
 
     /// Another process may take the port between our look and the start: then the next port is tried.
     fn start(kind: Kind, config: impl Fn(u16) -> String) -> Self {
+        Self::start_with(kind, "", config)
+    }
+
+    fn start_with(kind: Kind, extra: &str, config: impl Fn(u16) -> String) -> Self {
         const ATTEMPT_COUNT: usize = 10;
         for _ in 0..ATTEMPT_COUNT {
             let port = free_port();
@@ -80,6 +104,7 @@ impl Backend {
                 kind,
                 port,
                 folder,
+                extra: extra.to_owned(),
                 process: None,
             };
             if backend.try_start().is_ok() {
@@ -170,7 +195,14 @@ impl Backend {
             ),
             Kind::Redis => (
                 "redis-server",
-                format!("--bind 127.0.0.1 --port {port} --save  --appendonly no --dir {folder}"),
+                format!(
+                    "--bind 127.0.0.1 --port {port} --save  --appendonly no --dir {folder} --unixsocket \
+                     {folder}/redis.sock --enable-debug-command local"
+                ),
+            ),
+            Kind::LockedMemcached => (
+                "memcached",
+                memcached_args(port) + &format!(" -Y {folder}/config"),
             ),
             Kind::ClusterRedis => (
                 "redis-server",
@@ -188,12 +220,15 @@ impl Backend {
         let mut command = Command::new(program);
         // Split at single blanks: two in a row are an empty argument, which `--save` wants.
         command.args(args.split(' '));
+        command.args(self.extra.split_ascii_whitespace());
         command
     }
 
     fn install_hint(&self) -> &'static str {
         match self.kind {
-            Kind::Memcached | Kind::StillMemcached => "apt-get install memcached",
+            Kind::Memcached | Kind::StillMemcached | Kind::LockedMemcached => {
+                "apt-get install memcached"
+            }
             Kind::Redis | Kind::ClusterRedis => "apt-get install redis-server",
             Kind::Nutcracker => "apt-get install nutcracker",
         }
@@ -202,6 +237,8 @@ impl Backend {
     fn answers(&self) -> bool {
         let (request, reply): (&[u8], &[u8]) = match self.kind {
             Kind::Memcached | Kind::StillMemcached => (b"mn\r\n", b"MN\r\n"),
+            Kind::LockedMemcached => (b"mn\r\n", b"CLIENT_ERROR unauthenticated\r\n"),
+            Kind::Redis if !self.extra.is_empty() => (b"ECHO\r\n", b"-"),
             Kind::Redis | Kind::ClusterRedis => (b"PING\r\n", b"+PONG\r\n"),
             // twemproxy closes on what it does not know; asking for a key tells that a server is behind it.
             Kind::Nutcracker => (b"get ready\r\n", b"END\r\n"),

@@ -233,8 +233,8 @@ fn servers_and_listeners_are_checked() {
             "n.yml:4: pool 'p', servers: 'b:1' is not HOST:PORT:WEIGHT; add what is missing",
         ),
         (
-            "p:\n  servers:\n  - /tmp/m.sock:1\n",
-            "n.yml:3: pool 'p', servers: unix sockets are not supported; write HOST:PORT",
+            "p:\n  servers:\n  - /:1\n",
+            "n.yml:3: pool 'p', servers: '/' is not a path of up to 107 bytes from / on",
         ),
     ];
     for (text, message) in cases {

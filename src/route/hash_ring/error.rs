@@ -41,6 +41,13 @@ pub enum HashRingError {
         /// The server that has one.
         server: String,
     },
+    /// The original knows no unix sockets.
+    UnixUnknown {
+        /// Whose ring it is.
+        mode: HashRingMode,
+        /// The server that is one.
+        server: String,
+    },
     /// Nobody can tell the label from the server's address alone.
     LabelUnknown {
         /// The server.
@@ -89,6 +96,10 @@ impl fmt::Display for HashRingError {
             Self::WeightUnknown { mode, server } => write!(
                 f,
                 "{mode} has no weights; remove that of {server} or choose another hash ring"
+            ),
+            Self::UnixUnknown { mode, server } => write!(
+                f,
+                "{mode} has no unix sockets; write {server} as HOST:PORT or choose another hash ring"
             ),
             Self::LabelUnknown { server } => write!(
                 f,

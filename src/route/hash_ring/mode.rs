@@ -94,6 +94,15 @@ impl HashRingMode {
                 });
             }
             (_, Some(name)) => name.clone(),
+            // libmemcached gives a unix socket the port 0, twemproxy none but its colon.
+            (Self::Libmemcached, None) if server.is_unix() => format!("{host}:0"),
+            (Self::Twemproxy, None) if server.is_unix() => format!("{host}:"),
+            (_, None) if server.is_unix() => {
+                return Err(HashRingError::UnixUnknown {
+                    mode: self,
+                    server: server.address(),
+                });
+            }
             (Self::Libmemcached | Self::Twemproxy, None) if *port == PORT_UNLABELLED => {
                 host.clone()
             }

@@ -22,6 +22,29 @@ fn ring(mode: HashRingMode, lines: &[&str]) -> HashRing {
     HashRing::build(mode, &servers(lines)).expect("ring")
 }
 
+/// As pylibmc placed these keys, and as nutcracker 0.5 did with `hash: md5`.
+#[test]
+fn unix_sockets_have_the_labels_that_the_originals_give_them() {
+    let names = ["a", "b", "c"].map(|name| format!("unix:/tmp/rf-unix/{name}.sock"));
+    let names = names.each_ref().map(String::as_str);
+    let owners = |ring: HashRing, key: &str| {
+        let keys = (0..16).map(|number| format!("{key}-{number}"));
+        keys.map(|key| ring.owner(key.as_bytes()).0)
+            .collect::<Vec<_>>()
+    };
+    let libmemcached = [0, 2, 1, 0, 2, 2, 2, 2, 1, 2, 2, 2, 0, 2, 0, 1];
+    assert_eq!(owners(ring(Libmemcached, &names), "key"), libmemcached);
+    let twemproxy = HashRing::build_for(Twemproxy, KeyHash::Md5, &servers(&names));
+    let expected = [1, 1, 1, 2, 0, 2, 1, 0, 1, 2, 1, 2, 0, 1, 2, 1];
+    assert_eq!(owners(twemproxy.expect("ring"), "nkey"), expected);
+    let error = HashRing::build(Libketama, &servers(&names)).expect_err("it has none");
+    assert_eq!(
+        error.to_string(),
+        "libketama has no unix sockets; write unix:/tmp/rf-unix/a.sock as HOST:PORT or choose \
+         another hash ring"
+    );
+}
+
 fn weighted(mode: HashRingMode, weights: &[u32]) -> HashRing {
     let lines: Vec<String> = weights
         .iter()
