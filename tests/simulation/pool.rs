@@ -1,6 +1,8 @@
 //! A pool that is written through: replies stay in step with requests, and the L1 is never behind an
 //! acknowledged write, whatever breaks.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ringfort::config::{Protocol, WritePolicy};
 use ringfort::io::sim::{Faults, ServerState};
 
@@ -98,6 +100,68 @@ fn shared_keys_are_linearizable_whatever_breaks() {
             .for_each(|caller| fleet.world.close(caller.client));
         fleet.check_end();
     });
+}
+
+/// An answer that comes after its deadline, while its connection is heard, is nobody's, and each
+/// one behind it still finds who asked.
+#[test]
+fn late_answers_leave_the_others_in_step() {
+    let (run_count, late_count) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    for_each_seed(400, |seed| {
+        run_count.fetch_add(1, Ordering::Relaxed);
+        let (mut fleet, protocol) = fleet(seed);
+        connect_all(&mut fleet);
+        let mut callers: Vec<Caller> = (0..6)
+            .map(|_| {
+                let shard = fleet.rng.below(fleet.shard_count());
+                Caller::connect(&fleet, shard, protocol)
+            })
+            .collect();
+        for value in 1..150 {
+            let caller = fleet.rng.below(callers.len());
+            let call = [Call::Set(value), Call::Get][fleet.rng.below(2)];
+            let key = fleet.rng.below(3);
+            if !callers[caller].is_busy() {
+                callers[caller].call(&fleet, key, call);
+            }
+            if fleet.rng.chance(100) {
+                stall(&mut fleet);
+            }
+            for _ in 0..fleet.rng.below(4) {
+                fleet.round();
+                callers.iter_mut().for_each(|caller| caller.hear(&fleet));
+            }
+        }
+        fleet.heal();
+        hear_all(&mut fleet, &mut callers);
+        check_histories(&callers, register::is_linearizable);
+        let late: usize = callers.iter().map(|caller| caller.late_count).sum();
+        late_count.fetch_add(late, Ordering::Relaxed);
+        callers
+            .iter()
+            .for_each(|caller| fleet.world.close(caller.client));
+        fleet.check_end();
+    });
+    let is_one_run = run_count.into_inner() == 1;
+    assert!(
+        is_one_run || late_count.into_inner() > 0,
+        "no answer was late"
+    );
+}
+
+/// A server's answers to one shard trickle in so slowly that some are late, but never stop for long.
+fn stall(fleet: &mut Fleet) {
+    let server = address(fleet.rng.below(fleet.backends.len()));
+    let shard = fleet.rng.below(fleet.shard_count());
+    for _ in 0..3 {
+        fleet.world.hold_answers(server, shard, true);
+        fleet.world.advance(2_500);
+        for _ in 0..4 {
+            fleet.round();
+        }
+        fleet.world.hold_answers(server, shard, false);
+        fleet.round();
+    }
 }
 
 /// One of the servers changes its ways, or time passes.

@@ -9,6 +9,8 @@ pub struct Faults {
     pub cut: u32,
     /// A server breaks a connection when it should answer, perhaps in the middle of its reply.
     pub backend_reset: u32,
+    /// A server says what no protocol has, between two answers.
+    pub garbage: u32,
     /// A connect to a server that serves fails.
     pub connect_failure: u32,
     /// Accepting fails as if there were no descriptor left.
@@ -21,6 +23,7 @@ impl Faults {
         delay: 0,
         cut: 0,
         backend_reset: 0,
+        garbage: 0,
         connect_failure: 0,
         accept_failure: 0,
     };
@@ -35,6 +38,7 @@ impl Faults {
     /// Connections break, too.
     pub const HARSH: Self = Self {
         backend_reset: 30,
+        garbage: 10,
         connect_failure: 300,
         accept_failure: 100,
         ..Self::NETWORK

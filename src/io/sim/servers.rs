@@ -8,6 +8,9 @@ use super::{
 };
 use crate::io::Errno;
 
+/// Longer than any line that is waited for in memcache; no byte of it begins a RESP frame.
+const GARBAGE_BYTES: usize = 4096;
+
 /// A server and its connections.
 pub(super) struct Server {
     address: SocketAddr,
@@ -132,6 +135,9 @@ impl World {
             .model
             .borrow_mut()
             .received(connection, &bytes, &mut out);
+        if rng.chance(faults.garbage) {
+            out.extend_from_slice(&[b'x'; GARBAGE_BYTES]);
+        }
         let breaks = rng.chance(faults.backend_reset);
         if breaks {
             out.truncate(rng.below(out.len() + 1));

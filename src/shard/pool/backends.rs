@@ -59,6 +59,7 @@ impl<I: Io> Shard<I> {
         while let Some(buffer) = link.core.pipeline().take_released() {
             buffers.put(buffer);
         }
+        let mut refused = None;
         while let Some(effect) = link.core.poll_effect(now, || buffers.take()) {
             match effect {
                 Effect::Send(buffer) => match link.token {
@@ -74,14 +75,22 @@ impl<I: Io> Shard<I> {
                 Effect::Connect => {
                     let try_count = link.core.failure_count();
                     let address = pool.addresses.address(server, try_count);
-                    let token = address.and_then(|address| io.connect(&address).ok());
-                    link.token = token;
-                    match token {
-                        Some(token) => peers.insert(token, Peer::Backend { server }),
-                        None => link.core.handle_lost(now),
+                    let address = address.ok_or_else(|| io::ErrorKind::NotFound.into());
+                    match address.and_then(|address| io.connect(&address)) {
+                        Ok(token) => {
+                            link.token = Some(token);
+                            peers.insert(token, Peer::Backend { server });
+                        }
+                        Err(error) => {
+                            link.core.handle_lost(now);
+                            refused = Some(error);
+                        }
                     }
                 }
             }
+        }
+        if let Some(error) = refused {
+            self.log_loss(server, &error);
         }
         self.tell_failed(server);
     }
@@ -173,6 +182,11 @@ impl<I: Io> Shard<I> {
     }
 
     fn after_loss(&mut self, server: usize, why: &dyn Display) {
+        self.log_loss(server, why);
+        self.drive(server);
+    }
+
+    fn log_loss(&self, server: usize, why: &dyn Display) {
         let shard = self.core.mesh.shard();
         let Some(pool) = &self.core.pool else { return };
         let backend = pool.addresses.name(server);
@@ -181,11 +195,11 @@ impl<I: Io> Shard<I> {
             0 | 1 => tracing::warn!(backend, shard, "lost: {why}"),
             count => tracing::debug!(backend, shard, count, "not back: {why}"),
         }
-        self.drive(server);
     }
 
     /// Tells who waits for what has failed.
     fn tell_failed(&mut self, server: usize) {
+        let mut has_told = false;
         loop {
             let Self {
                 core,
@@ -200,8 +214,11 @@ impl<I: Io> Shard<I> {
             core.fail(pending, reason(failure), &mut |core, delivery| {
                 deliver(core, peers, touched, &delivery);
             });
+            has_told = true;
         }
-        self.settle_touched();
+        if has_told {
+            self.settle_touched();
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Caller {
     pub(crate) history: Vec<(usize, Operation)>,
     /// Calls that ended in an error of a backend.
     pub(crate) error_count: usize,
+    /// Those of them that were not answered in time.
+    pub(crate) late_count: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +45,7 @@ impl Caller {
             unread: Vec::new(),
             history: Vec::new(),
             error_count: 0,
+            late_count: 0,
         }
     }
 
@@ -68,9 +71,12 @@ impl Caller {
         self.unread.extend(fleet.world.take_received(self.client));
         let mut start = 0;
         while let Some(Waiting { key, call, called }) = self.waiting.front().copied() {
-            let Some((said, count)) = self.read(key, call, &self.unread[start..]) else {
+            let unread = &self.unread[start..];
+            let Some((said, count)) = self.read(key, call, unread) else {
                 break;
             };
+            let is_late = unread[..count].ends_with(b" did not answer in time\r\n");
+            self.late_count += usize::from(is_late);
             start += count;
             self.waiting.pop_front();
             let (returned_ns, outcome) = match said {
