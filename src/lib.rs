@@ -16,7 +16,8 @@
 //! cli        what was typed, as a Config; explain
 //! server     checks the machine, binds, spawns and pins shards, ends them on a signal
 //! shard      the turn: connections, requests, replies in order, pool mode, statistics
-//! backend    a server's pipeline and its queued deletes, without their socket
+//! client     for other programs: an asynchronous client over the same links
+//! backend    links to servers and their queued deletes, without their sockets
 //! fill       one fetch per key for all who ask for it, void once the key is written
 //! io         what a shard asks of sockets; the io_uring that gives it, a seeded fake that pretends
 //! spool      writes that wait for their servers on disk: the bytes, and what may be removed
@@ -35,6 +36,7 @@
 
 pub mod backend;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod fill;
 pub mod io;

@@ -38,6 +38,10 @@ const LAYERS: &[Layer] = &[
     ("fill", &["store"]),
     ("backend", &["store", "protocol", "config"]),
     (
+        "client",
+        &["store", "protocol", "config", "backend", "runtime"],
+    ),
+    (
         "shard",
         &[
             "sync", "protocol", "route", "store", "config", "mesh", "io", "fill", "backend",
@@ -102,6 +106,7 @@ const FENCES: &[Fence] = &[
         allowed: &[
             ("src/io/", "std::net"),
             ("src/server/", "std::net"),
+            ("src/runtime/", "std::net"),
             ("src/config.rs", "std::net"),
             ("src/cli.rs", "std::net"),
             ("src/cli/", "std::net"),
@@ -114,6 +119,7 @@ const FENCES: &[Fence] = &[
         allowed: &[
             ("src/io/", "std::time"),
             ("src/server/", "std::time"),
+            ("src/runtime/", "std::time"),
             ("src/cli/", "std::time"),
             ("src/", "std::time::Duration"),
         ],

@@ -83,7 +83,7 @@ pub enum Received<'b, T> {
 /// values at once, where it sends each reply by itself otherwise.
 ///
 /// Invariant: the unsent entries' lengths add up to `output`'s, but for the last entry's, which is
-/// known once it is [sealed](Self::seal); no entry has an earlier deadline than `earliest`.
+/// known once it is sealed; no entry has an earlier deadline than `earliest`.
 #[derive(Debug)]
 pub struct Pipeline<T> {
     protocol: Protocol,

@@ -5,7 +5,9 @@
 //! wait would cost many system calls. The task is alone on its executor, so glommio's reactor,
 //! which allocates and enters the kernel several times a visit, is not visited at all. A task that
 //! is to run beside it would need a `yield_if_needed` in the loop. Nothing else in the house names
-//! glommio.
+//! glommio: who asks servers from a program of its own on glommio does it through [`net`].
+
+pub(crate) mod net;
 
 use core::time::Duration;
 use std::io;

@@ -71,6 +71,12 @@ impl Greeting {
         self
     }
 
+    /// Adds a RESP command that must go well.
+    pub fn insist(mut self, words: &[&[u8]]) -> Self {
+        self.need("a command of the prelude", words);
+        self
+    }
+
     fn memcache(&mut self, access: &Access) {
         use memcache::{Exptime, StoreVerb};
         if let Some(password) = &access.password {

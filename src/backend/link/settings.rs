@@ -10,7 +10,7 @@ pub const HEARTBEAT_MS: u64 = 10_000;
 /// a greeting take in a data centre; short for whoever waits.
 pub const HOLD_MS: u64 = 500;
 
-/// How a [`Link`] is to be.
+/// How a [`Link`](super::Link) is to be.
 #[derive(Debug, Clone)]
 pub struct LinkSettings {
     /// What is spoken.

@@ -1,0 +1,134 @@
+//! Streams, time and tasks for who runs on a glommio executor.
+
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    path::PathBuf,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use glommio::{
+    net::{TcpStream, UnixStream},
+    timer,
+};
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// A name or a number, and a port.
+    Tcp(String, u16),
+    /// A path.
+    Unix(PathBuf),
+}
+
+/// A connection.
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Connects. A name is resolved on another thread; its addresses are tried in turn.
+    pub(crate) async fn connect(target: Target) -> io::Result<Self> {
+        let (host, port) = match target {
+            Target::Unix(path) => return Ok(Self::Unix(UnixStream::connect(path).await?)),
+            Target::Tcp(host, port) => (host, port),
+        };
+        let mut last = io::ErrorKind::NotFound.into();
+        for address in resolve(host, port).await? {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(Self::Tcp(stream));
+                }
+                Err(error) => last = error.into(),
+            }
+        }
+        Err(last)
+    }
+
+    /// Reads what there is; 0 bytes are the end.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+
+    /// Writes as much as goes.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+}
+
+async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    // The resolver of the C library blocks.
+    let resolving = glommio::executor().spawn_blocking(move || {
+        let found = (host.as_str(), port).to_socket_addrs()?;
+        Ok(found.collect())
+    });
+    resolving.await
+}
+
+/// Has a future run beside what called, until it ends.
+///
+/// # Panics
+/// Outside of a glommio executor.
+pub(crate) fn spawn_local(future: impl Future<Output = ()> + 'static) {
+    drop(glommio::spawn_local(future).detach());
+}
+
+/// A time that comes.
+pub(crate) struct Timer(timer::Timer);
+
+impl Timer {
+    /// In so many milliseconds.
+    pub(crate) fn after_ms(ms: u64) -> Self {
+        Self(timer::Timer::new(Duration::from_millis(ms)))
+    }
+
+    /// Whether it has come; else who polls is woken then.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx).map(drop)
+    }
+}
+
+/// Unix time that never goes back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    origin: Instant,
+    origin_unix_ms: u64,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            origin: Instant::now(),
+            origin_unix_ms: since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64),
+        }
+    }
+
+    /// Milliseconds since the unix epoch.
+    pub(crate) fn unix_ms(&self) -> u64 {
+        self.origin_unix_ms + self.origin.elapsed().as_millis() as u64
+    }
+}
