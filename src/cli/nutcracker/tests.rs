@@ -146,10 +146,9 @@ fn a_timeout_is_brought_into_what_there_is() {
 #[test]
 fn a_note_names_file_line_and_pool() {
     let nutcracker = Nutcracker::parse("n.yml".into(), FULL).expect("pools");
-    assert_eq!(
-        nutcracker.notes()[1],
-        "n.yml:10: pool 'alpha', tcpkeepalive: has no counterpart and is ignored"
-    );
+    let expected = "n.yml:10: pool 'alpha', tcpkeepalive: has no counterpart and is ignored";
+    let notes = nutcracker.notes();
+    assert!(notes.iter().any(|note| note == expected), "{notes:?}");
 }
 
 #[test]
