@@ -112,9 +112,9 @@ fn exec_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
     )
 }
 
-/// How long a key was not used.
+/// How long a key was not used. A busy machine lets one of the two servers wait for seconds.
 pub(crate) fn idle_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
-    const TOLERANCE_SECONDS: i64 = 3;
+    const TOLERANCE_SECONDS: i64 = 60;
     let command = reply.command?;
     let sub = command.words.get(1)?;
     let is_asked = command.name() == "OBJECT" && sub.eq_ignore_ascii_case(b"IDLETIME");
