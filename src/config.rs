@@ -8,8 +8,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use self::backend::{
-    BACKEND_DATABASE_MAX, BACKEND_TIMEOUT_DEFAULT, BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN,
-    BackendConfig, PASSWORD_BYTES_MAX, Secret,
+    BACKEND_CONNECTIONS_DEFAULT, BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX,
+    BACKEND_TIMEOUT_DEFAULT, BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, BackendConfig,
+    PASSWORD_BYTES_MAX, Secret,
 };
 use crate::route::{HashRingError, Placement, Router, ServerSpec};
 use crate::store::StoreParams;

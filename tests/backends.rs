@@ -236,3 +236,33 @@ fn a_server_may_listen_on_a_unix_socket_or_have_a_name() {
         wire.ask("GET key\r\n", "$5\r\nvalue\r\n");
     }
 }
+
+#[test]
+fn keys_are_spread_over_connections_and_each_stays_in_order() {
+    const KEYS: usize = 200;
+    let server = Backend::redis();
+    let flags = ["--backend-connections", "3"];
+    let ringfort = in_front_of("resp", &server.address().to_string(), &flags);
+    let mut wire = Wire::connect(ringfort.resp());
+    let mut requests = String::new();
+    let mut replies = String::new();
+    for key in 0..KEYS {
+        requests += &format!("SET key-{key} {key}\r\nINCR key-{key}\r\nGET key-{key}\r\n");
+        let next = (key + 1).to_string();
+        replies += &format!("+OK\r\n:{next}\r\n${}\r\n{next}\r\n", next.len());
+        // It is on another connection than its second key may be, and still sees what was set.
+        requests += &format!("RPUSH list-{key} a\r\nRPUSH other-{key} b\r\n");
+        requests += &format!("LMOVE list-{key} other-{key} LEFT RIGHT\r\nLLEN other-{key}\r\n");
+        replies += ":1\r\n:1\r\n$1\r\na\r\n:2\r\n";
+    }
+    wire.ask(requests, replies);
+    let mut direct = server.connect();
+    direct.send(b"INFO clients\r\n");
+    let count = loop {
+        let line = direct.line();
+        if let Some(count) = line.strip_prefix("connected_clients:") {
+            break count.to_owned();
+        }
+    };
+    assert_eq!(count, "4", "three of them are ringfort's");
+}

@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::{CliError, values};
-use crate::config::{BACKEND_TIMEOUT_DEFAULT, BackendConfig, PASSWORD_BYTES_MAX, Protocol, Secret};
+use crate::config::{
+    BACKEND_CONNECTIONS_DEFAULT, BACKEND_TIMEOUT_DEFAULT, BackendConfig, PASSWORD_BYTES_MAX,
+    Protocol, Secret,
+};
 
 /// Where a password may be given, as a command line is everybody's to read.
 const PASSWORD_VARIABLE: &str = "RINGFORT_BACKEND_PASSWORD";
@@ -30,6 +33,9 @@ pub(super) struct BackendArgs {
     /// How long a server may take to answer a request, as in 200ms, 2s [default: 5s]
     #[arg(long, value_name = "DURATION", value_parser = values::backend_timeout)]
     backend_timeout: Option<Duration>,
+    /// Connections of each shard to each server, 1 to 16; a key is bound to one of them [default: 1]
+    #[arg(long, value_name = "N", value_parser = values::backend_connections, allow_hyphen_values = true)]
+    backend_connections: Option<u8>,
 }
 
 impl BackendArgs {
@@ -54,11 +60,14 @@ impl BackendArgs {
             password,
             database: self.backend_db.unwrap_or(0),
             timeout: self.backend_timeout.unwrap_or(BACKEND_TIMEOUT_DEFAULT),
+            connection_count: self
+                .backend_connections
+                .unwrap_or(BACKEND_CONNECTIONS_DEFAULT),
         })
     }
 
     /// The flags, and whether each was given.
-    pub(super) fn given(&self) -> [(&'static str, bool); 4] {
+    pub(super) fn given(&self) -> [(&'static str, bool); 5] {
         [
             ("--backend-user", self.backend_user.is_some()),
             (
@@ -67,6 +76,7 @@ impl BackendArgs {
             ),
             ("--backend-db", self.backend_db.is_some()),
             ("--backend-timeout", self.backend_timeout.is_some()),
+            ("--backend-connections", self.backend_connections.is_some()),
         ]
     }
 }

@@ -8,9 +8,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::config::{
-    BACKEND_DATABASE_MAX, BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_MAX, CORES_MAX,
-    ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN, Protocol, SHARDS_MAX,
-    WritePolicy,
+    BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX, BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN,
+    CONNECTIONS_MAX_MAX, CORES_MAX, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN,
+    Protocol, SHARDS_MAX, WritePolicy,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
@@ -176,6 +176,10 @@ pub(super) fn backend_timeout(text: &str) -> Result<Duration, String> {
         return Err("out of range; write 10ms to 10m".into());
     }
     Ok(timeout)
+}
+
+pub(super) fn backend_connections(text: &str) -> Result<u8, String> {
+    number(text, 1..=BACKEND_CONNECTIONS_MAX.into()).map(|number| number as u8)
 }
 
 pub(super) fn database(text: &str) -> Result<u32, String> {

@@ -14,6 +14,13 @@ pub const BACKEND_TIMEOUT_MIN: Duration = Duration::from_millis(10);
 /// The most that a server may be given to answer: no client waits longer.
 pub const BACKEND_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 
+/// Connections of a shard to each server, by default. One brings most requests together, which is
+/// what makes them cheap; and each shard has its own.
+pub const BACKEND_CONNECTIONS_DEFAULT: u8 = 1;
+
+/// The most connections of a shard to each server. With more, requests hardly ever meet.
+pub const BACKEND_CONNECTIONS_MAX: u8 = 16;
+
 /// The largest number of a database that Redis can be configured to have.
 pub const BACKEND_DATABASE_MAX: u32 = i32::MAX as u32;
 
@@ -31,6 +38,8 @@ pub struct BackendConfig {
     pub database: u32,
     /// How long a request waits for its reply.
     pub timeout: Duration,
+    /// Connections of each shard to each server; a key is bound to one of them.
+    pub connection_count: u8,
 }
 
 impl Default for BackendConfig {
@@ -40,6 +49,7 @@ impl Default for BackendConfig {
             password: None,
             database: 0,
             timeout: BACKEND_TIMEOUT_DEFAULT,
+            connection_count: BACKEND_CONNECTIONS_DEFAULT,
         }
     }
 }

@@ -85,7 +85,7 @@ pub fn run_pools(configs: &[Config]) -> Result<io::Result<()>, StartError> {
 fn needs(configs: &[Config]) -> preflight::Needs {
     let server_count = |config: &Config| match &config.mode {
         Mode::Embedded => 0,
-        Mode::Pool(pool) => pool.servers.len(),
+        Mode::Pool(pool) => pool.servers.len() * usize::from(pool.backend.connection_count),
     };
     let connections = configs.iter().map(|config| config.connections_max);
     let sum = |of: &dyn Fn(&Config) -> usize| configs.iter().map(of).sum();
@@ -365,6 +365,7 @@ fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, St
         // At most ten minutes.
         timeout_ms: pool.backend.timeout.as_millis() as u32,
         seed: seed(),
+        connection_count: pool.backend.connection_count.into(),
         write: pool.write,
         l1_ms: pool.l1.map(|ttl| ttl.as_millis() as u64),
     })

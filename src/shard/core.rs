@@ -292,6 +292,11 @@ impl Core {
         self.pool.as_ref().is_some_and(Pool::has_l1)
     }
 
+    /// Whether keys of one server of the pool may be on several connections.
+    pub(super) fn has_lanes(&self) -> bool {
+        self.pool.as_ref().is_some_and(Pool::has_lanes)
+    }
+
     /// What the servers of the pool speak; none without a pool.
     pub(super) fn backend_protocol(&self) -> Option<Protocol> {
         self.pool.as_ref().map(|pool| pool.protocol)

@@ -7,7 +7,10 @@ use super::{
     core::Core,
     form::Form,
     message::{Ask, AskBody, Origin},
-    pool::errand::{Pending, Route},
+    pool::{
+        Pool,
+        errand::{Pending, Route},
+    },
     replies::{Covers, Part},
     session::{Session, Step},
 };
@@ -38,8 +41,8 @@ pub(super) fn flush_all(
 ) -> Step {
     // Changes go out on their owners' connections, the flush on this shard's: nothing but
     // waiting keeps them in order.
-    // So with changes that take several steps.
-    let is_barrier = core.has_l1() || core.is_crossed();
+    // So with changes that take several steps, and with several connections to a server.
+    let is_barrier = core.has_l1() || core.is_crossed() || core.has_lanes();
     if is_barrier && session.replies.pending_count() > 0 {
         return Step::Hold;
     }
@@ -47,7 +50,7 @@ pub(super) fn flush_all(
     session.set_barred(is_barrier || session.is_tracking());
     core.counters().flushes.add(1);
     let shard_count = core.mesh.shard_count();
-    let servers = core.pool.as_ref().map(|pool| pool.links.len());
+    let servers = core.pool.as_ref().map(Pool::server_count);
     let parts = match servers {
         None => shard_count,
         Some(servers) => servers * (1 + shard_count),
@@ -85,7 +88,10 @@ pub(super) fn flush_all(
 
 /// Asks every server of the pool and replies with the sum.
 pub(super) fn sum_of_servers(session: &mut Session, core: &mut Core, request: &[u8]) -> Step {
-    let servers = core.pool.as_ref().map_or(0, |pool| pool.links.len());
+    if core.has_lanes() && session.replies.pending_count() > 0 {
+        return Step::Hold;
+    }
+    let servers = core.pool.as_ref().map_or(0, Pool::server_count);
     let seq = session
         .replies
         .defer(Form::RespSum, Covers::Nothing, servers as u32);
@@ -158,7 +164,8 @@ impl Core {
         let Some(pool) = &mut self.pool else {
             return false;
         };
-        let link = &mut pool.links[server];
+        let number = pool.first_link(server);
+        let link = &mut pool.links[number];
         if !link.takes_requests(now) {
             return false;
         }

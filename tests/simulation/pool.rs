@@ -267,7 +267,7 @@ fn a_sum_with_a_failed_part_is_an_error_and_nothing_is_lost() {
 
 /// Lets every shard connect to every server.
 pub(crate) fn connect_all(fleet: &mut Fleet) {
-    let wanted = fleet.backends.len();
+    let wanted = fleet.link_count;
     let is_connected = fleet.run_until(PATIENCE_MS, |fleet| {
         (0..fleet.shard_count()).all(|shard| fleet.world.open_sockets(shard) == wanted)
             && !fleet.world.is_busy()

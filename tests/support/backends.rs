@@ -141,10 +141,21 @@ impl Backend {
 
     /// Freezes it: the kernel goes on taking connections and bytes for it, and nothing answers.
     pub(crate) fn pause(&self) {
-        self.process
-            .as_ref()
-            .expect("a running backend")
-            .signal(Signal::STOP);
+        let process = self.process.as_ref().expect("a running backend");
+        process.signal(Signal::STOP);
+        // The signal stops one thread after the other.
+        let tasks = format!("/proc/{}/task", process.pid());
+        super::wait_for("all its threads to stop", || {
+            let tasks = std::fs::read_dir(&tasks).expect("a process").flatten();
+            let mut states = tasks.map(|task| {
+                let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+                let state = stat
+                    .rsplit_once(") ")
+                    .map(|(_, rest)| rest.starts_with('T'));
+                state.unwrap_or(false)
+            });
+            states.all(|is_stopped| is_stopped).then_some(())
+        });
     }
 
     pub(crate) fn resume(&self) {

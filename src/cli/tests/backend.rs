@@ -20,6 +20,9 @@ fn timeouts_and_databases() {
     assert_eq!(timeout("200ms"), Duration::from_millis(200));
     assert_eq!(timeout("10m"), Duration::from_secs(600));
     assert_eq!(backend(REDIS).database, 0);
+    assert_eq!(backend(REDIS).connection_count, 1);
+    let connections = format!("{REDIS} --backend-connections 16");
+    assert_eq!(backend(&connections).connection_count, 16);
     assert_eq!(backend(&format!("{REDIS} --backend-db 15")).database, 15);
     for (flag, message) in [
         (
@@ -29,6 +32,10 @@ fn timeouts_and_databases() {
         (
             "--backend-timeout soon",
             "--backend-timeout 'soon': not a duration; write for example 200ms, 2s or 1m",
+        ),
+        (
+            "--backend-connections 17",
+            "--backend-connections '17': out of range; write a number from 1 to 16",
         ),
         (
             "--backend-db -1",

@@ -22,7 +22,7 @@ impl<I: Io> Shard<I> {
         let now = self.core.now;
         // The next tick comes soon enough, unless the shard sleeps until then.
         self.link_alarm = UnixMs(u64::MAX);
-        for server in 0..self.core.server_count() {
+        for server in 0..self.core.link_count() {
             let Some(pool) = &mut self.core.pool else {
                 return;
             };
@@ -42,7 +42,7 @@ impl<I: Io> Shard<I> {
 
     /// Does what each link wants done, once a turn.
     pub(in crate::shard) fn flush_links(&mut self) {
-        for server in 0..self.core.server_count() {
+        for server in 0..self.core.link_count() {
             self.drive(server);
         }
     }
@@ -54,6 +54,7 @@ impl<I: Io> Shard<I> {
         } = self;
         let now = core.now;
         let Some(pool) = &mut core.pool else { return };
+        let number = pool.server_of(server);
         let link = &mut pool.links[server];
         let buffers = &mut core.buffers;
         while let Some(buffer) = link.core.pipeline().take_released() {
@@ -74,7 +75,7 @@ impl<I: Io> Shard<I> {
                 }
                 Effect::Connect => {
                     let try_count = link.core.failure_count();
-                    let address = pool.addresses.address(server, try_count);
+                    let address = pool.addresses.address(number, try_count);
                     let address = address.ok_or_else(|| io::ErrorKind::NotFound.into());
                     match address.and_then(|address| io.connect(&address)) {
                         Ok(token) => {
@@ -189,7 +190,7 @@ impl<I: Io> Shard<I> {
     fn log_loss(&self, server: usize, why: &dyn Display) {
         let shard = self.core.mesh.shard();
         let Some(pool) = &self.core.pool else { return };
-        let backend = pool.addresses.name(server);
+        let backend = pool.addresses.name(pool.server_of(server));
         // A server that is away is tried every second; its operator is told once.
         match pool.links[server].core.failure_count() {
             0 | 1 => tracing::warn!(backend, shard, "lost: {why}"),

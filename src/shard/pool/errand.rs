@@ -94,8 +94,8 @@ pub(in crate::shard) struct Delivery<'a> {
 }
 
 impl Core {
-    /// How many servers the pool has.
-    pub(in crate::shard) fn server_count(&self) -> usize {
+    /// How many links to servers of the pool there are.
+    pub(in crate::shard) fn link_count(&self) -> usize {
         self.pool.as_ref().map_or(0, |pool| pool.links.len())
     }
 
@@ -105,9 +105,7 @@ impl Core {
         if home != self.shard() {
             return self.mesh.allowance(home) > 0;
         }
-        self.pool
-            .as_ref()
-            .is_some_and(|pool| pool.has_room(key.bytes))
+        self.pool.as_ref().is_some_and(|pool| pool.has_room(key))
     }
 
     /// Starts an errand that there is [room for](Self::has_room_for). `Some` if it is over
@@ -162,7 +160,7 @@ impl Core {
     ) -> Option<AnswerBody> {
         let pool = self.pool.as_mut()?;
         let has_l1 = pool.has_l1();
-        let server = pool.server(key.bytes);
+        let server = pool.link_number(key);
         self.board.of(self.mesh.shard()).backend_requests.add(1);
         match errand {
             Errand::Invalidate { deletes } => return Some(self.invalidate(server, key, deletes)),
@@ -435,7 +433,7 @@ impl Core {
     /// A server has answered that it is given its script.
     fn loaded(&self, server: usize, failed: bool, line: &[u8]) {
         if let (true, Some(pool)) = (failed, &self.pool) {
-            let backend = pool.addresses.name(server);
+            let backend = pool.addresses.name(pool.server_of(server));
             let line = line.trim_ascii_end().escape_ascii();
             tracing::warn!(backend, "given its script, it said: {line}");
         }

@@ -74,7 +74,7 @@ pub(in crate::shard) fn execute(
 fn knows_meta(core: &mut Core, key: Key<'_>) -> KnowsMeta {
     let now = core.now;
     let pool = core.pool.as_mut();
-    pool.map_or(KnowsMeta::No, |pool| pool.knows_meta(key.bytes, now))
+    pool.map_or(KnowsMeta::No, |pool| pool.knows_meta(key, now))
 }
 
 fn refuse(session: &mut Session, core: &mut Core, text: &str) -> Step {

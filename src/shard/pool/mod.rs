@@ -48,6 +48,8 @@ pub struct PoolSettings {
     pub timeout_ms: u32,
     /// What pauses between tries to connect are drawn from.
     pub seed: u64,
+    /// Connections to each server; a key is bound to one of them.
+    pub connection_count: usize,
     /// When a write is answered.
     pub write: WritePolicy,
     /// How long a value that was read is kept, in milliseconds.
@@ -101,7 +103,9 @@ pub(super) struct Pool {
     router: Router,
     write: WritePolicy,
     l1_ms: Option<u64>,
+    /// Those to one server stand together.
     pub(super) links: Vec<Link>,
+    connection_count: usize,
     pub(super) addresses: Arc<dyn Addresses>,
     pub(super) fills: Fills<Route>,
 }
@@ -131,9 +135,10 @@ impl Pool {
             hold_ms: Some(HOLD_MS),
             seed: 0,
         };
-        let links = (0..settings.addresses.server_count()).map(|server| {
-            // Each shard's pauses are its own, and each server's.
-            let place = (shard as u64) << 32 | server as u64;
+        let link_count = settings.addresses.server_count() * settings.connection_count;
+        let links = (0..link_count).map(|number| {
+            // Each shard's pauses are its own, and each link's.
+            let place = (shard as u64) << 32 | number as u64;
             let seed = settings.seed ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let link = LinkSettings {
                 seed,
@@ -149,6 +154,7 @@ impl Pool {
             write: settings.write,
             l1_ms: settings.l1_ms,
             links: links.collect(),
+            connection_count: settings.connection_count,
             addresses: Arc::clone(&settings.addresses),
             fills: Fills::default(),
         }
@@ -160,13 +166,42 @@ impl Pool {
         usize::from(server)
     }
 
-    /// This shard's link to the server that owns a key.
-    pub(super) fn link_of(&self, key: &[u8]) -> &Link {
-        &self.links[self.server(key)]
+    /// How many servers there are.
+    pub(super) fn server_count(&self) -> usize {
+        self.links.len() / self.connection_count
+    }
+
+    /// Whether keys of one server may be on several connections, where nothing keeps requests in
+    /// order.
+    pub(super) fn has_lanes(&self) -> bool {
+        self.connection_count > 1
+    }
+
+    /// The server that a link leads to.
+    pub(super) fn server_of(&self, link: usize) -> usize {
+        link / self.connection_count
+    }
+
+    /// The link to a server for what is about no key.
+    pub(super) fn first_link(&self, server: usize) -> usize {
+        server * self.connection_count
+    }
+
+    /// The number of the link for a key. All that is about one key goes over one connection, so it
+    /// stays in order.
+    pub(super) fn link_number(&self, key: Key<'_>) -> usize {
+        // Another part of the hash than shards are chosen by.
+        let lane = (key.hash.0 >> 20) as usize % self.connection_count;
+        self.first_link(self.server(key.bytes)) + lane
+    }
+
+    /// This shard's link for a key.
+    pub(super) fn link_of(&self, key: Key<'_>) -> &Link {
+        &self.links[self.link_number(key)]
     }
 
     /// Whether a key's server knows memcache's meta commands.
-    pub(super) fn knows_meta(&self, key: &[u8], now: UnixMs) -> KnowsMeta {
+    pub(super) fn knows_meta(&self, key: Key<'_>, now: UnixMs) -> KnowsMeta {
         let link = self.link_of(key);
         match (link.takes_requests(now), link.core.knew_meta()) {
             (true, _) if link.is_greeting(now) => KnowsMeta::Asked,
@@ -186,7 +221,7 @@ impl Pool {
     }
 
     /// Whether another request for this key's server may be taken.
-    pub(super) fn has_room(&self, key: &[u8]) -> bool {
+    pub(super) fn has_room(&self, key: Key<'_>) -> bool {
         self.link_of(key).core.in_flight() < BACKEND_IN_FLIGHT_MAX
     }
 
@@ -221,8 +256,8 @@ impl Pool {
     }
 
     /// Whether the backend is still to be told to delete this key.
-    pub(super) fn is_being_invalidated(&self, server: usize, key: Key<'_>) -> bool {
-        self.links[server].invalidations.contains(key)
+    pub(super) fn is_being_invalidated(&self, link: usize, key: Key<'_>) -> bool {
+        self.links[link].invalidations.contains(key)
     }
 
     /// Nothing that is being read now may be kept.

@@ -48,7 +48,11 @@ pub(super) fn known(session: &mut Session, core: &mut Core, args: Args<'_>) -> S
 
 /// Executes a request about all keys: a single server knows them all.
 pub(super) fn whole(session: &mut Session, core: &mut Core, args: Args<'_>) -> Step {
-    if core.pool.as_ref().is_some_and(|pool| pool.links.len() > 1) {
+    if core
+        .pool
+        .as_ref()
+        .is_some_and(|pool| pool.server_count() > 1)
+    {
         return refuse(
             session,
             core,
@@ -106,6 +110,11 @@ fn send(session: &mut Session, core: &mut Core, args: Args<'_>, relay: &Relay) -
     let Some(key) = relay.keys(&args).next().map(|key| core.key(key)) else {
         return Step::Done;
     };
+    // Its other keys may be on other connections, where nothing but waiting keeps the order.
+    let is_barrier = core.has_lanes() && relay.keys(&args).nth(1).is_some();
+    if is_barrier && session.replies.pending_count() > 0 {
+        return Step::Hold;
+    }
     let errand = if relay.is_write {
         Errand::Write(Expects::Line)
     } else {
@@ -119,6 +128,9 @@ fn send(session: &mut Session, core: &mut Core, args: Args<'_>, relay: &Relay) -
     }
     let step = session.run_errand(core, key, errand, &wire, Form::Verbatim);
     core.buffers.put(wire);
+    if is_barrier && matches!(step, Step::Done) {
+        session.set_barred(true);
+    }
     step
 }
 

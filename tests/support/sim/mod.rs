@@ -85,6 +85,8 @@ pub(crate) struct Fleet {
     pub(crate) stop: StopFlag,
     shards: Vec<Option<Shard<SimIo>>>,
     connection_count: Arc<AtomicUsize>,
+    /// Connections that each shard has to servers.
+    pub(crate) link_count: usize,
     router: Option<Router>,
 }
 
@@ -104,6 +106,7 @@ impl Fleet {
         });
         let router = pool.as_ref().map(|pool| pool.router.clone());
         let stop = StopFlag::default();
+        let link_count = backends.len() * connections_per_server(seed);
         let connection_count = Arc::new(AtomicUsize::new(0));
         let parts = parts(seed, setup, pool, &stop, &connection_count, &world);
         let shards = parts
@@ -118,6 +121,7 @@ impl Fleet {
             stop,
             shards,
             connection_count,
+            link_count,
             router,
             world,
         }
@@ -237,7 +241,7 @@ impl Fleet {
             assert_eq!(self.world.buffers_out(shard), 0, "buffers of shard {shard}");
             let sockets = self.world.open_sockets(shard);
             assert!(
-                sockets <= self.backends.len(),
+                sockets <= self.link_count,
                 "shard {shard} has {sockets} sockets"
             );
         }
@@ -257,6 +261,11 @@ impl Fleet {
 pub(crate) fn next_moment(moment: &Cell<u64>) -> u64 {
     moment.set(moment.get() + 1);
     moment.get()
+}
+
+/// Connections of a shard to each server: all pools are tried with one and with two.
+fn connections_per_server(seed: u64) -> usize {
+    1 + (seed / 2 % 2) as usize
 }
 
 /// How long a server may take to answer.
@@ -314,6 +323,7 @@ fn pool_settings(seed: u64, pool: PoolSetup) -> PoolSettings {
         access: Access::default(),
         timeout_ms: TIMEOUT_MS,
         seed,
+        connection_count: connections_per_server(seed),
         write: pool.write,
         l1_ms: pool.l1_ms,
     }

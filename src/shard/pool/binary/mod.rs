@@ -106,7 +106,7 @@ fn is_whole(command: &Command<'_>) -> bool {
 fn knows_meta(core: &mut Core, key: Key<'_>) -> KnowsMeta {
     let now = core.now;
     let pool = core.pool.as_mut();
-    pool.map_or(KnowsMeta::No, |pool| pool.knows_meta(key.bytes, now))
+    pool.map_or(KnowsMeta::No, |pool| pool.knows_meta(key, now))
 }
 
 fn fail(session: &mut Session, core: &mut Core, echo: Echo, text: &str) -> Step {

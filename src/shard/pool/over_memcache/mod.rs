@@ -253,7 +253,7 @@ fn add_up(
 /// Whether it is not known yet if a key's server understands its spelling. What a server that does
 /// not understand takes for another request must not be sent.
 fn must_wait_for_greeting(core: &Core, key: Key<'_>, spelling: Spelling) -> bool {
-    let is_told = |pool: &super::Pool| pool.link_of(key.bytes).is_greeting(core.now);
+    let is_told = |pool: &super::Pool| pool.link_of(key).is_greeting(core.now);
     spelling == Spelling::Base64 && core.pool.as_ref().is_some_and(is_told)
 }
 
