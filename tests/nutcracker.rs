@@ -12,6 +12,9 @@ use support::wire::Wire;
 
 const KEY_COUNT: usize = 400;
 
+/// Has a server told, or asked, the value of a key.
+type Exchange = fn(&mut Wire, &str, &str);
+
 /// A file of four pools over memcacheds and redis-servers, as `front` listens.
 fn configuration(backends: &Backends, listen: [SocketAddr; 4]) -> String {
     let list = |servers: &[Backend], rest: [&str; 3]| {
@@ -75,7 +78,7 @@ fn what_one_is_told_the_other_knows() {
         assert!(told, "{address} in {}", ringfort.ready_line());
     }
     for (pool, (ours, theirs)) in ours.into_iter().zip(theirs.get()).enumerate() {
-        let (write, read): (fn(&mut Wire, &str, &str), fn(&mut Wire, &str, &str)) = match pool {
+        let (write, read): (Exchange, Exchange) = match pool {
             0 | 1 => (memcache_set, memcache_get),
             _ => (redis_set, redis_get),
         };

@@ -81,6 +81,10 @@ impl Tracking {
     }
 
     pub(crate) fn set_mode(&mut self, mode: Mode) {
+        // What is broadcast is told at the end of a pipeline, to those who track then.
+        if matches!(self.mode, Mode::Broadcast { .. }) {
+            self.excused.extend(self.due.drain());
+        }
         self.mode = mode;
         // Redis' table keeps the client's number until the keys change.
         self.excused.extend(self.kept.drain());
