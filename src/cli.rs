@@ -198,7 +198,8 @@ struct ServerArgs {
     /// place of HOST:PORT is a unix socket [default: none]
     #[arg(long, value_name = "FILE")]
     servers: Option<PathBuf>,
-    /// One more server, also unix:/PATH[:WEIGHT]; weight 1 if left out [default: none]
+    /// One more server; unix:/PATH in place of HOST:PORT is a unix socket; weight 1 if left out
+    /// [default: none]
     #[arg(long, value_name = "HOST:PORT[:WEIGHT]", value_parser = values::server)]
     server: Vec<ServerSpec>,
     /// Whose placement to copy: libmemcached, twemproxy, libketama, spymemcached, evcache,
