@@ -4,8 +4,7 @@
 mod support;
 
 use support::backends::Backend;
-use support::process::ScratchFolder;
-use support::ringfort::Ringfort;
+use support::ringfort::{Ringfort, redis_pool};
 use support::wire::Wire;
 
 #[test]
@@ -92,12 +91,16 @@ fn what_several_servers_cannot_do_is_refused_by_name() {
             "KEYS is about the keys of all servers of the pool",
         ),
         (
-            "BLPOP k 0",
-            "BLPOP may wait, which would hold up others on the same connection",
+            "EVAL return 0",
+            "EVAL has no key that would choose a server of the pool",
         ),
         (
-            "PSUBSCRIBE c",
-            "PSUBSCRIBE has no key that would choose a server of the pool",
+            "replicaof no one",
+            "REPLICAOF is what servers say to each other",
+        ),
+        (
+            "SCRIPT KILL",
+            "SCRIPT is about one server: ask that, not the pool",
         ),
         (
             "SINTER a b c d e f g h",
@@ -151,10 +154,143 @@ fn an_l1_shows_no_value_that_was_replaced_by_a_relayed_command() {
     wires
         .iter_mut()
         .for_each(|wire| wire.ask("GET s\r\n", "$5\r\nKello\r\n"));
-    wires[3].ask(
-        "RENAME s s\r\n",
-        "-ERR RENAME changes several keys at once, which is not possible with an L1\r\n",
+}
+
+/// Keys of several shards, one server.
+#[test]
+fn an_l1_shows_no_value_that_a_command_about_several_keys_replaced() {
+    const KEYS: usize = 8;
+    let (_backends, ringfort) = pool(1, &["--l1", "60s"]);
+    let mut wires = [(); 4].map(|()| Wire::connect(ringfort.resp()));
+    let read_all = |wires: &mut [Wire], value: &str| {
+        for wire in wires {
+            for key in 0..KEYS {
+                let reply = format!("${}\r\n{value}\r\n", value.len());
+                wire.ask(format!("GET key-{key}\r\n"), reply);
+            }
+        }
+    };
+    let all =
+        |value: &str| -> String { (0..KEYS).map(|key| format!(" key-{key} {value}")).collect() };
+    wires[0].ask(format!("MSET{}\r\n", all("old")), "+OK\r\n");
+    read_all(&mut wires, "old");
+    let keys: String = (0..KEYS).map(|key| format!(" key-{key}")).collect();
+    let script = "for _, key in ipairs(KEYS) do redis.call('SET', key, ARGV[1]) end return #KEYS";
+    wires[1].ask(
+        format!("EVAL \"{script}\" {KEYS}{keys} newer\r\n"),
+        format!(":{KEYS}\r\n"),
     );
+    read_all(&mut wires, "newer");
+    // What is pipelined behind sees it, and what came before is done before.
+    wires[2].ask(
+        format!(
+            "SET key-0 first\r\nRENAME key-0 key-1\r\nGET key-1\r\nGET key-0\r\nMSET{}\r\n",
+            all("last")
+        ),
+        "+OK\r\n+OK\r\n$5\r\nfirst\r\n$-1\r\n+OK\r\n",
+    );
+    read_all(&mut wires, "last");
+    wires[3].ask(
+        "DEL key-1\r\nRENAMENX key-0 key-1\r\nCOPY key-1 key-0\r\nEXISTS key-0 key-1\r\n",
+        ":1\r\n:1\r\n:1\r\n:2\r\n",
+    );
+    read_all(&mut wires, "last");
+}
+
+#[test]
+fn scripts_and_functions_are_known_to_every_server() {
+    const DIGEST: &str = "4e6d8fc8bb01276962cce5371fa795a7763657ae";
+    let (backends, ringfort) = pool(3, &["--l1", "off"]);
+    let mut wire = Wire::connect(ringfort.resp());
+    wire.ask("SCRIPT EXISTS a b\r\n", "*2\r\n:0\r\n:0\r\n");
+    let script = "SCRIPT LOAD \"return redis.call('get', KEYS[1])\"\r\n";
+    let mut direct = backends.0[0].connect();
+    direct.ask(
+        "EVAL \"return redis.call('get', KEYS[1])\" 1 x\r\n",
+        "$-1\r\n",
+    );
+    // One server has it, and not the others.
+    wire.ask(
+        format!("SCRIPT EXISTS {DIGEST} b\r\n"),
+        "*2\r\n:0\r\n:0\r\n",
+    );
+    wire.ask(script, format!("$40\r\n{DIGEST}\r\n"));
+    wire.ask(
+        format!("SCRIPT EXISTS b {DIGEST}\r\n"),
+        "*2\r\n:0\r\n:1\r\n",
+    );
+    for number in 0..30 {
+        wire.ask(
+            format!("SET key-{number} {number:03}\r\nEVALSHA {DIGEST} 1 key-{number}\r\n"),
+            format!("+OK\r\n$3\r\n{number:03}\r\n"),
+        );
+    }
+    wire.ask("SCRIPT FLUSH\r\n", "+OK\r\n");
+    wire.ask(
+        format!("EVALSHA {DIGEST} 1 key-1\r\n"),
+        "-NOSCRIPT No matching script. Please use EVAL.\r\n",
+    );
+    wire.ask(
+        "SCRIPT FLUSH SOON\r\n",
+        "-ERR SCRIPT FLUSH only support SYNC|ASYNC option\r\n",
+    );
+    let library = "#!lua name=lib\nredis.register_function('f', function(keys) return redis.call('get', keys[1]) end)";
+    let load = format!(
+        "*3\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n${}\r\n{library}\r\n",
+        library.len()
+    );
+    wire.ask(load, "$3\r\nlib\r\n");
+    for number in 0..30 {
+        wire.ask(
+            format!("FCALL f 1 key-{number}\r\n"),
+            format!("$3\r\n{number:03}\r\n"),
+        );
+    }
+    wire.ask("FUNCTION DELETE lib\r\n", "+OK\r\n");
+}
+
+/// Whatever a server has keys for is served, or refused with a reason.
+#[test]
+fn every_command_of_redis_is_known() {
+    let (backends, ringfort) = pool(2, &["--l1", "off"]);
+    let mut wire = Wire::connect(ringfort.resp());
+    let names = command_names(&backends.0[0]);
+    assert!(names.len() > 200, "{names:?}");
+    for name in names {
+        // Too few arguments for any that has some. These change what the connection is, or end it.
+        let is_deadly = [
+            "quit", "shutdown", "monitor", "reset", "sync", "psync", "multi",
+        ]
+        .contains(&&*name);
+        if is_deadly {
+            continue;
+        }
+        wire.send(format!("{name}\r\nECHO end-of-{name}\r\n").as_bytes());
+        let line = wire.line();
+        assert!(!line.starts_with("-ERR unknown command"), "{name}: {line}");
+        let mut last = line;
+        while last != format!("end-of-{name}") {
+            last = wire.line();
+        }
+    }
+}
+
+/// The names that `COMMAND LIST` gives.
+fn command_names(backend: &Backend) -> Vec<String> {
+    let mut wire = backend.connect();
+    wire.send(b"COMMAND LIST\r\n");
+    let count: usize = wire
+        .line()
+        .trim_start_matches('*')
+        .parse()
+        .expect("a count");
+    let name = |_| {
+        wire.line();
+        wire.line()
+    };
+    let names = (0..count).map(name);
+    // A container's subcommands are no commands.
+    names.filter(|name| !name.contains('|')).collect()
 }
 
 struct Backends(Vec<Backend>);
@@ -174,23 +310,6 @@ impl Backends {
 }
 
 fn pool(count: usize, flags: &[&str]) -> (Backends, Ringfort) {
-    let backends: Vec<_> = (0..count).map(|_| Backend::redis()).collect();
-    let folder = ScratchFolder::new();
-    let servers: String = backends
-        .iter()
-        .map(|one| format!("{} 1\n", one.address()))
-        .collect();
-    let file = folder.write("servers.txt", &servers).display().to_string();
-    let common = [
-        "--resp",
-        "127.0.0.1:0",
-        "--pool",
-        "resp",
-        "--shards",
-        "2",
-        "--memory",
-        "64MiB",
-    ];
-    let flags = [&common[..], &["--servers", &file], flags].concat();
-    (Backends(backends), Ringfort::start_exactly(&flags))
+    let (backends, ringfort) = redis_pool(count, flags);
+    (Backends(backends), ringfort)
 }

@@ -28,6 +28,8 @@ mod told;
 mod tracking;
 #[path = "simulation/transactions.rs"]
 mod transactions;
+#[path = "simulation/units.rs"]
+mod units;
 #[path = "simulation/watching.rs"]
 mod watching;
 

@@ -141,20 +141,20 @@ fn more_watched_keys_than_a_connection_may_have_are_refused() {
 }
 
 #[test]
-fn a_pool_has_no_transactions_and_says_so() {
-    let redis = Backend::redis();
+fn a_pool_of_memcached_servers_has_no_transactions_and_says_so() {
+    let memcached = Backend::memcached();
     let ringfort = Ringfort::start_exactly(&[
         "--memcache",
         "off",
         "--resp",
         "127.0.0.1:0",
         "--pool",
-        "resp",
+        "memcache",
         "--server",
-        &redis.address().to_string(),
+        &memcached.address().to_string(),
     ]);
     let mut wire = Wire::connect(ringfort.resp());
-    let refused = "-ERR transactions are not available in front of a pool\r\n";
+    let refused = "-ERR transactions are not possible over memcache servers\r\n";
     wire.ask("MULTI\r\n", refused);
     wire.ask("WATCH k\r\n", refused);
     wire.ask("EXEC\r\n", "-ERR EXEC without MULTI\r\n");

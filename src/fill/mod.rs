@@ -5,8 +5,11 @@
 //! who had joined, but its value is not kept, and who asks from then on starts another. So a
 //! fill that crosses a write never puts the old value back.
 
+mod closed;
+
 use hashbrown::HashTable;
 
+use self::closed::Closed;
 use crate::store::Key;
 
 /// Names a fill until it is finished.
@@ -40,6 +43,7 @@ pub struct Fills<W> {
     slots: Vec<Fill<W>>,
     free: Vec<u32>,
     by_key: HashTable<u32>,
+    closed: Closed,
 }
 
 impl<W> Default for Fills<W> {
@@ -48,6 +52,7 @@ impl<W> Default for Fills<W> {
             slots: Vec::new(),
             free: Vec::new(),
             by_key: HashTable::new(),
+            closed: Closed::default(),
         }
     }
 }
@@ -84,6 +89,24 @@ impl<W> Fills<W> {
         let Some(slot) = self.find(key) else { return };
         self.slots[slot as usize].is_valid = false;
         self.unlist(slot);
+    }
+
+    /// A write of `key` begins over another connection than its fills', and ends with
+    /// [`Self::open`]. In between it [is closed](Self::is_closed).
+    pub fn close(&mut self, key: Key<'_>) {
+        self.void(key);
+        self.closed.close(key.bytes);
+    }
+
+    /// Such a write is over.
+    pub fn open(&mut self, key: Key<'_>) {
+        self.closed.open(key.bytes);
+    }
+
+    /// Whether such a write is under way: then no fill may be started, as it would be joined.
+    #[inline]
+    pub fn is_closed(&self, key: Key<'_>) -> bool {
+        self.closed.has(key.bytes)
     }
 
     /// Everything is written at once, as by a flush.
@@ -172,6 +195,23 @@ mod tests {
         assert_eq!(finish(&mut fills, old), [1]);
         assert_eq!(fills.join_or_start(key(b"a"), 3), Lease::Joined);
         assert_eq!(finish(&mut fills, new), [2, 3]);
+    }
+
+    #[test]
+    fn a_key_is_closed_until_its_last_write_is_over() {
+        let mut fills = Fills::default();
+        let Lease::Started(id) = fills.join_or_start(key(b"a"), 1) else {
+            panic!("first")
+        };
+        fills.close(key(b"a"));
+        fills.close(key(b"a"));
+        assert_eq!(fills.key(id), (&b"a"[..], false));
+        assert!(!fills.is_closed(key(b"b")));
+        for is_closed in [true, true, false] {
+            assert_eq!(fills.is_closed(key(b"a")), is_closed);
+            fills.open(key(b"a"));
+        }
+        assert_eq!(finish(&mut fills, id), [1]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     message::{Answer, AnswerBody, Ask, AskBody, Notice, Origin, Parcel},
     meter::Meter,
     pause::Pause,
-    pool::{Pool, errand::Route, over_resp::Script},
+    pool::{Pool, errand::Route, over_resp::Script, unit::Waiting},
     round::{Round, Rounds},
     settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
@@ -57,6 +57,8 @@ pub(super) struct Core {
     pub(super) meter: Meter,
     /// For what takes less than a millisecond.
     pub(super) stopwatch: Stopwatch,
+    /// Requests that wait for other shards to close their keys.
+    pub(super) units: Vec<Waiting>,
     /// Room for the waiters of a fill that ends.
     pub(super) waiters: Vec<Route>,
 }
@@ -252,6 +254,14 @@ impl Core {
             AskBody::FindClient { id } => AnswerBody::FoundClient {
                 token: self.tracking.find(id),
             },
+            AskBody::Close(keys) => {
+                self.close_own(&keys);
+                AnswerBody::Closed
+            }
+            AskBody::Open(keys) => {
+                self.open_own(&keys);
+                AnswerBody::Noted
+            }
             AskBody::Round(round) => return Some((origin, round)),
         };
         self.answer(asker, origin, body);

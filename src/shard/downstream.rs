@@ -208,12 +208,13 @@ impl Downstream {
         self.session.replies.mute();
     }
 
-    /// Whether everything is done and it can be closed.
+    /// Whether everything is done and it can be closed. What waits at a server of a pool might never
+    /// be done.
     pub(super) fn is_finished(&self) -> bool {
         self.is_ending
-            && !self.is_held
             && self.sending_since.is_none()
             && !self.session.replies.has_output()
-            && self.session.replies.pending_count() == 0
+            && (self.session.is_blocked()
+                || (!self.is_held && self.session.replies.pending_count() == 0))
     }
 }

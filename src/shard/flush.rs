@@ -91,10 +91,15 @@ pub(super) fn sum_of_servers(session: &mut Session, core: &mut Core, request: &[
     if core.has_lanes() && session.replies.pending_count() > 0 {
         return Step::Hold;
     }
-    let servers = core.pool.as_ref().map_or(0, Pool::server_count);
-    let seq = session
-        .replies
-        .defer(Form::RespSum, Covers::Nothing, servers as u32);
+    ask_all(session, core, Form::RespSum, request);
+    Step::Done
+}
+
+/// Asks every server of the pool; all replies make one of this form.
+pub(super) fn ask_all(session: &mut Session, core: &mut Core, form: Form, request: &[u8]) {
+    let servers = core.server_count();
+    let parts = servers as u32;
+    let seq = session.replies.defer(form, Covers::Nothing, parts);
     let route = Route::Here(Origin {
         token: session.token(),
         seq,
@@ -104,7 +109,6 @@ pub(super) fn sum_of_servers(session: &mut Session, core: &mut Core, request: &[
             session.fail(core, seq);
         }
     }
-    Step::Done
 }
 
 /// Asks the first server of the pool.
@@ -159,7 +163,8 @@ impl Core {
         is_end
     }
 
-    fn ask_server(&mut self, server: usize, pending: Pending, request: &[u8]) -> bool {
+    /// Sends a server a request over this shard's connection. False if it is not connected.
+    pub(super) fn ask_server(&mut self, server: usize, pending: Pending, request: &[u8]) -> bool {
         let now = self.now;
         let Some(pool) = &mut self.pool else {
             return false;

@@ -9,7 +9,7 @@ use crate::{
             meta::{MetaVerb, reply::is_nominal},
             reply as memcache,
         },
-        resp::{Version, reply as resp},
+        resp::{Retype, Version, reply as resp},
     },
     store::{Applied, Outcome},
 };
@@ -51,6 +51,8 @@ pub(super) enum Form {
     RespSum,
     /// RESP's 1, once all parts are done.
     RespAll,
+    /// RESP's 1 if all of so many servers said so, else 0.
+    RespEvery(usize),
     /// `OK` if stored, else null.
     RespStored(Version),
     /// The value that was there, else null.
@@ -69,6 +71,10 @@ pub(super) enum Form {
     },
     /// The same for a binary client.
     OverRespPacket(Packet, over_resp::Asked),
+    /// What a Redis server answered in RESP2, for a RESP3 client.
+    Retyped(Retype),
+    /// The same of a transaction; how each element is rewritten is kept with the slot.
+    RetypedAll,
     /// What a memcache server answered, for a RESP client.
     OverMemcache(over_memcache::Wanted),
     /// The same for a binary memcache client.
@@ -101,6 +107,7 @@ impl Form {
             Self::RespSum
                 | Self::RespOk
                 | Self::RespAll
+                | Self::RespEvery(_)
                 | Self::MemcacheOk
                 | Self::BinaryDone { .. }
         )
@@ -134,6 +141,11 @@ impl Form {
             } => binary::done(out, echo, 0),
             Self::RespSum => resp::integer(out, total),
             Self::RespAll => out.extend_from_slice(resp::ONE),
+            // A part for each server.
+            Self::RespEvery(servers) => {
+                let is_all = usize::try_from(total) == Ok(servers);
+                resp::integer(out, i64::from(is_all));
+            }
             _ => {}
         }
     }

@@ -39,6 +39,9 @@ impl<I: Io> Shard<I> {
         if let AnswerBody::Shared(share) = body {
             return self.take_share(origin, share);
         }
+        if let AnswerBody::Closed = body {
+            return self.keys_closed(origin);
+        }
         let Self { core, peers, .. } = self;
         let Some(conn) = peers.downstream(origin.token) else {
             return unheard(core, shard, origin, &body);

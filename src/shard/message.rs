@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    pool::over_memcache::Plan,
+    pool::{over_memcache::Plan, unit::KeyList},
     replies::Seq,
     round::{Round, Share},
     run::Voice,
@@ -79,6 +79,10 @@ pub(super) enum AskBody {
     Resume,
     /// Tell what is noted; it goes before the answer.
     Tell,
+    /// Keep no copies of those of these keys that you own, see [`unit`](super::pool::unit).
+    Close(Arc<KeyList>),
+    /// Keep them again.
+    Open(Arc<KeyList>),
     /// Give your share.
     Round(Arc<Round>),
     /// Ask the key's backend, under the rules of the L1.
@@ -127,6 +131,8 @@ pub(super) enum AnswerBody {
     Listening { version: u64 },
     /// The client, if it is there.
     FoundClient { token: Option<Token> },
+    /// The keys are closed.
+    Closed,
     /// A pause or a resume is there, or all is told; nobody's reply.
     Noted,
     /// A share of the reply.

@@ -6,7 +6,13 @@ use crate::io::Token;
 /// Who is at the other end of a socket.
 pub(super) enum Peer {
     Downstream(Box<Downstream>),
-    Backend { server: usize },
+    Backend {
+        server: usize,
+    },
+    /// A server on behalf of one client.
+    Dedicated {
+        slot: usize,
+    },
 }
 
 /// Peers by their socket's token.
@@ -46,6 +52,14 @@ impl Peers {
     pub(super) fn backend(&mut self, token: Token) -> Option<usize> {
         match self.find(token) {
             Some(Peer::Backend { server }) => Some(*server),
+            _ => None,
+        }
+    }
+
+    /// The place of a connection that is one client's.
+    pub(super) fn dedicated(&mut self, token: Token) -> Option<usize> {
+        match self.find(token) {
+            Some(Peer::Dedicated { slot }) => Some(*slot),
             _ => None,
         }
     }

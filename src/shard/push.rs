@@ -31,7 +31,44 @@ impl Session {
     /// Whether this is a RESP client that listens to the channel of invalidations.
     #[inline]
     pub(super) fn is_subscribed(&self) -> bool {
-        self.client().is_some_and(|client| client.is_subscribed)
+        self.client().is_some_and(|client| {
+            let all = client.subscriptions.as_deref();
+            client.is_subscribed || all.is_some_and(|all| !all.is_empty())
+        })
+    }
+
+    /// Whether it may ask for little, as it could not tell messages from replies.
+    #[inline]
+    pub(super) fn is_confined(&self) -> bool {
+        self.is_subscribed() && self.version() == Version::Resp2
+    }
+
+    /// Refuses a command of this name to a client that is confined.
+    #[cold]
+    pub(super) fn refuse_confined(&mut self, core: &mut Core, name: &str) {
+        let line = format!(
+            "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
+             RESET are allowed in this context"
+        );
+        reply::error(self.ready(&mut core.buffers), line);
+    }
+
+    /// Appends a message of a channel, which came as RESP3 has it. Who waits for an answer at a
+    /// server hears it meanwhile.
+    pub(super) fn push_message(&mut self, buffers: &mut BufferPool, frame: &[u8]) {
+        if !self.may_push(frame.len()) {
+            return;
+        }
+        let mut copy = buffers.copy(&[frame]);
+        if let (Version::Resp2, Some(kind)) = (self.version(), copy.first_mut()) {
+            *kind = b'*';
+        }
+        if self.is_blocked() {
+            self.replies.ahead(buffers).extend_from_slice(&copy);
+        } else {
+            self.append(buffers, &copy);
+        }
+        buffers.put(copy);
     }
 
     /// Appends push frames, which only RESP3 has, behind all replies so far.

@@ -136,6 +136,14 @@ impl Replies {
         buffer
     }
 
+    /// Where goes what is not to wait for any reply. Replies are not to be cut in two by it.
+    pub(super) fn ahead(&mut self, buffers: &mut BufferPool) -> &mut Vec<u8> {
+        if self.out.capacity() == 0 {
+            self.out = buffers.take();
+        }
+        &mut self.out
+    }
+
     /// Takes a slot for a reply that comes in `parts` results.
     pub(super) fn defer(&mut self, form: Form, covers: Covers, parts: u32) -> Seq {
         let seq = self.next_seq();

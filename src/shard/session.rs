@@ -9,7 +9,7 @@ use super::{
     message::Origin,
     progress::Progress,
     push::Pushes,
-    replies::{Covers, Replies},
+    replies::{Covers, Replies, Seq},
     resp::{self, Resp},
     run::Voice,
     settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX, WORLD_REPLY_BYTES_MAX},
@@ -58,6 +58,8 @@ pub(super) struct Session {
     /// Bytes of a refused request that are still to be thrown away.
     pub(super) swallow: usize,
     pub(super) pushes: Pushes,
+    /// The slot of the last request that waits at a server of the pool.
+    pub(super) blocked: Option<Seq>,
 }
 
 /// Why [`Session::serve`] stopped.
@@ -104,6 +106,7 @@ impl Session {
             pass: Pass::None,
             swallow: 0,
             pushes: Pushes::default(),
+            blocked: None,
         }
     }
 

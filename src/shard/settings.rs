@@ -146,6 +146,16 @@ impl Settings {
     }
 }
 
+/// Connections to servers of a pool that clients of one shard have for themselves, idle ones
+/// included. As many clients as may wait at once.
+pub(super) const DEDICATED_MAX: usize = 1_024;
+
+/// Channels and patterns that one client can listen to.
+pub(super) const SUBSCRIPTIONS_MAX: usize = 65_536;
+
+/// Of the connections, those that are kept for the next client, for each server.
+pub(super) const DEDICATED_IDLE_MAX: usize = 8;
+
 /// Requests unanswered by one backend connection; more are held back.
 pub(super) const BACKEND_IN_FLIGHT_MAX: usize = 4_096;
 

@@ -118,6 +118,7 @@ impl<I: Io> Shard<I> {
             pause: Pause::default(),
             meter: Meter::new(),
             stopwatch: io.stopwatch(),
+            units: Vec::new(),
             waiters: Vec::new(),
         };
         core.store.online();
@@ -223,7 +224,8 @@ impl<I: Io> Shard<I> {
             || self.drain_until.is_some()
             || self.accept_failed.contains(&true)
             || !self.held.is_empty()
-            || self.core.tracking_needs_tick();
+            || self.core.tracking_needs_tick()
+            || self.core.pool.as_ref().is_some_and(Pool::needs_tick);
         let tick = needs_tick.then_some(self.next_tick);
         let is_soon = self.core.is_short || self.core.has_unsent_notices();
         let soon = is_soon.then(|| UnixMs(self.core.now.0 + 1));
@@ -273,10 +275,12 @@ impl<I: Io> Shard<I> {
                 None
             }
             Some(Peer::Backend { server }) => Some(*server),
-            None => None,
+            Some(Peer::Dedicated { .. }) | None => None,
         };
         if let Some(server) = server {
             self.backend_received(server, &buffer);
+        } else if let Some(slot) = self.peers.dedicated(token) {
+            self.dedicated_received(slot, &buffer);
         } else {
             self.settle(token);
         }
@@ -308,6 +312,13 @@ impl<I: Io> Shard<I> {
                     self.disconnect(server, Loss::Seen(&why));
                 }
             }
+            (Some(Peer::Dedicated { slot }), result) => {
+                let slot = *slot;
+                self.dedicated_sent(slot, buffer);
+                if result.is_err() {
+                    self.lose_dedicated(slot);
+                }
+            }
             (None, _) => self.core.buffers.put(buffer),
         }
     }
@@ -321,6 +332,10 @@ impl<I: Io> Shard<I> {
             Some(Peer::Backend { server }) => {
                 let server = *server;
                 self.disconnect(server, Loss::Seen(&"it closed the connection"));
+            }
+            Some(Peer::Dedicated { slot }) => {
+                let slot = *slot;
+                self.lose_dedicated(slot);
             }
             None => {}
         }
@@ -346,6 +361,7 @@ impl<I: Io> Shard<I> {
     /// Sends what has become ready, once a turn and connection.
     fn flush(&mut self) {
         self.flush_links();
+        self.flush_dedicated();
         let Self {
             io,
             core,
@@ -379,6 +395,7 @@ impl<I: Io> Shard<I> {
             }
         }
         self.tick_links();
+        self.tick_dedicated();
         self.core.tick_tracking();
         self.close_overdue();
     }

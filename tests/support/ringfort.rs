@@ -6,7 +6,31 @@ use std::process::{Command, ExitStatus};
 use std::sync::mpsc;
 
 use super::DEADLINE;
-use super::process::{Process, Signal};
+use super::backends::Backend;
+use super::process::{Process, ScratchFolder, Signal};
+
+/// Redis servers, and a ringfort with two shards in front of them.
+pub(crate) fn redis_pool(count: usize, flags: &[&str]) -> (Vec<Backend>, Ringfort) {
+    let backends: Vec<_> = (0..count).map(|_| Backend::redis()).collect();
+    let folder = ScratchFolder::new();
+    let servers: String = backends
+        .iter()
+        .map(|one| format!("{} 1\n", one.address()))
+        .collect();
+    let file = folder.write("servers.txt", &servers).display().to_string();
+    let common = [
+        "--resp",
+        "127.0.0.1:0",
+        "--pool",
+        "resp",
+        "--shards",
+        "2",
+        "--memory",
+        "64MiB",
+    ];
+    let flags = [&common[..], &["--servers", &file], flags].concat();
+    (backends, Ringfort::start_exactly(&flags))
+}
 
 /// A running ringfort. Dropping it sends SIGTERM and insists on a clean end.
 pub(crate) struct Ringfort {

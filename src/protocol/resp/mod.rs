@@ -10,6 +10,7 @@ mod frame;
 mod inline;
 pub mod reply;
 mod request;
+mod retype;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use request::{
     ReadRequest, ReadWhat, ReplyMode, Request, ServerRequest, SlowLogRequest, StringRequest,
     TrackingChange, TrackingOptions, TrackingRefusal, TrackingRequest, TransactionRequest, find,
 };
+pub use retype::Retype;
 
 /// Longest key, in bytes: what fits the store's sixteen bits. Redis itself takes 512 MiB.
 pub const KEY_BYTES_MAX: usize = 65_535;

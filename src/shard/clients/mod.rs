@@ -97,8 +97,13 @@ impl<I: Io> Shard<I> {
             return;
         };
         self.sends_in_flight -= usize::from(conn.is_sending());
+        let has_dedicated = conn.session.is_blocked()
+            || (conn.session.client()).is_some_and(|client| client.subscriptions.is_some());
         conn.recycle(&mut self.core.buffers);
         discard(&mut conn.session, &mut self.core);
+        if has_dedicated {
+            self.close_dedicated_of(token);
+        }
         self.core.forget_client(token, conn.session.client_id());
         self.core.counters().connections.sub(1);
         self.connection_count.fetch_sub(1, Ordering::Relaxed);
@@ -120,7 +125,9 @@ impl<I: Io> Shard<I> {
             self.next_idle_check = UnixMs(now.0 + IDLE_CHECK_MS);
             let now = self.core.seconds_since_start();
             let is_idle = |conn: &Downstream| {
-                !conn.is_held() && u64::from(conn.idle_seconds(now)) > idle_seconds_max
+                !conn.is_held()
+                    && !conn.session.stays_silent()
+                    && u64::from(conn.idle_seconds(now)) > idle_seconds_max
             };
             overdue.extend(self.peers.downstreams(is_idle));
         }

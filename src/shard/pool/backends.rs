@@ -97,6 +97,12 @@ impl<I: Io> Shard<I> {
     }
 
     pub(in crate::shard) fn connected(&mut self, token: Token, result: Result<(), Errno>) {
+        if let Some(slot) = self.peers.dedicated(token) {
+            return match result {
+                Ok(()) => self.dedicated_connected(slot, token),
+                Err(_) => self.lose_dedicated(slot),
+            };
+        }
         let Some(server) = self.peers.backend(token) else {
             return;
         };
@@ -232,7 +238,7 @@ pub(in crate::shard) enum Loss<'a> {
 }
 
 /// What a client is told.
-fn reason(failure: Failure) -> &'static str {
+pub(super) fn reason(failure: Failure) -> &'static str {
     match failure {
         Failure::Unsent => UNAVAILABLE,
         Failure::Lost => LOST,
@@ -284,7 +290,13 @@ fn deliver_replies(
     }
 }
 
-fn deliver(core: &mut Core, peers: &mut Peers, touched: &mut Vec<Token>, delivery: &Delivery<'_>) {
+/// Gives a client of this shard a reply.
+pub(super) fn deliver(
+    core: &mut Core,
+    peers: &mut Peers,
+    touched: &mut Vec<Token>,
+    delivery: &Delivery<'_>,
+) {
     let origin = delivery.origin;
     if let Some(conn) = peers.downstream(origin.token) {
         conn.session

@@ -9,7 +9,11 @@ use crate::shard::{
 };
 use crate::{
     config::Protocol,
-    protocol::{self, memcache::meta::reply::is_nominal, resp::Version},
+    protocol::{
+        self,
+        memcache::meta::reply::is_nominal,
+        resp::{Retype, Version},
+    },
 };
 
 impl Session {
@@ -47,26 +51,17 @@ impl Session {
                 self.translate(core, seq, |key, out| packet.encode(key, &answer, out));
                 return core.buffers.put(answer);
             }
-            Form::BinaryDone { echo, .. } if failed => {
-                let mut packet = core.buffers.take();
-                binary::error(echo, bytes, &mut packet);
-                self.replies
-                    .resolve(seq, Part::Failure(&packet), &mut core.buffers);
-                return core.buffers.put(packet);
+            Form::BinaryDone { .. } if failed => {
+                return self.deliver_failure(core, seq, form, bytes);
             }
             _ if failed && self.is_foreign(core) => {
-                let mut line = core.buffers.take();
-                match self.protocol() {
-                    Protocol::Memcache => over_resp::error(bytes, &mut line),
-                    Protocol::Resp => over_memcache::error(bytes, &mut line),
-                }
-                self.replies
-                    .resolve(seq, Part::Failure(&line), &mut core.buffers);
-                return core.buffers.put(line);
+                return self.deliver_failure(core, seq, form, bytes);
             }
             _ if failed => Part::Failure(bytes),
             Form::RespSum if self.is_foreign(core) => Part::Add(over_memcache::count(bytes)),
             Form::RespSum => Part::Add(integer(bytes)),
+            // An array of one.
+            Form::RespEvery(_) => Part::Add(i64::from(bytes.ends_with(b":1\r\n"))),
             form if form.adds_up() => Part::Add(0),
             Form::OverResp(wanted) => {
                 return self.translate(core, seq, |key, out| wanted.encode(key, bytes, out));
@@ -88,12 +83,33 @@ impl Session {
             Form::Verbatim if bytes == NULL && self.version() == Version::Resp3 => {
                 Part::Bytes(NULL_OF_RESP3)
             }
+            Form::Retyped(retype) => {
+                return self.translate(core, seq, |_, out| retype.encode(bytes, out));
+            }
+            Form::RetypedAll => {
+                return self.translate(core, seq, |codes, out| {
+                    Retype::encode_all(codes, bytes, out);
+                });
+            }
             Form::OverMemcache(wanted) => {
                 return self.translate(core, seq, |_, out| wanted.encode(bytes, out));
             }
             _ => Part::Bytes(bytes),
         };
         self.replies.resolve(seq, part, &mut core.buffers);
+    }
+
+    /// Takes a backend's error, which is to be told in other words.
+    fn deliver_failure(&mut self, core: &mut Core, seq: Seq, form: Form, bytes: &[u8]) {
+        let mut line = core.buffers.take();
+        match (form, self.protocol()) {
+            (Form::BinaryDone { echo, .. }, _) => binary::error(echo, bytes, &mut line),
+            (_, Protocol::Memcache) => over_resp::error(bytes, &mut line),
+            (_, Protocol::Resp) => over_memcache::error(bytes, &mut line),
+        }
+        self.replies
+            .resolve(seq, Part::Failure(&line), &mut core.buffers);
+        core.buffers.put(line);
     }
 
     /// Whether the pool's servers speak another protocol than the client.

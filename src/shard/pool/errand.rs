@@ -6,7 +6,9 @@
 //! fill under way keeps the old value, and when the backend has answered, before the client
 //! hears of it, so that a fill that overtook the write keeps nothing either.
 
-use super::{over_resp, stepping::Stepping};
+pub(in crate::shard) use super::pending::{Pending, Route};
+
+use super::{Pool, over_resp};
 use crate::shard::{
     core::Core,
     message::{AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
@@ -39,53 +41,6 @@ const QUEUE_FULL: &str = "invalidation queue is full";
 /// The line for a client whose key or request only meta commands can say.
 pub(super) const NO_META: &str = "backend does not know memcache's meta commands";
 
-/// Who waits for a backend's reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::shard) enum Route {
-    /// A connection of this shard.
-    Here(Origin),
-    /// A connection of another shard.
-    Shard(usize, Origin),
-}
-
-/// What a backend's reply is for.
-#[derive(Debug)]
-pub(in crate::shard) enum Pending {
-    /// One request.
-    Request(Route),
-    /// One request that changes this key.
-    Write(Route, Parcel),
-    /// A fill, whoever has joined it.
-    Fill(FillId),
-    /// A queued delete.
-    Invalidation,
-    /// A flush of the whole server; the partitions follow.
-    Flush(Origin, UnixMs),
-    /// One step of a request that takes several.
-    Steps(Box<Stepping>),
-    /// A server is given its script again.
-    Script,
-    /// A change of this key that was not answered in time: nobody waits for it, but the key's L1
-    /// copy may be of before it.
-    Straggler(Parcel),
-}
-
-impl Pending {
-    /// Who gets the reply if it comes too late for this.
-    pub(super) fn heir(&self) -> Option<Self> {
-        let parcel = match self {
-            Self::Write(_, parcel) | Self::Straggler(parcel) => parcel,
-            Self::Steps(stepping) => stepping.parcel(),
-            _ => return None,
-        };
-        Some(Self::Straggler(Parcel {
-            hash: parcel.hash,
-            key_bytes: parcel.key_bytes,
-            bytes: parcel.key().to_vec(),
-        }))
-    }
-}
-
 /// A reply on its way to a connection of this shard.
 pub(in crate::shard) struct Delivery<'a> {
     pub(in crate::shard) origin: Origin,
@@ -94,6 +49,11 @@ pub(in crate::shard) struct Delivery<'a> {
 }
 
 impl Core {
+    /// How many servers the pool has.
+    pub(in crate::shard) fn server_count(&self) -> usize {
+        self.pool.as_ref().map_or(0, Pool::server_count)
+    }
+
     /// How many links to servers of the pool there are.
     pub(in crate::shard) fn link_count(&self) -> usize {
         self.pool.as_ref().map_or(0, |pool| pool.links.len())
@@ -180,7 +140,7 @@ impl Core {
             return Some(self.failure(UNAVAILABLE));
         }
         if errand == Errand::Fetch {
-            let pending = if has_l1 {
+            let pending = if has_l1 && !pool.fills.is_closed(key) {
                 match pool.fills.join_or_start(key, route) {
                     Lease::Started(fill) => Pending::Fill(fill),
                     Lease::Joined => {
@@ -278,6 +238,11 @@ impl Core {
             Pending::Flush(origin, at) => self.flushed(origin, at, failed, reply.frame, deliver),
             Pending::Invalidation => self.confirm_invalidation(server, failed),
             Pending::Request(route) => self.hand_over(route, failed, reply.frame, deliver),
+            Pending::Confirmations(confirmations) => {
+                self.confirm(*confirmations, failed.then_some(reply.frame), deliver);
+            }
+            Pending::Queued => self.note_refusal(server, failed, reply.frame),
+            Pending::Unit(unit) => self.end_unit(*unit, server, failed, reply.frame, deliver),
             Pending::Write(route, parcel) => {
                 self.put_away(parcel);
                 self.hand_over(route, failed, reply.frame, deliver);
@@ -300,7 +265,7 @@ impl Core {
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         match pending {
-            Pending::Script => return,
+            Pending::Script | Pending::Queued => return,
             Pending::Straggler(parcel) => return self.put_away(parcel),
             _ => {}
         }
@@ -309,7 +274,7 @@ impl Core {
             return;
         };
         match pending {
-            Pending::Invalidation | Pending::Script | Pending::Straggler(_) => {}
+            Pending::Invalidation | Pending::Script | Pending::Queued | Pending::Straggler(_) => {}
             Pending::Flush(origin, at) => self.flushed(origin, at, true, &line, deliver),
             Pending::Request(route) => self.hand_over(route, true, &line, deliver),
             Pending::Write(route, parcel) => {
@@ -317,6 +282,16 @@ impl Core {
                 self.hand_over(route, true, &line, deliver);
             }
             Pending::Steps(stepping) => self.end_steps(*stepping, true, &line, deliver),
+            Pending::Confirmations(confirmations) => {
+                self.confirm(*confirmations, Some(&line), deliver);
+            }
+            Pending::Unit(unit) => {
+                // What comes too late may still be done: its heir opens the keys then.
+                if reason != LATE {
+                    self.open_keys(&unit);
+                }
+                self.hand_over(Route::Here(unit.origin()), true, &line, deliver);
+            }
             Pending::Fill(fill) => self.finish_fill(fill, true, &line, deliver),
         }
         self.buffers.put(line);

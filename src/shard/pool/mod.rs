@@ -2,23 +2,30 @@
 
 pub(super) mod backends;
 pub(super) mod binary;
+mod dedicated;
 mod delivery;
 pub(super) mod errand;
+pub(super) mod feeds;
 pub(super) mod link;
 pub(super) mod memcache;
 pub(super) mod meta;
 mod on_behalf;
 pub(super) mod over_memcache;
 pub(super) mod over_resp;
+mod pending;
 pub(super) mod relay;
 pub(super) mod resp;
 mod stepping;
+pub(super) mod transaction;
+pub(super) mod unit;
 
 use std::{fmt, sync::Arc};
 
 use self::{
+    dedicated::DedicatedConns,
     errand::Route,
     link::{Link, Speech},
+    unit::Refusals,
 };
 use super::settings::{BACKEND_IN_FLIGHT_MAX, BACKEND_SILENCE_MS_MIN};
 use crate::{
@@ -26,7 +33,7 @@ use crate::{
     config::{Protocol, WritePolicy},
     fill::Fills,
     io::Address,
-    protocol::memcache::Spelling,
+    protocol::{memcache::Spelling, resp::Version},
     route::{Router, ServerIndex},
     store::{Deadline, Key, KeyHasher, UnixMs},
 };
@@ -108,6 +115,9 @@ pub(super) struct Pool {
     connection_count: usize,
     pub(super) addresses: Arc<dyn Addresses>,
     pub(super) fills: Fills<Route>,
+    dedicated: DedicatedConns,
+    /// Why servers refused a request of a transaction that they are being sent.
+    refusals: Refusals,
 }
 
 impl Pool {
@@ -135,6 +145,16 @@ impl Pool {
             hold_ms: Some(HOLD_MS),
             seed: 0,
         };
+        let dedicated = [Version::Resp2, Version::Resp3].map(|version| {
+            let access = Access {
+                version,
+                ..settings.access.clone()
+            };
+            LinkSettings {
+                greeting: speech.greet(Greeting::new(settings.protocol, &access)),
+                ..link.clone()
+            }
+        });
         let link_count = settings.addresses.server_count() * settings.connection_count;
         let links = (0..link_count).map(|number| {
             // Each shard's pauses are its own, and each link's.
@@ -157,6 +177,8 @@ impl Pool {
             connection_count: settings.connection_count,
             addresses: Arc::clone(&settings.addresses),
             fills: Fills::default(),
+            dedicated: DedicatedConns::new(dedicated),
+            refusals: Refusals::default(),
         }
     }
 
@@ -225,6 +247,12 @@ impl Pool {
         self.link_of(key).core.in_flight() < BACKEND_IN_FLIGHT_MAX
     }
 
+    /// The same for so many requests at once, or for any number if nothing is in flight.
+    fn has_room_for(&self, server: usize, count: usize) -> bool {
+        let in_flight = self.links[self.first_link(server)].core.in_flight();
+        in_flight == 0 || in_flight + count <= BACKEND_IN_FLIGHT_MAX
+    }
+
     /// Whether clients of the other protocol may be served.
     pub(super) fn is_crossed(&self) -> bool {
         self.is_crossed
@@ -271,6 +299,11 @@ impl Pool {
             .iter()
             .filter_map(|link| link.next_timeout(now))
             .min()
+    }
+
+    /// Whether time must be watched.
+    pub(super) fn needs_tick(&self) -> bool {
+        self.dedicated.needs_tick()
     }
 
     /// Deletes that no backend has confirmed.

@@ -1,9 +1,11 @@
 //! Requests that go to a Redis server of the pool as they came: those about one key that ringfort
-//! does nothing else with, whatever the key's value is, and those about several keys of one server.
+//! does nothing else with, whatever the key's value is, those about several keys of one server, and
+//! those that every server is told.
 
 use super::{
-    over_memcache,
+    feeds, over_memcache,
     over_resp::{self, push},
+    unit::Load,
 };
 use crate::shard::{
     core::Core,
@@ -16,23 +18,43 @@ use crate::{
     backend::Expects,
     config::Protocol,
     protocol::resp::{
-        Args, RequestError,
-        table::{self, Relay, RelayError},
+        Args, RequestError, Retype, Version, reply,
+        table::{self, Foreign, Never, Relay, RelayError, Way},
     },
 };
 
+/// Why a request with keys is refused.
+pub(super) const SEVERAL_SERVERS: &str = "has keys on several servers of the pool";
+
+/// The same of a request without.
+const NO_KEY: &str = "has no key that would choose a server of the pool";
+
 /// Executes a request of a command that ringfort has no row for.
 pub(in crate::shard) fn foreign(session: &mut Session, core: &mut Core, args: Args<'_>) -> Step {
-    let relay = Relay::of(&args);
-    if relay == Err(RelayError::Unknown) {
-        let out = session.ready(&mut core.buffers);
-        RequestError::UnknownCommand(args).encode(out);
-        return Step::Done;
+    let foreign = Foreign::of(&args);
+    let is_over_memcache = core.backend_protocol() == Some(Protocol::Memcache);
+    let is_about_feeds = matches!(
+        foreign,
+        Ok(Foreign::Way(Way::Subscribe(_) | Way::Unsubscribe(_)))
+    );
+    match foreign {
+        Err(RelayError::Unknown) => {
+            let out = session.ready(&mut core.buffers);
+            RequestError::UnknownCommand(args).encode(out);
+            Step::Done
+        }
+        _ if is_over_memcache => {
+            over_memcache::refuse(session, core, args, over_memcache::NOTHING_LIKE_IT)
+        }
+        _ if session.is_confined() && !is_about_feeds => {
+            let name = args.get(0).unwrap_or_default().to_ascii_lowercase();
+            session.refuse_confined(core, &String::from_utf8_lossy(&name));
+            Step::Done
+        }
+        Ok(Foreign::Relay(relay)) => relay_if_fit(session, core, args, &relay),
+        Ok(Foreign::Way(way)) => go(session, core, args, way),
+        Err(error) => refuse_or_ask_the_only(session, core, args, error),
     }
-    if core.backend_protocol() == Some(Protocol::Memcache) {
-        return over_memcache::refuse(session, core, args, over_memcache::NOTHING_LIKE_IT);
-    }
-    relay_if(session, core, args, relay)
 }
 
 /// Executes a request of a command that ringfort knows, but leaves to the server.
@@ -43,16 +65,15 @@ pub(super) fn known(session: &mut Session, core: &mut Core, args: Args<'_>) -> S
         Some(spec) => Relay::of_known(spec, &args),
         None => Err(RelayError::Unknown),
     };
-    relay_if(session, core, args, relay)
+    match relay {
+        Ok(relay) => relay_if_fit(session, core, args, &relay),
+        Err(error) => refuse_or_ask_the_only(session, core, args, error),
+    }
 }
 
 /// Executes a request about all keys: a single server knows them all.
 pub(super) fn whole(session: &mut Session, core: &mut Core, args: Args<'_>) -> Step {
-    if core
-        .pool
-        .as_ref()
-        .is_some_and(|pool| pool.server_count() > 1)
-    {
+    if core.server_count() > 1 {
         return refuse(
             session,
             core,
@@ -60,6 +81,10 @@ pub(super) fn whole(session: &mut Session, core: &mut Core, args: Args<'_>) -> S
             "is about the keys of all servers of the pool",
         );
     }
+    ask_first(session, core, args)
+}
+
+fn ask_first(session: &mut Session, core: &mut Core, args: Args<'_>) -> Step {
     let mut wire = core.buffers.take();
     push(&mut wire, args);
     flush::ask_first_server(session, core, &wire);
@@ -67,42 +92,83 @@ pub(super) fn whole(session: &mut Session, core: &mut Core, args: Args<'_>) -> S
     Step::Done
 }
 
-fn relay_if(
+/// What has no key to choose a server by is left to the server if there is only one.
+fn refuse_or_ask_the_only(
     session: &mut Session,
     core: &mut Core,
     args: Args<'_>,
-    relay: Result<Relay, RelayError>,
+    error: RelayError,
 ) -> Step {
-    let reason = match relay {
-        Ok(relay) => match unfit(core, &relay, args) {
-            None => return send(session, core, args, &relay),
-            Some(reason) => reason,
-        },
-        Err(RelayError::Waits) => "may wait, which would hold up others on the same connection",
-        Err(RelayError::NoKey | RelayError::Unknown) => {
-            "has no key that would choose a server of the pool"
+    let is_single = core.server_count() == 1;
+    let reason = match error {
+        RelayError::NoKey if is_single => {
+            // A script without keys may change any.
+            return unit(session, core, args, 0, &[], None);
+        }
+        RelayError::Arity(name) => {
+            let out = session.ready(&mut core.buffers);
+            RequestError::Arity(name).encode(out);
+            return Step::Done;
+        }
+        RelayError::NoKey | RelayError::Unknown => NO_KEY,
+        RelayError::Never(Never::Replication) => "is what servers say to each other",
+        RelayError::Never(Never::Administration) => "is about one server: ask that, not the pool",
+        RelayError::Never(Never::Offsets) => {
+            "is about what one connection wrote, and connections of a pool are shared"
         }
     };
     refuse(session, core, args, reason)
 }
 
-/// Why a request cannot be left to one server, if it cannot.
-fn unfit(core: &Core, relay: &Relay, args: Args<'_>) -> Option<&'static str> {
-    let pool = core.pool.as_ref()?;
-    let mut keys = relay.keys(&args);
-    let server = pool.server(keys.next()?);
+fn relay_if_fit(session: &mut Session, core: &mut Core, args: Args<'_>, relay: &Relay) -> Step {
+    let Some(pool) = &core.pool else {
+        return Step::Done;
+    };
+    let mut keys = relay.keys(&args).map(|key| pool.server(key));
+    let server = keys.next().unwrap_or_default();
     let mut others = keys.peekable();
     let is_single = others.peek().is_none();
-    if is_single {
-        None
-    } else if others.any(|key| pool.server(key) != server) {
-        Some("has keys on several servers of the pool")
-    } else if relay.is_write && pool.has_l1() {
-        Some("changes several keys at once, which is not possible with an L1")
-    } else if relay.is_about_string && pool.is_crossed() {
-        Some("is about several strings, which memcache clients may have written")
-    } else {
-        None
+    if others.any(|other| other != server) {
+        return refuse(session, core, args, SEVERAL_SERVERS);
+    }
+    if is_single && !relay.waits {
+        return send(session, core, args, relay);
+    }
+    if relay.is_about_string && core.is_crossed() {
+        let reason = "is about several strings, which memcache clients may have written";
+        return refuse(session, core, args, reason);
+    }
+    let written: Vec<&[u8]> = match relay.is_write && core.has_l1() {
+        true => relay.keys(&args).collect(),
+        false => Vec::new(),
+    };
+    let version = relay.waits.then(|| session.version());
+    unit(session, core, args, server, &written, version)
+}
+
+/// Has one server execute a request about several keys, or about none, or one that waits, which is
+/// to be answered in this version.
+fn unit(
+    session: &mut Session,
+    core: &mut Core,
+    args: Args<'_>,
+    server: usize,
+    written: &[&[u8]],
+    waits_in: Option<Version>,
+) -> Step {
+    let mut wire = core.buffers.take();
+    push(&mut wire, args);
+    let written = written.iter().copied();
+    let (load, form) = match waits_in {
+        None => (Load::Request(wire), form(session, &args)),
+        Some(version) => (Load::Waiting(wire, version), Form::Verbatim),
+    };
+    match session.run_unit(core, server, written, load, form) {
+        Ok(()) => Step::Done,
+        Err(load) => {
+            core.buffers.put(load.into_bytes());
+            Step::Hold
+        }
     }
 }
 
@@ -110,11 +176,6 @@ fn send(session: &mut Session, core: &mut Core, args: Args<'_>, relay: &Relay) -
     let Some(key) = relay.keys(&args).next().map(|key| core.key(key)) else {
         return Step::Done;
     };
-    // Its other keys may be on other connections, where nothing but waiting keeps the order.
-    let is_barrier = core.has_lanes() && relay.keys(&args).nth(1).is_some();
-    if is_barrier && session.replies.pending_count() > 0 {
-        return Step::Hold;
-    }
     let errand = if relay.is_write {
         Errand::Write(Expects::Line)
     } else {
@@ -126,22 +187,70 @@ fn send(session: &mut Session, core: &mut Core, args: Args<'_>, relay: &Relay) -
     } else {
         push(&mut wire, args);
     }
-    let step = session.run_errand(core, key, errand, &wire, Form::Verbatim);
+    let form = form(session, &args);
+    let step = session.run_errand(core, key, errand, &wire, form);
     core.buffers.put(wire);
-    if is_barrier && matches!(step, Step::Done) {
-        session.set_barred(true);
-    }
     step
+}
+
+/// The form of a reply that is a server's own.
+fn form(session: &Session, args: &Args<'_>) -> Form {
+    match session.version() {
+        Version::Resp2 => Form::Verbatim,
+        Version::Resp3 => Form::Retyped(Retype::of(args)),
+    }
+}
+
+/// Executes a request that no key sends to one server.
+fn go(session: &mut Session, core: &mut Core, args: Args<'_>, way: Way) -> Step {
+    match way {
+        Way::AnyServer => return ask_first(session, core, args),
+        Way::Everywhere => {
+            // What is pipelined behind may go over another connection, and rely on it.
+            let is_barrier = core.has_l1() || core.has_lanes();
+            if is_barrier && session.replies.pending_count() > 0 {
+                return Step::Hold;
+            }
+            session.set_barred(is_barrier);
+            let mut wire = core.buffers.take();
+            push(&mut wire, args);
+            flush::ask_all(session, core, Form::Verbatim, &wire);
+            core.buffers.put(wire);
+        }
+        Way::Scripts => {
+            let count = args.count() - 2;
+            session.begin(core, |out| reply::array_header(out, count));
+            return session.for_each_key(core, args.iter_from(2), |session, core, digest| {
+                let mut wire = core.buffers.take();
+                reply::encode_command(&mut wire, &[b"SCRIPT", b"EXISTS", digest]);
+                let servers = core.server_count();
+                flush::ask_all(session, core, Form::RespEvery(servers), &wire);
+                core.buffers.put(wire);
+                Step::Done
+            });
+        }
+        Way::Subscribe(feed) => {
+            return feeds::subscribe(session, core, feed, args.iter_from(1));
+        }
+        Way::Unsubscribe(feed) => {
+            return feeds::unsubscribe(session, core, feed, args.iter_from(1));
+        }
+    }
+    Step::Done
 }
 
 /// Answers what no server is asked for. The command's name is one that a table has.
 fn refuse(session: &mut Session, core: &mut Core, args: Args<'_>, reason: &str) -> Step {
-    let out = session.ready(&mut core.buffers);
+    encode_refusal(session.ready(&mut core.buffers), args, reason);
+    Step::Done
+}
+
+/// Appends the line for a request that no server is asked for.
+pub(super) fn encode_refusal(out: &mut Vec<u8>, args: Args<'_>, reason: &str) {
     out.extend_from_slice(b"-ERR ");
     let name = args.get(0).unwrap_or_default();
     out.extend(name.iter().map(u8::to_ascii_uppercase));
     out.push(b' ');
     out.extend_from_slice(reason.as_bytes());
     out.extend_from_slice(b"\r\n");
-    Step::Done
 }

@@ -4,6 +4,7 @@
 use super::super::{
     core::Core,
     pause::Pause,
+    pool::feeds::Subscriptions,
     round::{ClientsWanted, Kill, Round},
     session::{Session, Step},
 };
@@ -37,6 +38,8 @@ pub(in crate::shard) struct Client {
     pub(in crate::shard) is_caching_said: bool,
     /// It listens to the channel of invalidations.
     pub(in crate::shard) is_subscribed: bool,
+    /// What it listens to at the servers of a pool, if it ever did.
+    pub(in crate::shard) subscriptions: Option<Box<Subscriptions>>,
 }
 
 /// What a client and its library are called.
@@ -71,6 +74,7 @@ impl Default for Client {
             is_tracking: false,
             is_caching_said: false,
             is_subscribed: false,
+            subscriptions: None,
         }
     }
 }

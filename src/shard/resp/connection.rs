@@ -5,6 +5,7 @@ use super::tracking;
 use super::{
     super::{
         core::Core,
+        pool::feeds,
         session::{Session, Step},
         settings::REDIS_VERSION,
     },
@@ -45,6 +46,7 @@ pub(super) fn connection(
                 client.reset();
                 client.is_subscribed = false;
             }
+            feeds::forget(session, core);
             session.reply(core, reply::RESET);
         }
         ConnectionRequest::Quit => {

@@ -27,6 +27,7 @@ pub(super) use self::{
     gathered::finish_round,
     keyspace::Tour,
     read::answer_from_l1,
+    subscription::subscription,
     transaction::{Transaction, discard},
 };
 
@@ -34,7 +35,7 @@ use super::{
     batch::Dialect,
     core::Core,
     form::Form,
-    pool::{over_memcache, relay, resp as resp_pool},
+    pool::{feeds, over_memcache, relay, resp as resp_pool},
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
 };
@@ -42,7 +43,10 @@ use crate::{
     config::Protocol,
     protocol::{
         Parsed,
-        resp::{self, Args, Limits, ProtocolError, Request, RequestError, Version, table::Command},
+        resp::{
+            self, Args, Limits, ProtocolError, Request, RequestError, TrackingRequest, Version,
+            table::{Command, Feed},
+        },
     },
 };
 
@@ -142,7 +146,8 @@ impl Dialect for Resp {
     }
 }
 
-fn limits(core: &Core) -> Limits {
+/// What a client may send.
+pub(super) fn limits(core: &Core) -> Limits {
     Limits {
         bulk_bytes_max: core.settings.bulk_bytes_max(),
         args_max: ARGS_MAX,
@@ -233,7 +238,7 @@ fn refuse(
 
 fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, args: &Args<'_>) -> Step {
     let version = session.version();
-    if session.is_subscribed() && version == Version::Resp2 {
+    if session.is_confined() {
         return execute_subscribed(session, core, request, args);
     }
     execute_as(session, core, request, args, version)
@@ -249,12 +254,7 @@ fn execute_subscribed(
 ) -> Step {
     let spec = resp::find(args).ok();
     if let Some(spec) = spec.filter(|spec| !spec.goes_with_subscriptions()) {
-        let line = format!(
-            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
-             are allowed in this context",
-            spec.name
-        );
-        resp::reply::error(session.ready(&mut core.buffers), line);
+        session.refuse_confined(core, spec.name);
         return Step::Done;
     }
     if let Request::Connection(resp::ConnectionRequest::Ping { message }) = request {
@@ -282,6 +282,16 @@ fn execute_as(
         Request::Command(request) => {
             request.encode(version, session.ready(&mut core.buffers));
             return Step::Done;
+        }
+        Request::Tracking(TrackingRequest::Subscribe { channels })
+            if core.backend_protocol() == Some(Protocol::Resp) =>
+        {
+            return feeds::subscribe(session, core, Feed::Channels, channels.into_iter());
+        }
+        Request::Tracking(TrackingRequest::Unsubscribe { channels })
+            if core.backend_protocol() == Some(Protocol::Resp) =>
+        {
+            return feeds::unsubscribe(session, core, Feed::Channels, channels.into_iter());
         }
         Request::Tracking(request) => return tracking::tracking(session, core, request, version),
         Request::Transaction(request) => return transaction::transaction(session, core, request),

@@ -66,7 +66,8 @@ pub(super) fn unsubscribe(
     }
 }
 
-fn subscription(
+/// Appends what confirms that a client listens, or does no more.
+pub(in crate::shard) fn subscription(
     out: &mut Vec<u8>,
     what: &[u8],
     channel: Option<&[u8]>,

@@ -17,6 +17,7 @@ use super::{
     super::{
         core::Core,
         message::{Ask, AskBody},
+        pool::transaction as pool,
         session::{Session, Step},
         settings::TRANSACTION_BYTES_MAX,
         world::Pass,
@@ -24,13 +25,17 @@ use super::{
     Read, limits, read_frame, refuse, serve_now,
     watches::Watches,
 };
+use crate::config::Protocol;
 use crate::io::Token;
 use crate::protocol::{
     Parsed,
     resp::{self, Args, Request, RequestError, Rest, TransactionRequest, reply, table::Command},
 };
 
-const NOT_FOR_POOLS: &[u8] = b"-ERR transactions are not available in front of a pool\r\n";
+const NOT_FOR_POOLS: &[u8] = b"-ERR transactions are not possible over memcache servers\r\n";
+const WATCH_IN_POOL: &[u8] =
+    b"-ERR WATCH is not possible in front of a pool: a server watches for \
+    one connection, and connections are shared\r\n";
 const TOO_LARGE: &[u8] = b"-ERR the transaction is too large\r\n";
 const TOO_MANY_KEYS: &[u8] = b"-ERR too many keys are watched\r\n";
 const NESTED: &[u8] = b"-ERR MULTI calls can not be nested\r\n";
@@ -45,8 +50,10 @@ const QUEUED: &[u8] = b"+QUEUED\r\n";
 pub(in crate::shard) struct Transaction {
     watches: Watches,
     /// Requests as multibulk frames, one after the other.
-    requests: Vec<u8>,
-    count: usize,
+    pub(in crate::shard) requests: Vec<u8>,
+    pub(in crate::shard) count: usize,
+    /// In front of a pool, the server of their keys, if there are any.
+    pub(in crate::shard) server: Option<usize>,
     /// Bytes of `requests` that EXEC is done with.
     done: usize,
     /// A request was refused, so EXEC will be.
@@ -78,6 +85,11 @@ pub(super) fn serve(
 ) -> Step {
     let command = match Request::check(&args) {
         Ok(spec) => spec.command,
+        Err(RequestError::UnknownCommand(_)) if core.pool.is_some() => {
+            session.command = None;
+            queue_for_server(session, core, args);
+            return Step::Done;
+        }
         Err(error) => {
             if error == RequestError::Arity("exec") {
                 discard(session, core);
@@ -113,10 +125,37 @@ pub(super) fn serve(
             session.refuse(core, line);
             return Step::Done;
         }
+        _ if core.pool.is_some() => {
+            queue_for_server(session, core, args);
+            return Step::Done;
+        }
         _ => queue(session, args),
     };
     session.reply(core, line);
     Step::Done
+}
+
+/// Keeps a request for EXEC if it is for the same server of the pool as all others.
+fn queue_for_server(session: &mut Session, core: &mut Core, args: Args<'_>) {
+    let server = of(session).and_then(|transaction| transaction.server);
+    match pool::admit(core, server, &args) {
+        Ok(server) => {
+            if let Some(transaction) = of(session) {
+                transaction.server = server;
+            }
+            let line = queue(session, args);
+            session.reply(core, line);
+        }
+        Err(refusal) => {
+            if let Some(transaction) = of(session) {
+                transaction.is_spoilt = true;
+            }
+            let mut line = core.buffers.take();
+            refusal.encode(args, &mut line);
+            session.refuse(core, &line);
+            core.buffers.put(line);
+        }
+    }
 }
 
 /// Keeps a request for EXEC; what to answer.
@@ -145,6 +184,9 @@ fn queue(session: &mut Session, args: Args<'_>) -> &'static [u8] {
 
 /// Executes what is queued, or goes on to.
 fn exec(session: &mut Session, core: &mut Core) -> Step {
+    if core.pool.is_some() {
+        return exec_on_server(session, core);
+    }
     let has_begun = of(session).is_some_and(|transaction| transaction.has_begun);
     if !has_begun && let Some(step) = begin(session, core) {
         return step;
@@ -161,6 +203,30 @@ fn exec(session: &mut Session, core: &mut Core) -> Step {
         transaction.done = done;
     }
     Step::Hold
+}
+
+/// Has a server of the pool execute what is queued.
+fn exec_on_server(session: &mut Session, core: &mut Core) -> Step {
+    let client = session.resp_client();
+    let mut transaction = client.and_then(|client| client.transaction.take());
+    let step = match &mut transaction {
+        Some(transaction) if transaction.is_spoilt => {
+            session.reply(core, SPOILT);
+            Step::Done
+        }
+        Some(transaction) if transaction.count > 0 => pool::exec(session, core, transaction),
+        _ => {
+            reply::array_header(session.ready(&mut core.buffers), 0);
+            Step::Done
+        }
+    };
+    if step == Step::Hold {
+        if let Some(client) = session.resp_client() {
+            client.transaction = transaction;
+        }
+        return step;
+    }
+    end(session, core)
 }
 
 /// What there is to do before the first request: nothing more, or EXEC is answered or has to wait.
@@ -272,7 +338,15 @@ pub(super) fn transaction(
 ) -> Step {
     let is_pool = core.pool.is_some();
     let line = match *request {
-        TransactionRequest::Multi | TransactionRequest::Watch { .. } if is_pool => NOT_FOR_POOLS,
+        TransactionRequest::Multi | TransactionRequest::Watch { .. }
+            if core.backend_protocol() == Some(Protocol::Memcache) =>
+        {
+            NOT_FOR_POOLS
+        }
+        TransactionRequest::Multi | TransactionRequest::Watch { .. } if core.is_crossed() => {
+            pool::NOT_CROSSED
+        }
+        TransactionRequest::Watch { .. } if is_pool => WATCH_IN_POOL,
         TransactionRequest::Multi => {
             session.is_queueing = true;
             reply::OK

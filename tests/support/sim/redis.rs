@@ -22,6 +22,8 @@ pub(crate) struct Redis {
     moment: Rc<Cell<u64>>,
     /// Bytes of requests that are not whole, by connection.
     partial: HashMap<usize, Vec<u8>>,
+    /// Requests since MULTI, by connection.
+    queued: HashMap<usize, Vec<Vec<Vec<u8>>>>,
 }
 
 impl Redis {
@@ -34,6 +36,30 @@ impl Redis {
             rng: SimRng::new(seed),
             moment: Rc::clone(moment),
             partial: HashMap::new(),
+            queued: HashMap::new(),
+        }
+    }
+
+    /// Executes a request, or keeps it for EXEC.
+    fn take(&mut self, connection: usize, words: &[&[u8]], out: &mut Vec<u8>) {
+        match (words, self.queued.get_mut(&connection)) {
+            ([b"MULTI"], None) => {
+                self.queued.insert(connection, Vec::new());
+                out.extend_from_slice(b"+OK\r\n");
+            }
+            ([b"EXEC"], Some(_)) => {
+                let requests = self.queued.remove(&connection).expect("it is there");
+                out.extend_from_slice(format!("*{}\r\n", requests.len()).as_bytes());
+                for request in requests {
+                    let words: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
+                    self.execute(&words, out);
+                }
+            }
+            (words, Some(requests)) => {
+                requests.push(words.iter().map(|word| word.to_vec()).collect());
+                out.extend_from_slice(b"+QUEUED\r\n");
+            }
+            (words, None) => self.execute(words, out),
         }
     }
 
@@ -192,7 +218,7 @@ impl SimServer for Redis {
         pending.extend_from_slice(bytes);
         let mut start = 0;
         while let Some((words, count)) = array(&pending[start..]) {
-            self.execute(&words, out);
+            self.take(connection, &words, out);
             start += count;
         }
         pending.drain(..start);
@@ -201,6 +227,7 @@ impl SimServer for Redis {
 
     fn closed(&mut self, connection: usize) {
         self.partial.remove(&connection);
+        self.queued.remove(&connection);
     }
 }
 

@@ -54,6 +54,14 @@ impl KeyPositions {
             step: 1,
         }
     }
+
+    /// Every other position from one on.
+    pub(super) const fn every_other(first: usize, end: usize) -> Self {
+        Self {
+            step: 2,
+            ..Self::new(first, end)
+        }
+    }
 }
 
 impl Iterator for KeyPositions {

@@ -19,7 +19,7 @@ pub use self::{
     command::Command,
     docs::encode_docs,
     encode::encode_info,
-    foreign::{Relay, RelayError},
+    foreign::{Feed, Foreign, Never, Relay, RelayError, Way},
     help::encode_help,
     keys::{KeyPositions, KeySpec, encode_keys},
 };
@@ -132,12 +132,7 @@ impl CommandSpec {
     /// Whether it can have this many arguments.
     #[inline]
     pub const fn takes(&self, count: usize) -> bool {
-        let arity = self.arity.unsigned_abs() as usize;
-        if self.arity < 0 {
-            count >= arity
-        } else {
-            count == arity
-        }
+        takes(self.arity, count)
     }
 
     /// The subcommand of this name, in any case.
@@ -161,6 +156,17 @@ impl CommandSpec {
     /// ACL categories with those that follow from the flags.
     const fn all_categories(&self) -> u16 {
         self.categories | bits::implied_categories(self.flags)
+    }
+}
+
+/// Whether a command of this arity can have this many arguments.
+#[inline]
+const fn takes(arity: i8, count: usize) -> bool {
+    let least = arity.unsigned_abs() as usize;
+    if arity < 0 {
+        count >= least
+    } else {
+        count == least
     }
 }
 

@@ -1,0 +1,458 @@
+//! Connections to servers that one client has for itself: for requests that wait, which would hold
+//! up everybody behind them on the shard's own connection, and for what it [listens
+//! to](super::feeds).
+//!
+//! A request takes one that is idle, or has one made; once it is answered the connection is idle
+//! again, up to [`DEDICATED_IDLE_MAX`] for each server and version. It speaks the client's version
+//! of RESP, so replies are the client's as they come. It has no deadlines: how long to wait is the
+//! client's to say. If the client goes, so does the connection, and with it the server's wait.
+
+use bytes::{Buf, BytesMut};
+
+use super::{
+    backends::{deliver, reason},
+    errand::Pending,
+};
+use crate::shard::{
+    core::Core,
+    peers::Peer,
+    settings::{DEDICATED_IDLE_MAX, DEDICATED_MAX},
+    turn::Shard,
+};
+use crate::{
+    backend::{Effect, Expects, Link, LinkSettings, OnLoss, Received, Terms},
+    io::{Io, RecvBuffer, Token},
+    protocol::resp::Version,
+    store::UnixMs,
+};
+
+/// The line for a client that would need one connection more than there may be.
+pub(super) const TOO_MANY: &str = "too many clients wait at servers of the pool";
+
+/// One connection.
+#[derive(Debug)]
+struct Dedicated {
+    server: usize,
+    version: Version,
+    /// Whose it is; nobody's while it is idle.
+    client: Option<Token>,
+    /// It is for what the client listens to, and stays the client's.
+    is_feed: bool,
+    token: Option<Token>,
+    link: Link<Pending>,
+    /// The start of a reply that is not whole, and bytes of it before which looking is pointless.
+    input: BytesMut,
+    want: usize,
+}
+
+/// All of a shard.
+///
+/// Invariant: `count` slots are taken; the rest are empty.
+#[derive(Debug)]
+pub(in crate::shard) struct DedicatedConns {
+    /// How a link is to be, by version.
+    settings: [LinkSettings; 2],
+    slots: Vec<Option<Box<Dedicated>>>,
+    count: usize,
+    /// Slots with something to send, or to connect.
+    dirty: Vec<usize>,
+}
+
+impl DedicatedConns {
+    /// None yet; `settings` say how to make one for clients of RESP2, and of RESP3.
+    pub(super) fn new(settings: [LinkSettings; 2]) -> Self {
+        // How long a server may say nothing is the client's affair.
+        const NO_SILENCE_MS: u64 = 1 << 40;
+        let settings = settings.map(|settings| LinkSettings {
+            silence_ms: NO_SILENCE_MS,
+            ..settings
+        });
+        Self {
+            settings,
+            slots: Vec::new(),
+            count: 0,
+            dirty: Vec::new(),
+        }
+    }
+
+    /// Has a request sent over a connection of the client's own. False if there may be no more.
+    pub(super) fn ask(
+        &mut self,
+        server: usize,
+        client: Token,
+        version: Version,
+        pending: Pending,
+        request: &[u8],
+        now: UnixMs,
+    ) -> Result<(), Pending> {
+        let Some(slot) = self.acquire(server, version, now) else {
+            return Err(pending);
+        };
+        if let Some(conn) = self.get(slot) {
+            conn.client = Some(client);
+            conn.ask(pending, request, now);
+        }
+        self.dirty.push(slot);
+        Ok(())
+    }
+
+    /// Whether a client has a connection to listen to a server, or may have one.
+    pub(super) fn has_feed(&mut self, server: usize, client: Token, now: UnixMs) -> bool {
+        if self.feed(server, client).is_some() {
+            return true;
+        }
+        let slot = self.make(server, Version::Resp3, now);
+        if let Some(conn) = slot.and_then(|slot| self.get(slot)) {
+            conn.client = Some(client);
+            conn.is_feed = true;
+        }
+        self.dirty.extend(slot);
+        slot.is_some()
+    }
+
+    /// Sends a server a command over the connection by which a client listens to it.
+    pub(super) fn tell(
+        &mut self,
+        server: usize,
+        client: Token,
+        pending: Pending,
+        request: &[u8],
+        now: UnixMs,
+    ) {
+        let slot = self.feed(server, client);
+        if let Some(conn) = slot.and_then(|slot| self.get(slot)) {
+            conn.ask(pending, request, now);
+        }
+        self.dirty.extend(slot);
+    }
+
+    /// A client listens no more, and stays.
+    pub(super) fn drop_feeds_of(&mut self, client: Token, now: UnixMs) {
+        for slot in self.slots_with(|conn| conn.is_feed && conn.client == Some(client)) {
+            if let Some(conn) = self.get(slot) {
+                conn.client = None;
+                conn.link.give_up(now);
+            }
+            self.dirty.push(slot);
+        }
+    }
+
+    fn feed(&self, server: usize, client: Token) -> Option<usize> {
+        self.slots.iter().position(|slot| {
+            slot.as_deref().is_some_and(|conn| {
+                conn.is_feed && conn.server == server && conn.client == Some(client)
+            })
+        })
+    }
+
+    /// The slot of a connection that is nobody's.
+    fn acquire(&mut self, server: usize, version: Version, now: UnixMs) -> Option<usize> {
+        let is_it = |conn: &Dedicated| conn.is_idle_for(server, version) && conn.link.is_serving();
+        let idle = self
+            .slots
+            .iter()
+            .position(|slot| slot.as_deref().is_some_and(is_it));
+        idle.or_else(|| self.make(server, version, now))
+    }
+
+    /// The slot of a connection that has still to be made.
+    fn make(&mut self, server: usize, version: Version, now: UnixMs) -> Option<usize> {
+        if self.count >= DEDICATED_MAX {
+            return None;
+        }
+        let settings = self.settings[usize::from(version == Version::Resp3)].clone();
+        let conn = Box::new(Dedicated {
+            server,
+            version,
+            client: None,
+            is_feed: false,
+            token: None,
+            link: Link::new(settings, now),
+            input: BytesMut::new(),
+            want: 1,
+        });
+        self.count += 1;
+        match self.slots.iter().position(Option::is_none) {
+            Some(slot) => {
+                self.slots[slot] = Some(conn);
+                Some(slot)
+            }
+            None => {
+                self.slots.push(Some(conn));
+                Some(self.slots.len() - 1)
+            }
+        }
+    }
+
+    /// Whether time must be watched: a connect may not end.
+    pub(super) fn needs_tick(&self) -> bool {
+        self.count > 0
+            && self
+                .slots
+                .iter()
+                .flatten()
+                .any(|conn| !conn.link.is_serving())
+    }
+
+    fn get(&mut self, slot: usize) -> Option<&mut Dedicated> {
+        self.slots.get_mut(slot)?.as_deref_mut()
+    }
+
+    /// The slots of which this is true.
+    fn slots_with(&self, is_meant: impl Fn(&Dedicated) -> bool) -> Vec<usize> {
+        let is_meant = |slot: &Option<Box<Dedicated>>| slot.as_deref().is_some_and(&is_meant);
+        let slots = self.slots.iter().enumerate();
+        slots
+            .filter(|(_, slot)| is_meant(slot))
+            .map(|(slot, _)| slot)
+            .collect()
+    }
+
+    /// A connection may have nothing more to do: it is idle, or one too many. True if it is to go.
+    fn release(&mut self, slot: usize) -> bool {
+        let Some(conn) = self.get(slot) else {
+            return false;
+        };
+        if conn.is_feed || conn.link.in_flight() > 0 || conn.client.take().is_none() {
+            return false;
+        }
+        let (server, version) = (conn.server, conn.version);
+        let idle = self.slots_with(|conn| conn.is_idle_for(server, version));
+        idle.len() > DEDICATED_IDLE_MAX
+    }
+}
+
+impl Dedicated {
+    fn is_idle_for(&self, server: usize, version: Version) -> bool {
+        let is_idle = self.client.is_none() && !self.is_feed;
+        is_idle && self.server == server && self.version == version
+    }
+
+    fn ask(&mut self, pending: Pending, request: &[u8], now: UnixMs) {
+        let terms = Terms {
+            on_loss: OnLoss::Fail,
+            patience_ms: Terms::FOR_EVER,
+        };
+        let pipeline = self.link.pipeline();
+        pipeline
+            .push(pending, Expects::Line, terms, now)
+            .extend_from_slice(request);
+    }
+}
+
+impl<I: Io> Shard<I> {
+    /// Sends what was asked in this turn.
+    pub(in crate::shard) fn flush_dedicated(&mut self) {
+        while let Some(pool) = &mut self.core.pool
+            && let Some(slot) = pool.dedicated.dirty.pop()
+        {
+            self.drive_dedicated(slot);
+        }
+    }
+
+    /// Gives up connects that do not end.
+    pub(in crate::shard) fn tick_dedicated(&mut self) {
+        let now = self.core.now;
+        let Some(pool) = &mut self.core.pool else {
+            return;
+        };
+        for slot in pool.dedicated.slots_with(|conn| !conn.link.is_serving()) {
+            if let Some(pool) = &mut self.core.pool
+                && let Some(conn) = pool.dedicated.get(slot)
+            {
+                let gave_up = conn.link.handle_timeout(now, |_| None);
+                if gave_up.is_some() || conn.link.in_flight() == 0 {
+                    conn.link.give_up(now);
+                }
+            }
+            self.drive_dedicated(slot);
+        }
+    }
+
+    /// A client goes, and its connections with it.
+    pub(in crate::shard) fn close_dedicated_of(&mut self, client: Token) {
+        let Some(pool) = &self.core.pool else { return };
+        for slot in pool
+            .dedicated
+            .slots_with(|conn| conn.client == Some(client))
+        {
+            self.lose_dedicated(slot);
+        }
+    }
+
+    /// A connection is gone, or is to go: who waits on it is told, and there is no other try.
+    pub(in crate::shard) fn lose_dedicated(&mut self, slot: usize) {
+        let now = self.core.now;
+        if let Some(conn) = dedicated(&mut self.core, slot) {
+            conn.link.give_up(now);
+        }
+        self.drive_dedicated(slot);
+    }
+
+    pub(in crate::shard) fn dedicated_connected(&mut self, slot: usize, token: Token) {
+        let now = self.core.now;
+        if let Some(conn) = dedicated(&mut self.core, slot) {
+            conn.link.handle_connected(now);
+            self.io.recv(token);
+        }
+        self.drive_dedicated(slot);
+    }
+
+    pub(in crate::shard) fn dedicated_sent(&mut self, slot: usize, buffer: Vec<u8>) {
+        if let Some(conn) = dedicated(&mut self.core, slot) {
+            conn.link.handle_sent(buffer);
+        }
+        self.drive_dedicated(slot);
+    }
+
+    pub(in crate::shard) fn dedicated_received(&mut self, slot: usize, buffer: &RecvBuffer) {
+        let Some(conn) = dedicated(&mut self.core, slot) else {
+            return;
+        };
+        conn.input.extend_from_slice(self.io.bytes(buffer));
+        let mut input = std::mem::take(&mut conn.input);
+        let is_whole = input.len() < conn.want || self.take_replies(slot, &mut input);
+        let Some(conn) = dedicated(&mut self.core, slot) else {
+            return;
+        };
+        conn.input = input;
+        self.settle_touched();
+        if !is_whole {
+            return self.lose_dedicated(slot);
+        }
+        let is_over = match &mut self.core.pool {
+            Some(pool) => pool.dedicated.release(slot),
+            None => false,
+        };
+        if is_over {
+            return self.lose_dedicated(slot);
+        }
+        self.drive_dedicated(slot);
+    }
+
+    /// Concludes every whole reply. False if the connection is of no use.
+    fn take_replies(&mut self, slot: usize, input: &mut BytesMut) -> bool {
+        loop {
+            let Self {
+                core,
+                peers,
+                touched,
+                ..
+            } = self;
+            let now = core.now;
+            let Some(conn) = dedicated(core, slot) else {
+                return false;
+            };
+            let (server, client) = (conn.server, conn.client);
+            let Some(pool) = &mut core.pool else {
+                return false;
+            };
+            let link = pool.first_link(server);
+            let Some(conn) = pool.dedicated.get(slot) else {
+                return false;
+            };
+            let consumed = match conn.link.receive(input, now) {
+                Received::Incomplete { want } => {
+                    conn.want = want;
+                    return true;
+                }
+                Received::Broken => return false,
+                Received::Unheard { consumed } | Received::Skipped { consumed } => consumed,
+                Received::Push { frame, consumed } => {
+                    if let Some(client) = client
+                        && let Some(conn) = peers.downstream(client)
+                    {
+                        conn.session.hear(core, frame);
+                        touched.push(client);
+                    }
+                    consumed
+                }
+                Received::Complete {
+                    tag,
+                    reply,
+                    consumed,
+                } => {
+                    core.conclude(link, tag, &reply, &mut |core, delivery| {
+                        deliver(core, peers, touched, &delivery);
+                    });
+                    consumed
+                }
+            };
+            input.advance(consumed);
+        }
+    }
+
+    /// Does what a connection wants done. One that is lost leaves its slot.
+    fn drive_dedicated(&mut self, slot: usize) {
+        loop {
+            let Self {
+                io, core, peers, ..
+            } = self;
+            let now = core.now;
+            let buffers = &mut core.buffers;
+            let Some(pool) = &mut core.pool else { return };
+            let Some(conn) = pool.dedicated.get(slot) else {
+                return;
+            };
+            while let Some(buffer) = conn.link.pipeline().take_released() {
+                buffers.put(buffer);
+            }
+            let Some(effect) = conn.link.poll_effect(now, || buffers.take()) else {
+                break;
+            };
+            match effect {
+                Effect::Send(buffer) => match conn.token {
+                    Some(token) => io.send(token, buffer),
+                    None => conn.link.handle_sent(buffer),
+                },
+                Effect::Connect => {
+                    let address = pool.addresses.address(conn.server, 0);
+                    conn.token = address.and_then(|address| io.connect(&address).ok());
+                    match conn.token {
+                        Some(token) => peers.insert(token, Peer::Dedicated { slot }),
+                        None => conn.link.give_up(now),
+                    }
+                }
+                Effect::Close => {
+                    if let Some(token) = conn.token.take() {
+                        peers.remove(token);
+                        io.close(token);
+                    }
+                    self.vacate(slot);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Empties a slot whose connection is closed.
+    fn vacate(&mut self, slot: usize) {
+        let Self {
+            core,
+            peers,
+            touched,
+            ..
+        } = self;
+        let Some(pool) = &mut core.pool else { return };
+        let conn = pool.dedicated.slots.get_mut(slot).and_then(Option::take);
+        let Some(mut conn) = conn else { return };
+        pool.dedicated.count -= 1;
+        while let Some((pending, failure)) = conn.link.poll_failed() {
+            core.fail(pending, reason(failure), &mut |core, delivery| {
+                deliver(core, peers, touched, &delivery);
+            });
+        }
+        if conn.is_feed
+            && let Some(client) = conn.client
+            && let Some(downstream) = peers.downstream(client)
+        {
+            downstream.hang_up();
+            touched.push(client);
+        }
+        self.settle_touched();
+    }
+}
+
+fn dedicated(core: &mut Core, slot: usize) -> Option<&mut Dedicated> {
+    core.pool.as_mut()?.dedicated.get(slot)
+}

@@ -1,0 +1,343 @@
+//! SUBSCRIBE and its family in front of Redis servers.
+//!
+//! A channel's server is chosen like a key's, by the ring: that is where PUBLISH goes. A pattern may
+//! match channels of any server, so all of them are asked. A client has a connection of its own to
+//! each server that it listens to, for as long as it is there; it speaks RESP3, in which messages
+//! cannot be taken for replies, and the client gets them in its own version.
+//!
+//! A confirmation is written here, as only here it is known how much the client listens to, and
+//! given once every server concerned has taken the subscription: behind the command goes a PING,
+//! whose reply tells that. If a server that is listened to goes, so does the client's connection:
+//! its library subscribes anew, as it would if the server had been its own.
+
+use std::collections::BTreeSet;
+
+use super::{
+    dedicated::TOO_MANY,
+    errand::{Delivery, Pending, Route},
+};
+use crate::shard::{
+    core::Core,
+    form::Form,
+    message::Origin,
+    replies::{Covers, Seq},
+    resp::subscription,
+    session::{Session, Step},
+    settings::SUBSCRIPTIONS_MAX,
+};
+use crate::{
+    io::Token,
+    protocol::{
+        Parsed,
+        resp::{
+            Limits,
+            reply::{self, Reply, parse_reply},
+            table::Feed,
+        },
+    },
+};
+
+/// The line for a client that listens to as much as it may.
+const TOO_MUCH: &[u8] = b"-ERR too many subscriptions\r\n";
+
+/// What a client listens to.
+#[derive(Debug, Default)]
+pub(in crate::shard) struct Subscriptions {
+    channels: BTreeSet<Vec<u8>>,
+    patterns: BTreeSet<Vec<u8>>,
+    shard_channels: BTreeSet<Vec<u8>>,
+}
+
+impl Subscriptions {
+    /// Whether it listens to anything.
+    pub(in crate::shard) fn is_empty(&self) -> bool {
+        self.total() == 0
+    }
+
+    fn total(&self) -> usize {
+        self.channels.len() + self.patterns.len() + self.shard_channels.len()
+    }
+
+    fn names(&mut self, feed: Feed) -> &mut BTreeSet<Vec<u8>> {
+        match feed {
+            Feed::Channels => &mut self.channels,
+            Feed::Patterns => &mut self.patterns,
+            Feed::ShardChannels => &mut self.shard_channels,
+        }
+    }
+
+    /// What a confirmation says: shard channels are counted apart.
+    fn count(&self, feed: Feed) -> usize {
+        match feed {
+            Feed::Channels | Feed::Patterns => self.channels.len() + self.patterns.len(),
+            Feed::ShardChannels => self.shard_channels.len(),
+        }
+    }
+
+    /// Whether a message with these first two words is for this client, still.
+    fn wants(&self, kind: &[u8], name: &[u8]) -> bool {
+        match kind {
+            b"message" => self.channels.contains(name),
+            b"pmessage" => self.patterns.contains(name),
+            b"smessage" => self.shard_channels.contains(name),
+            _ => false,
+        }
+    }
+}
+
+/// Replies that are given once a server has taken a command.
+#[derive(Debug)]
+pub(in crate::shard) struct Confirmations {
+    client: Token,
+    replies: Vec<(Seq, Vec<u8>)>,
+}
+
+/// What one server is to be told.
+#[derive(Debug, Default)]
+struct Order<'n> {
+    names: Vec<&'n [u8]>,
+    replies: Vec<(Seq, Vec<u8>)>,
+}
+
+/// SUBSCRIBE, PSUBSCRIBE and SSUBSCRIBE.
+pub(in crate::shard) fn subscribe<'n>(
+    session: &mut Session,
+    core: &mut Core,
+    feed: Feed,
+    names: impl Iterator<Item = &'n [u8]>,
+) -> Step {
+    let names: Vec<&[u8]> = names.collect();
+    let total = subscriptions(session).map_or(0, |all| all.total());
+    if total + names.len() > SUBSCRIPTIONS_MAX {
+        session.refuse(core, TOO_MUCH);
+        return Step::Done;
+    }
+    let mut servers: Vec<usize> = names
+        .iter()
+        .flat_map(|name| servers_of(core, feed, name))
+        .collect();
+    servers.sort_unstable();
+    servers.dedup();
+    let (client, now) = (session.token(), core.now);
+    let has_room = |server: usize| match &mut core.pool {
+        Some(pool) => pool.dedicated.has_feed(server, client, now),
+        None => false,
+    };
+    if !servers.into_iter().all(has_room) {
+        let line = format!("-ERR {TOO_MANY}\r\n");
+        session.refuse(core, line.as_bytes());
+        return Step::Done;
+    }
+    let word = words(feed).0;
+    change(session, core, feed, &names, word, |all, name| {
+        all.insert(name.to_vec());
+        true
+    });
+    Step::Done
+}
+
+/// UNSUBSCRIBE, PUNSUBSCRIBE and SUNSUBSCRIBE; no names are all.
+pub(in crate::shard) fn unsubscribe<'n>(
+    session: &mut Session,
+    core: &mut Core,
+    feed: Feed,
+    names: impl Iterator<Item = &'n [u8]>,
+) -> Step {
+    let word = words(feed).1;
+    let names: Vec<&[u8]> = names.collect();
+    let all: Vec<Vec<u8>> = match (names.is_empty(), subscriptions(session)) {
+        (true, Some(all)) => all.names(feed).iter().cloned().collect(),
+        _ => Vec::new(),
+    };
+    let names: Vec<&[u8]> = names
+        .into_iter()
+        .chain(all.iter().map(Vec::as_slice))
+        .collect();
+    if names.is_empty() {
+        let version = session.version();
+        let count = subscriptions(session).map_or(0, |all| all.count(feed)) as i64;
+        let out = session.ready(&mut core.buffers);
+        subscription(out, word, None, count, version);
+        return Step::Done;
+    }
+    change(session, core, feed, &names, word, |all, name| {
+        all.remove(name)
+    });
+    Step::Done
+}
+
+/// Changes what a client listens to, name by name, and tells the servers of those names for which
+/// `apply` says that something has changed.
+fn change(
+    session: &mut Session,
+    core: &mut Core,
+    feed: Feed,
+    names: &[&[u8]],
+    word: &[u8],
+    apply: impl Fn(&mut BTreeSet<Vec<u8>>, &[u8]) -> bool,
+) {
+    let version = session.version();
+    let mut orders: Vec<Order<'_>> = Vec::new();
+    orders.resize_with(core.server_count(), Order::default);
+    for name in names {
+        let Some(all) = subscriptions(session) else {
+            return;
+        };
+        let is_changed = apply(all.names(feed), name);
+        let count = all.count(feed) as i64;
+        let mut frame = Vec::new();
+        subscription(&mut frame, word, Some(name), count, version);
+        if !is_changed {
+            session.reply(core, &frame);
+            continue;
+        }
+        let servers = servers_of(core, feed, name);
+        let parts = servers.len() as u32;
+        let seq = session
+            .replies
+            .defer(Form::Verbatim, Covers::Nothing, parts);
+        for server in servers {
+            orders[server].names.push(name);
+            orders[server].replies.push((seq, frame.clone()));
+        }
+    }
+    let (client, now) = (session.token(), core.now);
+    for (server, order) in orders.into_iter().enumerate() {
+        let Order { names, replies } = order;
+        if names.is_empty() {
+            continue;
+        }
+        let mut wire = Vec::new();
+        reply::array_header(&mut wire, 1 + names.len());
+        reply::bulk(&mut wire, word);
+        names.iter().for_each(|name| reply::bulk(&mut wire, name));
+        reply::encode_command(&mut wire, &[b"PING"]);
+        let pending = Pending::Confirmations(Box::new(Confirmations { client, replies }));
+        if let Some(pool) = &mut core.pool {
+            pool.dedicated.tell(server, client, pending, &wire, now);
+        }
+    }
+}
+
+/// The servers that have a channel, or channels that match a pattern.
+fn servers_of(core: &Core, feed: Feed, name: &[u8]) -> Vec<usize> {
+    match (feed, &core.pool) {
+        (Feed::Patterns, _) | (_, None) => (0..core.server_count()).collect(),
+        (_, Some(pool)) => vec![pool.server(name)],
+    }
+}
+
+/// The commands that begin and end listening.
+fn words(feed: Feed) -> (&'static [u8], &'static [u8]) {
+    match feed {
+        Feed::Channels => (b"subscribe", b"unsubscribe"),
+        Feed::Patterns => (b"psubscribe", b"punsubscribe"),
+        Feed::ShardChannels => (b"ssubscribe", b"sunsubscribe"),
+    }
+}
+
+fn subscriptions(session: &mut Session) -> Option<&mut Subscriptions> {
+    let client = session.resp_client()?;
+    Some(client.subscriptions.get_or_insert_default())
+}
+
+/// RESET: it listens to nothing any more.
+pub(in crate::shard) fn forget(session: &mut Session, core: &mut Core) {
+    let client = session.token();
+    let was_subscribed = session
+        .resp_client()
+        .and_then(|client| client.subscriptions.take());
+    if was_subscribed.is_some()
+        && let Some(pool) = &mut core.pool
+    {
+        pool.dedicated.drop_feeds_of(client, core.now);
+    }
+}
+
+impl Session {
+    /// Takes what a server says unasked.
+    pub(super) fn hear(&mut self, core: &mut Core, frame: &[u8]) {
+        let Some((kind, name)) = first_words(frame) else {
+            return;
+        };
+        let subscriptions = self
+            .client()
+            .and_then(|client| client.subscriptions.as_ref());
+        if subscriptions.is_some_and(|all| all.wants(kind, name)) {
+            self.push_message(&mut core.buffers, frame);
+        }
+    }
+}
+
+impl Core {
+    /// A server has taken a command about subscriptions, or will not.
+    pub(super) fn confirm(
+        &mut self,
+        confirmations: Confirmations,
+        error: Option<&[u8]>,
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        let Confirmations { client, replies } = confirmations;
+        for (seq, frame) in replies {
+            let route = Route::Here(Origin { token: client, seq });
+            self.hand_over(route, error.is_some(), error.unwrap_or(&frame), deliver);
+        }
+    }
+}
+
+/// The first two elements of a push frame, if they are bulks.
+fn first_words(frame: &[u8]) -> Option<(&[u8], &[u8])> {
+    let start = frame.strip_prefix(b">")?;
+    let line_end = memchr::memchr(b'\n', start)?;
+    let (kind, rest) = bulk(&start[line_end + 1..])?;
+    let (name, _) = bulk(rest)?;
+    Some((kind, name))
+}
+
+fn bulk(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    match parse_reply(bytes, &Limits::for_replies(bytes.len())) {
+        Parsed::Complete {
+            request: Reply::Bulk(Some(body)),
+            consumed,
+        } => Some((body, &bytes[consumed..])),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_says_first_what_it_is_and_whose() {
+        for (frame, expected) in [
+            (
+                &b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n"[..],
+                Some((&b"message"[..], &b"c"[..])),
+            ),
+            (b">3\r\n$11\r\nunsubscribe\r\n_\r\n:0\r\n", None),
+            (b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n", None),
+            (b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n", None),
+            (b">1\r\n$7\r\nmessage\r\n", None),
+            (b">", None),
+        ] {
+            assert_eq!(first_words(frame), expected, "{}", frame.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn names_are_counted_as_confirmations_tell() {
+        let mut all = Subscriptions::default();
+        for (feed, name, count) in [
+            (Feed::Channels, "a", 1),
+            (Feed::Channels, "a", 1),
+            (Feed::Patterns, "a*", 2),
+            (Feed::ShardChannels, "s", 1),
+        ] {
+            all.names(feed).insert(name.into());
+            assert_eq!(all.count(feed), count, "{name}");
+        }
+        assert!(all.wants(b"pmessage", b"a*") && !all.wants(b"message", b"a*"));
+        assert!(!all.wants(b"subscribe", b"a") && !all.is_empty());
+    }
+}

@@ -1,0 +1,376 @@
+//! Units: what one server does as one, about any number of keys, whichever shards own them.
+//!
+//! The shard of the client sends a unit over its own connection. Where the L1 is on, fills of the
+//! keys go over their owners' connections, so nothing but waiting keeps the two in order:
+//!
+//! (A request that waits at the server goes over a [connection](super::dedicated) of the client's
+//! own, which asks for the same, with or without an L1.)
+//!
+//! So with several connections to a server, among which keys are parted.
+//!
+//! 1. the client has no other request under way, and is served none before the unit is over;
+//! 2. every owner of a key that the unit may change voids the key's lease, drops its copy, and
+//!    [closes](crate::fill::Fills::close) the key. From then on reads of it go to the server, and
+//!    nothing of them is kept;
+//! 3. once all owners have said so, the unit is sent;
+//! 4. when it is answered, or lost, the keys are opened, and the client gets its reply. It need not
+//!    wait for that: no owner has an old copy, and what is read from then on is new.
+
+use std::sync::Arc;
+
+use super::{
+    dedicated::TOO_MANY,
+    errand::{Delivery, Pending, Route, UNAVAILABLE},
+};
+use crate::shard::{
+    core::Core,
+    form::Form,
+    message::{Ask, AskBody, Origin},
+    replies::Covers,
+    resp::limits,
+    session::Session,
+    turn::Shard,
+};
+use crate::{
+    io::Io,
+    protocol::{
+        Parsed,
+        resp::{self, Version, reply},
+    },
+    store::Operation,
+};
+
+/// Keys of a unit.
+pub(in crate::shard) type KeyList = [Box<[u8]>];
+
+/// What is sent to one server in one piece, and who waits for it.
+#[derive(Debug)]
+pub(in crate::shard) struct Unit {
+    origin: Origin,
+    /// The keys that it may change, if copies of them may be kept.
+    keys: Option<Arc<KeyList>>,
+}
+
+impl Unit {
+    pub(super) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// What is left of it when nobody waits for it any more: its keys stay closed.
+    pub(super) fn heir(&self) -> Option<Self> {
+        let keys = self.keys.clone()?;
+        Some(Self {
+            origin: Origin::NOBODY,
+            keys: Some(keys),
+        })
+    }
+}
+
+/// What a server is to be sent for a unit.
+#[derive(Debug)]
+pub(in crate::shard) enum Load {
+    /// One request.
+    Request(Vec<u8>),
+    /// Requests that are one transaction, and how many.
+    Transaction(Vec<u8>, usize),
+    /// One request that may wait, so that it goes over a connection of the client's own, which
+    /// speaks this version.
+    Waiting(Vec<u8>, Version),
+}
+
+impl Load {
+    /// The bytes, to be used again.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Request(bytes) | Self::Transaction(bytes, _) | Self::Waiting(bytes, _) => bytes,
+        }
+    }
+
+    /// How many replies there will be.
+    fn reply_count(&self) -> usize {
+        match self {
+            Self::Request(_) | Self::Waiting(..) => 1,
+            Self::Transaction(_, count) => count + 2,
+        }
+    }
+}
+
+/// A unit whose keys are being closed.
+#[derive(Debug)]
+pub(in crate::shard) struct Waiting {
+    unit: Unit,
+    server: usize,
+    load: Load,
+    shards_left: usize,
+}
+
+/// The first error of each server among the replies to a transaction's requests.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Vec<(usize, Vec<u8>)>);
+
+impl Session {
+    /// Whether it waits at a server, and would do so for ever.
+    pub(in crate::shard) fn is_blocked(&self) -> bool {
+        self.blocked
+            .is_some_and(|seq| self.replies.form(seq).is_some())
+    }
+
+    /// Whether it is not to be expected to say anything.
+    pub(in crate::shard) fn stays_silent(&self) -> bool {
+        self.is_blocked() || self.is_subscribed()
+    }
+
+    /// Has a server do something as one; its reply takes the next slot. `written` are the keys that
+    /// it may change.
+    pub(super) fn run_unit<'k>(
+        &mut self,
+        core: &mut Core,
+        server: usize,
+        written: impl Iterator<Item = &'k [u8]>,
+        load: Load,
+        form: Form,
+    ) -> Result<(), Load> {
+        let has_l1 = core.has_l1();
+        let has_room = core
+            .pool
+            .as_ref()
+            .is_some_and(|pool| pool.has_room_for(server, load.reply_count()));
+        let waits = matches!(load, Load::Waiting(..));
+        let is_alone = has_l1 || waits || core.has_lanes();
+        if !has_room || (is_alone && self.replies.pending_count() > 0) {
+            return Err(load);
+        }
+        self.set_barred(is_alone);
+        let keys = has_l1.then(|| written.map(Box::from).collect::<Arc<KeyList>>());
+        let keys = keys.filter(|keys| !keys.is_empty());
+        let covers = match keys {
+            Some(_) => Covers::AnyKey,
+            None => Covers::Nothing,
+        };
+        let seq = self.replies.defer(form, covers, 1);
+        if waits {
+            self.blocked = Some(seq);
+        }
+        let origin = Origin {
+            token: self.token(),
+            seq,
+        };
+        core.begin_unit(
+            Unit { origin, keys },
+            server,
+            load,
+            &mut |core, delivery| {
+                self.deliver(core, delivery.origin.seq, delivery.failed, delivery.bytes);
+            },
+        );
+        Ok(())
+    }
+}
+
+impl Core {
+    fn begin_unit(
+        &mut self,
+        unit: Unit,
+        server: usize,
+        load: Load,
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        let Some(keys) = unit.keys.clone() else {
+            return self.send_unit(unit, server, load, deliver);
+        };
+        self.close_own(&keys);
+        let owners = self.other_owners(&keys);
+        let shards_left = owners.len();
+        for shard in owners {
+            let body = AskBody::Close(Arc::clone(&keys));
+            let origin = unit.origin;
+            self.asks.push((shard, Ask { origin, body }));
+        }
+        self.send_asks();
+        if shards_left == 0 {
+            return self.send_unit(unit, server, load, deliver);
+        }
+        self.units.push(Waiting {
+            unit,
+            server,
+            load,
+            shards_left,
+        });
+    }
+
+    /// One more shard has closed its keys of a unit; the unit, if that was the last.
+    fn unit_closed(&mut self, origin: Origin) -> Option<Waiting> {
+        let place = self
+            .units
+            .iter()
+            .position(|waiting| waiting.unit.origin == origin)?;
+        let waiting = &mut self.units[place];
+        waiting.shards_left -= 1;
+        (waiting.shards_left == 0).then(|| self.units.swap_remove(place))
+    }
+
+    fn send_unit(
+        &mut self,
+        unit: Unit,
+        server: usize,
+        load: Load,
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        self.counters().backend_requests.add(1);
+        let now = self.now;
+        let is_up = self
+            .pool
+            .as_ref()
+            .is_some_and(|pool| pool.links[pool.first_link(server)].takes_requests(now));
+        let client = unit.origin.token;
+        let pending = Pending::Unit(Box::new(unit));
+        if !is_up {
+            return self.fail(pending, UNAVAILABLE, deliver);
+        }
+        match load {
+            Load::Request(wire) => {
+                self.ask_server(server, pending, &wire);
+                self.buffers.put(wire);
+            }
+            Load::Waiting(wire, version) => {
+                let Some(pool) = &mut self.pool else { return };
+                let dedicated = &mut pool.dedicated;
+                if let Err(pending) = dedicated.ask(server, client, version, pending, &wire, now) {
+                    self.fail(pending, TOO_MANY, deliver);
+                }
+                self.buffers.put(wire);
+            }
+            Load::Transaction(requests, _) => {
+                self.ask_server(server, Pending::Queued, b"*1\r\n$5\r\nMULTI\r\n");
+                let limits = limits(self);
+                let mut rest = &requests[..];
+                // They were whole when they were queued.
+                while let Parsed::Complete { consumed, .. } = resp::parse(rest, &limits) {
+                    let (request, behind) = rest.split_at(consumed);
+                    self.ask_server(server, Pending::Queued, request);
+                    rest = behind;
+                }
+                self.ask_server(server, pending, b"*1\r\n$4\r\nEXEC\r\n");
+                self.buffers.put(requests);
+            }
+        }
+    }
+
+    /// A server has answered the last request of a unit.
+    pub(super) fn end_unit(
+        &mut self,
+        unit: Unit,
+        server: usize,
+        failed: bool,
+        frame: &[u8],
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        self.open_keys(&unit);
+        let route = Route::Here(unit.origin);
+        let refusal = self.take_refusal(server);
+        match refusal {
+            Some(line) if frame.starts_with(b"-EXECABORT") => {
+                self.hand_over(route, true, &because_of(&line), deliver);
+            }
+            _ => self.hand_over(route, failed, frame, deliver),
+        }
+    }
+
+    /// A server has answered a request of a transaction; why it refused the first one is kept.
+    pub(super) fn note_refusal(&mut self, server: usize, failed: bool, line: &[u8]) {
+        let Some(pool) = &mut self.pool else { return };
+        let Refusals(refusals) = &mut pool.refusals;
+        // MULTI is taken: what is kept is of one whose EXEC was not answered.
+        if line == reply::OK {
+            refusals.retain(|(other, _)| *other != server);
+        }
+        if failed && refusals.iter().all(|(other, _)| *other != server) {
+            refusals.push((server, line.to_vec()));
+        }
+    }
+
+    fn take_refusal(&mut self, server: usize) -> Option<Vec<u8>> {
+        let Refusals(refusals) = &mut self.pool.as_mut()?.refusals;
+        let place = refusals.iter().position(|(other, _)| *other == server)?;
+        Some(refusals.swap_remove(place).1)
+    }
+
+    /// Closes those keys that this shard owns.
+    pub(in crate::shard) fn close_own(&mut self, keys: &KeyList) {
+        for key in keys {
+            let key = self.store.hasher().key(key);
+            if !self.store.owns(key.hash) {
+                continue;
+            }
+            if let Some(pool) = &mut self.pool {
+                pool.fills.close(key);
+            }
+            self.apply(key, Operation::DELETE, &[]);
+        }
+    }
+
+    /// Opens those keys that this shard owns.
+    pub(in crate::shard) fn open_own(&mut self, keys: &KeyList) {
+        for key in keys {
+            let key = self.store.hasher().key(key);
+            if self.store.owns(key.hash)
+                && let Some(pool) = &mut self.pool
+            {
+                pool.fills.open(key);
+            }
+        }
+    }
+
+    /// Opens the keys of a unit wherever they are closed.
+    pub(super) fn open_keys(&mut self, unit: &Unit) {
+        let Some(keys) = &unit.keys else { return };
+        self.open_own(keys);
+        for shard in self.other_owners(keys) {
+            let body = AskBody::Open(Arc::clone(keys));
+            let origin = Origin::NOBODY;
+            self.asks.push((shard, Ask { origin, body }));
+        }
+        self.send_asks();
+    }
+
+    /// The other shards that own one of these keys.
+    fn other_owners(&self, keys: &KeyList) -> Vec<usize> {
+        let hasher = self.store.hasher();
+        let mut owners: Vec<usize> = keys
+            .iter()
+            .map(|key| self.store.owner(hasher.hash(key)))
+            .filter(|owner| *owner != self.shard())
+            .collect();
+        owners.sort_unstable();
+        owners.dedup();
+        owners
+    }
+}
+
+impl<I: Io> Shard<I> {
+    /// Another shard has closed its keys of a unit. It goes on even if its client has gone: what
+    /// was asked is done.
+    pub(in crate::shard) fn keys_closed(&mut self, origin: Origin) {
+        let Some(waiting) = self.core.unit_closed(origin) else {
+            return;
+        };
+        let Waiting {
+            unit, server, load, ..
+        } = waiting;
+        let Self { core, peers, .. } = self;
+        core.send_unit(unit, server, load, &mut |core, delivery| {
+            if let Some(conn) = peers.downstream(delivery.origin.token) {
+                let seq = delivery.origin.seq;
+                conn.session
+                    .deliver(core, seq, delivery.failed, delivery.bytes);
+            }
+        });
+        self.settle(origin.token);
+    }
+}
+
+/// Redis' line for a transaction that was given up, with its reason.
+fn because_of(error: &[u8]) -> Vec<u8> {
+    let reason = error.strip_prefix(b"-").unwrap_or(error);
+    [b"-EXECABORT Transaction discarded because of: ", reason].concat()
+}
