@@ -31,7 +31,7 @@ use self::values::{Cores, OrOff};
 use crate::config::{
     CONNECTIONS_MAX_DEFAULT, Config, ITEM_BYTES_MAX_DEFAULT, MEMCACHE_DEFAULT,
     MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, RESP_DEFAULT, SERVERS_FILE_BYTES_MAX,
-    SHARDS_MAX, WritePolicy, memory_bytes_min,
+    SHARDS_MAX, SPOOL_BYTES_MAX_DEFAULT, SpoolConfig, SpoolSync, WritePolicy, memory_bytes_min,
 };
 use crate::route::{
     Distribution, HashRingMode, HashTag, KeyHash, Placement, ServerSpec, join_servers,
@@ -42,7 +42,7 @@ use crate::route::{
 #[derive(Debug)]
 pub enum Command {
     /// Serve until told to stop.
-    Serve(Config),
+    Serve(Box<Config>),
     /// Serve several pools until told to stop.
     ServePools(Pools),
     /// Print which server of a pool owns a key.
@@ -87,7 +87,10 @@ impl Command {
             None if cli.serve.pool.servers.nutcracker.is_some() => {
                 cli.serve.resolve_pools(cores_allowed).map(Self::ServePools)
             }
-            None => cli.serve.resolve(cores_allowed).map(Self::Serve),
+            None => {
+                let config = cli.serve.resolve(cores_allowed)?;
+                Ok(Self::Serve(Box::new(config)))
+            }
         }
     }
 }
@@ -184,6 +187,17 @@ struct PoolArgs {
     /// through]
     #[arg(long, value_name = "POLICY", value_parser = values::write_policy)]
     write: Option<WritePolicy>,
+    /// Folder for writes that are to reach a server later: on disk before they are answered; with
+    /// --write invalidate [default: none, they are in memory]
+    #[arg(long, value_name = "DIR")]
+    spool: Option<PathBuf>,
+    /// When the disk is waited for: always (before the answer), interval (every 100 ms) or none
+    /// [default: always]
+    #[arg(long, value_name = "WHEN", value_parser = values::spool_sync)]
+    spool_sync: Option<SpoolSync>,
+    /// Most bytes of the spool on disk, 16MiB to 64GiB; a full one refuses writes [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = values::spool_size_max, allow_hyphen_values = true)]
+    spool_size_max: Option<usize>,
     /// How long copies of what servers answered are kept, as in 500ms, 1s, 2m [default: off]
     #[arg(long, value_name = "DURATION|off", value_parser = values::l1_ttl)]
     l1: Option<OrOff<Duration>>,
@@ -334,14 +348,43 @@ impl PoolArgs {
                 "--pool {protocol}: no servers; add --servers FILE or --server HOST:PORT"
             )));
         }
+        let write = self.write.unwrap_or(WritePolicy::Through);
+        let spool = self.spool(write)?;
         Ok(Mode::Pool(PoolConfig {
             name: None,
             protocol,
             servers,
             placement: self.servers.placement(),
-            write: self.write.unwrap_or(WritePolicy::Through),
+            write,
             l1: self.l1.and_then(OrOff::into_option),
             backend: self.backend.resolve(protocol)?,
+            spool,
+        }))
+    }
+
+    /// Where writes that this policy leaves for later wait.
+    fn spool(&self, write: WritePolicy) -> Result<Option<SpoolConfig>, CliError> {
+        let Some(folder) = &self.spool else {
+            let flag = match (self.spool_sync, self.spool_size_max) {
+                (Some(_), _) => "--spool-sync",
+                (None, Some(_)) => "--spool-size-max",
+                (None, None) => return Ok(None),
+            };
+            return Err(CliError::new(format_args!(
+                "{flag}: only means something for a spool; add --spool DIR"
+            )));
+        };
+        if write != WritePolicy::Invalidate {
+            return Err(CliError::new(format_args!(
+                "--spool {}: no write waits for its server with --write through; add --write \
+                 invalidate",
+                folder.display()
+            )));
+        }
+        Ok(Some(SpoolConfig {
+            folder: folder.clone(),
+            sync: self.spool_sync.unwrap_or(SpoolSync::Always),
+            bytes_max: self.spool_size_max.unwrap_or(SPOOL_BYTES_MAX_DEFAULT),
         }))
     }
 
@@ -356,6 +399,9 @@ impl PoolArgs {
             ("--hash-tag", self.servers.hash_tag.is_some()),
             ("--write", self.write.is_some()),
             ("--l1", self.l1.is_some()),
+            ("--spool", self.spool.is_some()),
+            ("--spool-sync", self.spool_sync.is_some()),
+            ("--spool-size-max", self.spool_size_max.is_some()),
         ];
         flags
             .into_iter()

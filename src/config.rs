@@ -1,6 +1,7 @@
 //! What ringfort runs with, resolved and consistent, and the limits it is held to.
 
 mod backend;
+mod spool;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,6 +12,9 @@ pub use self::backend::{
     BACKEND_CONNECTIONS_DEFAULT, BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX,
     BACKEND_TIMEOUT_DEFAULT, BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, BackendConfig,
     PASSWORD_BYTES_MAX, Secret,
+};
+pub use self::spool::{
+    SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolConfig, SpoolSync,
 };
 use crate::route::{HashRingError, Placement, Router, ServerSpec};
 use crate::store::StoreParams;
@@ -143,6 +147,8 @@ pub struct PoolConfig {
     pub l1: Option<Duration>,
     /// How the servers are spoken to.
     pub backend: BackendConfig,
+    /// Where writes that are to reach a server later are kept; `None` keeps them in memory.
+    pub spool: Option<SpoolConfig>,
 }
 
 /// A protocol that ringfort serves and its backends speak.

@@ -22,7 +22,7 @@
 //! io         what a shard asks of sockets; the io_uring that gives it, a seeded fake that pretends
 //! spool      writes that wait for their servers on disk: the bytes, and what may be removed
 //! mesh       queues from each shard to each other, and waking who sleeps
-//! runtime    the only door to glommio: threads pinned to cores
+//! runtime    the only door to glommio: threads pinned to cores, and one that waits for files
 //! config     what ringfort runs with, resolved, and its limits; plain data
 //! store      the memory: one writer and any number of readers per partition
 //! route      which server of a pool owns a key

@@ -12,7 +12,7 @@ use ringfort::{
 
 fn main() -> ExitCode {
     match Command::parse_from(std::env::args_os()) {
-        Ok(Command::Serve(config)) => serve(&[config], &[]),
+        Ok(Command::Serve(config)) => serve(&[*config], &[]),
         Ok(Command::ServePools(pools)) => serve(&pools.configs, &pools.notes),
         Ok(Command::Explain(explains)) => {
             let answers: Vec<String> = explains.iter().map(ToString::to_string).collect();

@@ -4,3 +4,40 @@ mod support;
 
 #[path = "spool/by_hand.rs"]
 mod by_hand;
+#[path = "spool/kills.rs"]
+mod kills;
+#[path = "spool/trouble.rs"]
+mod trouble;
+
+use std::net::SocketAddr;
+
+use ringfort::config::Protocol;
+use support::{process::ScratchFolder, ringfort::Ringfort};
+
+/// A ringfort in front of one server, with its spool in this folder.
+fn pool_of(
+    server: SocketAddr,
+    protocol: Protocol,
+    folder: &ScratchFolder,
+    more: &[&str],
+) -> Ringfort {
+    let server = server.to_string();
+    let folder = folder.path().display().to_string();
+    let (protocol, other) = match protocol {
+        Protocol::Memcache => ("memcache", "--resp"),
+        Protocol::Resp => ("resp", "--memcache"),
+    };
+    let flags = [
+        "--pool",
+        protocol,
+        other,
+        "off",
+        "--server",
+        &server,
+        "--write",
+        "invalidate",
+        "--spool",
+        &folder,
+    ];
+    Ringfort::start(&[&flags[..], more].concat())
+}

@@ -2,7 +2,8 @@
 //!
 //! A write in `--write invalidate` is answered once its key is in here. Keys leave in the order
 //! they came, one delete for all writes of a key that has not been sent yet, and only when the
-//! backend has confirmed; after a lost connection the unconfirmed ones are sent again, first.
+//! backend has confirmed; after a lost connection the unconfirmed ones are sent again, first. A key
+//! that is on disk, too, has the number of its record there, so that it can be crossed out.
 //!
 //! ```text
 //! entries: | sent, unconfirmed ... | unsent ...            <- push
@@ -13,7 +14,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 
-use crate::store::Key;
+use crate::{spool::record::Lsn, store::Key};
 
 /// Keys a queue holds.
 pub const INVALIDATION_COUNT_MAX: usize = 65_536;
@@ -48,20 +49,25 @@ pub struct InvalidationQueue {
 struct Entry {
     hash: u64,
     key: Vec<u8>,
+    /// The newest record of it on disk.
+    lsn: Option<Lsn>,
 }
 
 /// Key buffers kept for reuse.
 const SPARE_COUNT_MAX: usize = 1_024;
 
 impl InvalidationQueue {
-    /// Promises that `key` will be deleted.
+    /// Promises that `key` will be deleted; `lsn` is its record on disk, if it has one.
     ///
     /// # Errors
     /// The queue is full.
-    pub fn push(&mut self, key: Key<'_>) -> Result<(), QueueFull> {
+    pub fn push(&mut self, key: Key<'_>, lsn: Option<Lsn>) -> Result<(), QueueFull> {
         if let Some(seq) = self.find(key)
             && seq >= self.base + self.sent as u64
         {
+            let entry = &mut self.entries[(seq - self.base) as usize];
+            // An older record that comes late is superseded by the newer one.
+            entry.lsn = entry.lsn.max(lsn);
             return Ok(());
         }
         if self.entries.len() >= INVALIDATION_COUNT_MAX
@@ -76,6 +82,7 @@ impl InvalidationQueue {
         self.entries.push_back(Entry {
             hash: key.hash.0,
             key: bytes,
+            lsn,
         });
         let Self {
             entries,
@@ -102,19 +109,15 @@ impl InvalidationQueue {
         Some(&self.entries[self.sent - 1].key)
     }
 
-    /// The backend confirmed the oldest key in flight.
-    pub fn confirm(&mut self) {
+    /// The backend confirmed the oldest key in flight. Its record on disk, if it has one.
+    pub fn confirm(&mut self) -> Option<Lsn> {
         debug_assert!(self.sent > 0);
-        let Some(front) = self.entries.front() else {
-            return;
-        };
+        let front = self.entries.front()?;
         let seq = self.base;
         if let Ok(latest) = self.latest.find_entry(front.hash, |latest| *latest == seq) {
             latest.remove();
         }
-        let Some(entry) = self.entries.pop_front() else {
-            return;
-        };
+        let entry = self.entries.pop_front()?;
         self.base += 1;
         self.sent -= 1;
         self.bytes -= entry.key.len();
@@ -123,6 +126,7 @@ impl InvalidationQueue {
             key.clear();
             self.spare.push(key);
         }
+        entry.lsn
     }
 
     /// The connection is gone: what was in flight is to be sent again. Of two entries of a key
@@ -173,11 +177,11 @@ mod tests {
     fn unsent_keys_coalesce_and_sent_ones_do_not() {
         let mut queue = InvalidationQueue::default();
         for name in [&b"a"[..], b"b", b"a"] {
-            queue.push(key(name)).unwrap();
+            queue.push(key(name), None).unwrap();
         }
         assert_eq!(send_all(&mut queue), ["a", "b"]);
-        queue.push(key(b"a")).unwrap();
-        queue.push(key(b"a")).unwrap();
+        queue.push(key(b"a"), None).unwrap();
+        queue.push(key(b"a"), None).unwrap();
         assert_eq!(
             queue.len(),
             3,
@@ -195,10 +199,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_confirmed_is_the_newest_record_of_its_key() {
+        let mut queue = InvalidationQueue::default();
+        queue.push(key(b"a"), Some(Lsn(3))).unwrap();
+        queue.push(key(b"a"), Some(Lsn(5))).unwrap();
+        queue.push(key(b"a"), Some(Lsn(4))).unwrap();
+        queue.push(key(b"b"), None).unwrap();
+        send_all(&mut queue);
+        queue.push(key(b"a"), Some(Lsn(6))).unwrap();
+        assert_eq!((queue.confirm(), queue.confirm()), (Some(Lsn(5)), None));
+        send_all(&mut queue);
+        assert_eq!(queue.confirm(), Some(Lsn(6)));
+    }
+
+    #[test]
     fn a_lost_connection_sends_again_in_order() {
         let mut queue = InvalidationQueue::default();
         for name in [&b"a"[..], b"b", b"c"] {
-            queue.push(key(name)).unwrap();
+            queue.push(key(name), None).unwrap();
         }
         queue.next_unsent();
         queue.next_unsent();
@@ -211,14 +229,14 @@ mod tests {
     fn is_full_at_its_limit_and_says_so() {
         let mut queue = InvalidationQueue::default();
         for number in 0..INVALIDATION_COUNT_MAX as u32 {
-            queue.push(key(&number.to_le_bytes())).unwrap();
+            queue.push(key(&number.to_le_bytes()), None).unwrap();
         }
-        assert_eq!(queue.push(key(b"more")), Err(QueueFull));
-        queue.push(key(&7_u32.to_le_bytes())).unwrap();
+        assert_eq!(queue.push(key(b"more"), None), Err(QueueFull));
+        queue.push(key(&7_u32.to_le_bytes()), None).unwrap();
         queue.next_unsent();
         queue.confirm();
-        queue.push(key(b"more")).unwrap();
+        queue.push(key(b"more"), None).unwrap();
         let long = vec![b'k'; INVALIDATION_BYTES_MAX];
-        assert_eq!(queue.push(key(&long)), Err(QueueFull));
+        assert_eq!(queue.push(key(&long), None), Err(QueueFull));
     }
 }

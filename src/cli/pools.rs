@@ -2,12 +2,15 @@
 //! were served by a process. So keys of different pools cannot meet, and nothing on a request's
 //! path asks which pool it is in.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use super::nutcracker::{Nutcracker, NutcrackerPool};
 use super::{CliError, Explain, OrOff, ServeArgs, ServerArgs};
 use crate::config::{
     BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_DEFAULT, Config,
-    ITEM_BYTES_MAX_DEFAULT, MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, WritePolicy,
-    check_together, memory_bytes_min,
+    ITEM_BYTES_MAX_DEFAULT, MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, SpoolConfig,
+    WritePolicy, check_together, memory_bytes_min,
 };
 
 /// What a process of several pools runs with.
@@ -82,15 +85,32 @@ impl ServeArgs {
             backend.timeout = timeout.clamp(BACKEND_TIMEOUT_MIN, BACKEND_TIMEOUT_MAX);
         }
         backend.database = pool.database;
+        let write = self.pool.write.unwrap_or(WritePolicy::Through);
         Ok(PoolConfig {
             name: Some(pool.name.clone()),
             protocol: pool.protocol,
             servers: pool.servers.clone(),
             placement: pool.placement,
-            write: self.pool.write.unwrap_or(WritePolicy::Through),
+            write,
             l1: self.pool.l1.and_then(OrOff::into_option),
             backend,
+            spool: self.spool_of(&pool.name, write)?,
         })
+    }
+
+    /// Each pool's spool is a folder of its name in that of `--spool`.
+    fn spool_of(&self, pool: &str, write: WritePolicy) -> Result<Option<SpoolConfig>, CliError> {
+        let Some(mut spool) = self.pool.spool(write)? else {
+            return Ok(None);
+        };
+        if Path::new(pool).file_name() != Some(OsStr::new(pool)) {
+            return Err(CliError::new(format_args!(
+                "--spool {}: pool '{pool}' cannot have a folder of its name; name it otherwise",
+                spool.folder.display()
+            )));
+        }
+        spool.folder.push(pool);
+        Ok(Some(spool))
     }
 
     fn refuse_beside_nutcracker(&self) -> Result<(), CliError> {

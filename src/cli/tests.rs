@@ -16,7 +16,7 @@ fn parse(line: &str) -> Result<Command, CliError> {
 
 fn config(line: &str) -> Config {
     match parse(line) {
-        Ok(Command::Serve(config)) => config,
+        Ok(Command::Serve(config)) => *config,
         other => panic!("{line}: {other:?}"),
     }
 }

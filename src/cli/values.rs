@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::config::{
     BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX, BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN,
     CONNECTIONS_MAX_MAX, CORES_MAX, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN,
-    Protocol, SHARDS_MAX, WritePolicy,
+    Protocol, SHARDS_MAX, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
@@ -129,6 +129,18 @@ pub(super) fn protocol(text: &str) -> Result<Protocol, String> {
 
 pub(super) fn write_policy(text: &str) -> Result<WritePolicy, String> {
     keyword(text, &["through", "invalidate"])
+}
+
+pub(super) fn spool_sync(text: &str) -> Result<SpoolSync, String> {
+    keyword(text, &["always", "interval", "none"])
+}
+
+pub(super) fn spool_size_max(text: &str) -> Result<usize, String> {
+    let bytes = size(text)?;
+    if !(SPOOL_BYTES_MAX_MIN..=SPOOL_BYTES_MAX_MAX).contains(&bytes) {
+        return Err("out of range; write 16MiB to 64GiB".into());
+    }
+    Ok(bytes)
 }
 
 pub(super) fn hash_ring(text: &str) -> Result<HashRingMode, String> {

@@ -32,6 +32,7 @@ fn pool(servers: &[&str], hash_ring: HashRingMode) -> Config {
             write: WritePolicy::Through,
             l1: None,
             backend: BackendConfig::default(),
+            spool: None,
         }),
         ..config()
     }

@@ -22,7 +22,7 @@ mod turnstile;
 
 use std::sync::Arc;
 
-use self::spsc::{Consumer, Producer, queue};
+pub(crate) use self::spsc::{Consumer, Producer, queue};
 pub use self::turnstile::Turnstile;
 use crate::sync::{AtomicBool, CachePadded, Ordering, fence};
 

@@ -30,21 +30,21 @@ unsafe impl<T: Send> Sync for Queue<T> {}
 unsafe impl<T: Send> Send for Queue<T> {}
 
 /// The end that pushes.
-pub(super) struct Producer<T> {
+pub(crate) struct Producer<T> {
     queue: Arc<Queue<T>>,
     tail: usize,
     head_seen: usize,
 }
 
 /// The end that pops.
-pub(super) struct Consumer<T> {
+pub(crate) struct Consumer<T> {
     queue: Arc<Queue<T>>,
     head: usize,
     tail_seen: usize,
 }
 
 /// A queue of at most `capacity` values, a power of two.
-pub(super) fn queue<T>(capacity: usize) -> (Producer<T>, Consumer<T>) {
+pub(crate) fn queue<T>(capacity: usize) -> (Producer<T>, Consumer<T>) {
     assert!(capacity.is_power_of_two());
     let queue = Arc::new(Queue {
         head: CachePadded(AtomicUsize::new(0)),
@@ -73,7 +73,7 @@ impl<T> Producer<T> {
     ///
     /// # Errors
     /// The queue is full; the value comes back.
-    pub(super) fn push(&mut self, value: T) -> Result<(), T> {
+    pub(crate) fn push(&mut self, value: T) -> Result<(), T> {
         let capacity = self.queue.slots.len();
         if self.tail.wrapping_sub(self.head_seen) == capacity {
             self.head_seen = self.queue.head.load(Ordering::Acquire);
@@ -92,7 +92,7 @@ impl<T> Producer<T> {
 
 impl<T> Consumer<T> {
     /// Takes the oldest value.
-    pub(super) fn pop(&mut self) -> Option<T> {
+    pub(crate) fn pop(&mut self) -> Option<T> {
         if self.is_empty() {
             return None;
         }
@@ -106,7 +106,7 @@ impl<T> Consumer<T> {
     }
 
     /// Whether nothing is there to pop at this moment.
-    pub(super) fn is_empty(&mut self) -> bool {
+    pub(crate) fn is_empty(&mut self) -> bool {
         if self.head == self.tail_seen {
             self.tail_seen = self.queue.tail.load(Ordering::Acquire);
         }

@@ -1,5 +1,5 @@
 //! The only door to glommio: executors pinned to cores, with a task that may block in a ring of
-//! its own.
+//! its own; and the control executor, which waits for files.
 //!
 //! A shard's task waits in the shard's own ring, not in glommio's: going through glommio for each
 //! wait would cost many system calls. The task is alone on its executor, so glommio's reactor,
@@ -9,9 +9,13 @@
 
 pub(crate) mod net;
 
+mod control;
+pub(crate) mod files;
+
 use core::time::Duration;
 use std::io;
 
+pub(crate) use self::control::{spawn_control, wait_until};
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 
 /// glommio's preemption timer, which nobody reads here: as slow as can be.

@@ -4,7 +4,10 @@ use std::{
     fmt::{self, Display, Formatter},
     io,
     net::SocketAddr,
+    path::{Path, PathBuf},
 };
+
+use crate::spool::FolderError;
 
 /// A reason not to start.
 #[derive(Debug)]
@@ -61,6 +64,13 @@ pub enum StartError {
         server: String,
         /// Why.
         error: io::Error,
+    },
+    /// The spool cannot be used.
+    Spool {
+        /// Its folder.
+        folder: PathBuf,
+        /// Why.
+        error: FolderError,
     },
     /// A shard's thread could not be started.
     Shard {
@@ -132,6 +142,7 @@ impl Display for StartError {
                 "server {server} has no address: {}; correct the name or give an IP address",
                 plain(error)
             ),
+            Self::Spool { folder, error } => spool(f, folder, error),
             Self::Shard { cpu, error } => {
                 write!(
                     f,
@@ -144,6 +155,19 @@ impl Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+fn spool(f: &mut Formatter<'_>, folder: &Path, error: &FolderError) -> fmt::Result {
+    match error {
+        FolderError::InUse => write!(
+            f,
+            "--spool {}: another ringfort holds it; give each a folder of its own",
+            folder.display()
+        ),
+        FolderError::File { .. } => {
+            write!(f, "--spool {error}; give a folder that can be written to")
+        }
+    }
+}
 
 fn refused(f: &mut Formatter<'_>, error: &io::Error) -> fmt::Result {
     let (cause, remedy) = match error.raw_os_error() {
@@ -213,6 +237,10 @@ mod tests {
             StartError::Resolve {
                 server: "a:1".into(),
                 error: os(libc::ENOENT),
+            },
+            StartError::Spool {
+                folder: "spool".into(),
+                error: FolderError::InUse,
             },
             StartError::Shard {
                 cpu: 3,

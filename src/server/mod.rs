@@ -5,13 +5,14 @@ mod cpu_time;
 mod error;
 mod listen;
 mod preflight;
+mod spooler;
 mod vitals;
 
 use std::{
     io::{self, Write},
     net::{SocketAddr, TcpListener},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::AtomicUsize,
         mpsc::{self, Receiver, Sender},
     },
@@ -25,6 +26,7 @@ use signal_hook::{
 
 use self::addresses::AddressBook;
 pub use self::error::StartError;
+use self::spooler::Spooler;
 use crate::{
     backend::Access,
     config::{Config, Mode, PoolConfig},
@@ -69,12 +71,13 @@ pub fn run_pools(configs: &[Config]) -> Result<io::Result<()>, StartError> {
     watch_signals(events.clone()).map_err(|error| StartError::Shard { cpu: 0, error })?;
     let stop = StopFlag::default();
     let connection_count = Arc::new(AtomicUsize::new(0));
-    let fleets = configs
+    let mut fleets = configs
         .iter()
         .map(|config| Fleet::launch(config, &stop, &connection_count, &events))
         .collect::<Result<Vec<_>, _>>()?;
     let shard_count = configs.iter().map(|config| config.cores.len()).sum();
     let wakers = await_start(&inbox, shard_count)?;
+    fleets.iter_mut().try_for_each(Fleet::start_spooler)?;
     fleets.iter().for_each(Fleet::release);
     announce(configs, &fleets);
     Ok(serve(fleets, &stop, &inbox, &wakers))
@@ -104,8 +107,11 @@ fn serve(
     inbox: &Receiver<Event>,
     wakers: &[Waker],
 ) -> io::Result<()> {
-    let executors = fleets.into_iter().flat_map(|fleet| fleet.executors);
-    let executors: Vec<_> = executors.collect();
+    let (mut executors, mut spoolers) = (Vec::new(), Vec::new());
+    for fleet in fleets {
+        executors.extend(fleet.executors);
+        spoolers.extend(fleet.spooler);
+    }
     let mut result = Ok(());
     let mut running = executors.len();
     if let Ok(Event::Ended(ended)) = inbox.recv() {
@@ -125,6 +131,8 @@ fn serve(
         }
     }
     executors.into_iter().try_for_each(Executor::join)?;
+    // What shards said last is still to be written.
+    spoolers.into_iter().try_for_each(Spooler::finish)?;
     result
 }
 
@@ -132,6 +140,9 @@ fn serve(
 struct Fleet {
     executors: Vec<Executor<()>>,
     gates: Vec<Sender<()>>,
+    spooler: Option<Spooler>,
+    /// How to wake each shard, once it has started.
+    wakers: Arc<[OnceLock<Waker>]>,
     memcache: Option<SocketAddr>,
     resp: Option<SocketAddr>,
 }
@@ -149,11 +160,21 @@ impl Fleet {
         let (memcache, memcache_listeners) =
             bind(flag("--memcache"), config.memcache, shard_count)?;
         let (resp, resp_listeners) = bind(flag("--resp"), config.resp, shard_count)?;
-        let parts = parts(config, memcache, resp, stop, connection_count)?;
+        let hasher = KeyHasher::new(seed());
+        let (spools, spooler) = match &config.mode {
+            Mode::Embedded => (Vec::new(), None),
+            Mode::Pool(pool) => spooler::open(pool, shard_count, hasher)?,
+        };
+        let mut parts = parts(config, hasher, memcache, resp, stop, connection_count)?;
+        for (parts, spool) in parts.iter_mut().zip(spools) {
+            parts.spool = Some(spool);
+        }
         let directory = RingDirectory::new(shard_count);
         let mut fleet = Self {
             executors: Vec::new(),
             gates: Vec::new(),
+            spooler,
+            wakers: (0..shard_count).map(|_| OnceLock::new()).collect(),
             memcache,
             resp,
         };
@@ -167,6 +188,7 @@ impl Fleet {
                 memcache,
                 resp,
                 opened,
+                wakers: Arc::clone(&fleet.wakers),
             };
             let cpu = config.cores[shard];
             let executor = spawn(cpu, seed, directory.clone(), events.clone())
@@ -174,6 +196,17 @@ impl Fleet {
             fleet.executors.push(executor);
         }
         Ok(fleet)
+    }
+
+    /// Starts the one that writes the spool, if there is one.
+    fn start_spooler(&mut self) -> Result<(), StartError> {
+        let Some(spooler) = &mut self.spooler else {
+            return Ok(());
+        };
+        let wakers = self.wakers.iter().filter_map(OnceLock::get).cloned();
+        spooler
+            .start(wakers.collect())
+            .map_err(StartError::UringRefused)
     }
 
     /// All shards can be woken by all: they may serve.
@@ -193,6 +226,7 @@ struct Seed {
     resp: Option<TcpListener>,
     /// Opens once every shard has its ring.
     opened: Receiver<()>,
+    wakers: Arc<[OnceLock<Waker>]>,
 }
 
 fn spawn(
@@ -237,12 +271,14 @@ fn start(
         memcache,
         resp,
         opened,
+        wakers,
     } = seed;
     parts.store.populate().map_err(StartError::MemoryRefused)?;
     let uring = Uring::new(shard, directory, memcache, resp).map_err(StartError::UringRefused)?;
-    let started = Event::Started {
-        waker: uring.waker(),
-    };
+    let waker = uring.waker();
+    // Nobody else sets it.
+    let _ = wakers[shard].set(waker.clone());
+    let started = Event::Started { waker };
     let is_alone = events.send(started).is_err() || opened.recv().is_err();
     if is_alone {
         let error = io::Error::other("another shard failed");
@@ -297,13 +333,13 @@ fn bind(
 
 fn parts(
     config: &Config,
+    hasher: KeyHasher,
     memcache: Option<SocketAddr>,
     resp: Option<SocketAddr>,
     stop: &StopFlag,
     connection_count: &Arc<AtomicUsize>,
 ) -> Result<Vec<Parts>, StartError> {
     let shard_count = config.cores.len();
-    let hasher = KeyHasher::new(seed());
     let stores = store::build(&config.store_params(), hasher).map_err(StartError::MemoryRefused)?;
     let pool = match &config.mode {
         Mode::Embedded => None,
@@ -338,6 +374,7 @@ fn parts(
             connection_count: Arc::clone(connection_count),
             stop: stop.clone(),
             pool: pool.clone(),
+            spool: None,
         })
         .collect())
 }

@@ -9,7 +9,7 @@ use super::{
     message::{Answer, AnswerBody, Ask, AskBody, Notice, Origin, Parcel},
     meter::Meter,
     pause::Pause,
-    pool::{Pool, errand::Route, over_resp::Script, unit::Waiting},
+    pool::{Pool, errand::Route, over_resp::Script, spooling::Spooling, unit::Waiting},
     round::{Round, Rounds},
     settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
@@ -39,6 +39,8 @@ pub(super) struct Core {
     pub(super) wants_stop: bool,
     pub(super) mesh: MeshPort<Ask, Answer, Box<Notice>>,
     pub(super) pool: Option<Pool>,
+    /// Where invalidations are kept on disk.
+    pub(super) spool: Option<Spooling>,
     pub(super) buffers: BufferPool,
     pub(super) settings: Arc<Settings>,
     pub(super) board: StatsBoard,

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::{
-    pool::Pool,
+    pool::spooling::Spooling,
     settings::{DRAIN_MS_MAX, STOP_TURNS_MAX},
     turn::{LISTENERS, Shard},
 };
@@ -22,8 +22,9 @@ impl StopFlag {
         self.0.store(true, Ordering::Release);
     }
 
-    pub(super) fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    /// Whether they are asked to.
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -68,15 +69,21 @@ impl<I: Io> Shard<I> {
         let Some(until) = self.drain_until else {
             return false;
         };
-        let unconfirmed = self.core.pool.as_ref().map_or(0, Pool::unconfirmed);
+        let is_settled = self.core.spool.as_ref().is_none_or(Spooling::is_settled);
+        let unconfirmed = match (&self.core.pool, &self.core.spool) {
+            (None, _) => 0,
+            (Some(pool), None) => pool.unconfirmed(),
+            // What no backend takes now waits on disk.
+            (Some(pool), Some(_)) => pool.unconfirmed_at_hand(),
+        };
         if self.core.now >= until {
-            if unconfirmed > 0 {
+            if unconfirmed > 0 && self.core.spool.is_none() {
                 tracing::error!(unconfirmed, "invalidations are lost: no backend took them");
             }
             return true;
         }
         // Clients of other shards may wait for what only this one can do.
         let has_clients = self.connection_count.load(Ordering::Relaxed) > 0;
-        !has_clients && unconfirmed == 0
+        !has_clients && unconfirmed == 0 && is_settled
     }
 }

@@ -27,6 +27,23 @@ impl<I: Io> Shard<I> {
         }
     }
 
+    /// Takes what the spool says, and answers its clients.
+    pub(super) fn hear_spool(&mut self) {
+        let Self {
+            core,
+            peers,
+            touched,
+            ..
+        } = self;
+        core.hear_spool(&mut |core, origin, body| {
+            if let Some(conn) = peers.downstream(origin.token) {
+                conn.session.answered(core, origin.seq, body);
+                touched.push(origin.token);
+            }
+        });
+        self.settle_touched();
+    }
+
     fn answered(&mut self, shard: usize, answer: Answer) {
         let Answer {
             origin,

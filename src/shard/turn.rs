@@ -14,7 +14,11 @@ use super::{
     meter::Meter,
     pause::Pause,
     peers::{Peer, Peers},
-    pool::{Pool, PoolSettings, backends::Loss},
+    pool::{
+        Pool, PoolSettings,
+        backends::Loss,
+        spooling::{SpoolParts, Spooling},
+    },
     round::Rounds,
     settings::{Settings, TICK_MS},
     stats::StatsBoard,
@@ -44,6 +48,8 @@ pub struct Parts {
     pub stop: StopFlag,
     /// The pool, in pool mode.
     pub pool: Option<PoolSettings>,
+    /// The spool, if the pool has one.
+    pub spool: Option<SpoolParts>,
 }
 
 /// A shard on its I/O.
@@ -88,6 +94,7 @@ impl<I: Io> Shard<I> {
             connection_count,
             stop,
             pool,
+            spool,
         } = parts;
         let now = io.now();
         LISTENERS.iter().for_each(|listener| io.accept(*listener));
@@ -106,6 +113,7 @@ impl<I: Io> Shard<I> {
             wants_stop: false,
             mesh,
             pool,
+            spool: spool.map(Spooling::new),
             buffers: BufferPool::new(),
             settings,
             board,
@@ -167,6 +175,7 @@ impl<I: Io> Shard<I> {
         }
         self.completions = completions;
         self.drain_mailboxes();
+        self.hear_spool();
         self.core.send_asks();
         self.run_own_rounds();
         self.core.gather_world();
@@ -184,6 +193,9 @@ impl<I: Io> Shard<I> {
             self.tick_links();
         }
         self.tell();
+        if let Some(spool) = &mut self.core.spool {
+            spool.flush();
+        }
         self.flush();
         self.address_slow_requests();
         let is_drained = self.is_drained();

@@ -263,8 +263,11 @@ impl Folder {
             });
             synced.map_err(|error| self.failed(&path, error))?;
         }
-        let synced = File::open(&self.path).and_then(|folder| folder.sync_all());
-        synced.map_err(|error| self.failed(&self.path, error))?;
+        // The names of the files, and of the folder itself if it is new.
+        for folder in [self.path.clone(), self.path.join("..")] {
+            let synced = File::open(&folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|error| self.failed(&folder, error))?;
+        }
         Ok((log, flaws))
     }
 

@@ -83,7 +83,7 @@ pub(super) struct Segment {
 /// What is not on disk yet.
 #[derive(Debug, Default)]
 pub(super) struct Group {
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     pub(super) changes: Vec<Change>,
     /// Segments that it began.
     created_count: usize,

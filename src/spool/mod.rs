@@ -10,21 +10,25 @@
 //! * `index`: which write of a key is the newest, and where it stands
 //! * `log`, `moving`, `limits`: where the next record goes, what may be removed, what is to be moved
 //!   so that more may, when it is full
+//! * `port`, `board`: how shards hand writes over and hear of them, and what is counted
 //! * `folder`: the files of a folder, the lock that one ringfort holds, and the start
 //! * `mcrouter`: the deletes that mcrouter has left on disk
 
+mod board;
 pub mod folder;
 mod index;
 mod limits;
 pub mod log;
 pub mod mcrouter;
 mod moving;
+pub mod port;
 pub mod record;
 pub mod segment;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
+    board::{Board, Count},
     folder::{Folder, FolderError},
     index::Place,
     limits::{Figures, Full, Limits},

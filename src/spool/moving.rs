@@ -36,7 +36,11 @@ impl Log {
         // So that moving keeps up with whatever a group writes.
         let is_enough = self.group.moved_bytes > 2 * self.group.written_bytes;
         let front = self.segments.front()?;
-        if !is_dead || is_enough || self.segments.len() < 2 || front.live_count == 0 {
+        // What the group adds to a segment is not there to be read.
+        let group_begins = self.group.steps.first().map(|step| step.segment);
+        let is_written = group_begins.is_none_or(|begins| front.number < begins);
+        let is_last = self.segments.len() < 2;
+        if !is_dead || is_enough || is_last || !is_written || front.live_count == 0 {
             return None;
         }
         self.move_at = self.move_at.max(segment::HEADER_BYTES as u64);

@@ -146,6 +146,28 @@ fn full_is_said_and_passes() {
 }
 
 #[test]
+fn what_a_group_has_not_written_is_not_looked_for() {
+    let mut log = Log::new(LIMITS, SEED);
+    let mut files = Files::new();
+    log.append(&write(b"early", &None)).expect("room");
+    keep(&mut log, &mut files);
+    // In the same segment as the first, and then so much that is dead that moving would help.
+    log.append(&write(b"late", &None)).expect("room");
+    for _ in 0..60 {
+        log.append(&write(b"again", &None)).expect("room");
+    }
+    assert_eq!(log.next_slice(), None, "it would read what is not there");
+    keep(&mut log, &mut files);
+    compact(&mut log, &files);
+    keep(&mut log, &mut files);
+    let (loaded, _) = load(&files);
+    let mut keys: Vec<_> = wishes(&loaded, &files).into_keys().collect();
+    keys.sort();
+    assert_eq!(keys, [&b"again"[..], b"early", b"late"]);
+    assert!(log.figures().bytes < 3 * LIMITS.segment_bytes);
+}
+
+#[test]
 fn one_live_record_does_not_hold_up_the_dead() {
     let mut log = Log::new(LIMITS, SEED);
     let mut files = Files::new();

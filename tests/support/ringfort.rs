@@ -117,6 +117,12 @@ impl Ringfort {
         process.wait()
     }
 
+    /// Kills it, as a crash would: nothing is finished.
+    pub(crate) fn kill(mut self) {
+        let mut process = self.process.take().expect("it runs until it is ended");
+        process.kill();
+    }
+
     /// Sends `signal` and waits for the end: the status and what stands on stderr.
     pub(crate) fn end(mut self, signal: Signal) -> (ExitStatus, String) {
         let mut process = self.process.take().expect("it runs until it is ended");

@@ -22,6 +22,7 @@ fn a_pool_and_its_defaults() {
         write: WritePolicy::Through,
         l1: None,
         backend: BackendConfig::default(),
+        spool: None,
     };
     assert_eq!(pool(POOL), expected);
     assert_eq!(pool("--pool resp --server a:1").protocol, Protocol::Resp);
@@ -77,8 +78,52 @@ fn a_pool_serves_its_protocol_and_the_other_if_asked_to() {
 }
 
 #[test]
+fn a_spool_is_for_writes_that_wait() {
+    let spool = |line: &str| pool(&format!("{POOL} --write invalidate {line}")).spool;
+    assert_eq!(spool(""), None);
+    let mut expected = SpoolConfig {
+        folder: "s".into(),
+        sync: SpoolSync::Always,
+        bytes_max: 1 << 30,
+    };
+    assert_eq!(spool("--spool s"), Some(expected.clone()));
+    expected.sync = SpoolSync::Interval;
+    expected.bytes_max = 64 << 20;
+    let line = "--spool s --spool-sync interval --spool-size-max 64m";
+    assert_eq!(spool(line), Some(expected));
+    let errors = [
+        (
+            "--spool s",
+            "--spool s: no write waits for its server with --write through; add --write invalidate",
+        ),
+        (
+            "--spool-sync none",
+            "--spool-sync: only means something for a spool; add --spool DIR",
+        ),
+        (
+            "--spool-size-max 1g",
+            "--spool-size-max: only means something for a spool; add --spool DIR",
+        ),
+        (
+            "--spool s --spool-size-max 1m",
+            "--spool-size-max '1m': out of range; write 16MiB to 64GiB",
+        ),
+        (
+            "--spool s --spool-sync often",
+            "--spool-sync 'often': not known here; write always or interval or none",
+        ),
+    ];
+    for (flags, message) in errors {
+        assert_eq!(error(&format!("{POOL} {flags}")), message, "{flags}");
+    }
+}
+
+#[test]
 fn flags_of_a_pool_want_a_pool() {
     for flag in [
+        "--spool s",
+        "--spool-sync none",
+        "--spool-size-max 1g",
         "--servers f",
         "--server a:1",
         "--hash-ring libketama",

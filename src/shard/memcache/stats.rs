@@ -163,6 +163,8 @@ struct View {
     shards: Vec<(Totals, PartitionStats, u64)>,
     /// Requests of RESP clients.
     calls: u64,
+    /// What the spool counts, if there is one.
+    spool: Vec<(&'static str, u64)>,
 }
 
 impl View {
@@ -173,6 +175,7 @@ impl View {
             now: core.now,
             totals: core.board.totals(),
             calls: core.board.calls(),
+            spool: core.spool_counts(),
             store: core.board.since_reset(core.store.stats()),
             shards: shards
                 .map(|shard| {
@@ -309,6 +312,7 @@ impl View {
             ("fills_joined", totals.fills_joined),
             ("invalidations", totals.invalidations),
         ]);
+        lines.counts(&self.spool);
     }
 
     /// `stats items`: all of one class, as there are no slabs.

@@ -8,7 +8,10 @@
 
 pub(in crate::shard) use super::pending::{Pending, Route};
 
-use super::{Pool, over_resp};
+use super::{
+    Pool, over_resp,
+    spooling::{self, Spooling},
+};
 use crate::shard::{
     core::Core,
     message::{AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
@@ -17,8 +20,7 @@ use crate::{
     backend::{Expects, Meaning, OnLoss, Reply},
     config::Protocol,
     fill::{FillId, Lease},
-    protocol::memcache::Spelling,
-    store::{Applied, Condition, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
+    store::{Condition, Expiry, Key, Operation, Stamp, UnixMs},
 };
 
 /// The line for a client whose backend is not connected.
@@ -34,9 +36,6 @@ pub(super) const LATE: &str = "backend did not answer in time";
 /// The line for a client whose request needs a script that the backend has forgotten. It will have
 /// it again when the client tries again.
 const SCRIPT_LOST: &str = "backend had lost its script and did nothing, try again";
-
-/// The line for a client whose write cannot be promised.
-const QUEUE_FULL: &str = "invalidation queue is full";
 
 /// The line for a client whose key or request only meta commands can say.
 pub(super) const NO_META: &str = "backend does not know memcache's meta commands";
@@ -65,7 +64,9 @@ impl Core {
         if home != self.shard() {
             return self.mesh.allowance(home) > 0;
         }
-        self.pool.as_ref().is_some_and(|pool| pool.has_room(key))
+        let has_room = |spool: &Spooling| spool.has_room();
+        self.spool.as_ref().is_none_or(has_room)
+            && self.pool.as_ref().is_some_and(|pool| pool.has_room(key))
     }
 
     /// Starts an errand that there is [room for](Self::has_room_for). `Some` if it is over
@@ -123,15 +124,16 @@ impl Core {
         let server = pool.link_number(key);
         self.board.of(self.mesh.shard()).backend_requests.add(1);
         match errand {
-            Errand::Invalidate { deletes } => return Some(self.invalidate(server, key, deletes)),
+            Errand::Invalidate { deletes } => {
+                let reply = match deletes {
+                    true => spooling::Reply::Deleted,
+                    false => spooling::Reply::Stored,
+                };
+                return self.invalidate(route, server, key, reply, &[]);
+            }
             Errand::InvalidateAnd => {
-                return Some(match self.invalidate(server, key, false) {
-                    AnswerBody::Applied { .. } => AnswerBody::Replied {
-                        failed: false,
-                        bytes: self.buffers.copy(&[request]),
-                    },
-                    failure => failure,
-                });
+                let reply = spooling::Reply::Verbatim;
+                return self.invalidate(route, server, key, reply, request);
             }
             _ => {}
         }
@@ -180,36 +182,6 @@ impl Core {
             .ask(pending, expects, on_loss, now)
             .extend_from_slice(request);
         None
-    }
-
-    fn invalidate(&mut self, server: usize, key: Key<'_>, deletes: bool) -> AnswerBody {
-        let now = self.now;
-        let has_l1 = self.pool.as_ref().is_some_and(|pool| pool.has_l1());
-        let Some(pool) = &mut self.pool else {
-            return self.failure(UNAVAILABLE);
-        };
-        let is_base64 = pool.spelling(key.bytes) == Spelling::Base64;
-        let link = &mut pool.links[server];
-        if is_base64 && !link.core.knew_meta() {
-            return self.failure(NO_META);
-        }
-        if link.invalidations.push(key).is_err() {
-            return self.failure(QUEUE_FULL);
-        }
-        link.pump_invalidations(now);
-        self.counters().invalidations.add(1);
-        if has_l1 {
-            self.drop_l1(key);
-        }
-        let outcome = if deletes {
-            Outcome::Deleted
-        } else {
-            Outcome::Stored { value_bytes: 0 }
-        };
-        AnswerBody::Applied {
-            applied: Applied::from(outcome),
-            bytes: Vec::new(),
-        }
     }
 
     /// Voids the key's lease and removes its copy.
@@ -425,20 +397,6 @@ impl Core {
             pool.links[server].load_script(now);
         }
         is_lost
-    }
-
-    fn confirm_invalidation(&mut self, server: usize, failed: bool) {
-        let now = self.now;
-        let Some(pool) = &mut self.pool else { return };
-        let link = &mut pool.links[server];
-        if failed || link.refused {
-            // Refused deletes are not done: the link is given up and all are sent again. Those
-            // behind it are confirmed in vain, as only the oldest can be taken off the queue.
-            link.refused = true;
-            return;
-        }
-        link.invalidations.confirm();
-        link.pump_invalidations(now);
     }
 
     /// The line for a client whose backend is not connected.

@@ -6,6 +6,7 @@ mod dedicated;
 mod delivery;
 pub(super) mod errand;
 pub(super) mod feeds;
+mod invalidating;
 pub(super) mod link;
 pub(super) mod memcache;
 pub(super) mod meta;
@@ -15,6 +16,7 @@ pub(super) mod over_resp;
 mod pending;
 pub(super) mod relay;
 pub(super) mod resp;
+pub(super) mod spooling;
 mod stepping;
 pub(super) mod transaction;
 pub(super) mod unit;
@@ -212,9 +214,14 @@ impl Pool {
     /// The number of the link for a key. All that is about one key goes over one connection, so it
     /// stays in order.
     pub(super) fn link_number(&self, key: Key<'_>) -> usize {
+        self.link_to(self.server(key.bytes), key)
+    }
+
+    /// The link to a server for what is about a key, whoever owns it.
+    pub(super) fn link_to(&self, server: usize, key: Key<'_>) -> usize {
         // Another part of the hash than shards are chosen by.
         let lane = (key.hash.0 >> 20) as usize % self.connection_count;
-        self.first_link(self.server(key.bytes)) + lane
+        self.first_link(server) + lane
     }
 
     /// This shard's link for a key.
@@ -304,6 +311,12 @@ impl Pool {
     /// Whether time must be watched.
     pub(super) fn needs_tick(&self) -> bool {
         self.dedicated.needs_tick()
+    }
+
+    /// Deletes that no backend has confirmed, of those backends that may yet.
+    pub(super) fn unconfirmed_at_hand(&self) -> usize {
+        let at_hand = self.links.iter().filter(|link| link.core.is_serving());
+        at_hand.map(|link| link.invalidations.len()).sum()
     }
 
     /// Deletes that no backend has confirmed.

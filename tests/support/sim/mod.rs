@@ -370,6 +370,7 @@ fn parts(
             connection_count: Arc::clone(connection_count),
             stop: stop.clone(),
             pool: pool.clone(),
+            spool: None,
         })
         .collect()
 }

@@ -67,6 +67,9 @@ pub(super) fn stats(facts: &Facts<'_>, lines: &mut Lines<'_>) {
         ("fills_joined", &totals.fills_joined),
         ("invalidations", &totals.invalidations),
     ]);
+    for (name, count) in core.spool_counts() {
+        lines.add(name, count);
+    }
 }
 
 /// Fields about what does not exist here.

@@ -1,0 +1,55 @@
+//! The control executor: a thread for what is not the data path and waits for files.
+
+use core::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::{Poll, Waker},
+    time::Duration,
+};
+use std::io;
+
+use glommio::{LocalExecutorBuilder, Placement, timer::Timer};
+
+use super::Executor;
+
+/// Entries of its rings: one task, which waits for one file after the other.
+const RING_DEPTH: usize = 16;
+
+/// Starts a thread, pinned nowhere, that runs the task which `start` makes there.
+///
+/// # Errors
+/// The executor cannot be made.
+pub(crate) fn spawn_control<T, Start, Work>(name: &str, start: Start) -> io::Result<Executor<T>>
+where
+    T: Send + 'static,
+    Start: FnOnce() -> Work + Send + 'static,
+    Work: Future<Output = T> + 'static,
+{
+    LocalExecutorBuilder::new(Placement::Unbound)
+        .name(name)
+        .io_memory(0)
+        .ring_depth(RING_DEPTH)
+        // A task of its own, so that other threads can wake it.
+        .spawn(move || async move { glommio::spawn_local(start()).await })
+        .map(Executor)
+        .map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// Waits until `is_ready` says so, which is asked whenever its waker is woken, or until so much time
+/// has passed.
+pub(crate) async fn wait_until(
+    mut is_ready: impl FnMut(&Waker) -> Poll<()>,
+    patience: Option<Duration>,
+) {
+    let mut timer = patience.map(Timer::new);
+    poll_fn(|context| {
+        if is_ready(context.waker()).is_ready() {
+            return Poll::Ready(());
+        }
+        match &mut timer {
+            Some(timer) => Pin::new(timer).poll(context).map(drop),
+            None => Poll::Pending,
+        }
+    })
+    .await;
+}

@@ -1,0 +1,365 @@
+//! How shards hand writes to whoever has the files, and hear of them.
+//!
+//! Between a shard and the control executor there are four queues, each from one thread to one other:
+//!
+//! ```text
+//!   shard  -- writes ----->  control     as many unanswered as the lane holds
+//!          <- answers -----              in the order of the writes, so there is always room
+//!          -- notes ------>              taken by the server; not held here
+//!          <- waiting -----              found at start, or not held: to be sent to its server
+//! ```
+//!
+//! A shard rings the doorbell once a turn, which costs a system call only while nobody listens: the
+//! control executor says so before it sleeps and then looks at its queues once more; the shard
+//! pushes and then looks whether somebody sleeps, with a SeqCst fence between the two steps on each
+//! side, as between shards.
+
+use core::task::{Poll, Waker};
+use std::sync::{Arc, OnceLock};
+
+use super::record::{Lsn, Speech};
+use crate::{
+    mesh::{Consumer, Producer, queue},
+    sync::{AtomicBool, Ordering, fence},
+};
+
+/// Writes of one shard that are not answered; more wait in the shard. A sync takes some
+/// milliseconds on a disk; in that time a shard takes in a few thousand.
+const LANE_DEPTH: usize = 4_096;
+
+/// Notes of one shard on their way; more wait in the shard.
+const NOTE_DEPTH: usize = 4_096;
+
+/// Waiting writes on their way to one shard.
+const WAITING_DEPTH: usize = 1_024;
+
+/// A write that is to be on disk before it is answered: for now a delete.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Which server of the pool.
+    pub server: usize,
+    /// The key, and behind it what is the shard's own; it comes back with the answer.
+    pub bytes: Vec<u8>,
+    /// How much of that is the key.
+    pub key_bytes: usize,
+    /// When it was asked for, in milliseconds since the unix epoch.
+    pub unix_ms: u64,
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its number; from here on the promise of `--spool-sync` holds.
+    pub result: Result<Lsn, Failure>,
+    /// What it came with.
+    pub bytes: Vec<u8>,
+}
+
+/// Why a write is not on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The spool is full.
+    Full,
+    /// The disk reports an error.
+    Disk,
+}
+
+/// What a shard says of a write that is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// The server has taken it.
+    Done(Lsn),
+    /// The shard has no room to keep it: it is to be told of it later.
+    Parked {
+        /// The write.
+        lsn: Lsn,
+        /// Which server of the pool.
+        server: usize,
+    },
+}
+
+/// A write that is on disk and is to be sent to its server.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Its number.
+    pub lsn: Lsn,
+    /// Which server of the pool.
+    pub server: usize,
+    /// The key.
+    pub key: Vec<u8>,
+}
+
+/// A server that writes are kept for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerName {
+    /// `HOST:PORT`
+    pub name: String,
+    /// What it speaks.
+    pub speech: Speech,
+}
+
+/// A shard's end.
+pub struct ShardPort {
+    writes: Producer<Wanted>,
+    answers: Consumer<Answer>,
+    notes: Producer<Note>,
+    waiting: Consumer<Waiting>,
+    doorbell: Doorbell,
+    has_sent: bool,
+}
+
+/// The control executor's end of one shard.
+pub struct ControlPort {
+    writes: Consumer<Wanted>,
+    answers: Producer<Answer>,
+    notes: Consumer<Note>,
+    waiting: Producer<Waiting>,
+}
+
+/// Makes the queues of one shard.
+pub fn ports(doorbell: &Doorbell) -> (ShardPort, ControlPort) {
+    let (writes_in, writes) = queue(LANE_DEPTH);
+    let (answers, answers_out) = queue(LANE_DEPTH);
+    let (notes_in, notes) = queue(NOTE_DEPTH);
+    let (waiting, waiting_out) = queue(WAITING_DEPTH);
+    let shard = ShardPort {
+        writes: writes_in,
+        answers: answers_out,
+        notes: notes_in,
+        waiting: waiting_out,
+        doorbell: doorbell.clone(),
+        has_sent: false,
+    };
+    let control = ControlPort {
+        writes,
+        answers,
+        notes,
+        waiting,
+    };
+    (shard, control)
+}
+
+impl ShardPort {
+    /// Writes that may be unanswered at a time. The shard counts them, so that answers have room.
+    pub const UNANSWERED_MAX: usize = LANE_DEPTH;
+
+    /// Hands a write over.
+    ///
+    /// # Errors
+    /// As many are unanswered as may be; the write comes back.
+    pub fn send(&mut self, write: Wanted) -> Result<(), Wanted> {
+        self.writes.push(write)?;
+        self.has_sent = true;
+        Ok(())
+    }
+
+    /// Says something of a write.
+    ///
+    /// # Errors
+    /// Too much has been said that has not been heard.
+    pub fn note(&mut self, note: Note) -> Result<(), Note> {
+        self.notes.push(note)
+    }
+
+    /// The answer to the oldest write that has none.
+    pub fn next_answer(&mut self) -> Option<Answer> {
+        self.answers.pop()
+    }
+
+    /// The next write that is to be sent to its server.
+    pub fn next_waiting(&mut self) -> Option<Waiting> {
+        self.waiting.pop()
+    }
+
+    /// Wakes the control executor if it sleeps and something was sent since the last time. Notes
+    /// alone do not: they are heard when it looks around.
+    pub fn ring(&mut self) {
+        if core::mem::take(&mut self.has_sent) {
+            self.doorbell.ring();
+        }
+    }
+}
+
+impl ControlPort {
+    /// The next write.
+    pub fn next_write(&mut self) -> Option<Wanted> {
+        self.writes.pop()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&mut self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// The next note.
+    pub fn next_note(&mut self) -> Option<Note> {
+        self.notes.pop()
+    }
+
+    /// Answers the oldest write that has no answer.
+    pub fn answer(&mut self, answer: Answer) {
+        let pushed = self.answers.push(answer);
+        debug_assert!(pushed.is_ok(), "more answers than writes");
+    }
+
+    /// Has a write sent to its server.
+    ///
+    /// # Errors
+    /// The shard has not taken the last ones yet; the write comes back.
+    pub fn feed(&mut self, waiting: Waiting) -> Result<(), Waiting> {
+        self.waiting.push(waiting)
+    }
+}
+
+impl core::fmt::Debug for ShardPort {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ShardPort").finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for ControlPort {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ControlPort").finish_non_exhaustive()
+    }
+}
+
+/// What wakes the control executor.
+#[derive(Debug, Clone, Default)]
+pub struct Doorbell(Arc<Bell>);
+
+#[derive(Debug, Default)]
+struct Bell {
+    /// Whether somebody sleeps until it rings.
+    is_awaited: AtomicBool,
+    /// Who. Set before the first sleep, and then the same for ever.
+    sleeper: OnceLock<Waker>,
+}
+
+impl Doorbell {
+    /// Ready if something is there to do, by `is_idle`'s word; else the task of `waker` will be
+    /// woken when the bell rings. Always called by one and the same task.
+    pub fn poll(&self, waker: &Waker, mut is_idle: impl FnMut() -> bool) -> Poll<()> {
+        let sleeper = self.0.sleeper.get_or_init(|| waker.clone());
+        debug_assert!(sleeper.will_wake(waker), "one task listens");
+        self.0.is_awaited.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if is_idle() {
+            return Poll::Pending;
+        }
+        self.0.is_awaited.store(false, Ordering::Relaxed);
+        Poll::Ready(())
+    }
+
+    /// Nobody sleeps any more, whatever has woken them.
+    pub fn awake(&self) {
+        self.0.is_awaited.store(false, Ordering::Relaxed);
+    }
+
+    /// Wakes who sleeps.
+    pub fn ring(&self) {
+        fence(Ordering::SeqCst);
+        let bell = &self.0;
+        let sleeps = bell.is_awaited.load(Ordering::Relaxed);
+        if sleeps
+            && bell.is_awaited.swap(false, Ordering::Relaxed)
+            && let Some(sleeper) = bell.sleeper.get()
+        {
+            sleeper.wake_by_ref();
+        }
+    }
+}
+
+#[cfg(all(test, not(ringfort_loom)))]
+mod tests {
+    use super::*;
+
+    fn wanted(number: usize) -> Wanted {
+        Wanted {
+            server: number,
+            bytes: Vec::new(),
+            key_bytes: 0,
+            unix_ms: 0,
+        }
+    }
+
+    #[test]
+    fn a_shard_hears_of_its_writes_in_order() {
+        let (mut shard, mut control) = ports(&Doorbell::default());
+        for number in 0..ShardPort::UNANSWERED_MAX {
+            shard.send(wanted(number)).expect("room");
+        }
+        assert!(shard.send(wanted(0)).is_err());
+        for number in 0..ShardPort::UNANSWERED_MAX {
+            assert_eq!(control.next_write().expect("a write").server, number);
+            control.answer(Answer {
+                result: Ok(Lsn(number as u64)),
+                bytes: Vec::new(),
+            });
+        }
+        assert!(control.is_empty());
+        for number in 0..ShardPort::UNANSWERED_MAX as u64 {
+            let answer = shard.next_answer().expect("an answer");
+            assert_eq!(answer.result, Ok(Lsn(number)));
+        }
+    }
+
+    #[test]
+    fn the_bell_rings_for_writes_and_only_where_somebody_sleeps() {
+        use std::sync::atomic::AtomicUsize;
+        struct Counting(AtomicUsize);
+        impl std::task::Wake for Counting {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let counting = Arc::new(Counting(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&counting));
+        let rung = || counting.0.load(Ordering::Relaxed);
+        let doorbell = Doorbell::default();
+        let (mut shard, mut control) = ports(&doorbell);
+        shard.send(wanted(1)).expect("room");
+        shard.ring();
+        assert_eq!(rung(), 0, "nobody sleeps");
+        assert!(doorbell.poll(&waker, || control.is_empty()).is_ready());
+        control.next_write().expect("the write");
+        assert!(doorbell.poll(&waker, || control.is_empty()).is_pending());
+        shard.note(Note::Done(Lsn(1))).expect("room");
+        shard.ring();
+        assert_eq!(rung(), 0, "a note can wait");
+        shard.send(wanted(2)).expect("room");
+        shard.ring();
+        shard.ring();
+        assert_eq!(rung(), 1);
+    }
+}
+
+#[cfg(all(test, ringfort_loom))]
+mod loom_tests {
+    use super::*;
+
+    struct Flag(AtomicBool);
+
+    impl std::task::Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn no_write_is_slept_through() {
+        loom::model(|| {
+            let flag = Arc::new(Flag(AtomicBool::new(false)));
+            let waker = Waker::from(Arc::clone(&flag));
+            let doorbell = Doorbell::default();
+            let (mut producer, mut consumer) = queue::<u32>(2);
+            let ringing = doorbell.clone();
+            let sender = loom::thread::spawn(move || {
+                producer.push(1).expect("room");
+                ringing.ring();
+            });
+            let slept = doorbell.poll(&waker, || consumer.is_empty()).is_pending();
+            sender.join().expect("no panic");
+            assert!(!slept || flag.0.load(Ordering::SeqCst), "it sleeps on");
+        });
+    }
+}
