@@ -4,6 +4,7 @@
 //! can be read in a service's log as well as in a terminal.
 
 mod backend;
+mod eject;
 mod error;
 mod explain;
 mod nutcracker;
@@ -40,6 +41,7 @@ use crate::route::{
 
 /// What the process is asked to do.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub enum Command {
     /// Serve until told to stop.
     Serve(Box<Config>),

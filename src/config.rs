@@ -1,6 +1,7 @@
 //! What ringfort runs with, resolved and consistent, and the limits it is held to.
 
 mod backend;
+mod eject;
 mod spool;
 
 use std::fmt;
@@ -12,6 +13,10 @@ pub use self::backend::{
     BACKEND_CONNECTIONS_DEFAULT, BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX,
     BACKEND_TIMEOUT_DEFAULT, BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, BackendConfig,
     PASSWORD_BYTES_MAX, Secret,
+};
+pub use self::eject::{
+    BACKEND_IN_FLIGHT_DEFAULT, BACKEND_IN_FLIGHT_MAX, EJECT_AFTER_DEFAULT, EJECT_AFTER_MAX,
+    EjectConfig, OnEject, Readmit,
 };
 pub use self::spool::{
     SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolConfig, SpoolSync,
@@ -220,10 +225,13 @@ impl Config {
             placement: *placement,
             error,
         })?;
+        let eject = &pool.backend.eject;
+        eject.check(*placement, servers)?;
         for protocol in [Protocol::Memcache, Protocol::Resp] {
+            let mut all = servers.iter().chain(&eject.failover);
             let own = self
                 .listener(protocol)
-                .and_then(|listener| servers.iter().find(|server| is_listener(server, listener)));
+                .and_then(|listener| all.find(|server| is_listener(server, listener)));
             if let Some(server) = own {
                 return Err(ConfigError::OwnBackend {
                     server: server.address(),
@@ -286,6 +294,21 @@ pub enum ConfigError {
         /// Why not.
         error: HashRingError,
     },
+    /// Keys go to any server, so there is none that could miss them.
+    NoHome {
+        /// What was to become of the keys of an ejected server.
+        policy: OnEject,
+    },
+    /// A server is to stand in for itself.
+    OwnFailover {
+        /// The server.
+        server: String,
+    },
+    /// The servers that stand in for others do not make a ring.
+    FailoverRing {
+        /// Why not.
+        error: HashRingError,
+    },
     /// A server of the pool is this very process.
     OwnBackend {
         /// The server.
@@ -338,6 +361,16 @@ impl fmt::Display for ConfigError {
             Self::HashRing { placement, error } => {
                 write!(f, "--hash-ring {}: {error}", placement.hash_ring)
             }
+            Self::NoHome { policy } => write!(
+                f,
+                "--on-eject {policy}: keys of --distribution random have no server of their own; \
+                 leave one of them out"
+            ),
+            Self::OwnFailover { server } => write!(
+                f,
+                "--failover-server {server}: is a server of the pool, too; name another one"
+            ),
+            Self::FailoverRing { error } => write!(f, "--failover-server: {error}"),
             Self::OwnBackend { server, protocol } => write!(
                 f,
                 "--{protocol}: server {server} of the pool is this listener; move one of them"

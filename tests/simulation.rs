@@ -14,6 +14,8 @@ mod transcript;
 
 #[path = "simulation/crossing.rs"]
 mod crossing;
+#[path = "simulation/ejection.rs"]
+mod ejection;
 #[path = "simulation/embedded.rs"]
 mod embedded;
 #[path = "simulation/invalidate.rs"]

@@ -135,6 +135,11 @@ impl InvalidationQueue {
         self.sent = 0;
     }
 
+    /// Keys that are not in flight.
+    pub fn unsent_count(&self) -> usize {
+        self.entries.len() - self.sent
+    }
+
     /// Whether a delete of this key is not confirmed.
     pub fn contains(&self, key: Key<'_>) -> bool {
         self.find(key).is_some()

@@ -30,7 +30,8 @@ mod tests;
 
 use std::fmt;
 
-use self::{backoff::Backoff, greeting::Greeted};
+pub(super) use self::backoff::Backoff;
+use self::greeting::Greeted;
 pub use self::{
     backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN},
     greeting::{Access, Greeting},

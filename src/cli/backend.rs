@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use super::{CliError, values};
+use super::{CliError, eject::EjectArgs, values};
 use crate::config::{
-    BACKEND_CONNECTIONS_DEFAULT, BACKEND_TIMEOUT_DEFAULT, BackendConfig, PASSWORD_BYTES_MAX,
-    Protocol, Secret,
+    BACKEND_CONNECTIONS_DEFAULT, BACKEND_IN_FLIGHT_DEFAULT, BACKEND_TIMEOUT_DEFAULT, BackendConfig,
+    PASSWORD_BYTES_MAX, Protocol, Secret,
 };
 
 /// Where a password may be given, as a command line is everybody's to read.
@@ -36,6 +36,12 @@ pub(super) struct BackendArgs {
     /// Connections of each shard to each server, 1 to 16; a key is bound to one of them [default: 1]
     #[arg(long, value_name = "N", value_parser = values::backend_connections, allow_hyphen_values = true)]
     backend_connections: Option<u8>,
+    /// Most unanswered requests per server and shard; clients with more wait for their turn, no longer
+    /// than a server may take to answer [default: 4096]
+    #[arg(long, value_name = "N", value_parser = values::in_flight_max, allow_hyphen_values = true)]
+    backend_in_flight_max: Option<usize>,
+    #[command(flatten)]
+    eject: EjectArgs,
 }
 
 impl BackendArgs {
@@ -63,12 +69,16 @@ impl BackendArgs {
             connection_count: self
                 .backend_connections
                 .unwrap_or(BACKEND_CONNECTIONS_DEFAULT),
+            in_flight_max: self
+                .backend_in_flight_max
+                .unwrap_or(BACKEND_IN_FLIGHT_DEFAULT),
+            eject: self.eject.resolve()?,
         })
     }
 
     /// The flags, and whether each was given.
-    pub(super) fn given(&self) -> [(&'static str, bool); 5] {
-        [
+    pub(super) fn given(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let own = [
             ("--backend-user", self.backend_user.is_some()),
             (
                 "--backend-password-file",
@@ -77,7 +87,12 @@ impl BackendArgs {
             ("--backend-db", self.backend_db.is_some()),
             ("--backend-timeout", self.backend_timeout.is_some()),
             ("--backend-connections", self.backend_connections.is_some()),
-        ]
+            (
+                "--backend-in-flight-max",
+                self.backend_in_flight_max.is_some(),
+            ),
+        ];
+        own.into_iter().chain(self.eject.given())
     }
 }
 

@@ -120,7 +120,7 @@ impl ServeArgs {
             ("--pool", self.pool.pool.is_some()),
         ];
         refuse(&flags)?;
-        refuse(&self.pool.backend.given())?;
+        refuse(&self.pool.backend.given().collect::<Vec<_>>())?;
         self.pool.servers.refuse_beside_nutcracker()
     }
 }

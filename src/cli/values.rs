@@ -8,9 +8,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::config::{
-    BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX, BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN,
-    CONNECTIONS_MAX_MAX, CORES_MAX, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN,
-    Protocol, SHARDS_MAX, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
+    BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX, BACKEND_IN_FLIGHT_MAX, BACKEND_TIMEOUT_MAX,
+    BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_MAX, CORES_MAX, EJECT_AFTER_MAX, ITEM_BYTES_MAX_MAX,
+    ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN, OnEject, Protocol, Readmit, SHARDS_MAX,
+    SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
@@ -192,6 +193,27 @@ pub(super) fn backend_timeout(text: &str) -> Result<Duration, String> {
 
 pub(super) fn backend_connections(text: &str) -> Result<u8, String> {
     number(text, 1..=BACKEND_CONNECTIONS_MAX.into()).map(|number| number as u8)
+}
+
+pub(super) fn in_flight_max(text: &str) -> Result<usize, String> {
+    number(text, 1..=BACKEND_IN_FLIGHT_MAX)
+}
+
+pub(super) fn eject_after(text: &str) -> Result<OrOff<u32>, String> {
+    if text == "off" {
+        return Ok(OrOff::Off);
+    }
+    number(text, 1..=EJECT_AFTER_MAX as usize)
+        .map(|number| OrOff::On(number as u32))
+        .map_err(|error| format!("{error}, or off"))
+}
+
+pub(super) fn on_eject(text: &str) -> Result<OnEject, String> {
+    keyword(text, &OnEject::ALL.map(OnEject::name))
+}
+
+pub(super) fn readmit(text: &str) -> Result<Readmit, String> {
+    keyword(text, &["after-invalidations", "flush"])
 }
 
 pub(super) fn database(text: &str) -> Result<u32, String> {

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use super::{BACKEND_IN_FLIGHT_DEFAULT, EjectConfig};
+
 /// How long a server may take to answer, by default. Redis itself calls a script that runs for
 /// longer than 5 s stuck (`busy-reply-threshold`), and libmemcached waits as long before it gives
 /// up (`poll_timeout`): who waits less gives up servers that are only slow. A request that waits
@@ -40,6 +42,10 @@ pub struct BackendConfig {
     pub timeout: Duration,
     /// Connections of each shard to each server; a key is bound to one of them.
     pub connection_count: u8,
+    /// Requests that one server may leave unanswered, for each shard; more wait for their turn.
+    pub in_flight_max: usize,
+    /// When servers are ejected, and what becomes of their keys.
+    pub eject: EjectConfig,
 }
 
 impl Default for BackendConfig {
@@ -50,6 +56,8 @@ impl Default for BackendConfig {
             database: 0,
             timeout: BACKEND_TIMEOUT_DEFAULT,
             connection_count: BACKEND_CONNECTIONS_DEFAULT,
+            in_flight_max: BACKEND_IN_FLIGHT_DEFAULT,
+            eject: EjectConfig::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! libmemcached, twemproxy, libketama and others put on a server is found on that server. Nothing
 //! here knows a socket or a clock.
 
+mod detour;
 mod hash_ring;
 mod key_hash;
 mod placement;
@@ -14,6 +15,7 @@ mod servers_file;
 mod slot;
 mod topology;
 
+pub use detour::Detour;
 pub use hash_ring::{Explanation, HashRing, HashRingError, HashRingMode, Point, ServerIndex};
 pub use key_hash::KeyHash;
 pub use placement::{Distribution, HashTag, Placement};

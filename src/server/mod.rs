@@ -32,9 +32,9 @@ use crate::{
     config::{Config, Mode, PoolConfig},
     io::{RingDirectory, Waker, uring::Uring},
     mesh,
-    route::Router,
+    route::{HashRingError, Router},
     runtime::{self, Executor},
-    shard::{Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, Tunables},
+    shard::{EjectSettings, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, Tunables},
     store::{self, KeyHasher, UnixMs},
 };
 
@@ -380,14 +380,15 @@ fn parts(
 }
 
 fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, StartError> {
-    let addresses = AddressBook::open(&pool.servers)?;
-    let router = Router::build(pool.placement, &pool.servers).map_err(|error| {
-        let error = io::Error::other(error.to_string());
-        StartError::Resolve {
-            server: "of the pool".into(),
-            error,
-        }
-    })?;
+    let backend = &pool.backend;
+    let all = [&pool.servers[..], &backend.eject.failover].concat();
+    let addresses = AddressBook::open(&all)?;
+    let no_ring = |error: HashRingError| StartError::Resolve {
+        server: "of the pool".into(),
+        error: io::Error::other(error.to_string()),
+    };
+    let router = Router::build(pool.placement, &pool.servers).map_err(no_ring)?;
+    let eject = EjectSettings::new(&backend.eject, pool.placement, &pool.servers);
     Ok(PoolSettings {
         protocol: pool.protocol,
         is_crossed,
@@ -403,6 +404,8 @@ fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, St
         timeout_ms: pool.backend.timeout.as_millis() as u32,
         seed: seed(),
         connection_count: pool.backend.connection_count.into(),
+        in_flight_max: backend.in_flight_max,
+        eject: eject.map_err(no_ring)?,
         write: pool.write,
         l1_ms: pool.l1.map(|ttl| ttl.as_millis() as u64),
     })

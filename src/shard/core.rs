@@ -330,11 +330,17 @@ impl Core {
         self.pool.as_ref().map(Pool::script)
     }
 
+    /// Whether keys may come to another server than their own.
+    pub(super) fn moves_keys(&self) -> bool {
+        self.pool.as_ref().is_some_and(Pool::moves_keys)
+    }
+
     /// The shard that handles a key's backend traffic: its owner where the L1 is on, so that
-    /// fills and writes of a key meet in one place; else this one.
+    /// fills and writes of a key meet in one place, and where keys may come to another server than
+    /// their own, so that one shard alone judges which; else this one.
     pub(super) fn home(&self, hash: KeyHash) -> usize {
         match &self.pool {
-            Some(pool) if pool.has_l1() => self.store.owner(hash),
+            Some(pool) if pool.has_l1() || pool.moves_keys() => self.store.owner(hash),
             _ => self.shard(),
         }
     }

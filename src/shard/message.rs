@@ -111,6 +111,13 @@ pub(super) enum Errand {
     InvalidateAnd,
 }
 
+impl Errand {
+    /// Whether the key is as it was, but for when it expires.
+    pub(super) fn is_read(self) -> bool {
+        matches!(self, Self::Fetch | Self::Read(_))
+    }
+}
+
 /// The answer to an [`Ask`].
 #[derive(Debug)]
 pub struct Answer {

@@ -43,7 +43,7 @@ mod world;
 pub use self::{
     drain::StopFlag,
     message::{Answer, Ask, Notice},
-    pool::{Addresses, PoolSettings, spooling::SpoolParts},
+    pool::{Addresses, EjectSettings, PoolSettings, spooling::SpoolParts},
     settings::{CpuTime, Settings},
     stats::StatsBoard,
     tunables::Tunables,

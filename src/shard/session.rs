@@ -23,7 +23,7 @@ use crate::{
         binary::REQUEST_MAGIC,
         resp::{Version, table::Command},
     },
-    store::{Applied, Key, Operation},
+    store::{Applied, Key, Operation, UnixMs},
 };
 
 /// Which protocol a client speaks, and what it has said of itself.
@@ -60,6 +60,8 @@ pub(super) struct Session {
     pub(super) pushes: Pushes,
     /// The slot of the last request that waits at a server of the pool.
     pub(super) blocked: Option<Seq>,
+    /// Since when the request at hand waits for room at its server.
+    pub(super) waits_since: Option<UnixMs>,
 }
 
 /// Why [`Session::serve`] stopped.
@@ -107,6 +109,7 @@ impl Session {
             swallow: 0,
             pushes: Pushes::default(),
             blocked: None,
+            waits_since: None,
         }
     }
 

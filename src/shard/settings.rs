@@ -156,9 +156,6 @@ pub(super) const SUBSCRIPTIONS_MAX: usize = 65_536;
 /// Of the connections, those that are kept for the next client, for each server.
 pub(super) const DEDICATED_IDLE_MAX: usize = 8;
 
-/// Requests unanswered by one backend connection; more are held back.
-pub(super) const BACKEND_IN_FLIGHT_MAX: usize = 4_096;
-
 /// A backend that owes an answer and says nothing at all for so long is given up, if requests have
 /// less patience than this: a Redis that forks, or a machine that swaps, is not gone.
 pub(super) const BACKEND_SILENCE_MS_MIN: u64 = 1_000;

@@ -10,7 +10,7 @@ pub const RECONNECT_MS_MAX: u64 = 1_000;
 /// Pauses that double, each cut by chance to between half and all of it, so that those who lost a
 /// server together do not come back together.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(in crate::backend) struct Backoff {
     next_ms: u64,
     /// Invariant: not 0.
     dice: u64,
@@ -18,7 +18,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// The same seed makes the same pauses.
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::backend) fn new(seed: u64) -> Self {
         Self {
             next_ms: RECONNECT_MS_MIN,
             dice: seed | 1,
@@ -26,7 +26,7 @@ impl Backoff {
     }
 
     /// The next pause, in milliseconds.
-    pub(super) fn pause_ms(&mut self) -> u64 {
+    pub(in crate::backend) fn pause_ms(&mut self) -> u64 {
         let most = self.next_ms;
         self.next_ms = (most * 2).min(RECONNECT_MS_MAX);
         let least = most / 2;
@@ -34,7 +34,7 @@ impl Backoff {
     }
 
     /// All is well: the next pause is a short one.
-    pub(super) fn reset(&mut self) {
+    pub(in crate::backend) fn reset(&mut self) {
         self.next_ms = RECONNECT_MS_MIN;
     }
 

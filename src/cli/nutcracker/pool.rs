@@ -189,7 +189,7 @@ impl Draft {
                 self.is_ejecting = is_on()?;
                 if self.is_ejecting {
                     notes.push(note(
-                        "no server is ejected; the keys of one that is down are answered with an \
+                        "no keys are moved; those of a server that is down are answered with an \
                          error until it is back",
                     ));
                 }

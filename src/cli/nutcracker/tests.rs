@@ -89,7 +89,7 @@ fn every_key_is_read() {
             ),
             Note::new(
                 17,
-                "auto_eject_hosts: no server is ejected; the keys of one that is down are answered \
+                "auto_eject_hosts: no keys are moved; those of a server that is down are answered \
                  with an error until it is back",
             ),
             Note::new(

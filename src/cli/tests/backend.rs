@@ -2,7 +2,10 @@
 
 use super::pool::ServersFile;
 use super::*;
-use crate::config::{BACKEND_TIMEOUT_DEFAULT, BackendConfig, PASSWORD_BYTES_MAX, Secret};
+use crate::config::{
+    BACKEND_IN_FLIGHT_DEFAULT, BACKEND_TIMEOUT_DEFAULT, BackendConfig, EjectConfig, OnEject,
+    PASSWORD_BYTES_MAX, Readmit, Secret,
+};
 
 const REDIS: &str = "--pool resp --server a:1";
 
@@ -56,6 +59,69 @@ fn timeouts_and_databases() {
     assert_eq!(
         error("--backend-db 2"),
         "--backend-db: only means something for a pool; add --pool memcache or --pool resp"
+    );
+}
+
+#[test]
+fn what_becomes_of_servers_that_fail() {
+    let eject = |flags: &str| backend(&format!("{REDIS} {flags}")).eject;
+    assert_eq!(eject(""), EjectConfig::default());
+    assert_eq!(backend(REDIS).in_flight_max, BACKEND_IN_FLIGHT_DEFAULT);
+    assert_eq!(
+        backend(&format!("{REDIS} --backend-in-flight-max 7")).in_flight_max,
+        7
+    );
+    assert_eq!(eject("--eject-after off").after, None);
+    assert_eq!(eject("--eject-after 9").after, Some(9));
+    assert_eq!(eject("--on-eject miss").policy, OnEject::Miss);
+    let flush = eject("--on-eject rehash --readmit flush");
+    assert_eq!(
+        (flush.policy, flush.readmit),
+        (OnEject::Rehash, Readmit::Flush)
+    );
+    let failover = eject("--on-eject failover --failover-server b:2 --failover-server c:3:4");
+    assert_eq!(failover.failover.len(), 2);
+    assert_eq!(failover.failover[1].weight, 4);
+    for (flags, message) in [
+        (
+            "--on-eject guess",
+            "--on-eject 'guess': not known here; write error or miss or rehash or failover",
+        ),
+        (
+            "--eject-after 0",
+            "--eject-after '0': out of range; write a number from 1 to 1000000, or off",
+        ),
+        (
+            "--backend-in-flight-max 0",
+            "--backend-in-flight-max '0': out of range; write a number from 1 to 1048576",
+        ),
+        (
+            "--on-eject failover",
+            "--on-eject failover: no servers to go to; add --failover-server HOST:PORT",
+        ),
+        (
+            "--failover-server b:2",
+            "--failover-server: only means something with --on-eject failover; add that",
+        ),
+        (
+            "--readmit flush",
+            "--readmit flush: with --on-eject error a server misses nothing; leave it out",
+        ),
+        (
+            "--on-eject failover --failover-server a:1",
+            "--failover-server a:1: is a server of the pool, too; name another one",
+        ),
+        (
+            "--hash-ring twemproxy --distribution random --on-eject rehash",
+            "--on-eject rehash: keys of --distribution random have no server of their own; \
+             leave one of them out",
+        ),
+    ] {
+        assert_eq!(error(&format!("{REDIS} {flags}")), message);
+    }
+    assert_eq!(
+        error("--on-eject miss"),
+        "--on-eject: only means something for a pool; add --pool memcache or --pool resp"
     );
 }
 

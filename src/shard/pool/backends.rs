@@ -35,7 +35,10 @@ impl<I: Io> Shard<I> {
             let heir = |pending: &Pending| pending.heir().filter(|_| has_l1);
             match link.core.handle_timeout(now, heir) {
                 Some(gave_up) => self.after_loss(server, &gave_up),
-                None => self.drive(server),
+                None => {
+                    self.core.probe(server);
+                    self.drive(server);
+                }
             }
         }
     }
@@ -91,7 +94,7 @@ impl<I: Io> Shard<I> {
             }
         }
         if let Some(error) = refused {
-            self.log_loss(server, &error);
+            self.note_loss(server, &error);
         }
         self.tell_failed(server);
     }
@@ -167,6 +170,7 @@ impl<I: Io> Shard<I> {
             }
             None => self.core.buffers.put_input(input),
         }
+        self.core.settle(server);
     }
 
     /// Gives a backend connection up; whoever waits on it is told.
@@ -189,11 +193,12 @@ impl<I: Io> Shard<I> {
     }
 
     fn after_loss(&mut self, server: usize, why: &dyn Display) {
-        self.log_loss(server, why);
+        self.note_loss(server, why);
         self.drive(server);
     }
 
-    fn log_loss(&self, server: usize, why: &dyn Display) {
+    /// The connection is gone, or did not come to be.
+    fn note_loss(&mut self, server: usize, why: &dyn Display) {
         let shard = self.core.mesh.shard();
         let Some(pool) = &self.core.pool else { return };
         let backend = pool.addresses.name(pool.server_of(server));
@@ -202,6 +207,7 @@ impl<I: Io> Shard<I> {
             0 | 1 => tracing::warn!(backend, shard, "lost: {why}"),
             count => tracing::debug!(backend, shard, count, "not back: {why}"),
         }
+        self.core.note_failure(server);
     }
 
     /// Tells who waits for what has failed.
@@ -218,6 +224,7 @@ impl<I: Io> Shard<I> {
             let Some((pending, failure)) = pool.links[server].core.poll_failed() else {
                 break;
             };
+            core.note_failed(server, &pending, failure);
             core.fail(pending, reason(failure), &mut |core, delivery| {
                 deliver(core, peers, touched, &delivery);
             });

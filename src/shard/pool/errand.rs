@@ -37,6 +37,9 @@ pub(super) const LATE: &str = "backend did not answer in time";
 /// it again when the client tries again.
 const SCRIPT_LOST: &str = "backend had lost its script and did nothing, try again";
 
+/// The line for a client whose request has waited in vain for its turn.
+pub(super) const BUSY: &str = "backend has too many requests in flight";
+
 /// The line for a client whose key or request only meta commands can say.
 pub(super) const NO_META: &str = "backend does not know memcache's meta commands";
 
@@ -137,7 +140,11 @@ impl Core {
             }
             _ => {}
         }
+        if let Some(body) = self.answer_for_ejected(server, key, errand, request) {
+            return Some(body);
+        }
         let now = self.now;
+        let pool = self.pool.as_mut()?;
         if !pool.links[server].takes_requests(now) {
             return Some(self.failure(UNAVAILABLE));
         }
@@ -201,11 +208,14 @@ impl Core {
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         let failed = reply.meaning == Meaning::Error;
+        self.note_answered(server, failed, reply.frame);
         if failed && self.load_again(server, reply.frame) {
             return self.fail(pending, SCRIPT_LOST, deliver);
         }
         match pending {
             Pending::Script => self.loaded(server, failed, reply.frame),
+            Pending::Probe => self.probed(server, !failed),
+            Pending::Purge => self.purged(server, !failed),
             Pending::Straggler(parcel) => self.put_away(parcel),
             Pending::Flush(origin, at) => self.flushed(origin, at, failed, reply.frame, deliver),
             Pending::Invalidation => self.confirm_invalidation(server, failed),
@@ -237,7 +247,7 @@ impl Core {
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         match pending {
-            Pending::Script | Pending::Queued => return,
+            Pending::Script | Pending::Queued | Pending::Probe | Pending::Purge => return,
             Pending::Straggler(parcel) => return self.put_away(parcel),
             _ => {}
         }
@@ -246,7 +256,12 @@ impl Core {
             return;
         };
         match pending {
-            Pending::Invalidation | Pending::Script | Pending::Queued | Pending::Straggler(_) => {}
+            Pending::Invalidation
+            | Pending::Script
+            | Pending::Queued
+            | Pending::Probe
+            | Pending::Purge
+            | Pending::Straggler(_) => {}
             Pending::Flush(origin, at) => self.flushed(origin, at, true, &line, deliver),
             Pending::Request(route) => self.hand_over(route, true, &line, deliver),
             Pending::Write(route, parcel) => {

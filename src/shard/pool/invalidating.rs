@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The line for a client whose write cannot be promised.
-const QUEUE_FULL: &str = "invalidation queue is full";
+pub(super) const QUEUE_FULL: &str = "invalidation queue is full";
 
 impl Core {
     /// `Some` unless the answer waits for the disk.
@@ -30,6 +30,19 @@ impl Core {
         let now = self.now;
         let pool = self.pool.as_mut()?;
         let is_base64 = pool.spelling(key.bytes) == Spelling::Base64;
+        // Where its own server does not serve, another one may have it, too.
+        let stand_in = server;
+        let server = match pool.moves_keys() {
+            true => pool.home_link(key),
+            false => server,
+        };
+        if stand_in != server {
+            let link = &mut pool.links[stand_in];
+            if link.invalidations.push(key, None).is_err() {
+                return Some(self.failure(QUEUE_FULL));
+            }
+            link.pump_invalidations(now);
+        }
         let link = &mut pool.links[server];
         if is_base64 && !link.core.knew_meta() {
             return Some(self.failure(NO_META));

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 
 use crate::shard::pool::{errand::Pending, over_memcache, over_resp};
 use crate::{
-    backend::{self, Expects, Greeting, InvalidationQueue, LinkSettings, OnLoss, Terms},
+    backend::{self, Expects, Greeting, Health, InvalidationQueue, LinkSettings, OnLoss, Terms},
     config::Protocol,
     io::Token,
     protocol::{
@@ -40,6 +40,8 @@ pub(in crate::shard) struct Link {
     /// How long a request waits for its reply, in milliseconds.
     patience_ms: u32,
     pub(in crate::shard) core: backend::Link<Pending>,
+    /// Whether the server is fit to be asked.
+    pub(super) health: Health,
     pub(in crate::shard) token: Option<Token>,
     /// The backend refused a delete: the connection is to be given up and the delete repeated.
     pub(in crate::shard) refused: bool,
@@ -54,12 +56,15 @@ impl Link {
     pub(in crate::shard) fn new(
         speech: Speech,
         patience_ms: u32,
+        eject_after: Option<u32>,
         settings: LinkSettings,
         now: UnixMs,
     ) -> Self {
         Self {
             speech,
             patience_ms,
+            // Not the same pauses as the link's own.
+            health: Health::new(eject_after, !settings.seed),
             core: backend::Link::new(settings, now),
             token: None,
             refused: false,
@@ -123,10 +128,37 @@ impl Link {
         over_resp::load(self.ask(Pending::Script, Expects::Line, OnLoss::Forget, now));
     }
 
+    /// Probes an ejected server, if that is due.
+    pub(super) fn probe(&mut self, now: UnixMs) -> bool {
+        let is_due = self.core.is_serving() && self.health.poll_probe(now);
+        if is_due {
+            let request: &[u8] = match self.speech.protocol {
+                Protocol::Resp => b"*1\r\n$4\r\nPING\r\n",
+                Protocol::Memcache => b"version\r\n",
+            };
+            self.ask(Pending::Probe, Expects::Line, OnLoss::Fail, now)
+                .extend_from_slice(request);
+        }
+        is_due
+    }
+
+    /// Has the server forget everything, as far as it is used.
+    pub(super) fn purge(&mut self, now: UnixMs) {
+        let request: &[u8] = match self.speech.protocol {
+            Protocol::Resp => b"*1\r\n$7\r\nFLUSHDB\r\n",
+            Protocol::Memcache => b"flush_all\r\n",
+        };
+        self.ask(Pending::Purge, Expects::Line, OnLoss::Fail, now)
+            .extend_from_slice(request);
+    }
+
     /// When time alone changes something next.
     pub(in crate::shard) fn next_timeout(&self, now: UnixMs) -> Option<UnixMs> {
         let refused = self.refused.then_some(now);
-        self.core.poll_timeout().into_iter().chain(refused).min()
+        let probe = self.health.poll_timeout();
+        let probe = probe.filter(|_| self.core.is_serving());
+        let dues = [self.core.poll_timeout(), refused, probe];
+        dues.into_iter().flatten().min()
     }
 
     /// Adds deletes to the pipeline, as many as the queue's window allows. They come before what

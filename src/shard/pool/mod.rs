@@ -1,9 +1,11 @@
 //! Pool mode's own state in a shard: the ring, a link to each server, and the fills under way.
 
+mod absent;
 pub(super) mod backends;
 pub(super) mod binary;
 mod dedicated;
 mod delivery;
+mod ejection;
 pub(super) mod errand;
 pub(super) mod feeds;
 mod invalidating;
@@ -23,13 +25,15 @@ pub(super) mod unit;
 
 use std::{fmt, sync::Arc};
 
+pub use self::ejection::EjectSettings;
+use self::ejection::Ejection;
 use self::{
     dedicated::DedicatedConns,
     errand::Route,
     link::{Link, Speech},
     unit::Refusals,
 };
-use super::settings::{BACKEND_IN_FLIGHT_MAX, BACKEND_SILENCE_MS_MIN};
+use super::settings::BACKEND_SILENCE_MS_MIN;
 use crate::{
     backend::{Access, Greeting, HOLD_MS, LinkSettings},
     config::{Protocol, WritePolicy},
@@ -49,12 +53,16 @@ pub struct PoolSettings {
     pub is_crossed: bool,
     /// Who owns a key.
     pub router: Router,
-    /// Where the servers are, in the router's order.
+    /// Where the servers are, in the router's order; then those that stand in for others.
     pub addresses: Arc<dyn Addresses>,
     /// Who ringfort is to the servers.
     pub access: Access,
     /// How long a request waits for its reply, in milliseconds.
     pub timeout_ms: u32,
+    /// Requests that a server may leave unanswered; more wait.
+    pub in_flight_max: usize,
+    /// When servers are ejected, and what becomes of their keys.
+    pub eject: EjectSettings,
     /// What pauses between tries to connect are drawn from.
     pub seed: u64,
     /// Connections to each server; a key is bound to one of them.
@@ -110,6 +118,11 @@ pub(super) struct Pool {
     is_crossed: bool,
     script: over_resp::Script,
     router: Router,
+    ejection: Ejection,
+    hasher: KeyHasher,
+    in_flight_max: usize,
+    /// How long a client's request may wait for its turn, in milliseconds.
+    timeout_ms: u32,
     write: WritePolicy,
     l1_ms: Option<u64>,
     /// Those to one server stand together.
@@ -166,13 +179,17 @@ impl Pool {
                 seed,
                 ..link.clone()
             };
-            Link::new(speech, settings.timeout_ms, link, now)
+            Link::new(speech, settings.timeout_ms, settings.eject.after, link, now)
         });
         Self {
             protocol: settings.protocol,
             is_crossed: settings.is_crossed,
             script: over_resp::Script::new(),
             router: settings.router.clone(),
+            ejection: Ejection::new(&settings.eject),
+            hasher,
+            in_flight_max: settings.in_flight_max,
+            timeout_ms: settings.timeout_ms,
             write: settings.write,
             l1_ms: settings.l1_ms,
             links: links.collect(),
@@ -185,7 +202,7 @@ impl Pool {
     }
 
     /// The server that owns a key.
-    pub(super) fn server(&self, key: &[u8]) -> usize {
+    pub(super) fn home_server(&self, key: &[u8]) -> usize {
         let ServerIndex(server) = self.router.owner(key);
         usize::from(server)
     }
@@ -224,6 +241,11 @@ impl Pool {
         self.first_link(server) + lane
     }
 
+    /// The number of the link to a key's own server.
+    pub(super) fn home_link(&self, key: Key<'_>) -> usize {
+        self.link_to(self.home_server(key.bytes), key)
+    }
+
     /// This shard's link for a key.
     pub(super) fn link_of(&self, key: Key<'_>) -> &Link {
         &self.links[self.link_number(key)]
@@ -251,13 +273,18 @@ impl Pool {
 
     /// Whether another request for this key's server may be taken.
     pub(super) fn has_room(&self, key: Key<'_>) -> bool {
-        self.link_of(key).core.in_flight() < BACKEND_IN_FLIGHT_MAX
+        self.link_of(key).core.in_flight() < self.in_flight_max
+    }
+
+    /// Whether a request that waits for room since then has waited for too long.
+    pub(super) fn is_overdue(&self, since: UnixMs, now: UnixMs) -> bool {
+        now.0 >= since.0.saturating_add(u64::from(self.timeout_ms))
     }
 
     /// The same for so many requests at once, or for any number if nothing is in flight.
     fn has_room_for(&self, server: usize, count: usize) -> bool {
         let in_flight = self.links[self.first_link(server)].core.in_flight();
-        in_flight == 0 || in_flight + count <= BACKEND_IN_FLIGHT_MAX
+        in_flight == 0 || in_flight + count <= self.in_flight_max
     }
 
     /// Whether clients of the other protocol may be served.

@@ -1,5 +1,6 @@
 //! What a conversation has a pool do: errands, whose replies come later.
 
+use super::errand::BUSY;
 use crate::{
     shard::{
         core::Core,
@@ -11,6 +12,16 @@ use crate::{
     store::Key,
 };
 
+/// Whether an errand can be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    Now,
+    /// It has to wait for its turn.
+    Later,
+    /// It has waited for too long.
+    Never,
+}
+
 impl Session {
     /// Has an errand run for one key; its reply takes the next slot.
     pub(in crate::shard) fn run_errand(
@@ -21,11 +32,15 @@ impl Session {
         request: &[u8],
         form: Form,
     ) -> Step {
-        if !core.has_room_for(key) {
+        let room = self.room_for(core, key);
+        if room == Room::Later {
             return Step::Hold;
         }
         let seq = self.defer_errand(core, key, errand, form);
-        self.run_errand_for(core, seq, key, errand, request);
+        match room {
+            Room::Never => self.refuse_busy(core, seq),
+            _ => self.run_errand_for(core, seq, key, errand, request),
+        }
         Step::Done
     }
 
@@ -40,14 +55,40 @@ impl Session {
         form: Form,
         kept: &[u8],
     ) -> Step {
-        if !core.has_room_for(key) {
+        let room = self.room_for(core, key);
+        if room == Room::Later {
             return Step::Hold;
         }
         let seq = self.defer_errand(core, key, errand, form);
         let kept = core.buffers.copy(&[kept]);
         self.replies.keep_key(seq, kept);
-        self.run_errand_for(core, seq, key, errand, request);
+        match room {
+            Room::Never => self.refuse_busy(core, seq),
+            _ => self.run_errand_for(core, seq, key, errand, request),
+        }
         Step::Done
+    }
+
+    /// Whether an errand for this key can be started. Who waits for room waits no longer than a
+    /// server may take to answer; then all it asks for is refused until there is room again.
+    pub(super) fn room_for(&mut self, core: &Core, key: Key<'_>) -> Room {
+        if core.has_room_for(key) {
+            self.waits_since = None;
+            return Room::Now;
+        }
+        let since = *self.waits_since.get_or_insert(core.now);
+        let pool = core.pool.as_ref();
+        match pool.is_some_and(|pool| pool.is_overdue(since, core.now)) {
+            true => Room::Never,
+            false => Room::Later,
+        }
+    }
+
+    /// Answers that there was no room.
+    pub(super) fn refuse_busy(&mut self, core: &mut Core, seq: Seq) {
+        core.counters().backend_in_flight_refused.add(1);
+        let body = core.failure(BUSY);
+        self.answered(core, seq, body);
     }
 
     fn defer_errand(&mut self, core: &Core, key: Key<'_>, errand: Errand, form: Form) -> Seq {

@@ -39,6 +39,10 @@ pub(in crate::shard) enum Pending {
     Confirmations(Box<Confirmations>),
     /// A server is given its script again.
     Script,
+    /// An ejected server is asked whether it is well.
+    Probe,
+    /// A server that returns is flushed.
+    Purge,
     /// A change of this key that was not answered in time: nobody waits for it, but the key's L1
     /// copy may be of before it.
     Straggler(Parcel),

@@ -29,6 +29,10 @@ pub(super) const SEVERAL_SERVERS: &str = "has keys on several servers of the poo
 /// The same of a request without.
 const NO_KEY: &str = "has no key that would choose a server of the pool";
 
+/// Nobody would tell the server that owns the keys what it missed.
+pub(super) const NOT_IF_KEYS_MOVE: &str =
+    "is more than a request about one key, which is not possible with this --on-eject";
+
 /// Executes a request of a command that ringfort has no row for.
 pub(in crate::shard) fn foreign(session: &mut Session, core: &mut Core, args: Args<'_>) -> Step {
     let foreign = Foreign::of(&args);
@@ -133,6 +137,9 @@ fn relay_if_fit(session: &mut Session, core: &mut Core, args: Args<'_>, relay: &
     }
     if is_single && !relay.waits {
         return send(session, core, args, relay);
+    }
+    if core.moves_keys() {
+        return refuse(session, core, args, NOT_IF_KEYS_MOVE);
     }
     if relay.is_about_string && core.is_crossed() {
         let reason = "is about several strings, which memcache clients may have written";

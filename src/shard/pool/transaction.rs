@@ -67,6 +67,9 @@ pub(in crate::shard) fn admit(
     let Some(wanted) = keys.next() else {
         return Ok(server);
     };
+    if pool.moves_keys() {
+        return Err(Refusal::Reason(relay::NOT_IF_KEYS_MOVE));
+    }
     if keys.any(|other| other != wanted) {
         return Err(Refusal::Reason(relay::SEVERAL_SERVERS));
     }

@@ -129,6 +129,18 @@ counters! {
     backend_requests,
     /// Requests that a backend failed to answer.
     backend_failures,
+    /// Servers that were ejected.
+    backend_ejects,
+    /// Servers that were readmitted.
+    backend_readmits,
+    /// Probes of ejected servers.
+    backend_probes,
+    /// Reads that found nothing because the key's server was ejected or had not heard of a change.
+    backend_eject_misses,
+    /// Requests that went to another server than their key's own.
+    backend_diverted,
+    /// Requests refused because too many were unanswered for too long.
+    backend_in_flight_refused,
     /// Fills that were joined rather than started.
     fills_joined,
     /// Invalidations promised.

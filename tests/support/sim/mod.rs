@@ -16,13 +16,14 @@ use std::rc::Rc;
 use std::sync::{Arc, atomic::AtomicUsize};
 
 use ringfort::backend::Access;
-use ringfort::config::{Protocol, WritePolicy};
+use ringfort::config::{BACKEND_IN_FLIGHT_DEFAULT, EjectConfig, Protocol, WritePolicy};
 use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
 use ringfort::io::{Address, ListenerId};
 use ringfort::mesh;
 use ringfort::route::{HashRingMode, Placement, Router, ServerIndex, ServerSpec};
 use ringfort::shard::{
-    CpuTime, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, Tunables, Vitals,
+    CpuTime, EjectSettings, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, Tunables,
+    Vitals,
 };
 use ringfort::store::{self, KeyHasher, StoreParams};
 
@@ -37,6 +38,8 @@ pub(crate) struct Setup {
     /// Memory of a shard, as a multiple of the least that works.
     pub(crate) memory_factor: usize,
     pub(crate) pool: Option<PoolSetup>,
+    /// What becomes of the keys of a server that fails. Servers that stand in for others come behind the pool's.
+    pub(crate) eject: EjectConfig,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +60,7 @@ impl Setup {
             // Room enough that nothing is evicted: a simulation checks what a cache may not forget.
             memory_factor: 4,
             pool: None,
+            eject: EjectConfig::default(),
         }
     }
 
@@ -98,9 +102,11 @@ impl Fleet {
         let shard_count = setup.shard_count;
         let world = SimWorld::new(seed, shard_count);
         let moment = Rc::new(Cell::new(0));
-        let pool = setup.pool.map(|pool| pool_settings(seed, pool));
+        let pool = setup
+            .pool
+            .map(|pool| pool_settings(seed, pool, &setup.eject));
         let backends = setup.pool.map_or_else(Vec::new, |pool| {
-            (0..pool.server_count)
+            (0..pool.server_count + setup.eject.failover.len())
                 .map(|number| backend(&world, pool.protocol, number, &moment))
                 .collect()
         });
@@ -303,27 +309,33 @@ fn backend(world: &SimWorld, protocol: Protocol, number: usize, moment: &Rc<Cell
     }
 }
 
-fn pool_settings(seed: u64, pool: PoolSetup) -> PoolSettings {
-    let addresses: Vec<_> = (0..pool.server_count).map(address).collect();
-    let servers: Vec<_> = addresses
-        .iter()
-        .map(|address| ServerSpec {
-            host: address.ip().to_string(),
-            port: address.port(),
-            weight: 1,
-            name: None,
-        })
-        .collect();
+/// The n-th server, as an operator names it.
+pub(crate) fn server_spec(number: usize) -> ServerSpec {
+    let address = address(number);
+    ServerSpec {
+        host: address.ip().to_string(),
+        port: address.port(),
+        weight: 1,
+        name: None,
+    }
+}
+
+fn pool_settings(seed: u64, pool: PoolSetup, eject: &EjectConfig) -> PoolSettings {
+    let all_count = pool.server_count + eject.failover.len();
+    let addresses: Vec<_> = (0..all_count).map(address).collect();
+    let servers: Vec<_> = (0..pool.server_count).map(server_spec).collect();
+    let placement = Placement::of(HashRingMode::Libmemcached);
     PoolSettings {
         protocol: pool.protocol,
         is_crossed: pool.is_crossed,
-        router: Router::build(Placement::of(HashRingMode::Libmemcached), &servers)
-            .expect("a router"),
+        router: Router::build(placement, &servers).expect("a router"),
         addresses: Arc::new(addresses.into_iter().map(Address::Tcp).collect::<Vec<_>>()),
         access: Access::default(),
         timeout_ms: TIMEOUT_MS,
         seed,
         connection_count: connections_per_server(seed),
+        in_flight_max: BACKEND_IN_FLIGHT_DEFAULT,
+        eject: EjectSettings::new(eject, placement, &servers).expect("a ring"),
         write: pool.write,
         l1_ms: pool.l1_ms,
     }

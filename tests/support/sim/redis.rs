@@ -112,7 +112,7 @@ impl Redis {
             }
             [b"STRLEN", key] => integer(out, self.items.get(*key).map_or(0, Vec::len) as i64),
             [b"INCRBY", key, delta] => self.incr(key, number(delta).expect("a delta"), out),
-            [b"FLUSHALL"] => {
+            [b"FLUSHALL" | b"FLUSHDB"] => {
                 self.items.clear();
                 out.extend_from_slice(b"+OK\r\n");
             }

@@ -16,6 +16,7 @@ pub(in crate::shard) use self::{
     reply::{Wanted, count, error},
     steps::{Next, Plan, Steps},
 };
+use super::on_behalf::Room;
 use crate::shard::{
     core::Core,
     flush,
@@ -199,8 +200,16 @@ fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
         let Some(spelling) = Spelling::of(bytes) else {
             return Step::Done;
         };
-        if session.must_wait_for_steps(key) || !core.has_room_for(key) {
+        if session.must_wait_for_steps(key) {
             return Step::Hold;
+        }
+        match session.room_for(core, key) {
+            Room::Now => {}
+            Room::Later => return Step::Hold,
+            Room::Never => {
+                session.refuse_busy(core, origin.seq);
+                return Step::Done;
+            }
         }
         if must_wait_for_greeting(core, key, spelling) {
             return Step::Hold;
@@ -231,8 +240,16 @@ fn add_up(
         let Some(spelling) = Spelling::of(bytes) else {
             return Step::Done;
         };
-        if session.must_wait_for_steps(key) || !core.has_room_for(key) {
+        if session.must_wait_for_steps(key) {
             return Step::Hold;
+        }
+        match session.room_for(core, key) {
+            Room::Now => {}
+            Room::Later => return Step::Hold,
+            Room::Never => {
+                session.refuse_busy(core, origin.seq);
+                return Step::Done;
+            }
         }
         let is_queued = matches!(errand, Errand::Invalidate { .. });
         if is_queued && must_wait_for_greeting(core, key, spelling) {

@@ -64,6 +64,15 @@ pub(super) fn stats(facts: &Facts<'_>, lines: &mut Lines<'_>) {
         ("shard_hops", &totals.hops),
         ("backend_requests", &totals.backend_requests),
         ("backend_failures", &totals.backend_failures),
+        ("backend_ejects", &totals.backend_ejects),
+        ("backend_readmits", &totals.backend_readmits),
+        ("backend_probes", &totals.backend_probes),
+        ("backend_eject_misses", &totals.backend_eject_misses),
+        ("backend_diverted", &totals.backend_diverted),
+        (
+            "backend_in_flight_refused",
+            &totals.backend_in_flight_refused,
+        ),
         ("fills_joined", &totals.fills_joined),
         ("invalidations", &totals.invalidations),
     ]);

@@ -15,6 +15,12 @@ const OWN_FIELDS: &[&str] = &[
     "shard_hops",
     "backend_requests",
     "backend_failures",
+    "backend_ejects",
+    "backend_readmits",
+    "backend_probes",
+    "backend_eject_misses",
+    "backend_diverted",
+    "backend_in_flight_refused",
     "fills_joined",
     "invalidations",
 ];

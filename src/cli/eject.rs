@@ -1,0 +1,68 @@
+//! Flags about servers of a pool that fail.
+
+use super::{
+    CliError,
+    values::{self, OrOff},
+};
+use crate::{
+    config::{EJECT_AFTER_DEFAULT, EjectConfig, OnEject, Readmit},
+    route::ServerSpec,
+};
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Pool")]
+pub(super) struct EjectArgs {
+    /// Failures in a row after which a server is ejected [default: 3]
+    #[arg(long, value_name = "N|off", value_parser = values::eject_after, allow_hyphen_values = true)]
+    eject_after: Option<OrOff<u32>>,
+    /// What becomes of an ejected server's keys: error, miss (reads find nothing), rehash (to the
+    /// servers that are left) or failover (to those of --failover-server) [default: error]
+    #[arg(long, value_name = "POLICY", value_parser = values::on_eject)]
+    on_eject: Option<OnEject>,
+    /// One more server for the keys of ejected ones; they make a ring of their own [default: none]
+    #[arg(long, value_name = "HOST:PORT[:WEIGHT]", value_parser = values::server)]
+    failover_server: Vec<ServerSpec>,
+    /// When an ejected server that is well serves again: after-invalidations (of what was written
+    /// elsewhere) or flush (it is emptied) [default: after-invalidations]
+    #[arg(long, value_name = "WHEN", value_parser = values::readmit)]
+    readmit: Option<Readmit>,
+}
+
+impl EjectArgs {
+    pub(super) fn resolve(&self) -> Result<EjectConfig, CliError> {
+        let policy = self.on_eject.unwrap_or(OnEject::Error);
+        let is_failover = policy == OnEject::Failover;
+        match (is_failover, self.failover_server.is_empty()) {
+            (true, true) => Err(CliError::new(
+                "--on-eject failover: no servers to go to; add --failover-server HOST:PORT",
+            )),
+            (false, false) => Err(CliError::new(
+                "--failover-server: only means something with --on-eject failover; add that",
+            )),
+            _ if self.readmit == Some(Readmit::Flush) && !policy.moves_keys() => {
+                Err(CliError::new(format_args!(
+                    "--readmit flush: with --on-eject {policy} a server misses nothing; leave it out"
+                )))
+            }
+            _ => Ok(EjectConfig {
+                policy,
+                after: match self.eject_after {
+                    None => Some(EJECT_AFTER_DEFAULT),
+                    Some(after) => after.into_option(),
+                },
+                readmit: self.readmit.unwrap_or(Readmit::AfterInvalidations),
+                failover: self.failover_server.clone(),
+            }),
+        }
+    }
+
+    /// The flags, and whether each was given.
+    pub(super) fn given(&self) -> [(&'static str, bool); 4] {
+        [
+            ("--eject-after", self.eject_after.is_some()),
+            ("--on-eject", self.on_eject.is_some()),
+            ("--failover-server", !self.failover_server.is_empty()),
+            ("--readmit", self.readmit.is_some()),
+        ]
+    }
+}

@@ -1,0 +1,363 @@
+//! Ejected servers: where their keys go meanwhile, and what each server must hear before it is read
+//! from again.
+//!
+//! Where keys move (`rehash`, `failover`), one shard, a key's owner, does all that is done with the
+//! key, and knows by itself where it goes. Of each write that goes to another server than the
+//! key's own it notes two things:
+//!
+//! * in the own server's invalidation queue, that it missed the write: it is readmitted once it
+//!   has been sent all deletes there, and until it has confirmed a key's, reads of that key find
+//!   nothing;
+//! * among the [`Strays`], where the key is now. When it belongs elsewhere again, because a server
+//!   was ejected or readmitted, the stray is queued to be deleted in its turn. Else the next
+//!   ejection would bring old values back.
+//!
+//! A write that cannot be noted is refused: rather an error now than an old value later.
+
+use std::sync::Arc;
+
+use super::{
+    Pool, absent,
+    errand::{Pending, UNAVAILABLE},
+    invalidating::QUEUE_FULL,
+};
+use crate::{
+    backend::{Failure, QueueFull, Strays},
+    config::{EjectConfig, OnEject, Readmit},
+    route::{Detour, HashRingError, Placement, Router, ServerIndex, ServerSpec},
+    shard::{
+        core::Core,
+        message::{AnswerBody, Errand},
+    },
+    store::{Key, UnixMs},
+};
+
+/// When servers are ejected, and what becomes of their keys.
+#[derive(Debug, Clone)]
+pub struct EjectSettings {
+    policy: OnEject,
+    pub(super) after: Option<u32>,
+    readmit: Readmit,
+    /// With [`OnEject::Rehash`].
+    detour: Option<Detour>,
+    /// With [`OnEject::Failover`]: its servers stand behind the pool's own.
+    failover: Option<Router>,
+    own_count: usize,
+}
+
+/// A pool whose requests for ejected servers get an error.
+impl Default for EjectSettings {
+    fn default() -> Self {
+        let EjectConfig {
+            policy,
+            after,
+            readmit,
+            ..
+        } = EjectConfig::default();
+        Self {
+            policy,
+            after,
+            readmit,
+            detour: None,
+            failover: None,
+            own_count: 0,
+        }
+    }
+}
+
+impl EjectSettings {
+    /// For a pool of these servers.
+    ///
+    /// # Errors
+    /// The servers, or those that stand in for them, do not make a ring.
+    pub fn new(
+        config: &EjectConfig,
+        placement: Placement,
+        servers: &[ServerSpec],
+    ) -> Result<Self, HashRingError> {
+        let is_rehash = config.policy == OnEject::Rehash;
+        let is_failover = config.policy == OnEject::Failover;
+        let detour = is_rehash.then(|| Detour::new(placement, Arc::from(servers)));
+        let failover = is_failover.then(|| Router::build(placement, &config.failover));
+        Ok(Self {
+            policy: config.policy,
+            after: config.after,
+            readmit: config.readmit,
+            detour: detour.transpose()?,
+            failover: failover.transpose()?,
+            own_count: servers.len(),
+        })
+    }
+}
+
+/// What a shard knows of ejected servers.
+#[derive(Debug)]
+pub(super) struct Ejection {
+    settings: EjectSettings,
+    /// Whether any server is out.
+    is_any_out: bool,
+    strays: Strays,
+}
+
+impl Ejection {
+    pub(super) fn new(settings: &EjectSettings) -> Self {
+        Self {
+            settings: settings.clone(),
+            is_any_out: false,
+            strays: Strays::default(),
+        }
+    }
+
+    /// The server for a key whose own one is `home`, while any is out.
+    fn server(&self, home: usize, key: &[u8], is_out: impl Fn(usize) -> bool) -> usize {
+        let EjectSettings {
+            detour,
+            failover,
+            own_count,
+            ..
+        } = &self.settings;
+        match (detour, failover) {
+            (Some(detour), _) => detour.owner(key).map_or(home, ServerIndex::index),
+            (_, Some(router)) if is_out(home) => own_count + router.owner(key).index(),
+            _ => home,
+        }
+    }
+}
+
+impl Pool {
+    /// Whether keys may come to another server than their own.
+    pub(in crate::shard) fn moves_keys(&self) -> bool {
+        self.ejection.settings.policy.moves_keys()
+    }
+
+    /// The server that is asked for a key now.
+    #[inline]
+    pub(super) fn server(&self, key: &[u8]) -> usize {
+        let home = self.home_server(key);
+        if !self.ejection.is_any_out {
+            return home;
+        }
+        self.ejection
+            .server(home, key, |server| self.is_out(server))
+    }
+
+    /// Whether any connection to a server found it unfit.
+    fn is_out(&self, server: usize) -> bool {
+        let first = self.first_link(server);
+        let links = &self.links[first..first + self.connection_count];
+        links.iter().any(|link| link.health.is_out())
+    }
+
+    /// Notes what a write of this key by the link `server` means for others.
+    fn note_moved(
+        &mut self,
+        home: usize,
+        server: usize,
+        key: Key<'_>,
+        now: UnixMs,
+    ) -> Result<(), QueueFull> {
+        let link = &mut self.links[home];
+        let will_be_flushed =
+            self.ejection.settings.readmit == Readmit::Flush && link.health.is_out();
+        let noted = self.ejection.strays.note(server as u32, key);
+        if !will_be_flushed {
+            link.invalidations.push(key, None)?;
+            link.pump_invalidations(now);
+            noted?;
+        }
+        Ok(())
+    }
+
+    /// A server was ejected or readmitted: keys have other places now.
+    ///
+    /// This looks at all strays in one go, about 0.3 µs each: done later, it would be too late.
+    fn place_anew(&mut self, now: UnixMs) {
+        self.ejection.is_any_out = self.links.iter().any(|link| link.health.is_out());
+        if let Some(mut detour) = self.ejection.settings.detour.take() {
+            detour.leave(|server| !self.is_out(server.index()));
+            self.ejection.settings.detour = Some(detour);
+        }
+        let mut bytes = Vec::new();
+        for _ in 0..self.ejection.strays.len() {
+            bytes.clear();
+            let Some(holder) = self.ejection.strays.take(&mut bytes) else {
+                break;
+            };
+            let key = self.hasher.key(&bytes);
+            let link = holder as usize;
+            let is_placed = self.link_number(key) == link;
+            if is_placed || self.links[link].invalidations.push(key, None).is_err() {
+                // It was just taken out, so there is room.
+                let _ = self.ejection.strays.note(holder, key);
+            }
+        }
+        for link in &mut self.links {
+            link.pump_invalidations(now);
+        }
+    }
+}
+
+impl Core {
+    /// What a request is answered whose server cannot be asked for this key; else notes what a
+    /// write means for others.
+    pub(super) fn answer_for_ejected(
+        &mut self,
+        server: usize,
+        key: Key<'_>,
+        errand: Errand,
+        request: &[u8],
+    ) -> Option<AnswerBody> {
+        let now = self.now;
+        let pool = self.pool.as_mut()?;
+        if pool.ejection.is_any_out && pool.links[server].health.is_out() {
+            let is_miss = pool.ejection.settings.policy == OnEject::Miss;
+            return Some(self.answer_absent(is_miss, key, errand, request));
+        }
+        if !pool.moves_keys() {
+            return None;
+        }
+        // Here, too, after a readmission: some deletes may not be confirmed.
+        if errand.is_read() && pool.links[server].invalidations.contains(key) {
+            return Some(self.answer_absent(true, key, errand, request));
+        }
+        let home = pool.home_link(key);
+        if home == server {
+            return None;
+        }
+        let is_noted = errand.is_read() || pool.note_moved(home, server, key, now).is_ok();
+        if !is_noted {
+            return Some(self.failure(QUEUE_FULL));
+        }
+        self.counters().backend_diverted.add(1);
+        None
+    }
+
+    fn answer_absent(
+        &mut self,
+        is_miss: bool,
+        key: Key<'_>,
+        errand: Errand,
+        request: &[u8],
+    ) -> AnswerBody {
+        let reply = self.pool.as_ref().filter(|_| is_miss).and_then(|pool| {
+            let spelling = pool.spelling(key.bytes);
+            absent::reply(pool.protocol, errand, spelling, request)
+        });
+        match reply {
+            Some(reply) => {
+                self.counters().backend_eject_misses.add(1);
+                AnswerBody::Replied {
+                    failed: false,
+                    bytes: self.buffers.copy(&[reply]),
+                }
+            }
+            None => {
+                self.counters().backend_failures.add(1);
+                self.failure(UNAVAILABLE)
+            }
+        }
+    }
+
+    /// A server has answered something.
+    #[inline]
+    pub(super) fn note_answered(&mut self, server: usize, failed: bool, frame: &[u8]) {
+        if failed && is_unfit(frame) {
+            self.note_failure(server);
+        } else if let Some(pool) = &mut self.pool {
+            pool.links[server].health.handle_good();
+        }
+    }
+
+    /// A request was not answered.
+    pub(in crate::shard) fn note_failed(
+        &mut self,
+        server: usize,
+        pending: &Pending,
+        failure: Failure,
+    ) {
+        let Some(pool) = &self.pool else { return };
+        let is_out = pool.links[server].health.is_out();
+        match pending {
+            Pending::Probe | Pending::Purge => self.note_failure(server),
+            // What was asked before it was ejected says nothing of how it is now.
+            _ if failure == Failure::Late && !is_out => self.note_failure(server),
+            _ => {}
+        }
+    }
+
+    /// A server has failed; it may be ejected for that.
+    #[cold]
+    pub(in crate::shard) fn note_failure(&mut self, server: usize) {
+        let (now, shard) = (self.now, self.shard());
+        let Some(pool) = &mut self.pool else { return };
+        if !pool.links[server].health.handle_failure(now) {
+            return;
+        }
+        pool.place_anew(now);
+        let backend = pool.addresses.name(pool.server_of(server));
+        tracing::warn!(backend, shard, "ejected");
+        self.counters().backend_ejects.add(1);
+    }
+
+    /// Probes a server that is ejected, if that is due.
+    pub(in crate::shard) fn probe(&mut self, server: usize) {
+        let now = self.now;
+        let Some(pool) = &mut self.pool else { return };
+        if pool.links[server].probe(now) {
+            self.counters().backend_probes.add(1);
+        }
+    }
+
+    /// A probe was answered.
+    pub(super) fn probed(&mut self, server: usize, is_good: bool) {
+        let now = self.now;
+        let Some(pool) = &mut self.pool else { return };
+        let link = &mut pool.links[server];
+        let returns = link.health.handle_probed(is_good, now);
+        if returns && pool.ejection.settings.readmit == Readmit::Flush {
+            link.purge(now);
+        }
+    }
+
+    /// A server that returns was flushed.
+    pub(super) fn purged(&mut self, server: usize, is_done: bool) {
+        match is_done {
+            true => self.readmit(server),
+            false => self.note_failure(server),
+        }
+    }
+
+    /// Readmits a server that returns, if it has been sent all that it missed. What it has not
+    /// confirmed is not read from it.
+    pub(in crate::shard) fn settle(&mut self, server: usize) {
+        let Some(pool) = &self.pool else { return };
+        let link = &pool.links[server];
+        let is_settled = link.health.is_returning()
+            && link.core.is_serving()
+            && link.invalidations.unsent_count() == 0;
+        if is_settled && pool.ejection.settings.readmit == Readmit::AfterInvalidations {
+            self.readmit(server);
+        }
+    }
+
+    fn readmit(&mut self, server: usize) {
+        let (now, shard) = (self.now, self.shard());
+        let Some(pool) = &mut self.pool else { return };
+        let link = &mut pool.links[server];
+        if !link.health.is_returning() {
+            return;
+        }
+        link.health.handle_settled(now);
+        pool.place_anew(now);
+        let backend = pool.addresses.name(pool.server_of(server));
+        tracing::warn!(backend, shard, "readmitted");
+        self.counters().backend_readmits.add(1);
+    }
+}
+
+/// Whether an error says that the server can serve nobody for now: it reads its data, has lost its
+/// master, or is at a script without end.
+fn is_unfit(line: &[u8]) -> bool {
+    const UNFIT: [&[u8]; 4] = [b"-LOADING ", b"-MASTERDOWN ", b"-CLUSTERDOWN ", b"-BUSY "];
+    UNFIT.iter().any(|start| line.starts_with(start))
+}
