@@ -41,7 +41,6 @@ use crate::route::{
 
 /// What the process is asked to do.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub enum Command {
     /// Serve until told to stop.
     Serve(Box<Config>),

@@ -128,6 +128,7 @@ pub struct Config {
 
 /// Where the truth lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub enum Mode {
     /// In ringfort's own store.
     Embedded,
