@@ -99,7 +99,6 @@ pub(crate) const SAME_SETTINGS: &[&str] = &[
     "save",
     "slave-read-only",
     "tls-port",
-    "unixsocket",
 ];
 
 fn config(dice: &mut Dice) -> Made {
