@@ -12,7 +12,7 @@ use crate::support::{DEADLINE, backends::Backend};
 
 #[test]
 fn a_deadline_fails_its_request_alone() {
-    let server = Backend::redis();
+    let server = Backend::redis_with("--enable-debug-command local");
     let config = resp(&server);
     run(|| async move {
         let client = connect(config).await;

@@ -208,7 +208,7 @@ impl Backend {
                 "redis-server",
                 format!(
                     "--bind 127.0.0.1 --port {port} --save  --appendonly no --dir {folder} --unixsocket \
-                     {folder}/redis.sock --enable-debug-command local"
+                     {folder}/redis.sock"
                 ),
             ),
             Kind::LockedMemcached => (
