@@ -14,7 +14,7 @@ use crate::{
 
 /// Whether an errand can be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Room {
+enum Room {
     Now,
     /// It has to wait for its turn.
     Later,
@@ -32,16 +32,7 @@ impl Session {
         request: &[u8],
         form: Form,
     ) -> Step {
-        let room = self.room_for(core, key);
-        if room == Room::Later {
-            return Step::Hold;
-        }
-        let seq = self.defer_errand(core, key, errand, form);
-        match room {
-            Room::Never => self.refuse_busy(core, seq),
-            _ => self.run_errand_for(core, seq, key, errand, request),
-        }
-        Step::Done
+        self.run_errand_keeping(core, key, errand, request, form, &[])
     }
 
     /// As [`Self::run_errand`], for a reply that cannot be encoded without these bytes: the key, or
@@ -60,8 +51,10 @@ impl Session {
             return Step::Hold;
         }
         let seq = self.defer_errand(core, key, errand, form);
-        let kept = core.buffers.copy(&[kept]);
-        self.replies.keep_key(seq, kept);
+        if !kept.is_empty() {
+            let kept = core.buffers.copy(&[kept]);
+            self.replies.keep_key(seq, kept);
+        }
         match room {
             Room::Never => self.refuse_busy(core, seq),
             _ => self.run_errand_for(core, seq, key, errand, request),
@@ -71,7 +64,7 @@ impl Session {
 
     /// Whether an errand for this key can be started. Who waits for room waits no longer than a
     /// server may take to answer; then all it asks for is refused until there is room again.
-    pub(super) fn room_for(&mut self, core: &Core, key: Key<'_>) -> Room {
+    fn room_for(&mut self, core: &Core, key: Key<'_>) -> Room {
         if core.has_room_for(key) {
             self.waits_since = None;
             return Room::Now;
@@ -84,8 +77,21 @@ impl Session {
         }
     }
 
+    /// The same for one part of a request, whose sum has a slot: what becomes of the part now, if
+    /// its errand cannot be started.
+    pub(super) fn lacks_room(&mut self, core: &mut Core, seq: Seq, key: Key<'_>) -> Option<Step> {
+        match self.room_for(core, key) {
+            Room::Now => None,
+            Room::Later => Some(Step::Hold),
+            Room::Never => {
+                self.refuse_busy(core, seq);
+                Some(Step::Done)
+            }
+        }
+    }
+
     /// Answers that there was no room.
-    pub(super) fn refuse_busy(&mut self, core: &mut Core, seq: Seq) {
+    fn refuse_busy(&mut self, core: &mut Core, seq: Seq) {
         core.counters().backend_in_flight_refused.add(1);
         let body = core.failure(BUSY);
         self.answered(core, seq, body);

@@ -3,7 +3,7 @@
 //! A command with several keys is taken apart into one request per key; the replies are put
 //! together in order, or added up.
 
-use super::{on_behalf::Room, over_resp, relay};
+use super::{over_resp, relay};
 use crate::shard::{
     core::Core,
     flush,
@@ -100,13 +100,8 @@ fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
     let origin = session.sum_slot(Form::RespOk, pairs.count() / 2);
     session.for_each_key(core, pairs.pairs(), |session, core, (bytes, value)| {
         let key = core.key(bytes);
-        match session.room_for(core, key) {
-            Room::Now => {}
-            Room::Later => return Step::Hold,
-            Room::Never => {
-                session.refuse_busy(core, origin.seq);
-                return Step::Done;
-            }
+        if let Some(step) = session.lacks_room(core, origin.seq, key) {
+            return step;
         }
         let mut wire = core.buffers.take();
         reply::array_header(&mut wire, 3);
@@ -133,13 +128,8 @@ fn sum(
     let origin = session.sum_slot(Form::RespSum, keys.count());
     session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);
-        match session.room_for(core, key) {
-            Room::Now => {}
-            Room::Later => return Step::Hold,
-            Room::Never => {
-                session.refuse_busy(core, origin.seq);
-                return Step::Done;
-            }
+        if let Some(step) = session.lacks_room(core, origin.seq, key) {
+            return step;
         }
         with_command(core, &[command, bytes], |core, wire| {
             session.run_errand_for(core, origin.seq, key, errand, wire);

@@ -16,7 +16,6 @@ pub(in crate::shard) use self::{
     reply::{Wanted, count, error},
     steps::{Next, Plan, Steps},
 };
-use super::on_behalf::Room;
 use crate::shard::{
     core::Core,
     flush,
@@ -203,13 +202,8 @@ fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
         if session.must_wait_for_steps(key) {
             return Step::Hold;
         }
-        match session.room_for(core, key) {
-            Room::Now => {}
-            Room::Later => return Step::Hold,
-            Room::Never => {
-                session.refuse_busy(core, origin.seq);
-                return Step::Done;
-            }
+        if let Some(step) = session.lacks_room(core, origin.seq, key) {
+            return step;
         }
         if must_wait_for_greeting(core, key, spelling) {
             return Step::Hold;
@@ -243,13 +237,8 @@ fn add_up(
         if session.must_wait_for_steps(key) {
             return Step::Hold;
         }
-        match session.room_for(core, key) {
-            Room::Now => {}
-            Room::Later => return Step::Hold,
-            Room::Never => {
-                session.refuse_busy(core, origin.seq);
-                return Step::Done;
-            }
+        if let Some(step) = session.lacks_room(core, origin.seq, key) {
+            return step;
         }
         let is_queued = matches!(errand, Errand::Invalidate { .. });
         if is_queued && must_wait_for_greeting(core, key, spelling) {
