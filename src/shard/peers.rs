@@ -7,7 +7,8 @@ use crate::io::Token;
 pub(super) enum Peer {
     Downstream(Box<Downstream>),
     Backend {
-        server: usize,
+        /// The link's number.
+        link: usize,
     },
     /// A server on behalf of one client.
     Dedicated {
@@ -51,7 +52,7 @@ impl Peers {
     /// The backend server of a token.
     pub(super) fn backend(&mut self, token: Token) -> Option<usize> {
         match self.find(token) {
-            Some(Peer::Backend { server }) => Some(*server),
+            Some(Peer::Backend { link }) => Some(*link),
             _ => None,
         }
     }

@@ -281,16 +281,16 @@ impl<I: Io> Shard<I> {
         let Self {
             io, core, peers, ..
         } = self;
-        let server = match peers.find(token) {
+        let number = match peers.find(token) {
             Some(Peer::Downstream(conn)) => {
                 conn.received(core, io.bytes(&buffer));
                 None
             }
-            Some(Peer::Backend { server }) => Some(*server),
+            Some(Peer::Backend { link }) => Some(*link),
             Some(Peer::Dedicated { .. }) | None => None,
         };
-        if let Some(server) = server {
-            self.backend_received(server, &buffer);
+        if let Some(number) = number {
+            self.backend_received(number, &buffer);
         } else if let Some(slot) = self.peers.dedicated(token) {
             self.dedicated_received(slot, &buffer);
         } else {
@@ -313,15 +313,15 @@ impl<I: Io> Shard<I> {
                 conn.sent();
                 self.close_downstream(token);
             }
-            (Some(Peer::Backend { server }), result) => {
-                let server = *server;
+            (Some(Peer::Backend { link: number }), result) => {
+                let number = *number;
                 if let Some(pool) = &mut self.core.pool {
                     // It may be sent again, also if this time it failed.
-                    pool.links[server].core.handle_sent(buffer);
+                    pool.links[number].core.handle_sent(buffer);
                 }
                 if let Err(errno) = result {
                     let why = format_args!("sending failed, error {}", errno.0);
-                    self.disconnect(server, Loss::Seen(&why));
+                    self.disconnect(number, Loss::Seen(&why));
                 }
             }
             (Some(Peer::Dedicated { slot }), result) => {
@@ -341,9 +341,9 @@ impl<I: Io> Shard<I> {
                 conn.ended();
                 self.settle(token);
             }
-            Some(Peer::Backend { server }) => {
-                let server = *server;
-                self.disconnect(server, Loss::Seen(&"it closed the connection"));
+            Some(Peer::Backend { link: number }) => {
+                let number = *number;
+                self.disconnect(number, Loss::Seen(&"it closed the connection"));
             }
             Some(Peer::Dedicated { slot }) => {
                 let slot = *slot;

@@ -22,22 +22,22 @@ impl<I: Io> Shard<I> {
         let now = self.core.now;
         // The next tick comes soon enough, unless the shard sleeps until then.
         self.link_alarm = UnixMs(u64::MAX);
-        for server in 0..self.core.link_count() {
+        for number in 0..self.core.link_count() {
             let Some(pool) = &mut self.core.pool else {
                 return;
             };
             let has_l1 = pool.has_l1();
-            let link = &mut pool.links[server];
+            let link = &mut pool.links[number];
             if link.refused {
-                self.disconnect(server, Loss::GivenUp(&"it refused a delete"));
+                self.disconnect(number, Loss::GivenUp(&"it refused a delete"));
                 continue;
             }
             let heir = |pending: &Pending| pending.heir().filter(|_| has_l1);
             match link.core.handle_timeout(now, heir) {
-                Some(gave_up) => self.after_loss(server, &gave_up),
+                Some(gave_up) => self.after_loss(number, &gave_up),
                 None => {
-                    self.core.probe(server);
-                    self.drive(server);
+                    self.core.probe(number);
+                    self.drive(number);
                 }
             }
         }
@@ -45,20 +45,20 @@ impl<I: Io> Shard<I> {
 
     /// Does what each link wants done, once a turn.
     pub(in crate::shard) fn flush_links(&mut self) {
-        for server in 0..self.core.link_count() {
-            self.drive(server);
+        for number in 0..self.core.link_count() {
+            self.drive(number);
         }
     }
 
     /// Does what a link wants done.
-    fn drive(&mut self, server: usize) {
+    fn drive(&mut self, number: usize) {
         let Self {
             io, core, peers, ..
         } = self;
         let now = core.now;
         let Some(pool) = &mut core.pool else { return };
-        let number = pool.server_of(server);
-        let link = &mut pool.links[server];
+        let server = pool.server_of(number);
+        let link = &mut pool.links[number];
         let buffers = &mut core.buffers;
         while let Some(buffer) = link.core.pipeline().take_released() {
             buffers.put(buffer);
@@ -78,12 +78,12 @@ impl<I: Io> Shard<I> {
                 }
                 Effect::Connect => {
                     let try_count = link.core.failure_count();
-                    let address = pool.addresses.address(number, try_count);
+                    let address = pool.addresses.address(server, try_count);
                     let address = address.ok_or_else(|| io::ErrorKind::NotFound.into());
                     match address.and_then(|address| io.connect(&address)) {
                         Ok(token) => {
                             link.token = Some(token);
-                            peers.insert(token, Peer::Backend { server });
+                            peers.insert(token, Peer::Backend { link: number });
                         }
                         Err(error) => {
                             link.core.handle_lost(now);
@@ -94,9 +94,9 @@ impl<I: Io> Shard<I> {
             }
         }
         if let Some(error) = refused {
-            self.note_loss(server, &error);
+            self.note_loss(number, &error);
         }
-        self.tell_failed(server);
+        self.tell_failed(number);
     }
 
     pub(in crate::shard) fn connected(&mut self, token: Token, result: Result<(), Errno>) {
@@ -106,61 +106,61 @@ impl<I: Io> Shard<I> {
                 Err(_) => self.lose_dedicated(slot),
             };
         }
-        let Some(server) = self.peers.backend(token) else {
+        let Some(number) = self.peers.backend(token) else {
             return;
         };
         match result {
             Ok(()) => {
                 let now = self.core.now;
                 if let Some(pool) = &mut self.core.pool {
-                    pool.links[server].core.handle_connected(now);
+                    pool.links[number].core.handle_connected(now);
                 }
                 self.io.recv(token);
             }
-            Err(errno) => self.disconnect(server, Loss::Seen(&io::Error::from(errno))),
+            Err(errno) => self.disconnect(number, Loss::Seen(&io::Error::from(errno))),
         }
     }
 
-    pub(in crate::shard) fn backend_received(&mut self, server: usize, buffer: &RecvBuffer) {
+    pub(in crate::shard) fn backend_received(&mut self, number: usize, buffer: &RecvBuffer) {
         let Self { io, core, .. } = self;
         let Some(pool) = &mut core.pool else { return };
-        let link = &mut pool.links[server];
+        let link = &mut pool.links[number];
         link.core.handle_heard(core.now);
         let mut input = std::mem::take(&mut link.input);
         if input.is_empty() {
             let bytes = io.bytes(buffer);
             // Replies are read where the kernel put them; only the start of one that is not
             // whole is copied.
-            let progress = deliver_replies(core, &mut self.peers, &mut self.touched, server, bytes);
+            let progress = deliver_replies(core, &mut self.peers, &mut self.touched, number, bytes);
             if let Progress::Consumed(consumed) = progress
                 && consumed < bytes.len()
             {
                 input = core.buffers.take_input();
                 input.extend_from_slice(&bytes[consumed..]);
             }
-            self.after_replies(server, progress, input);
+            self.after_replies(number, progress, input);
             return;
         }
         input.extend_from_slice(io.bytes(buffer));
         let mut progress = Progress::Consumed(0);
         if input.len() >= link.want {
-            progress = deliver_replies(core, &mut self.peers, &mut self.touched, server, &input);
+            progress = deliver_replies(core, &mut self.peers, &mut self.touched, number, &input);
             if let Progress::Consumed(consumed) = progress {
                 input.advance(consumed);
             }
         }
-        self.after_replies(server, progress, input);
+        self.after_replies(number, progress, input);
     }
 
-    fn after_replies(&mut self, server: usize, progress: Progress, input: BytesMut) {
+    fn after_replies(&mut self, number: usize, progress: Progress, input: BytesMut) {
         self.settle_touched();
         if matches!(progress, Progress::Broken) {
-            return self.disconnect(server, Loss::GivenUp(&"it broke the protocol"));
+            return self.disconnect(number, Loss::GivenUp(&"it broke the protocol"));
         }
         let now = self.core.now;
         match &mut self.core.pool {
             Some(pool) => {
-                let link = &mut pool.links[server];
+                let link = &mut pool.links[number];
                 link.pump_invalidations(now);
                 if input.is_empty() {
                     self.core.buffers.put_input(input);
@@ -170,16 +170,16 @@ impl<I: Io> Shard<I> {
             }
             None => self.core.buffers.put_input(input),
         }
-        self.core.settle(server);
+        self.core.settle(number);
     }
 
     /// Gives a backend connection up; whoever waits on it is told.
-    pub(in crate::shard) fn disconnect(&mut self, server: usize, loss: Loss<'_>) {
+    pub(in crate::shard) fn disconnect(&mut self, number: usize, loss: Loss<'_>) {
         let now = self.core.now;
         let Some(pool) = &mut self.core.pool else {
             return;
         };
-        let link = &mut pool.links[server].core;
+        let link = &mut pool.links[number].core;
         let refusal = link.refusal().map(str::to_owned);
         match loss {
             Loss::Seen(_) => link.handle_lost(now),
@@ -187,31 +187,31 @@ impl<I: Io> Shard<I> {
         }
         let (Loss::Seen(why) | Loss::GivenUp(why)) = loss;
         match refusal {
-            Some(refusal) => self.after_loss(server, &refusal),
-            None => self.after_loss(server, why),
+            Some(refusal) => self.after_loss(number, &refusal),
+            None => self.after_loss(number, why),
         }
     }
 
-    fn after_loss(&mut self, server: usize, why: &dyn Display) {
-        self.note_loss(server, why);
-        self.drive(server);
+    fn after_loss(&mut self, number: usize, why: &dyn Display) {
+        self.note_loss(number, why);
+        self.drive(number);
     }
 
     /// The connection is gone, or did not come to be.
-    fn note_loss(&mut self, server: usize, why: &dyn Display) {
+    fn note_loss(&mut self, number: usize, why: &dyn Display) {
         let shard = self.core.mesh.shard();
         let Some(pool) = &self.core.pool else { return };
-        let backend = pool.addresses.name(pool.server_of(server));
+        let backend = pool.addresses.name(pool.server_of(number));
         // A server that is away is tried every second; its operator is told once.
-        match pool.links[server].core.failure_count() {
+        match pool.links[number].core.failure_count() {
             0 | 1 => tracing::warn!(backend, shard, "lost: {why}"),
             count => tracing::debug!(backend, shard, count, "not back: {why}"),
         }
-        self.core.note_failure(server);
+        self.core.note_failure(number);
     }
 
     /// Tells who waits for what has failed.
-    fn tell_failed(&mut self, server: usize) {
+    fn tell_failed(&mut self, number: usize) {
         let mut has_told = false;
         loop {
             let Self {
@@ -221,10 +221,10 @@ impl<I: Io> Shard<I> {
                 ..
             } = self;
             let Some(pool) = &mut core.pool else { break };
-            let Some((pending, failure)) = pool.links[server].core.poll_failed() else {
+            let Some((pending, failure)) = pool.links[number].core.poll_failed() else {
                 break;
             };
-            core.note_failed(server, &pending, failure);
+            core.note_failed(number, &pending, failure);
             core.fail(pending, reason(failure), &mut |core, delivery| {
                 deliver(core, peers, touched, &delivery);
             });
@@ -264,7 +264,7 @@ fn deliver_replies(
     core: &mut Core,
     peers: &mut Peers,
     touched: &mut Vec<Token>,
-    server: usize,
+    number: usize,
     bytes: &[u8],
 ) -> Progress {
     let mut consumed = 0;
@@ -272,7 +272,7 @@ fn deliver_replies(
         let Some(pool) = &mut core.pool else {
             return Progress::Consumed(consumed);
         };
-        let link = &mut pool.links[server];
+        let link = &mut pool.links[number];
         match link.core.receive(&bytes[consumed..], core.now) {
             Received::Incomplete { want } => {
                 link.want = want;
@@ -289,7 +289,7 @@ fn deliver_replies(
                 consumed: len,
             } => {
                 consumed += len;
-                core.conclude(server, tag, &reply, &mut |core, delivery| {
+                core.conclude(number, tag, &reply, &mut |core, delivery| {
                     deliver(core, peers, touched, &delivery);
                 });
             }

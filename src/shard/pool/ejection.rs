@@ -148,18 +148,18 @@ impl Pool {
         links.iter().any(|link| link.health.is_out())
     }
 
-    /// Notes what a write of this key by the link `server` means for others.
+    /// Notes what a write of this key by that link means for others.
     fn note_moved(
         &mut self,
         home: usize,
-        server: usize,
+        number: usize,
         key: Key<'_>,
         now: UnixMs,
     ) -> Result<(), QueueFull> {
         let link = &mut self.links[home];
         let will_be_flushed =
             self.ejection.settings.readmit == Readmit::Flush && link.health.is_out();
-        let noted = self.ejection.strays.note(server as u32, key);
+        let noted = self.ejection.strays.note(number as u32, key);
         if !will_be_flushed {
             link.invalidations.push(key, None)?;
             link.pump_invalidations(now);
@@ -202,14 +202,14 @@ impl Core {
     /// write means for others.
     pub(super) fn answer_for_ejected(
         &mut self,
-        server: usize,
+        number: usize,
         key: Key<'_>,
         errand: Errand,
         request: &[u8],
     ) -> Option<AnswerBody> {
         let now = self.now;
         let pool = self.pool.as_mut()?;
-        if pool.ejection.is_any_out && pool.links[server].health.is_out() {
+        if pool.ejection.is_any_out && pool.links[number].health.is_out() {
             let is_miss = pool.ejection.settings.policy == OnEject::Miss;
             return Some(self.answer_absent(is_miss, key, errand, request));
         }
@@ -217,14 +217,14 @@ impl Core {
             return None;
         }
         // Here, too, after a readmission: some deletes may not be confirmed.
-        if errand.is_read() && pool.links[server].invalidations.contains(key) {
+        if errand.is_read() && pool.links[number].invalidations.contains(key) {
             return Some(self.answer_absent(true, key, errand, request));
         }
         let home = pool.home_link(key);
-        if home == server {
+        if home == number {
             return None;
         }
-        let is_noted = errand.is_read() || pool.note_moved(home, server, key, now).is_ok();
+        let is_noted = errand.is_read() || pool.note_moved(home, number, key, now).is_ok();
         if !is_noted {
             return Some(self.failure(QUEUE_FULL));
         }
@@ -260,59 +260,59 @@ impl Core {
 
     /// A server has answered something.
     #[inline]
-    pub(super) fn note_answered(&mut self, server: usize, failed: bool, frame: &[u8]) {
+    pub(super) fn note_answered(&mut self, number: usize, failed: bool, frame: &[u8]) {
         if failed && is_unfit(frame) {
-            self.note_failure(server);
+            self.note_failure(number);
         } else if let Some(pool) = &mut self.pool {
-            pool.links[server].health.handle_good();
+            pool.links[number].health.handle_good();
         }
     }
 
     /// A request was not answered.
     pub(in crate::shard) fn note_failed(
         &mut self,
-        server: usize,
+        number: usize,
         pending: &Pending,
         failure: Failure,
     ) {
         let Some(pool) = &self.pool else { return };
-        let is_out = pool.links[server].health.is_out();
+        let is_out = pool.links[number].health.is_out();
         match pending {
-            Pending::Probe | Pending::Purge => self.note_failure(server),
+            Pending::Probe | Pending::Purge => self.note_failure(number),
             // What was asked before it was ejected says nothing of how it is now.
-            _ if failure == Failure::Late && !is_out => self.note_failure(server),
+            _ if failure == Failure::Late && !is_out => self.note_failure(number),
             _ => {}
         }
     }
 
     /// A server has failed; it may be ejected for that.
     #[cold]
-    pub(in crate::shard) fn note_failure(&mut self, server: usize) {
+    pub(in crate::shard) fn note_failure(&mut self, number: usize) {
         let (now, shard) = (self.now, self.shard());
         let Some(pool) = &mut self.pool else { return };
-        if !pool.links[server].health.handle_failure(now) {
+        if !pool.links[number].health.handle_failure(now) {
             return;
         }
         pool.place_anew(now);
-        let backend = pool.addresses.name(pool.server_of(server));
+        let backend = pool.addresses.name(pool.server_of(number));
         tracing::warn!(backend, shard, "ejected");
         self.counters().backend_ejects.add(1);
     }
 
     /// Probes a server that is ejected, if that is due.
-    pub(in crate::shard) fn probe(&mut self, server: usize) {
+    pub(in crate::shard) fn probe(&mut self, number: usize) {
         let now = self.now;
         let Some(pool) = &mut self.pool else { return };
-        if pool.links[server].probe(now) {
+        if pool.links[number].probe(now) {
             self.counters().backend_probes.add(1);
         }
     }
 
     /// A probe was answered.
-    pub(super) fn probed(&mut self, server: usize, is_good: bool) {
+    pub(super) fn probed(&mut self, number: usize, is_good: bool) {
         let now = self.now;
         let Some(pool) = &mut self.pool else { return };
-        let link = &mut pool.links[server];
+        let link = &mut pool.links[number];
         let returns = link.health.handle_probed(is_good, now);
         if returns && pool.ejection.settings.readmit == Readmit::Flush {
             link.purge(now);
@@ -320,36 +320,36 @@ impl Core {
     }
 
     /// A server that returns was flushed.
-    pub(super) fn purged(&mut self, server: usize, is_done: bool) {
+    pub(super) fn purged(&mut self, number: usize, is_done: bool) {
         match is_done {
-            true => self.readmit(server),
-            false => self.note_failure(server),
+            true => self.readmit(number),
+            false => self.note_failure(number),
         }
     }
 
     /// Readmits a server that returns, if it has been sent all that it missed. What it has not
     /// confirmed is not read from it.
-    pub(in crate::shard) fn settle(&mut self, server: usize) {
+    pub(in crate::shard) fn settle(&mut self, number: usize) {
         let Some(pool) = &self.pool else { return };
-        let link = &pool.links[server];
+        let link = &pool.links[number];
         let is_settled = link.health.is_returning()
             && link.core.is_serving()
             && link.invalidations.unsent_count() == 0;
         if is_settled && pool.ejection.settings.readmit == Readmit::AfterInvalidations {
-            self.readmit(server);
+            self.readmit(number);
         }
     }
 
-    fn readmit(&mut self, server: usize) {
+    fn readmit(&mut self, number: usize) {
         let (now, shard) = (self.now, self.shard());
         let Some(pool) = &mut self.pool else { return };
-        let link = &mut pool.links[server];
+        let link = &mut pool.links[number];
         if !link.health.is_returning() {
             return;
         }
         link.health.handle_settled(now);
         pool.place_anew(now);
-        let backend = pool.addresses.name(pool.server_of(server));
+        let backend = pool.addresses.name(pool.server_of(number));
         tracing::warn!(backend, shard, "readmitted");
         self.counters().backend_readmits.add(1);
     }

@@ -124,7 +124,7 @@ impl Core {
     ) -> Option<AnswerBody> {
         let pool = self.pool.as_mut()?;
         let has_l1 = pool.has_l1();
-        let server = pool.link_number(key);
+        let number = pool.link_number(key);
         self.board.of(self.mesh.shard()).backend_requests.add(1);
         match errand {
             Errand::Invalidate { deletes } => {
@@ -132,20 +132,20 @@ impl Core {
                     true => spooling::Reply::Deleted,
                     false => spooling::Reply::Stored,
                 };
-                return self.invalidate(route, server, key, reply, &[]);
+                return self.invalidate(route, number, key, reply, &[]);
             }
             Errand::InvalidateAnd => {
                 let reply = spooling::Reply::Verbatim;
-                return self.invalidate(route, server, key, reply, request);
+                return self.invalidate(route, number, key, reply, request);
             }
             _ => {}
         }
-        if let Some(body) = self.answer_for_ejected(server, key, errand, request) {
+        if let Some(body) = self.answer_for_ejected(number, key, errand, request) {
             return Some(body);
         }
         let now = self.now;
         let pool = self.pool.as_mut()?;
-        if !pool.links[server].takes_requests(now) {
+        if !pool.links[number].takes_requests(now) {
             return Some(self.failure(UNAVAILABLE));
         }
         if errand == Errand::Fetch {
@@ -161,17 +161,17 @@ impl Core {
                 Pending::Request(route)
             };
             let spelling = pool.spelling(key.bytes);
-            pool.links[server].ask_value(pending, key, spelling, now);
+            pool.links[number].ask_value(pending, key, spelling, now);
             return None;
         }
         if let Errand::Steps(plan) = errand {
-            return self.start_steps(server, route, key, plan, request);
+            return self.start_steps(number, route, key, plan, request);
         }
         let expects = match errand {
             Errand::Read(expects) | Errand::Write(expects) => expects,
             _ => Expects::Line,
         };
-        if expects == Expects::MetaData && !pool.links[server].speaks_meta() {
+        if expects == Expects::MetaData && !pool.links[number].speaks_meta() {
             return Some(self.failure(NO_META));
         }
         let pending = if has_l1 && matches!(errand, Errand::Write(_)) {
@@ -185,7 +185,7 @@ impl Core {
             _ => OnLoss::Fail,
         };
         let pool = self.pool.as_mut()?;
-        pool.links[server]
+        pool.links[number]
             .ask(pending, expects, on_loss, now)
             .extend_from_slice(request);
         None
@@ -202,38 +202,38 @@ impl Core {
     /// A backend has answered. `deliver` gets each reply for a connection of this shard.
     pub(in crate::shard) fn conclude(
         &mut self,
-        server: usize,
+        number: usize,
         pending: Pending,
         reply: &Reply<'_>,
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         let failed = reply.meaning == Meaning::Error;
-        self.note_answered(server, failed, reply.frame);
-        if failed && self.load_again(server, reply.frame) {
+        self.note_answered(number, failed, reply.frame);
+        if failed && self.load_again(number, reply.frame) {
             return self.fail(pending, SCRIPT_LOST, deliver);
         }
         match pending {
-            Pending::Script => self.loaded(server, failed, reply.frame),
-            Pending::Probe => self.probed(server, !failed),
-            Pending::Purge => self.purged(server, !failed),
+            Pending::Script => self.loaded(number, failed, reply.frame),
+            Pending::Probe => self.probed(number, !failed),
+            Pending::Purge => self.purged(number, !failed),
             Pending::Straggler(parcel) => self.put_away(parcel),
             Pending::Flush(origin, at) => self.flushed(origin, at, failed, reply.frame, deliver),
-            Pending::Invalidation => self.confirm_invalidation(server, failed),
+            Pending::Invalidation => self.confirm_invalidation(number, failed),
             Pending::Request(route) => self.hand_over(route, failed, reply.frame, deliver),
             Pending::Confirmations(confirmations) => {
                 self.confirm(*confirmations, failed.then_some(reply.frame), deliver);
             }
-            Pending::Queued => self.note_refusal(server, failed, reply.frame),
-            Pending::Unit(unit) => self.end_unit(*unit, server, failed, reply.frame, deliver),
+            Pending::Queued => self.note_refusal(number, failed, reply.frame),
+            Pending::Unit(unit) => self.end_unit(*unit, number, failed, reply.frame, deliver),
             Pending::Write(route, parcel) => {
                 self.put_away(parcel);
                 self.hand_over(route, failed, reply.frame, deliver);
             }
             Pending::Steps(stepping) => {
-                self.stepped(server, stepping, failed, reply.frame, deliver);
+                self.stepped(number, stepping, failed, reply.frame, deliver);
             }
             Pending::Fill(fill) => {
-                self.keep(server, fill, &reply.meaning);
+                self.keep(number, fill, &reply.meaning);
                 self.finish_fill(fill, failed, reply.frame, deliver);
             }
         }
@@ -363,7 +363,7 @@ impl Core {
     }
 
     /// Keeps a value that was read, if its lease still holds.
-    fn keep(&mut self, server: usize, fill: FillId, meaning: &Meaning<'_>) {
+    fn keep(&mut self, number: usize, fill: FillId, meaning: &Meaning<'_>) {
         let Meaning::Hit { value, flags } = *meaning else {
             return;
         };
@@ -374,7 +374,7 @@ impl Core {
         };
         let (key, is_valid) = pool.fills.key(fill);
         let key = self.store.hasher().key(key);
-        if !is_valid || pool.is_being_invalidated(server, key) {
+        if !is_valid || pool.is_being_invalidated(number, key) {
             return;
         }
         let Some(deadline) = pool.l1_deadline(self.now) else {
@@ -393,23 +393,23 @@ impl Core {
     }
 
     /// A server has answered that it is given its script.
-    fn loaded(&self, server: usize, failed: bool, line: &[u8]) {
+    fn loaded(&self, number: usize, failed: bool, line: &[u8]) {
         if let (true, Some(pool)) = (failed, &self.pool) {
-            let backend = pool.addresses.name(pool.server_of(server));
+            let backend = pool.addresses.name(pool.server_of(number));
             let line = line.trim_ascii_end().escape_ascii();
             tracing::warn!(backend, "given its script, it said: {line}");
         }
     }
 
     /// Whether an error says that a server has forgotten its script. It is given it again.
-    fn load_again(&mut self, server: usize, line: &[u8]) -> bool {
+    fn load_again(&mut self, number: usize, line: &[u8]) -> bool {
         let now = self.now;
         let Some(pool) = &mut self.pool else {
             return false;
         };
         let is_lost = pool.keeps_flags() && over_resp::is_missing(line);
         if is_lost {
-            pool.links[server].load_script(now);
+            pool.links[number].load_script(now);
         }
         is_lost
     }
