@@ -5,10 +5,9 @@ use ringfort::config::{Protocol, WritePolicy};
 use ringfort::io::ListenerId;
 use ringfort::io::sim::Faults;
 
-use crate::checker::Call;
 use crate::embedded::{PATIENCE_MS, check_histories, hear_all};
 use crate::for_each_seed;
-use crate::pool::{connect_all, trouble};
+use crate::pool::{call_at_random, connect_all};
 use crate::sim::caller::Caller;
 use crate::sim::redis::request;
 use crate::sim::register;
@@ -29,24 +28,7 @@ fn shared_keys_are_linearizable_across_protocols() {
         if breaks {
             fleet.world.set_faults(Faults::HARSH);
         }
-        for value in 1..300 {
-            if breaks && fleet.rng.chance(40) {
-                trouble(&mut fleet);
-            }
-            let caller = fleet.rng.below(callers.len());
-            let call = match fleet.rng.below(3) {
-                0 => Call::Set(value),
-                _ => Call::Get,
-            };
-            let key = fleet.rng.below(3);
-            if !callers[caller].is_busy() {
-                callers[caller].call(&fleet, key, call);
-            }
-            for _ in 0..fleet.rng.below(6) {
-                fleet.round();
-                callers.iter_mut().for_each(|caller| caller.hear(&fleet));
-            }
-        }
+        call_at_random(&mut fleet, &mut callers, 300, breaks);
         fleet.heal();
         hear_all(&mut fleet, &mut callers);
         check_histories(&callers, register::is_linearizable);

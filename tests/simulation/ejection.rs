@@ -4,10 +4,10 @@
 use ringfort::config::{EjectConfig, OnEject, Protocol, Readmit, WritePolicy};
 use ringfort::io::sim::{ClientId, Faults, ServerState};
 
-use crate::checker::{Call, Outcome};
+use crate::checker::Outcome;
 use crate::embedded::{PATIENCE_MS, check_histories, hear_all};
 use crate::for_each_seed;
-use crate::pool::{connect_all, trouble};
+use crate::pool::{call_at_random, connect_all};
 use crate::sim::caller::{Caller, name};
 use crate::sim::redis::request;
 use crate::sim::{Backend, Fleet, PoolSetup, Setup, address, listener, register, server_spec};
@@ -29,24 +29,7 @@ fn no_value_is_older_than_one_that_was_acknowledged() {
         if seed % 2 > 0 {
             fleet.world.set_faults(Faults::HARSH);
         }
-        for value in 1..400 {
-            if fleet.rng.chance(40) {
-                trouble(&mut fleet);
-            }
-            let caller = fleet.rng.below(callers.len());
-            let call = match fleet.rng.below(3) {
-                0 => Call::Set(value),
-                _ => Call::Get,
-            };
-            let key = fleet.rng.below(3);
-            if !callers[caller].is_busy() {
-                callers[caller].call(&fleet, key, call);
-            }
-            for _ in 0..fleet.rng.below(6) {
-                fleet.round();
-                callers.iter_mut().for_each(|caller| caller.hear(&fleet));
-            }
-        }
+        call_at_random(&mut fleet, &mut callers, 400, true);
         fleet.heal();
         hear_all(&mut fleet, &mut callers);
         for caller in &mut callers {

@@ -135,7 +135,7 @@ fn client(fleet: &Fleet, shard: usize) -> ClientId {
     fleet.world.connect(shard, ListenerId::Memcache)
 }
 
-fn expect(fleet: &mut Fleet, client: ClientId, expected: &str) {
+pub(crate) fn expect(fleet: &mut Fleet, client: ClientId, expected: &str) {
     let mut received = Vec::new();
     fleet.run_until(PATIENCE_MS, |fleet| {
         received.extend(fleet.world.take_received(client));
@@ -144,7 +144,7 @@ fn expect(fleet: &mut Fleet, client: ClientId, expected: &str) {
     assert_eq!(String::from_utf8_lossy(&received), expected);
 }
 
-fn end(fleet: &mut Fleet, clients: &[ClientId]) {
+pub(crate) fn end(fleet: &mut Fleet, clients: &[ClientId]) {
     clients.iter().for_each(|client| fleet.world.close(*client));
     fleet.check_end();
 }

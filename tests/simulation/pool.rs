@@ -74,24 +74,7 @@ fn shared_keys_are_linearizable_whatever_breaks() {
         if seed % 4 > 0 {
             fleet.world.set_faults(Faults::HARSH);
         }
-        for value in 1..400 {
-            if seed % 4 > 0 && fleet.rng.chance(40) {
-                trouble(&mut fleet);
-            }
-            let caller = fleet.rng.below(callers.len());
-            let call = match fleet.rng.below(3) {
-                0 => Call::Set(value),
-                _ => Call::Get,
-            };
-            let key = fleet.rng.below(3);
-            if !callers[caller].is_busy() {
-                callers[caller].call(&fleet, key, call);
-            }
-            for _ in 0..fleet.rng.below(6) {
-                fleet.round();
-                callers.iter_mut().for_each(|caller| caller.hear(&fleet));
-            }
-        }
+        call_at_random(&mut fleet, &mut callers, 400, seed % 4 > 0);
         fleet.heal();
         hear_all(&mut fleet, &mut callers);
         check_histories(&callers, register::is_linearizable);
@@ -161,6 +144,34 @@ fn stall(fleet: &mut Fleet) {
         }
         fleet.world.hold_answers(server, shard, false);
         fleet.round();
+    }
+}
+
+/// Callers set the values below `value_end` to three keys, twice as often read them, and hear what comes of it now and
+/// then; meanwhile servers may be in trouble.
+pub(crate) fn call_at_random(
+    fleet: &mut Fleet,
+    callers: &mut [Caller],
+    value_end: u64,
+    has_trouble: bool,
+) {
+    for value in 1..value_end {
+        if has_trouble && fleet.rng.chance(40) {
+            trouble(fleet);
+        }
+        let caller = fleet.rng.below(callers.len());
+        let call = match fleet.rng.below(3) {
+            0 => Call::Set(value),
+            _ => Call::Get,
+        };
+        let key = fleet.rng.below(3);
+        if !callers[caller].is_busy() {
+            callers[caller].call(fleet, key, call);
+        }
+        for _ in 0..fleet.rng.below(6) {
+            fleet.round();
+            callers.iter_mut().for_each(|caller| caller.hear(fleet));
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use ringfort::io::sim::{ClientId, Faults};
 
 use crate::embedded::PATIENCE_MS;
 use crate::for_each_seed;
+use crate::l1::{end, expect};
 use crate::pool::{connect_all, trouble};
 use crate::sim::redis::request;
 use crate::sim::{Backend, Fleet, PoolSetup, Setup, address};
@@ -137,20 +138,6 @@ fn ask(words: &[&str]) -> Vec<u8> {
 
 fn client(fleet: &Fleet, shard: usize) -> ClientId {
     fleet.world.connect(shard, ListenerId::Resp)
-}
-
-fn expect(fleet: &mut Fleet, client: ClientId, expected: &str) {
-    let mut received = Vec::new();
-    fleet.run_until(PATIENCE_MS, |fleet| {
-        received.extend(fleet.world.take_received(client));
-        received.len() >= expected.len()
-    });
-    assert_eq!(String::from_utf8_lossy(&received), expected);
-}
-
-fn end(fleet: &mut Fleet, clients: &[ClientId]) {
-    clients.iter().for_each(|client| fleet.world.close(*client));
-    fleet.check_end();
 }
 
 fn put(fleet: &Fleet, key: &str, value: &str) {
