@@ -170,12 +170,7 @@ pub(crate) fn listed_keys_tokens(reply: &Reply<'_>) -> Option<Vec<Token>> {
         "KEYS" => (b"", reply.bytes),
         "SCAN" => {
             const DONE: &[u8] = b"*2\r\n$1\r\n0\r\n";
-            match reply.bytes.strip_prefix(DONE) {
-                Some(keys) => (DONE, keys),
-                // Which keys come first, and where to go on, is the server's to choose.
-                None if reply.bytes.starts_with(b"*2\r\n") => return Some(bytes("some keys")),
-                None => return None,
-            }
+            (DONE, reply.bytes.strip_prefix(DONE)?)
         }
         _ => return None,
     };
@@ -203,6 +198,15 @@ pub(crate) fn asks_for_all_commands(command: &Command) -> bool {
     command.name() == "COMMAND"
         && command.words.len() < 3
         && !command.words.get(1).is_some_and(counts)
+}
+
+/// A SCAN from the start that leaves it to the server how far it goes at once.
+pub(crate) fn scans_some(command: &Command) -> bool {
+    let is_count = |word: &Vec<u8>| word.eq_ignore_ascii_case(b"COUNT");
+    let begins = |cursor: &Vec<u8>| matches!(&cursor[..], b"" | b"0");
+    command.name() == "SCAN"
+        && command.words.get(1).is_some_and(begins)
+        && !command.words.iter().any(is_count)
 }
 
 pub(crate) fn makes_up_a_cursor(command: &Command) -> bool {
