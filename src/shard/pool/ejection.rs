@@ -173,6 +173,7 @@ impl Pool {
     /// This looks at all strays in one go, about 0.3 µs each: done later, it would be too late.
     fn place_anew(&mut self, now: UnixMs) {
         self.ejection.is_any_out = self.links.iter().any(|link| link.health.is_out());
+        self.routed.set(None);
         if let Some(mut detour) = self.ejection.settings.detour.take() {
             detour.leave(|server| !self.is_out(server.index()));
             self.ejection.settings.detour = Some(detour);

@@ -124,7 +124,7 @@ impl Core {
     ) -> Option<AnswerBody> {
         let pool = self.pool.as_mut()?;
         let has_l1 = pool.has_l1();
-        let number = pool.link_number(key);
+        let number = pool.take_link_number(key);
         self.board.of(self.mesh.shard()).backend_requests.add(1);
         match errand {
             Errand::Invalidate { deletes } => {

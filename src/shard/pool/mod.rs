@@ -23,7 +23,7 @@ mod stepping;
 pub(super) mod transaction;
 pub(super) mod unit;
 
-use std::{fmt, sync::Arc};
+use std::{cell::Cell, fmt, sync::Arc};
 
 pub use self::ejection::EjectSettings;
 use self::ejection::Ejection;
@@ -41,7 +41,7 @@ use crate::{
     io::Address,
     protocol::{memcache::Spelling, resp::Version},
     route::{Router, ServerIndex},
-    store::{Deadline, Key, KeyHasher, UnixMs},
+    store::{Deadline, Key, KeyHash, KeyHasher, UnixMs},
 };
 
 /// What a shard is told about its pool.
@@ -118,6 +118,8 @@ pub(super) struct Pool {
     is_crossed: bool,
     script: over_resp::Script,
     router: Router,
+    /// The link for the key that was asked about last, until its request has gone there.
+    routed: Cell<Option<(KeyHash, usize)>>,
     ejection: Ejection,
     hasher: KeyHasher,
     in_flight_max: usize,
@@ -186,6 +188,7 @@ impl Pool {
             is_crossed: settings.is_crossed,
             script: over_resp::Script::new(),
             router: settings.router.clone(),
+            routed: Cell::new(None),
             ejection: Ejection::new(&settings.eject),
             hasher,
             in_flight_max: settings.in_flight_max,
@@ -230,8 +233,26 @@ impl Pool {
 
     /// The number of the link for a key. All that is about one key goes over one connection, so it
     /// stays in order.
+    ///
+    /// A request asks more than once, first whether there is room. A ring's hash costs more than
+    /// all else that is done for a key, and a random distribution has another answer each time: so
+    /// one answer stands until the request [takes it](Self::take_link_number).
     pub(super) fn link_number(&self, key: Key<'_>) -> usize {
-        self.link_to(self.server(key.bytes), key)
+        match self.routed.get() {
+            Some((hash, number)) if hash == key.hash => number,
+            _ => {
+                let number = self.link_to(self.server(key.bytes), key);
+                self.routed.set(Some((key.hash, number)));
+                number
+            }
+        }
+    }
+
+    /// The same for a request that goes there now; the next one about the key asks anew.
+    pub(super) fn take_link_number(&self, key: Key<'_>) -> usize {
+        let number = self.link_number(key);
+        self.routed.set(None);
+        number
     }
 
     /// The link to a server for what is about a key, whoever owns it.
