@@ -200,8 +200,9 @@ fn range(value: &[u8], start: i64, end: i64) -> &[u8] {
 fn set_range(cache: &mut Cache, key: Key, offset: u16, patch: &Value) -> Reply {
     let (patch, start) = (patch.bulk(), usize::from(offset));
     let mut bytes = value(cache, key).unwrap_or_default().to_vec();
+    // Redis looks the key up before it looks at the length.
+    cache.note_used(key);
     if patch.is_empty() {
-        cache.note_used(key);
         return integer(bytes.len() as i64);
     }
     let end = start + patch.len();
