@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::arrivals::Spacing;
-use crate::item::{VALUE_BYTES_MAX, ValueSizes};
+use crate::item::{Items, PREFIX_BYTES, VALUE_BYTES_MAX, ValueSizes};
 use crate::protocol::Protocol;
 use crate::script::Workload;
 
@@ -45,6 +45,10 @@ pub(crate) struct ShapeArgs {
     /// How the server is spoken to
     #[arg(long, value_enum)]
     pub(crate) protocol: Protocol,
+
+    /// What keys begin with, four characters: "{a}:" keeps them on one server of a pool
+    #[arg(long, value_name = "TEXT", default_value = "key:", value_parser = parse_prefix)]
+    pub(crate) key_prefix: [u8; PREFIX_BYTES],
 
     /// Length of values: N, or MIN-MAX with another length for each key
     #[arg(long, value_name = "N|MIN-MAX", default_value = "64", value_parser = parse_sizes)]
@@ -126,13 +130,22 @@ pub(crate) struct RunArgs {
     pub(crate) label: String,
 }
 
+impl ShapeArgs {
+    pub(crate) fn items(&self) -> Items {
+        Items {
+            prefix: self.key_prefix,
+            sizes: self.value_bytes,
+        }
+    }
+}
+
 impl RunArgs {
     pub(crate) fn workload(&self) -> Workload {
         Workload {
             protocol: self.shape.protocol,
             keys: self.keys,
             zipf: self.zipf,
-            sizes: self.shape.value_bytes,
+            items: self.shape.items(),
             read_ratio: self.read_ratio,
         }
     }
@@ -188,6 +201,13 @@ fn parse_sizes(text: &str) -> Result<ValueSizes, String> {
         _ => None,
     }
     .ok_or_else(|| format!("not a length or MIN-MAX with MIN <= MAX <= {VALUE_BYTES_MAX}"))
+}
+
+fn parse_prefix(text: &str) -> Result<[u8; PREFIX_BYTES], String> {
+    <[u8; PREFIX_BYTES]>::try_from(text.as_bytes())
+        .ok()
+        .filter(|prefix| prefix.iter().all(u8::is_ascii_graphic))
+        .ok_or_else(|| format!("not {PREFIX_BYTES} visible ASCII characters"))
 }
 
 /// A time that may be zero.
@@ -257,6 +277,8 @@ mod tests {
         assert_eq!((run.zipf, run.rate, run.depth), (0.99, Some(1e5), 8));
         assert_eq!(run.arrivals, Spacing::Poisson);
         assert_eq!(run_args("--warmup 0s").warmup, Duration::ZERO);
+        assert_eq!(&run_args("").shape.key_prefix, b"key:");
+        assert_eq!(&run_args("--key-prefix {a}:").shape.key_prefix, b"{a}:");
     }
 
     #[test]
@@ -277,6 +299,7 @@ mod tests {
                 "--depth",
             ),
             (format!("{BASE} --keys 4294967296"), "--keys"),
+            (format!("{BASE} --key-prefix long:"), "--key-prefix"),
             (format!("{BASE} --rate 0"), "--rate"),
             (format!("{BASE} --arrivals constant"), "--rate"),
             (format!("{BASE} --prefill --reply-bytes 5"), "--reply-bytes"),

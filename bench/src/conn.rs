@@ -221,17 +221,20 @@ impl Replies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::{self, ValueSizes};
+    use crate::item::{self, Items, ValueSizes};
     use crate::protocol::Protocol;
     use crate::script::Workload;
 
     const CHECK: fn() -> Check = || Check::Whole {
         protocol: Protocol::Resp,
-        sizes: sizes(),
+        items: items(),
     };
 
-    fn sizes() -> ValueSizes {
-        ValueSizes::new(30, 30).unwrap()
+    fn items() -> Items {
+        Items {
+            prefix: *b"key:",
+            sizes: ValueSizes::new(30, 30).unwrap(),
+        }
     }
 
     fn script() -> Script {
@@ -239,7 +242,7 @@ mod tests {
             protocol: Protocol::Resp,
             keys: 50,
             zipf: 0.0,
-            sizes: sizes(),
+            items: items(),
             read_ratio: 1.0,
         };
         Script::draw(&workload, 4)

@@ -8,18 +8,31 @@ pub(crate) const KEY_BYTES: usize = 16;
 /// Largest value that may be asked for, bytes: a batch of one still fits the script.
 pub(crate) const VALUE_BYTES_MAX: u32 = 128 * 1024 * 1024;
 
-/// `key:000000000042`
-pub(crate) fn key(key_index: u32) -> [u8; KEY_BYTES] {
-    let mut key = *b"key:000000000000";
-    let mut rest = key_index;
-    for digit in key.iter_mut().rev() {
-        if rest == 0 {
-            break;
+/// Bytes before a key's number.
+pub(crate) const PREFIX_BYTES: usize = 4;
+
+/// All keys of a run and their values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Items {
+    pub(crate) prefix: [u8; PREFIX_BYTES],
+    pub(crate) sizes: ValueSizes,
+}
+
+impl Items {
+    /// `key:000000000042`, if `key:` is the prefix.
+    pub(crate) fn key(&self, key_index: u32) -> [u8; KEY_BYTES] {
+        let mut key = [b'0'; KEY_BYTES];
+        key[..PREFIX_BYTES].copy_from_slice(&self.prefix);
+        let mut rest = key_index;
+        for digit in key.iter_mut().rev() {
+            if rest == 0 {
+                break;
+            }
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
         }
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
+        key
     }
-    key
 }
 
 /// Lengths of values: one length, or a span from which each key has its own.
@@ -98,9 +111,14 @@ mod tests {
 
     #[test]
     fn keys_are_numbered() {
-        assert_eq!(&key(0), b"key:000000000000");
-        assert_eq!(&key(42), b"key:000000000042");
-        assert_eq!(&key(u32::MAX), b"key:004294967295");
+        let mut items = Items {
+            prefix: *b"key:",
+            sizes: ValueSizes::new(1, 1).unwrap(),
+        };
+        assert_eq!(&items.key(0), b"key:000000000000");
+        assert_eq!(&items.key(42), b"key:000000000042");
+        items.prefix = *b"{a}:";
+        assert_eq!(&items.key(u32::MAX), b"{a}:004294967295");
     }
 
     #[test]

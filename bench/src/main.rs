@@ -104,7 +104,7 @@ fn measure(args: &RunArgs) -> Result<Report, BenchError> {
     let check = match args.reply_bytes {
         None => Check::Whole {
             protocol: workload.protocol,
-            sizes: workload.sizes,
+            items: workload.items,
         },
         Some(reply_bytes) => Check::Length {
             reply_bytes: reply_bytes as usize,
@@ -156,7 +156,7 @@ fn print_shape(args: &ShapeArgs) {
     for (name, op) in [("get", Op::Read), ("set", Op::Write)] {
         let mut request = Vec::new();
         args.protocol
-            .append_request(&mut request, op, 0, args.value_bytes);
+            .append_request(&mut request, op, 0, args.items());
         let reply_bytes = args.protocol.reply_bytes(op, args.value_bytes.bytes_of(0));
         println!("{name} request {} reply {reply_bytes}", request.len());
     }

@@ -20,7 +20,7 @@ const WAIT_MAX: std::time::Duration = std::time::Duration::from_millis(100);
 pub(crate) fn run(target: (&str, SocketAddr), workload: &Workload) -> Result<(), BenchError> {
     let check = Check::Whole {
         protocol: workload.protocol,
-        sizes: workload.sizes,
+        items: workload.items,
     };
     let mut key_indexes = 0..workload.keys;
     let first = Script::writes(workload, &mut key_indexes, BATCH_BYTES_MAX);

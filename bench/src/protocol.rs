@@ -3,7 +3,7 @@
 mod memcache;
 mod resp;
 
-use crate::item::{self, ValueSizes};
+use crate::item::{self, Items};
 
 /// Longest line of a reply, bytes; an error text that is longer is not one.
 const LINE_BYTES_MAX: usize = 2048;
@@ -26,17 +26,10 @@ impl Protocol {
     }
 
     /// Appends a request for this key; a write carries the key's value.
-    pub(crate) fn append_request(
-        self,
-        out: &mut Vec<u8>,
-        op: Op,
-        key_index: u32,
-        sizes: ValueSizes,
-    ) {
-        let value_bytes = sizes.bytes_of(key_index);
+    pub(crate) fn append_request(self, out: &mut Vec<u8>, op: Op, key_index: u32, items: Items) {
         match self {
-            Self::Memcache => memcache::append_request(out, op, key_index, value_bytes),
-            Self::Resp => resp::append_request(out, op, key_index, value_bytes),
+            Self::Memcache => memcache::append_request(out, op, key_index, items),
+            Self::Resp => resp::append_request(out, op, key_index, items),
         }
     }
 
@@ -67,10 +60,7 @@ pub(crate) struct Asked {
 #[derive(Clone, Copy)]
 pub(crate) enum Check {
     /// As the protocol says: the kind of reply, the key, the length and every byte of the value.
-    Whole {
-        protocol: Protocol,
-        sizes: ValueSizes,
-    },
+    Whole { protocol: Protocol, items: Items },
     /// By length alone: for the floor, which answers by rote.
     Length { reply_bytes: usize },
 }
@@ -107,9 +97,9 @@ impl Check {
     /// Judges the reply at the start of `bytes`.
     pub(crate) fn parse(&self, bytes: &[u8], asked: Asked) -> Parsed {
         match *self {
-            Self::Whole { protocol, sizes } => match protocol {
-                Protocol::Memcache => memcache::parse(bytes, asked, sizes),
-                Protocol::Resp => resp::parse(bytes, asked, sizes),
+            Self::Whole { protocol, items } => match protocol {
+                Protocol::Memcache => memcache::parse(bytes, asked, items),
+                Protocol::Resp => resp::parse(bytes, asked, items),
             },
             Self::Length { reply_bytes } if bytes.len() < reply_bytes => Parsed::Incomplete,
             Self::Length { reply_bytes } => Parsed::Complete {
@@ -149,9 +139,9 @@ fn number(digits: &[u8]) -> Option<usize> {
 }
 
 /// A hit is right if the value is as long as the key's and byte for byte the same.
-fn judge_value(value: &[u8], asked: Asked, sizes: ValueSizes) -> Outcome {
+fn judge_value(value: &[u8], asked: Asked, items: Items) -> Outcome {
     let right = asked.op == Op::Read
-        && value.len() == sizes.bytes_of(asked.key_index)
+        && value.len() == items.sizes.bytes_of(asked.key_index)
         && item::is_value_of(value, asked.key_index);
     if right { Outcome::Hit } else { Outcome::Wrong }
 }
@@ -168,9 +158,13 @@ fn only_to(op: Op, asked: Asked, outcome: Outcome) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::item::ValueSizes;
 
-    fn sizes() -> ValueSizes {
-        ValueSizes::new(20, 20).unwrap()
+    fn items_of(value_bytes: u32) -> Items {
+        Items {
+            prefix: *b"key:",
+            sizes: ValueSizes::new(value_bytes, value_bytes).unwrap(),
+        }
     }
 
     fn value_of(key_index: u32, value_bytes: usize) -> Vec<u8> {
@@ -182,7 +176,7 @@ mod tests {
     fn hit(protocol: Protocol, key_index: u32, value: &[u8]) -> Vec<u8> {
         let header = match protocol {
             Protocol::Memcache => {
-                let key = item::key(key_index);
+                let key = items_of(20).key(key_index);
                 format!(
                     "VALUE {} 0 {}\r\n",
                     str::from_utf8(&key).unwrap(),
@@ -239,7 +233,7 @@ mod tests {
         for protocol in [Protocol::Memcache, Protocol::Resp] {
             let check = Check::Whole {
                 protocol,
-                sizes: sizes(),
+                items: items_of(20),
             };
             for (op, reply, outcome) in cases(protocol) {
                 let asked = Asked { op, key_index: 3 };
@@ -267,7 +261,7 @@ mod tests {
         let reply = hit(Protocol::Memcache, 4, &value_of(3, 20));
         let check = Check::Whole {
             protocol: Protocol::Memcache,
-            sizes: sizes(),
+            items: items_of(20),
         };
         let complete = Parsed::Complete {
             reply_bytes: reply.len(),
@@ -314,7 +308,7 @@ mod tests {
         ] {
             let check = Check::Whole {
                 protocol,
-                sizes: sizes(),
+                items: items_of(20),
             };
             assert_eq!(
                 check.parse(reply.as_bytes(), asked),
@@ -341,22 +335,22 @@ mod tests {
 
     #[test]
     fn requests_are_encoded() {
-        let sizes = ValueSizes::new(3, 3).unwrap();
+        let items = items_of(3);
         let mut out = Vec::new();
-        Protocol::Memcache.append_request(&mut out, Op::Read, 5, sizes);
+        Protocol::Memcache.append_request(&mut out, Op::Read, 5, items);
         assert_eq!(out, b"get key:000000000005\r\n");
         out.clear();
-        Protocol::Resp.append_request(&mut out, Op::Read, 5, sizes);
+        Protocol::Resp.append_request(&mut out, Op::Read, 5, items);
         assert_eq!(out, b"*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000005\r\n");
         out.clear();
-        Protocol::Memcache.append_request(&mut out, Op::Write, 5, sizes);
+        Protocol::Memcache.append_request(&mut out, Op::Write, 5, items);
         let value = value_of(5, 3);
         assert_eq!(
             out,
             [b"set key:000000000005 0 0 3\r\n", &value[..], b"\r\n"].concat()
         );
         out.clear();
-        Protocol::Resp.append_request(&mut out, Op::Write, 5, sizes);
+        Protocol::Resp.append_request(&mut out, Op::Write, 5, items);
         let head = b"*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000005\r\n$3\r\n";
         assert_eq!(out, [&head[..], &value[..], b"\r\n"].concat());
     }

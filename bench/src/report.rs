@@ -89,7 +89,10 @@ impl Report {
             ("depth", self.depth.to_string()),
             ("keys", self.workload.keys.to_string()),
             ("zipf", self.workload.zipf.to_string()),
-            ("value_bytes", json_string(&self.workload.sizes.to_string())),
+            (
+                "value_bytes",
+                json_string(&self.workload.items.sizes.to_string()),
+            ),
             ("read_ratio", self.workload.read_ratio.to_string()),
             ("rate", json_number(self.rate)),
             (
@@ -150,7 +153,7 @@ impl fmt::Display for Report {
             self.depth,
             workload.keys,
             workload.zipf,
-            workload.sizes,
+            workload.items.sizes,
             workload.read_ratio * 100.0
         )?;
         match self.rate {
@@ -222,7 +225,7 @@ pub(crate) mod tests {
     use hdrhistogram::Histogram;
 
     use super::*;
-    use crate::item::ValueSizes;
+    use crate::item::{Items, ValueSizes};
     use crate::protocol::Protocol;
     use crate::server_cpu::CpuTime;
     use crate::tally::Tally;
@@ -239,7 +242,10 @@ pub(crate) mod tests {
                 protocol: Protocol::Resp,
                 keys: 10,
                 zipf: 0.0,
-                sizes: ValueSizes::new(64, 64).unwrap(),
+                items: Items {
+                    prefix: *b"key:",
+                    sizes: ValueSizes::new(64, 64).unwrap(),
+                },
                 read_ratio: 1.0,
             },
             connections: 50,

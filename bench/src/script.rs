@@ -4,7 +4,7 @@
 //! should spend on load. So the run's requests are drawn once and laid out in a row; a connection
 //! sends slices of the row, each connection from a place of its own, and begins again at the end.
 
-use crate::item::ValueSizes;
+use crate::item::Items;
 use crate::protocol::{Asked, Op, Protocol};
 use crate::rng::Rng;
 use crate::zipf::KeyChoice;
@@ -29,7 +29,7 @@ pub(crate) struct Workload {
     pub(crate) keys: u32,
     /// Zipf exponent; 0 = every key alike.
     pub(crate) zipf: f64,
-    pub(crate) sizes: ValueSizes,
+    pub(crate) items: Items,
     /// Share of reads, 0 to 1; the rest writes.
     pub(crate) read_ratio: f64,
 }
@@ -103,8 +103,8 @@ impl Script {
     }
 
     fn push(&mut self, workload: &Workload, asked: Asked) {
-        let (protocol, sizes) = (workload.protocol, workload.sizes);
-        protocol.append_request(&mut self.bytes, asked.op, asked.key_index, sizes);
+        let (protocol, items) = (workload.protocol, workload.items);
+        protocol.append_request(&mut self.bytes, asked.op, asked.key_index, items);
         // One batch over the limit of bytes still fits: `cli` bounds depth times value.
         self.steps.push(Step {
             end: self.bytes.len() as u32,
@@ -151,13 +151,17 @@ impl Script {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::item::ValueSizes;
 
     fn workload(read_ratio: f64) -> Workload {
         Workload {
             protocol: Protocol::Memcache,
             keys: 100,
             zipf: 0.0,
-            sizes: ValueSizes::new(1, 9).unwrap(),
+            items: Items {
+                prefix: *b"key:",
+                sizes: ValueSizes::new(1, 9).unwrap(),
+            },
             read_ratio,
         }
     }

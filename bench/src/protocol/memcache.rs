@@ -1,19 +1,20 @@
 //! memcache's classic text protocol, the client's side (memcached `doc/protocol.txt`).
 
 use super::{Asked, Op, Outcome, Parsed, judge_value, line, number, only_to};
-use crate::item::{self, KEY_BYTES, VALUE_BYTES_MAX, ValueSizes};
+use crate::item::{self, Items, KEY_BYTES, VALUE_BYTES_MAX};
 
 const HIT_FOOTER: &[u8] = b"\r\nEND\r\n";
 
-pub(super) fn append_request(out: &mut Vec<u8>, op: Op, key_index: u32, value_bytes: usize) {
+pub(super) fn append_request(out: &mut Vec<u8>, op: Op, key_index: u32, items: Items) {
+    let value_bytes = items.sizes.bytes_of(key_index);
     match op {
         Op::Read => {
             out.extend_from_slice(b"get ");
-            out.extend_from_slice(&item::key(key_index));
+            out.extend_from_slice(&items.key(key_index));
         }
         Op::Write => {
             out.extend_from_slice(b"set ");
-            out.extend_from_slice(&item::key(key_index));
+            out.extend_from_slice(&items.key(key_index));
             out.extend_from_slice(format!(" 0 0 {value_bytes}\r\n").as_bytes());
             item::append_value(out, key_index, value_bytes);
         }
@@ -31,7 +32,7 @@ pub(super) fn reply_bytes(op: Op, value_bytes: usize) -> usize {
     }
 }
 
-pub(super) fn parse(bytes: &[u8], asked: Asked, sizes: ValueSizes) -> Parsed {
+pub(super) fn parse(bytes: &[u8], asked: Asked, items: Items) -> Parsed {
     let (line, value_start) = match line(bytes) {
         Ok(found) => found,
         Err(parsed) => return parsed,
@@ -44,7 +45,7 @@ pub(super) fn parse(bytes: &[u8], asked: Asked, sizes: ValueSizes) -> Parsed {
             Outcome::Error
         }
         _ => match line.strip_prefix(b"VALUE ") {
-            Some(header) => return parse_value(bytes, header, value_start, asked, sizes),
+            Some(header) => return parse_value(bytes, header, value_start, asked, items),
             None => return Parsed::Invalid,
         },
     };
@@ -60,7 +61,7 @@ fn parse_value(
     header: &[u8],
     value_start: usize,
     asked: Asked,
-    sizes: ValueSizes,
+    items: Items,
 ) -> Parsed {
     let mut words = header.splitn(3, |&byte| byte == b' ');
     let (Some(key), Some(flags), Some(value_bytes)) =
@@ -79,8 +80,8 @@ fn parse_value(
     if footer != HIT_FOOTER {
         return Parsed::Invalid;
     }
-    let outcome = if key == item::key(asked.key_index) && flags == b"0" {
-        judge_value(&bytes[value_start..value_end], asked, sizes)
+    let outcome = if key == items.key(asked.key_index) && flags == b"0" {
+        judge_value(&bytes[value_start..value_end], asked, items)
     } else {
         Outcome::Wrong
     };
