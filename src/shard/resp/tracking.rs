@@ -144,6 +144,10 @@ fn turn_on(
     version: Version,
 ) -> Step {
     let token = session.token();
+    if options.bcast {
+        // What has changed in this turn is only for those who asked before it did.
+        core.settle_broadcast();
+    }
     let client = core.tracking.enter(token, version);
     client.redirect = redirect;
     client.is_redirect_broken = false;

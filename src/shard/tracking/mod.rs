@@ -287,6 +287,12 @@ impl Core {
         }
     }
 
+    /// Tells those who broadcast of all changes so far.
+    pub(super) fn settle_broadcast(&mut self) {
+        self.settle_notes(None);
+        self.tell_broadcast();
+    }
+
     /// Tells those who broadcast what changed in this turn.
     fn tell_broadcast(&mut self) {
         if self.tracking.broadcast.take_lost() {

@@ -194,8 +194,7 @@ impl<I: Io> Shard<I> {
         if !self.core.has_to_tell() {
             return;
         }
-        self.core.settle_notes(None);
-        self.core.tell_broadcast();
+        self.core.settle_broadcast();
         while let Some((from, letter)) = self.core.next_letter() {
             self.deliver(from, letter);
         }
