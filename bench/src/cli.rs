@@ -46,7 +46,7 @@ pub(crate) struct ShapeArgs {
     #[arg(long, value_enum)]
     pub(crate) protocol: Protocol,
 
-    /// What keys begin with, four characters: "{a}:" keeps them on one server of a pool
+    /// What keys begin with, four characters: "{aa}" keeps them on one server of a pool
     #[arg(long, value_name = "TEXT", default_value = "key:", value_parser = parse_prefix)]
     pub(crate) key_prefix: [u8; PREFIX_BYTES],
 

@@ -1,0 +1,65 @@
+"""What the numbers were measured on, and what must be there first."""
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from . import GENERATOR_CORE, SERVER_CORE, Failed
+from .servers import missing
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def check(servers):
+    if not {SERVER_CORE, GENERATOR_CORE} <= os.sched_getaffinity(0):
+        raise Failed(f"cores {SERVER_CORE} and {GENERATOR_CORE} are needed, one for each side")
+    if lines := missing(servers):
+        raise Failed("\ncompare: ".join(lines))
+
+
+def build(servers):
+    """Builds what is ours; gives the folder of the binaries."""
+    packages = ["-p", "ringfort-bench"]
+    if any(name.startswith("ringfort") for name in servers):
+        packages += ["-p", "ringfort"]
+    if subprocess.run(["cargo", "build", "--release", "--locked", *packages], cwd=ROOT).returncode:
+        raise Failed("the build failed")
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--no-deps", "--format-version", "1"],
+        cwd=ROOT, check=True, capture_output=True,
+    )
+    return Path(json.loads(metadata.stdout)["target_directory"]) / "release"
+
+
+def facts(programs):
+    """What ran, on what."""
+    commands = {
+        "rustc": ["rustc", "--version"],
+        "ringfort at": ["git", "-C", str(ROOT), "describe", "--always", "--dirty"],
+        "memcached": ["memcached", "-V"],
+        "redis": ["redis-server", "--version"],
+        "nutcracker": ["nutcracker", "-V"],
+        **{name: [path, "-V" if name.startswith("memcached") else "--version"]
+           for name, path in programs.given.items()},
+    }
+    lines = [
+        f"command: {' '.join(sys.argv)}",
+        f"date: {datetime.datetime.now().astimezone().isoformat(timespec='seconds')}",
+        f"uname: {' '.join(platform.uname())}",
+        f"load before: {' '.join(f'{load:.2f}' for load in os.getloadavg())}",
+    ]
+    lines += [f"{name}: {first_line(command)}" for name, command in commands.items()]
+    lscpu = subprocess.run(["lscpu"], capture_output=True, text=True)
+    return "\n".join(lines) + f"\n\n{lscpu.stdout}"
+
+
+def first_line(command):
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True)
+    except OSError:
+        return "not there"
+    return ((ran.stdout + ran.stderr).strip().splitlines() or ["says nothing"])[0]

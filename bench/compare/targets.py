@@ -1,0 +1,82 @@
+"""What ringfort is to reach, each judged where both sides were measured."""
+
+from . import PROTOCOLS
+from .servers import SERVERS
+
+FLOOR_SHARE_MAX = 1.10  # of a hit at depth 1
+# As many times the floor as a request that goes through to a backend may cost, by depth.
+POOL_FLOOR_SHARE_MAX = {1: 1.17, 16: 1.9}
+PAUSED_P99_SHARE_MAX = 1.5  # of the p99 with all backends well: more is no noise of two cores
+
+
+class Judge:
+    """PASS, FAIL or, where a side was not measured, SKIP for each target."""
+
+    def __init__(self, medians):
+        self.medians = medians
+        self.verdicts = []
+
+    def value(self, column, *place):
+        row = self.medians.get(place)
+        return row and row[column]
+
+    def at_most(self, text, ours, bound, unit):
+        if not ours or not bound:
+            self.verdicts.append(("SKIP", text))
+            return
+        verdict = "PASS" if ours <= bound else "FAIL"
+        self.verdicts.append((verdict, f"{text} ({ours:,.{unit[1]}f}{unit[0]}, "
+                                       f"bound {bound:,.{unit[1]}f}{unit[0]})"))
+
+
+NANOSECONDS, MICROSECONDS, TIMES = (" ns", 0), (" µs", 0), ("", 2)
+
+
+def verdicts(scenarios, medians):
+    judge = Judge(medians)
+    names = {scenario.name for scenario in scenarios}
+    for name, judged in (("hits", hits), ("pool", pool), ("paused", paused)):
+        if name in names:
+            for protocol in PROTOCOLS:
+                judged(judge, protocol)
+    return judge.verdicts
+
+
+def hits(judge, protocol):
+    judge.at_most(f"{protocol} GET hit, depth 1: within {FLOOR_SHARE_MAX:.2f} of the floor",
+                  judge.value("ratio_to_floor", "hits", protocol, "get", 1, "ringfort"),
+                  FLOOR_SHARE_MAX, TIMES)
+    for depth in (16, 64):
+        judge.at_most(f"{protocol} GET hit, depth {depth}: cheaper than redis-server's",
+                      cpu_ns(judge, "hits", protocol, depth, "ringfort"),
+                      cpu_ns(judge, "hits", "resp", depth, "redis"), NANOSECONDS)
+
+
+def pool(judge, protocol):
+    for depth, share in POOL_FLOOR_SHARE_MAX.items():
+        judge.at_most(f"{protocol} pool GET, depth {depth}: within {share} of the floor",
+                      judge.value("ratio_to_floor", "pool", protocol, "get", depth, "ringfort-pool"),
+                      share, TIMES)
+    for depth, cheaper, share in ((1, "1/3", 2 / 3), (16, "2/3", 1 / 3)):
+        rival_ns = cpu_ns(judge, "pool", protocol, depth, "nutcracker")
+        judge.at_most(f"{protocol} pool GET, depth {depth}: cheaper than nutcracker by {cheaper}",
+                      cpu_ns(judge, "pool", protocol, depth, "ringfort-pool"),
+                      rival_ns and rival_ns * share, NANOSECONDS)
+    for rival in ("nutcracker", "predixy", "memcached-proxy"):
+        if protocol in SERVERS[rival]:
+            for depth in (1, 16):
+                place = ("pool", protocol, "get", depth)
+                judge.at_most(f"{protocol} pool GET, depth {depth}: p99 below {rival}'s",
+                              judge.value("p99_us", *place, "ringfort-pool"),
+                              judge.value("p99_us", *place, rival), MICROSECONDS)
+
+
+def paused(judge, protocol):
+    well, hanging = (judge.value("p99_us", "paused", protocol, load, 1, "ringfort-pool")
+                     for load in ("well", "paused"))
+    judge.at_most(f"{protocol}, one of three backends paused: p99 of the others' keys as before",
+                  hanging, well and well * PAUSED_P99_SHARE_MAX, MICROSECONDS)
+
+
+def cpu_ns(judge, scenario, protocol, depth, server):
+    return judge.value("server_cpu_ns_per_request", scenario, protocol, "get", depth, server)
