@@ -410,6 +410,11 @@ impl<T> Link<T> {
         self.state != State::Closed && self.pipeline.in_flight() == 0 && !self.is_sending
     }
 
+    /// Whether there is a request to be told of by [`Self::poll_failed`].
+    pub fn has_failed(&self) -> bool {
+        self.pipeline.has_failed()
+    }
+
     /// The tag of a request that has failed, and why.
     pub fn poll_failed(&mut self) -> Option<(T, Failure)> {
         self.pipeline.poll_failed()

@@ -288,6 +288,11 @@ impl<T> Pipeline<T> {
         is_known.then_some(self.earliest)
     }
 
+    /// Whether there is a request to be told of by [`Self::poll_failed`].
+    pub fn has_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
     /// The tag of a request that has failed, and why.
     pub fn poll_failed(&mut self) -> Option<(T, Failure)> {
         self.failed.pop_front()

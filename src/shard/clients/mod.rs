@@ -97,6 +97,7 @@ impl<I: Io> Shard<I> {
             return;
         };
         self.sends_in_flight -= usize::from(conn.is_sending());
+        // What a server watches for it ends with `discard`.
         let has_dedicated = conn.session.is_blocked()
             || (conn.session.client()).is_some_and(|client| client.subscriptions.is_some());
         conn.recycle(&mut self.core.buffers);

@@ -1,11 +1,12 @@
 //! Connections to servers that one client has for itself: for requests that wait, which would hold
-//! up everybody behind them on the shard's own connection, and for what it [listens
-//! to](super::feeds).
+//! up everybody behind them on the shard's own connection, for what it [listens
+//! to](super::feeds), and for keys that a server [watches](super::watch) for it.
 //!
 //! A request takes one that is idle, or has one made; once it is answered the connection is idle
 //! again, up to [`DEDICATED_IDLE_MAX`] for each server and version. It speaks the client's version
-//! of RESP, so replies are the client's as they come. It has no deadlines: how long to wait is the
-//! client's to say. If the client goes, so does the connection, and with it the server's wait.
+//! of RESP, so replies are the client's as they come. A request that waits has no deadline: how
+//! long to wait is the client's to say. If the client goes, so does the connection, and with it the
+//! server's wait.
 
 use bytes::{Buf, BytesMut};
 
@@ -29,15 +30,25 @@ use crate::{
 /// The line for a client that would need one connection more than there may be.
 pub(super) const TOO_MANY: &str = "too many clients wait at servers of the pool";
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Nothing just now, or something to be finished for nobody.
+    Idle,
+    /// One request of this client.
+    Request(Token),
+    /// What this client listens to.
+    Feed(Token),
+    /// Keys that are watched for this client.
+    Watch(Token),
+}
+
 /// One connection.
 #[derive(Debug)]
 struct Dedicated {
     server: usize,
     version: Version,
-    /// Whose it is; nobody's while it is idle.
-    client: Option<Token>,
-    /// It is for what the client listens to, and stays the client's.
-    is_feed: bool,
+    purpose: Purpose,
     token: Option<Token>,
     link: Link<Pending>,
     /// The start of a reply that is not whole, and bytes of it before which looking is pointless.
@@ -89,11 +100,64 @@ impl DedicatedConns {
             return Err(pending);
         };
         if let Some(conn) = self.get(slot) {
-            conn.client = Some(client);
-            conn.ask(pending, request, now);
+            conn.purpose = Purpose::Request(client);
+            conn.ask(pending, request, Terms::FOR_EVER, now);
         }
         self.dirty.push(slot);
         Ok(())
+    }
+
+    /// Has a server watch keys for a client, beside those that it watches already.
+    pub(super) fn watch(
+        &mut self,
+        server: usize,
+        client: Token,
+        version: Version,
+        now: UnixMs,
+    ) -> bool {
+        if self.is_watching(client) {
+            return true;
+        }
+        let slot = self.acquire(server, version, now);
+        if let Some(conn) = slot.and_then(|slot| self.get(slot)) {
+            conn.purpose = Purpose::Watch(client);
+        }
+        slot.is_some()
+    }
+
+    /// Whether a server watches keys for a client.
+    pub(super) fn is_watching(&self, client: Token) -> bool {
+        self.with(Purpose::Watch(client)).is_some()
+    }
+
+    /// Asks a server over the connection that watches for a client.
+    pub(super) fn ask_watching(
+        &mut self,
+        client: Token,
+        pending: Pending,
+        request: &[u8],
+        patience_ms: u32,
+        now: UnixMs,
+    ) {
+        let slot = self.with(Purpose::Watch(client));
+        if let Some(conn) = slot.and_then(|slot| self.get(slot)) {
+            conn.ask(pending, request, patience_ms, now);
+        }
+        self.dirty.extend(slot);
+    }
+
+    /// The connection that watches for a client is anybody's, once its last request is answered:
+    /// that ends what is watched.
+    pub(super) fn end_watch(&mut self, client: Token) {
+        let slot = self.with(Purpose::Watch(client));
+        if let Some(conn) = slot.and_then(|slot| self.get(slot)) {
+            conn.purpose = Purpose::Idle;
+        }
+    }
+
+    /// What a client watched is watched no more, as its connection is given up.
+    pub(super) fn unwatch(&mut self, client: Token, now: UnixMs) {
+        self.give_up(Purpose::Watch(client), now);
     }
 
     /// Whether a client has a connection to listen to a server, or may have one.
@@ -103,8 +167,7 @@ impl DedicatedConns {
         }
         let slot = self.make(server, Version::Resp3, now);
         if let Some(conn) = slot.and_then(|slot| self.get(slot)) {
-            conn.client = Some(client);
-            conn.is_feed = true;
+            conn.purpose = Purpose::Feed(client);
         }
         self.dirty.extend(slot);
         slot.is_some()
@@ -121,16 +184,20 @@ impl DedicatedConns {
     ) {
         let slot = self.feed(server, client);
         if let Some(conn) = slot.and_then(|slot| self.get(slot)) {
-            conn.ask(pending, request, now);
+            conn.ask(pending, request, Terms::FOR_EVER, now);
         }
         self.dirty.extend(slot);
     }
 
     /// A client listens no more, and stays.
     pub(super) fn drop_feeds_of(&mut self, client: Token, now: UnixMs) {
-        for slot in self.slots_with(|conn| conn.is_feed && conn.client == Some(client)) {
+        self.give_up(Purpose::Feed(client), now);
+    }
+
+    fn give_up(&mut self, purpose: Purpose, now: UnixMs) {
+        for slot in self.slots_with(|conn| conn.purpose == purpose) {
             if let Some(conn) = self.get(slot) {
-                conn.client = None;
+                conn.purpose = Purpose::Idle;
                 conn.link.give_up(now);
             }
             self.dirty.push(slot);
@@ -138,20 +205,23 @@ impl DedicatedConns {
     }
 
     fn feed(&self, server: usize, client: Token) -> Option<usize> {
-        self.slots.iter().position(|slot| {
-            slot.as_deref().is_some_and(|conn| {
-                conn.is_feed && conn.server == server && conn.client == Some(client)
-            })
-        })
+        let purpose = Purpose::Feed(client);
+        self.position(|conn| conn.server == server && conn.purpose == purpose)
+    }
+
+    fn with(&self, purpose: Purpose) -> Option<usize> {
+        self.position(|conn| conn.purpose == purpose)
+    }
+
+    fn position(&self, is_it: impl Fn(&Dedicated) -> bool) -> Option<usize> {
+        let is_it = |slot: &Option<Box<Dedicated>>| slot.as_deref().is_some_and(&is_it);
+        self.slots.iter().position(is_it)
     }
 
     /// The slot of a connection that is nobody's.
     fn acquire(&mut self, server: usize, version: Version, now: UnixMs) -> Option<usize> {
-        let is_it = |conn: &Dedicated| conn.is_idle_for(server, version) && conn.link.is_serving();
-        let idle = self
-            .slots
-            .iter()
-            .position(|slot| slot.as_deref().is_some_and(is_it));
+        let idle =
+            self.position(|conn| conn.is_idle_for(server, version) && conn.link.is_serving());
         idle.or_else(|| self.make(server, version, now))
     }
 
@@ -164,8 +234,7 @@ impl DedicatedConns {
         let conn = Box::new(Dedicated {
             server,
             version,
-            client: None,
-            is_feed: false,
+            purpose: Purpose::Idle,
             token: None,
             link: Link::new(settings, now),
             input: BytesMut::new(),
@@ -184,14 +253,9 @@ impl DedicatedConns {
         }
     }
 
-    /// Whether time must be watched: a connect may not end.
+    /// Whether time must be watched: a connect may not end, or a server not answer.
     pub(super) fn needs_tick(&self) -> bool {
-        self.count > 0
-            && self
-                .slots
-                .iter()
-                .flatten()
-                .any(|conn| !conn.link.is_serving())
+        self.count > 0 && self.position(Dedicated::has_deadline).is_some()
     }
 
     fn get(&mut self, slot: usize) -> Option<&mut Dedicated> {
@@ -213,9 +277,11 @@ impl DedicatedConns {
         let Some(conn) = self.get(slot) else {
             return false;
         };
-        if conn.is_feed || conn.link.in_flight() > 0 || conn.client.take().is_none() {
+        let stays = matches!(conn.purpose, Purpose::Feed(_) | Purpose::Watch(_));
+        if stays || conn.link.in_flight() > 0 {
             return false;
         }
+        conn.purpose = Purpose::Idle;
         let (server, version) = (conn.server, conn.version);
         let idle = self.slots_with(|conn| conn.is_idle_for(server, version));
         idle.len() > DEDICATED_IDLE_MAX
@@ -224,14 +290,30 @@ impl DedicatedConns {
 
 impl Dedicated {
     fn is_idle_for(&self, server: usize, version: Version) -> bool {
-        let is_idle = self.client.is_none() && !self.is_feed;
+        let is_idle = self.purpose == Purpose::Idle && self.link.in_flight() == 0;
         is_idle && self.server == server && self.version == version
     }
 
-    fn ask(&mut self, pending: Pending, request: &[u8], now: UnixMs) {
+    /// Whose it is.
+    fn client(&self) -> Option<Token> {
+        match self.purpose {
+            Purpose::Idle => None,
+            Purpose::Request(client) | Purpose::Feed(client) | Purpose::Watch(client) => {
+                Some(client)
+            }
+        }
+    }
+
+    /// Whether it may be given up as time goes by.
+    fn has_deadline(&self) -> bool {
+        let is_asking = matches!(self.purpose, Purpose::Idle | Purpose::Watch(_));
+        !self.link.is_serving() || (is_asking && self.link.in_flight() > 0)
+    }
+
+    fn ask(&mut self, pending: Pending, request: &[u8], patience_ms: u32, now: UnixMs) {
         let terms = Terms {
             on_loss: OnLoss::Fail,
-            patience_ms: Terms::FOR_EVER,
+            patience_ms,
         };
         let pipeline = self.link.pipeline();
         pipeline
@@ -250,20 +332,21 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    /// Gives up connects that do not end.
+    /// Gives up connects that do not end, and connections on which an answer is overdue: nobody
+    /// would know what is watched there.
     pub(in crate::shard) fn tick_dedicated(&mut self) {
         let now = self.core.now;
         let Some(pool) = &mut self.core.pool else {
             return;
         };
-        for slot in pool.dedicated.slots_with(|conn| !conn.link.is_serving()) {
-            if let Some(pool) = &mut self.core.pool
-                && let Some(conn) = pool.dedicated.get(slot)
-            {
-                let gave_up = conn.link.handle_timeout(now, |_| None);
-                if gave_up.is_some() || conn.link.in_flight() == 0 {
-                    conn.link.give_up(now);
-                }
+        for slot in pool.dedicated.slots_with(Dedicated::has_deadline) {
+            let Some(conn) = dedicated(&mut self.core, slot) else {
+                continue;
+            };
+            let gave_up = conn.link.handle_timeout(now, Pending::heir);
+            let is_of_no_use = conn.link.has_failed() || conn.link.in_flight() == 0;
+            if gave_up.is_some() || is_of_no_use {
+                conn.link.give_up(now);
             }
             self.drive_dedicated(slot);
         }
@@ -274,7 +357,7 @@ impl<I: Io> Shard<I> {
         let Some(pool) = &self.core.pool else { return };
         for slot in pool
             .dedicated
-            .slots_with(|conn| conn.client == Some(client))
+            .slots_with(|conn| conn.client() == Some(client))
         {
             self.lose_dedicated(slot);
         }
@@ -343,7 +426,7 @@ impl<I: Io> Shard<I> {
             let Some(conn) = dedicated(core, slot) else {
                 return false;
             };
-            let (server, client) = (conn.server, conn.client);
+            let (server, client) = (conn.server, conn.client());
             let Some(pool) = &mut core.pool else {
                 return false;
             };
@@ -442,8 +525,7 @@ impl<I: Io> Shard<I> {
                 deliver(core, peers, touched, &delivery);
             });
         }
-        if conn.is_feed
-            && let Some(client) = conn.client
+        if let Purpose::Feed(client) = conn.purpose
             && let Some(downstream) = peers.downstream(client)
         {
             downstream.hang_up();

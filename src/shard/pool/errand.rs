@@ -223,8 +223,8 @@ impl Core {
             Pending::Confirmations(confirmations) => {
                 self.confirm(*confirmations, failed.then_some(reply.frame), deliver);
             }
-            Pending::Queued => self.note_refusal(number, failed, reply.frame),
-            Pending::Unit(unit) => self.end_unit(*unit, number, failed, reply.frame, deliver),
+            Pending::Queued(client) => self.note_refusal(client, failed, reply.frame),
+            Pending::Unit(unit) => self.end_unit(*unit, failed, reply.frame, deliver),
             Pending::Write(route, parcel) => {
                 self.put_away(parcel);
                 self.hand_over(route, failed, reply.frame, deliver);
@@ -247,7 +247,7 @@ impl Core {
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         match pending {
-            Pending::Script | Pending::Queued | Pending::Probe | Pending::Purge => return,
+            Pending::Script | Pending::Queued(_) | Pending::Probe | Pending::Purge => return,
             Pending::Straggler(parcel) => return self.put_away(parcel),
             _ => {}
         }
@@ -258,7 +258,7 @@ impl Core {
         match pending {
             Pending::Invalidation
             | Pending::Script
-            | Pending::Queued
+            | Pending::Queued(_)
             | Pending::Probe
             | Pending::Purge
             | Pending::Straggler(_) => {}

@@ -22,6 +22,7 @@ pub(super) mod spooling;
 mod stepping;
 pub(super) mod transaction;
 pub(super) mod unit;
+pub(super) mod watch;
 
 use std::{cell::Cell, fmt, sync::Arc};
 

@@ -3,6 +3,7 @@
 use super::{feeds::Confirmations, stepping::Stepping, unit::Unit};
 use crate::{
     fill::FillId,
+    io::Token,
     shard::message::{Origin, Parcel},
     store::UnixMs,
 };
@@ -31,8 +32,8 @@ pub(in crate::shard) enum Pending {
     Flush(Origin, UnixMs),
     /// One step of a request that takes several.
     Steps(Box<Stepping>),
-    /// A request of a transaction, or what begins one: it is queued.
-    Queued,
+    /// A request of this client's transaction, or what begins one: it is queued.
+    Queued(Token),
     /// The last request of what a server does as one.
     Unit(Box<Unit>),
     /// A command about what a client listens to.

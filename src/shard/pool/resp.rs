@@ -57,6 +57,12 @@ pub(in crate::shard) fn execute(
 
 fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -> Step {
     let key = core.key(bytes);
+    if core.has_l1() && session.is_watching_at_server() {
+        let errand = Errand::Read(Expects::Line);
+        return with_command(core, &[b"GET", bytes], |core, wire| {
+            session.run_errand(core, key, errand, wire, Form::Verbatim)
+        });
+    }
     if core.has_l1() {
         if session.must_wait_for(key) {
             return Step::Hold;

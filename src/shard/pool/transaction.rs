@@ -5,7 +5,11 @@
 //! the client hears at once, and EXEC of nothing done. What is left for the server to refuse (a
 //! wrong number of words behind a subcommand, no memory) makes it refuse its EXEC.
 
-use super::{relay, unit::Load};
+use super::{
+    relay,
+    unit::{Executor, Load},
+    watch::ServerWatch,
+};
 use crate::protocol::{
     Parsed,
     resp::{
@@ -25,6 +29,10 @@ pub(in crate::shard) const NOT_CROSSED: &[u8] =
     b"-ERR transactions are not possible where memcache clients are served, too: they would show \
       how flags are kept\r\n";
 
+/// The line for a request whose keys are of another server than those before.
+pub(super) const OTHER_SERVER: &[u8] =
+    b"-CROSSSLOT Keys of one transaction must all be of one server of the pool\r\n";
+
 /// Why a request is not queued.
 #[derive(Debug)]
 pub(in crate::shard) enum Refusal {
@@ -43,9 +51,7 @@ impl Refusal {
             Self::Arity(name) => RequestError::Arity(name).encode(out),
             Self::UnknownCommand => RequestError::UnknownCommand(args).encode(out),
             Self::Reason(reason) => relay::encode_refusal(out, args, reason),
-            Self::OtherServer => out.extend_from_slice(
-                b"-CROSSSLOT Keys of one transaction must all be of one server of the pool\r\n",
-            ),
+            Self::OtherServer => out.extend_from_slice(OTHER_SERVER),
         }
     }
 }
@@ -128,12 +134,16 @@ pub(in crate::shard) fn exec(
     } else {
         Vec::new()
     };
+    let (executor, speaks) = match transaction.watch {
+        ServerWatch::Nothing => (Executor::Shared, Version::Resp2),
+        ServerWatch::Keys | ServerWatch::Lost => (Executor::Watching, session.version()),
+    };
     let (form, codes) = match session.version() {
-        Version::Resp2 => (Form::Verbatim, Vec::new()),
-        Version::Resp3 => (Form::RetypedAll, retypings(core, &requests)),
+        version if version == speaks => (Form::Verbatim, Vec::new()),
+        _ => (Form::RetypedAll, retypings(core, &requests)),
     };
     let seq = session.replies.next_seq();
-    let load = Load::Transaction(requests, transaction.count);
+    let load = Load::Transaction(requests, transaction.count, executor);
     let written = written.iter().map(Vec::as_slice);
     match session.run_unit(core, server, written, load, form) {
         Ok(()) => {

@@ -32,7 +32,7 @@ use crate::shard::{
     turn::Shard,
 };
 use crate::{
-    io::Io,
+    io::{Io, Token},
     protocol::{
         Parsed,
         resp::{self, Version, reply},
@@ -71,26 +71,50 @@ impl Unit {
 pub(in crate::shard) enum Load {
     /// One request.
     Request(Vec<u8>),
-    /// Requests that are one transaction, and how many.
-    Transaction(Vec<u8>, usize),
+    /// Requests that are one transaction, how many, and who executes them.
+    Transaction(Vec<u8>, usize, Executor),
     /// One request that may wait, so that it goes over a connection of the client's own, which
     /// speaks this version.
     Waiting(Vec<u8>, Version),
+    /// WATCH, for a client that speaks this version.
+    Watch(Vec<u8>, Version),
+}
+
+/// Over which connection a server gets a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::shard) enum Executor {
+    /// The shard's.
+    Shared,
+    /// The one that [watches](super::watch) for the client.
+    Watching,
 }
 
 impl Load {
     /// The bytes, to be used again.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         match self {
-            Self::Request(bytes) | Self::Transaction(bytes, _) | Self::Waiting(bytes, _) => bytes,
+            Self::Request(bytes)
+            | Self::Transaction(bytes, ..)
+            | Self::Waiting(bytes, _)
+            | Self::Watch(bytes, _) => bytes,
         }
     }
 
     /// How many replies there will be.
     fn reply_count(&self) -> usize {
         match self {
-            Self::Request(_) | Self::Waiting(..) => 1,
-            Self::Transaction(_, count) => count + 2,
+            Self::Request(_) | Self::Waiting(..) | Self::Watch(..) => 1,
+            Self::Transaction(_, count, _) => count + 2,
+        }
+    }
+
+    /// Whether it goes over another connection than what the client asked before.
+    fn is_apart(&self) -> bool {
+        match self {
+            Self::Request(_) | Self::Transaction(_, _, Executor::Shared) => false,
+            Self::Transaction(_, _, Executor::Watching) | Self::Waiting(..) | Self::Watch(..) => {
+                true
+            }
         }
     }
 }
@@ -104,9 +128,9 @@ pub(in crate::shard) struct Waiting {
     shards_left: usize,
 }
 
-/// The first error of each server among the replies to a transaction's requests.
+/// The first error of each client among the replies to a transaction's requests.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Vec<(usize, Vec<u8>)>);
+pub(super) struct Refusals(Vec<(Token, Vec<u8>)>);
 
 impl Session {
     /// Whether it waits at a server, and would do so for ever.
@@ -136,7 +160,7 @@ impl Session {
             .as_ref()
             .is_some_and(|pool| pool.has_room_for(server, load.reply_count()));
         let waits = matches!(load, Load::Waiting(..));
-        let is_alone = has_l1 || waits || core.has_lanes();
+        let is_alone = has_l1 || load.is_apart() || core.has_lanes();
         if !has_room || (is_alone && self.replies.pending_count() > 0) {
             return Err(load);
         }
@@ -240,34 +264,53 @@ impl Core {
                 }
                 self.buffers.put(wire);
             }
-            Load::Transaction(requests, _) => {
-                self.ask_server(server, Pending::Queued, b"*1\r\n$5\r\nMULTI\r\n");
-                let limits = limits(self);
-                let mut rest = &requests[..];
-                // They were whole when they were queued.
-                while let Parsed::Complete { consumed, .. } = resp::parse(rest, &limits) {
-                    let (request, behind) = rest.split_at(consumed);
-                    self.ask_server(server, Pending::Queued, request);
-                    rest = behind;
-                }
-                self.ask_server(server, pending, b"*1\r\n$4\r\nEXEC\r\n");
+            Load::Watch(wire, version) => {
+                self.send_watch(server, client, version, pending, &wire, deliver);
+                self.buffers.put(wire);
+            }
+            Load::Transaction(requests, _, Executor::Shared) => {
+                self.send_transaction(client, pending, &requests, |core, pending, request| {
+                    core.ask_server(server, pending, request);
+                });
+                self.buffers.put(requests);
+            }
+            Load::Transaction(requests, _, Executor::Watching) => {
+                self.send_watched(client, pending, &requests, deliver);
                 self.buffers.put(requests);
             }
         }
+    }
+
+    /// Sends a transaction request by request by way of `send`; `pending` gets EXEC's reply.
+    pub(super) fn send_transaction(
+        &mut self,
+        client: Token,
+        pending: Pending,
+        mut requests: &[u8],
+        mut send: impl FnMut(&mut Self, Pending, &[u8]),
+    ) {
+        send(self, Pending::Queued(client), b"*1\r\n$5\r\nMULTI\r\n");
+        let limits = limits(self);
+        // They were whole when they were queued.
+        while let Parsed::Complete { consumed, .. } = resp::parse(requests, &limits) {
+            let (request, behind) = requests.split_at(consumed);
+            send(self, Pending::Queued(client), request);
+            requests = behind;
+        }
+        send(self, pending, b"*1\r\n$4\r\nEXEC\r\n");
     }
 
     /// A server has answered the last request of a unit.
     pub(super) fn end_unit(
         &mut self,
         unit: Unit,
-        server: usize,
         failed: bool,
         frame: &[u8],
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         self.open_keys(&unit);
         let route = Route::Here(unit.origin);
-        let refusal = self.take_refusal(server);
+        let refusal = self.take_refusal(unit.origin.token);
         match refusal {
             Some(line) if frame.starts_with(b"-EXECABORT") => {
                 self.hand_over(route, true, &because_of(&line), deliver);
@@ -277,21 +320,21 @@ impl Core {
     }
 
     /// A server has answered a request of a transaction; why it refused the first one is kept.
-    pub(super) fn note_refusal(&mut self, server: usize, failed: bool, line: &[u8]) {
+    pub(super) fn note_refusal(&mut self, client: Token, failed: bool, line: &[u8]) {
         let Some(pool) = &mut self.pool else { return };
         let Refusals(refusals) = &mut pool.refusals;
         // MULTI is taken: what is kept is of one whose EXEC was not answered.
         if line == reply::OK {
-            refusals.retain(|(other, _)| *other != server);
+            refusals.retain(|(other, _)| *other != client);
         }
-        if failed && refusals.iter().all(|(other, _)| *other != server) {
-            refusals.push((server, line.to_vec()));
+        if failed && refusals.iter().all(|(other, _)| *other != client) {
+            refusals.push((client, line.to_vec()));
         }
     }
 
-    fn take_refusal(&mut self, server: usize) -> Option<Vec<u8>> {
+    fn take_refusal(&mut self, client: Token) -> Option<Vec<u8>> {
         let Refusals(refusals) = &mut self.pool.as_mut()?.refusals;
-        let place = refusals.iter().position(|(other, _)| *other == server)?;
+        let place = refusals.iter().position(|(other, _)| *other == client)?;
         Some(refusals.swap_remove(place).1)
     }
 

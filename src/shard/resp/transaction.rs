@@ -17,7 +17,10 @@ use super::{
     super::{
         core::Core,
         message::{Ask, AskBody},
-        pool::transaction as pool,
+        pool::{
+            transaction as pool,
+            watch::{self, ServerWatch},
+        },
         session::{Session, Step},
         settings::TRANSACTION_BYTES_MAX,
         world::Pass,
@@ -33,9 +36,6 @@ use crate::protocol::{
 };
 
 const NOT_FOR_POOLS: &[u8] = b"-ERR transactions are not possible over memcache servers\r\n";
-const WATCH_IN_POOL: &[u8] =
-    b"-ERR WATCH is not possible in front of a pool: a server watches for \
-    one connection, and connections are shared\r\n";
 const TOO_LARGE: &[u8] = b"-ERR the transaction is too large\r\n";
 const TOO_MANY_KEYS: &[u8] = b"-ERR too many keys are watched\r\n";
 const NESTED: &[u8] = b"-ERR MULTI calls can not be nested\r\n";
@@ -52,8 +52,9 @@ pub(in crate::shard) struct Transaction {
     /// Requests as multibulk frames, one after the other.
     pub(in crate::shard) requests: Vec<u8>,
     pub(in crate::shard) count: usize,
-    /// In front of a pool, the server of their keys, if there are any.
+    /// In front of a pool, the server of their keys and of those that are watched, if there are any.
     pub(in crate::shard) server: Option<usize>,
+    pub(in crate::shard) watch: ServerWatch,
     /// Bytes of `requests` that EXEC is done with.
     done: usize,
     /// A request was refused, so EXEC will be.
@@ -211,10 +212,19 @@ fn exec_on_server(session: &mut Session, core: &mut Core) -> Step {
     let mut transaction = client.and_then(|client| client.transaction.take());
     let step = match &mut transaction {
         Some(transaction) if transaction.is_spoilt => {
+            watch::unwatch(core, session.token(), transaction);
             session.reply(core, SPOILT);
             Step::Done
         }
-        Some(transaction) if transaction.count > 0 => pool::exec(session, core, transaction),
+        Some(transaction) if watch::is_lost(core, session.token(), transaction) => {
+            watch::unwatch(core, session.token(), transaction);
+            let version = session.version();
+            reply::null_array(session.ready(&mut core.buffers), version);
+            Step::Done
+        }
+        Some(transaction) if transaction.count > 0 || transaction.watch != ServerWatch::Nothing => {
+            pool::exec(session, core, transaction)
+        }
         _ => {
             reply::array_header(session.ready(&mut core.buffers), 0);
             Step::Done
@@ -346,17 +356,16 @@ pub(super) fn transaction(
         TransactionRequest::Multi | TransactionRequest::Watch { .. } if core.is_crossed() => {
             pool::NOT_CROSSED
         }
-        TransactionRequest::Watch { .. } if is_pool => WATCH_IN_POOL,
+        TransactionRequest::Watch { keys } if is_pool => {
+            return watch_at_server(session, core, keys);
+        }
         TransactionRequest::Multi => {
             session.is_queueing = true;
             reply::OK
         }
         TransactionRequest::Watch { keys } => return watch(session, core, keys),
         TransactionRequest::Unwatch => {
-            let token = session.token();
-            if let Some(transaction) = of(session) {
-                transaction.watches.unwatch(core, token);
-            }
+            discard(session, core);
             reply::OK
         }
         TransactionRequest::Exec => EXEC_ALONE,
@@ -368,6 +377,18 @@ pub(super) fn transaction(
         session.reply(core, line);
     }
     Step::Done
+}
+
+/// Has a server of the pool watch keys.
+fn watch_at_server(session: &mut Session, core: &mut Core, keys: Rest<'_>) -> Step {
+    let client = session.resp_client();
+    let transaction = client.and_then(|client| client.transaction.take());
+    let mut transaction = transaction.unwrap_or_default();
+    let step = watch::watch(session, core, &mut transaction, keys);
+    if let Some(client) = session.resp_client() {
+        client.transaction = Some(transaction);
+    }
+    step
 }
 
 /// What is watched is what comes after this client's own writes so far.
@@ -403,6 +424,7 @@ pub(in crate::shard) fn discard(session: &mut Session, core: &mut Core) {
     let client = session.resp_client();
     if let Some(mut transaction) = client.and_then(|client| client.transaction.take()) {
         transaction.watches.unwatch(core, token);
+        watch::unwatch(core, token, &transaction);
     }
 }
 

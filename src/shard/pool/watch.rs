@@ -1,0 +1,160 @@
+//! WATCH in front of Redis servers.
+//!
+//! A server watches for a connection, so from WATCH to EXEC a client has one for [itself
+//! alone](super::dedicated), and EXEC's transaction goes over that. Everything else it asks goes
+//! where it always goes: a server does not care by whom a watched key is changed. While a client
+//! watches, what it reads comes from the server and from no L1 copy, which may be of before.
+//!
+//! All watched keys are of one server, that of the transaction. If the connection is lost, EXEC
+//! answers as if a key had been changed: nothing was done, and the client tries again.
+
+use super::{
+    dedicated::TOO_MANY,
+    errand::{Delivery, Pending, UNAVAILABLE},
+    relay::NOT_IF_KEYS_MOVE,
+    transaction::OTHER_SERVER,
+    unit::Load,
+};
+use crate::shard::{
+    core::Core,
+    form::Form,
+    resp::Transaction,
+    session::{Session, Step},
+};
+use crate::{
+    io::Token,
+    protocol::resp::{Rest, Version, reply},
+};
+
+/// What a server does for a client's transaction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::shard) enum ServerWatch {
+    #[default]
+    Nothing,
+    /// It watches keys.
+    Keys,
+    /// It did, and the connection was lost.
+    Lost,
+}
+
+/// Has the server of these keys watch them.
+pub(in crate::shard) fn watch(
+    session: &mut Session,
+    core: &mut Core,
+    transaction: &mut Transaction,
+    keys: Rest<'_>,
+) -> Step {
+    let Some(pool) = &core.pool else {
+        return Step::Done;
+    };
+    if pool.moves_keys() {
+        let line = ["-ERR WATCH ", NOT_IF_KEYS_MOVE, "\r\n"].concat();
+        session.refuse(core, line.as_bytes());
+        return Step::Done;
+    }
+    let mut servers = keys.into_iter().map(|key| pool.server(key));
+    let server = transaction.server.or_else(|| servers.next());
+    let server = server.unwrap_or_default();
+    if servers.any(|other| other != server) {
+        session.refuse(core, OTHER_SERVER);
+        return Step::Done;
+    }
+    let is_lost = is_lost(core, session.token(), transaction);
+    let mut wire = core.buffers.take();
+    reply::array_header(&mut wire, 1 + keys.count());
+    reply::bulk(&mut wire, b"WATCH");
+    for key in keys {
+        reply::bulk(&mut wire, key);
+    }
+    let load = Load::Watch(wire, session.version());
+    match session.run_unit(core, server, std::iter::empty(), load, Form::Verbatim) {
+        Ok(()) => {
+            transaction.server = Some(server);
+            transaction.watch = match is_lost {
+                true => ServerWatch::Lost,
+                false => ServerWatch::Keys,
+            };
+            Step::Done
+        }
+        Err(load) => {
+            core.buffers.put(load.into_bytes());
+            Step::Hold
+        }
+    }
+}
+
+/// Whether nobody knows any more what happened to the keys that a client watches.
+pub(in crate::shard) fn is_lost(core: &Core, client: Token, transaction: &Transaction) -> bool {
+    let is_watching = || match &core.pool {
+        Some(pool) => pool.dedicated.is_watching(client),
+        None => false,
+    };
+    match transaction.watch {
+        ServerWatch::Nothing => false,
+        ServerWatch::Keys => !is_watching(),
+        ServerWatch::Lost => true,
+    }
+}
+
+/// Nothing is watched for a client any more.
+pub(in crate::shard) fn unwatch(core: &mut Core, client: Token, transaction: &Transaction) {
+    if transaction.watch != ServerWatch::Nothing
+        && let Some(pool) = &mut core.pool
+    {
+        pool.dedicated.unwatch(client, core.now);
+    }
+}
+
+impl Session {
+    /// Whether a server watches keys for it: it must not read copies that may be of before.
+    pub(super) fn is_watching_at_server(&self) -> bool {
+        let transaction = self.client().and_then(|client| client.transaction.as_ref());
+        transaction.is_some_and(|transaction| transaction.watch != ServerWatch::Nothing)
+    }
+}
+
+impl Core {
+    pub(super) fn send_watch(
+        &mut self,
+        server: usize,
+        client: Token,
+        version: Version,
+        pending: Pending,
+        wire: &[u8],
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        let now = self.now;
+        let Some(pool) = &mut self.pool else { return };
+        if !pool.dedicated.watch(server, client, version, now) {
+            return self.fail(pending, TOO_MANY, deliver);
+        }
+        let patience_ms = pool.timeout_ms;
+        let dedicated = &mut pool.dedicated;
+        dedicated.ask_watching(client, pending, wire, patience_ms, now);
+    }
+
+    /// Sends a transaction over the connection that watches for its client, and which is the
+    /// client's no more then.
+    pub(super) fn send_watched(
+        &mut self,
+        client: Token,
+        pending: Pending,
+        requests: &[u8],
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        let Some(pool) = &self.pool else { return };
+        if !pool.dedicated.is_watching(client) {
+            return self.fail(pending, UNAVAILABLE, deliver);
+        }
+        let (now, patience_ms) = (self.now, pool.timeout_ms);
+        self.send_transaction(client, pending, requests, |core, pending, request| {
+            if let Some(pool) = &mut core.pool {
+                let dedicated = &mut pool.dedicated;
+                dedicated.ask_watching(client, pending, request, patience_ms, now);
+            }
+        });
+        if let Some(pool) = &mut self.pool {
+            pool.dedicated.end_watch(client);
+        }
+    }
+}
