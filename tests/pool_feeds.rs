@@ -175,6 +175,46 @@ fn redis_py_publishes_and_subscribes() {
     python::run("redis_feeds.py", &[&ringfort.resp().port().to_string()]);
 }
 
+/// Each server's lines, whoever asked it, from the OK on until RESET.
+#[test]
+fn a_monitor_sees_what_every_server_is_asked() {
+    for hello in ["HELLO 2\r\n", "HELLO 3\r\n"] {
+        let (backends, ringfort) = pool(3);
+        let mut monitor = Wire::connect(ringfort.resp());
+        monitor.send(format!("{hello}MONITOR\r\n").as_bytes());
+        while monitor.line() != "+OK" {}
+        let mut see = |wanted: &str| loop {
+            let line = monitor.line();
+            assert!(line.starts_with('+') && line.contains(" ["), "{line}");
+            if line.contains(wanted) {
+                break;
+            }
+        };
+        for (number, backend) in backends.iter().enumerate() {
+            backend
+                .connect()
+                .ask(format!("SET k{number} {number}\r\n"), "+OK\r\n");
+            see(&format!(r#""SET" "k{number}" "{number}""#));
+        }
+        let mut client = Wire::connect(ringfort.resp());
+        client.ask("LPUSH l a\r\n", ":1\r\n");
+        see(r#""LPUSH" "l" "a""#);
+        monitor.send(b"RESET\r\n");
+        while monitor.line() != "+RESET" {}
+        client.ask("LPUSH l b\r\n", ":2\r\n");
+        monitor.ask("PING\r\n", "+PONG\r\n");
+    }
+}
+
+#[test]
+fn a_monitor_goes_with_a_server() {
+    let (mut backends, ringfort) = pool(2);
+    let mut monitor = Wire::connect(ringfort.resp());
+    monitor.ask("MONITOR\r\n", "+OK\r\n");
+    backends[1].stop();
+    monitor.rest();
+}
+
 fn pool(count: usize) -> (Vec<Backend>, Ringfort) {
     redis_pool(count, &["--l1", "off"])
 }

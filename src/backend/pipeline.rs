@@ -105,6 +105,8 @@ pub struct Pipeline<T> {
     skip: Option<Skip>,
     /// How far the RESP reply that is coming has been read, if it has many frames.
     scan: Option<resp::reply::Scan>,
+    /// The server may have been told to MONITOR.
+    hears_monitor: bool,
 }
 
 impl<T> Pipeline<T> {
@@ -125,7 +127,14 @@ impl<T> Pipeline<T> {
             failed: VecDeque::new(),
             skip: None,
             scan: None,
+            hears_monitor: false,
         }
+    }
+
+    /// From here on what Redis sends for MONITOR, a line for each command, is what it
+    /// [says by itself](Received::Push).
+    pub fn hear_monitor(&mut self) {
+        self.hears_monitor = true;
     }
 
     /// Adds a request; its bytes are appended to what is returned.

@@ -53,14 +53,14 @@ impl Session {
         reply::error(self.ready(&mut core.buffers), line);
     }
 
-    /// Appends a message of a channel, which came as RESP3 has it. Who waits for an answer at a
+    /// Appends a message of a channel, which came as RESP3 has it, or a line of MONITOR. Who waits for an answer at a
     /// server hears it meanwhile.
     pub(super) fn push_message(&mut self, buffers: &mut BufferPool, frame: &[u8]) {
         if !self.may_push(frame.len()) {
             return;
         }
         let mut copy = buffers.copy(&[frame]);
-        if let (Version::Resp2, Some(kind)) = (self.version(), copy.first_mut()) {
+        if let (Version::Resp2, Some(kind @ b'>')) = (self.version(), copy.first_mut()) {
             *kind = b'*';
         }
         if self.is_blocked() {

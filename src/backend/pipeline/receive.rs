@@ -26,6 +26,9 @@ impl<T> Pipeline<T> {
         if self.skip.is_some() {
             return self.skip(bytes);
         }
+        if self.hears_monitor && is_monitor_line(bytes) {
+            return self.monitor_line(bytes);
+        }
         let awaited = self.entries.front().filter(|_| self.sent_count > 0);
         let shape = awaited.map(|entry| entry.shape);
         let parsed = match (self.protocol, shape) {
@@ -52,6 +55,19 @@ impl<T> Pipeline<T> {
                 consumed,
             } if shape.is_some() => self.answered(reply, consumed),
             Parsed::Complete { .. } | Parsed::Refused { .. } => Received::Broken,
+        }
+    }
+
+    fn monitor_line<'b>(&self, bytes: &'b [u8]) -> Received<'b, T> {
+        match memchr::memchr(b'\n', bytes) {
+            Some(end) => Received::Push {
+                frame: &bytes[..=end],
+                consumed: end + 1,
+            },
+            None if bytes.len() > REPLY_BYTES_MAX => Received::Broken,
+            None => Received::Incomplete {
+                want: bytes.len() + 1,
+            },
         }
     }
 
@@ -288,4 +304,10 @@ fn with_end<'b>(bytes: &'b [u8], value_end: usize, reply: Reply<'b>) -> Parsed<S
         },
         Some(_) => refused(consumed),
     }
+}
+
+/// Whether this begins one of MONITOR's lines: the time, in seconds. What a server replies to the
+/// commands that are sent beside it begins with a letter.
+fn is_monitor_line(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'+'] | [b'+', b'0'..=b'9', ..])
 }

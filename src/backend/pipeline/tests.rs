@@ -115,9 +115,11 @@ fn unasked_and_unexpected_bytes_break_it() {
 fn pushes_are_no_replies_wherever_they_stand() {
     let push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
     let with_attributes = [&b"|1\r\n+ttl\r\n:3\r\n"[..], push].concat();
-    for push in [&push[..], &with_attributes] {
-        let wire = [push, push, b"$1\r\nv\r\n", push].concat();
+    let monitor = b"+1339518083.107412 [0 127.0.0.1:60866] \"KEYS\" \"*\"\r\n";
+    for push in [&push[..], &with_attributes, monitor] {
+        let wire = [push, push, b"+OK\r\n", push].concat();
         let mut pipeline = asked(Protocol::Resp, Expects::Line);
+        pipeline.hear_monitor();
         let (mut start, mut end) = (0, 0);
         let mut said = Vec::new();
         while end <= wire.len() {

@@ -1,4 +1,4 @@
-//! SUBSCRIBE and its family in front of Redis servers.
+//! SUBSCRIBE and its family in front of Redis servers, and MONITOR.
 //!
 //! A channel's server is chosen like a key's, by the ring: that is where PUBLISH goes. A pattern may
 //! match channels of any server, so all of them are asked. A client has a connection of its own to
@@ -8,7 +8,8 @@
 //! A confirmation is written here, as only here it is known how much the client listens to, and
 //! given once every server concerned has taken the subscription: behind the command goes a PING,
 //! whose reply tells that. If a server that is listened to goes, so does the client's connection:
-//! its library subscribes anew, as it would if the server had been its own.
+//! its library subscribes anew, as it would if the server had been its own. MONITOR is told to
+//! every server over the same connections, and its lines are handed on as they come.
 
 use std::collections::BTreeSet;
 
@@ -46,10 +47,12 @@ pub(in crate::shard) struct Subscriptions {
     channels: BTreeSet<Vec<u8>>,
     patterns: BTreeSet<Vec<u8>>,
     shard_channels: BTreeSet<Vec<u8>>,
+    /// Whether it has said MONITOR.
+    pub(in crate::shard) is_monitoring: bool,
 }
 
 impl Subscriptions {
-    /// Whether it listens to anything.
+    /// Whether it is subscribed to nothing.
     pub(in crate::shard) fn is_empty(&self) -> bool {
         self.total() == 0
     }
@@ -118,14 +121,7 @@ pub(in crate::shard) fn subscribe<'n>(
         .collect();
     servers.sort_unstable();
     servers.dedup();
-    let (client, now) = (session.token(), core.now);
-    let has_room = |server: usize| match &mut core.pool {
-        Some(pool) => pool.dedicated.has_feed(server, client, now),
-        None => false,
-    };
-    if !servers.into_iter().all(has_room) {
-        let line = format!("-ERR {TOO_MANY}\r\n");
-        session.refuse(core, line.as_bytes());
+    if !has_feeds(session, core, servers.into_iter()) {
         return Step::Done;
     }
     let word = words(feed).0;
@@ -134,6 +130,59 @@ pub(in crate::shard) fn subscribe<'n>(
         true
     });
     Step::Done
+}
+
+/// MONITOR: whatever any server is asked from now on.
+pub(in crate::shard) fn monitor(session: &mut Session, core: &mut Core) -> Step {
+    let servers = 0..core.server_count();
+    if !has_feeds(session, core, servers.clone()) {
+        return Step::Done;
+    }
+    if let Some(all) = subscriptions(session) {
+        all.is_monitoring = true;
+    }
+    let parts = servers.len() as u32;
+    let seq = session
+        .replies
+        .defer(Form::Verbatim, Covers::Nothing, parts);
+    let client = session.token();
+    for server in servers {
+        let replies = vec![(seq, reply::OK.to_vec())];
+        tell(
+            core,
+            server,
+            b"*1\r\n$7\r\nMONITOR\r\n",
+            Confirmations { client, replies },
+        );
+    }
+    Step::Done
+}
+
+/// Whether a client has a connection to listen to each of these servers; refuses it if not.
+fn has_feeds(
+    session: &mut Session,
+    core: &mut Core,
+    mut servers: impl Iterator<Item = usize>,
+) -> bool {
+    let (client, now) = (session.token(), core.now);
+    let has_feed = |server: usize| match &mut core.pool {
+        Some(pool) => pool.dedicated.has_feed(server, client, now),
+        None => false,
+    };
+    let has_all = servers.all(has_feed);
+    if !has_all {
+        let line = format!("-ERR {TOO_MANY}\r\n");
+        session.refuse(core, line.as_bytes());
+    }
+    has_all
+}
+
+fn tell(core: &mut Core, server: usize, wire: &[u8], confirmations: Confirmations) {
+    let (client, now) = (confirmations.client, core.now);
+    let pending = Pending::Confirmations(Box::new(confirmations));
+    if let Some(pool) = &mut core.pool {
+        pool.dedicated.tell(server, client, pending, wire, now);
+    }
 }
 
 /// UNSUBSCRIBE, PUNSUBSCRIBE and SUNSUBSCRIBE; no names are all.
@@ -201,7 +250,7 @@ fn change(
             orders[server].replies.push((seq, frame.clone()));
         }
     }
-    let (client, now) = (session.token(), core.now);
+    let client = session.token();
     for (server, order) in orders.into_iter().enumerate() {
         let Order { names, replies } = order;
         if names.is_empty() {
@@ -212,10 +261,7 @@ fn change(
         reply::bulk(&mut wire, word);
         names.iter().for_each(|name| reply::bulk(&mut wire, name));
         reply::encode_command(&mut wire, &[b"PING"]);
-        let pending = Pending::Confirmations(Box::new(Confirmations { client, replies }));
-        if let Some(pool) = &mut core.pool {
-            pool.dedicated.tell(server, client, pending, &wire, now);
-        }
+        tell(core, server, &wire, Confirmations { client, replies });
     }
 }
 
@@ -257,13 +303,14 @@ pub(in crate::shard) fn forget(session: &mut Session, core: &mut Core) {
 impl Session {
     /// Takes what a server says unasked.
     pub(super) fn hear(&mut self, core: &mut Core, frame: &[u8]) {
-        let Some((kind, name)) = first_words(frame) else {
-            return;
-        };
         let subscriptions = self
             .client()
             .and_then(|client| client.subscriptions.as_ref());
-        if subscriptions.is_some_and(|all| all.wants(kind, name)) {
+        let wants = |all: &Subscriptions| match first_words(frame) {
+            Some((kind, name)) => all.wants(kind, name),
+            None => all.is_monitoring && frame.starts_with(b"+"),
+        };
+        if subscriptions.is_some_and(|all| wants(all)) {
             self.push_message(&mut core.buffers, frame);
         }
     }

@@ -242,6 +242,7 @@ fn go(session: &mut Session, core: &mut Core, args: Args<'_>, way: Way) -> Step 
         Way::Unsubscribe(feed) => {
             return feeds::unsubscribe(session, core, feed, args.iter_from(1));
         }
+        Way::Monitor => return feeds::monitor(session, core),
     }
     Step::Done
 }

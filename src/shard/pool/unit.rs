@@ -141,7 +141,11 @@ impl Session {
 
     /// Whether it is not to be expected to say anything.
     pub(in crate::shard) fn stays_silent(&self) -> bool {
-        self.is_blocked() || self.is_subscribed()
+        let subscriptions = self
+            .client()
+            .and_then(|client| client.subscriptions.as_ref());
+        let is_monitoring = subscriptions.is_some_and(|all| all.is_monitoring);
+        self.is_blocked() || self.is_subscribed() || is_monitoring
     }
 
     /// Has a server do something as one; its reply takes the next slot. `written` are the keys that

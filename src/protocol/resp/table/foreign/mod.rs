@@ -29,6 +29,8 @@ pub enum Way {
     Subscribe(Feed),
     /// It ends that.
     Unsubscribe(Feed),
+    /// It listens to all that servers are asked.
+    Monitor,
 }
 
 /// What is listened to.

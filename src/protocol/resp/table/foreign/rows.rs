@@ -47,7 +47,7 @@ pub(super) static ROWS: &[Row] = &[
     ("lpop", -2, S::One, E::Write), ("lpos", -3, S::One, E::Read), ("lpush", -3, S::One, E::Write),
     ("lpushx", -3, S::One, E::Write), ("lrange", 4, S::One, E::Read), ("lrem", 4, S::One, E::Write),
     ("lset", 4, S::One, E::Write), ("ltrim", 4, S::One, E::Write),
-    ("migrate", -6, S::Migrate, E::Wait), ("monitor", 1, S::Never(Never::Administration), E::Read),
+    ("migrate", -6, S::Migrate, E::Wait), ("monitor", 1, S::Way(Way::Monitor), E::Read),
     ("move", 3, S::One, E::Write), ("msetex", -4, S::CountedPairs(1), E::Write),
     ("pfadd", -2, S::One, E::Write), ("pfcount", -2, S::All, E::Read),
     ("pfdebug", 3, S::Never(Never::Administration), E::Read), ("pfmerge", -2, S::All, E::Write),
