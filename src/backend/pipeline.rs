@@ -31,7 +31,7 @@ use crate::{
         memcache::{self, Spelling},
         resp,
     },
-    store::{Key, KeyHasher, UnixMs},
+    store::{Key, KeyHash, KeyHasher, UnixMs},
 };
 
 const LINE_END: &[u8] = b"\r\n";
@@ -154,16 +154,35 @@ impl<T> Pipeline<T> {
         terms: Terms,
         now: UnixMs,
     ) -> &mut Vec<u8> {
-        self.seal();
-        self.open_keys = 0;
         let shape = match expects {
             Expects::Line | Expects::MetaData => Shape::Line,
             Expects::Meta => Shape::Meta,
-            Expects::Retrieval => Shape::Retrieval,
+            Expects::Retrieval => Shape::Retrieval { of: None },
         };
+        self.push_shaped(tag, shape, terms, now)
+    }
+
+    fn push_shaped(
+        &mut self,
+        tag: Option<T>,
+        shape: Shape,
+        terms: Terms,
+        now: UnixMs,
+    ) -> &mut Vec<u8> {
+        self.seal();
+        self.open_keys = 0;
         self.unsealed_at = Some(self.output.len());
         self.enqueue(tag, shape, terms, now);
         &mut self.output
+    }
+
+    /// The request that was added last is about this key: the value of another is not its reply.
+    pub fn name_key(&mut self, key: KeyHash) {
+        if let Some(entry) = self.entries.back_mut()
+            && let Shape::Retrieval { of } = &mut entry.shape
+        {
+            *of = Some(key);
+        }
     }
 
     /// Adds a request for one whole value, whose key is spelled so to memcache servers.
@@ -176,7 +195,7 @@ impl<T> Pipeline<T> {
         now: UnixMs,
     ) {
         if self.protocol == Protocol::Resp {
-            let out = self.push(tag, Expects::Line, terms, now);
+            let out = self.push_shaped(Some(tag), Shape::Value, terms, now);
             return resp::reply::encode_command(out, &[b"GET", key.bytes]);
         }
         if spelling == Spelling::Base64 {

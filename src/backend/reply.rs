@@ -1,5 +1,7 @@
 //! What a backend said to one request, and what is said where it said too much.
 
+use crate::protocol::memcache;
+
 /// A backend's reply to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply<'b> {
@@ -46,10 +48,10 @@ pub enum Meaning<'b> {
 impl Meaning<'_> {
     /// What a memcache server's line says.
     pub(super) fn of_line(line: &[u8]) -> Self {
-        let is_error = line.starts_with(b"SERVER_ERROR")
-            || line.starts_with(b"CLIENT_ERROR")
-            || line.starts_with(b"ERROR");
-        if is_error { Self::Error } else { Self::Other }
+        match memcache::reply::is_error(line) {
+            true => Self::Error,
+            false => Self::Other,
+        }
     }
 }
 

@@ -53,7 +53,9 @@ impl<T> Pipeline<T> {
             Parsed::Complete {
                 request: Said::Reply(reply),
                 consumed,
-            } if shape.is_some() => self.answered(reply, consumed),
+            } if shape.is_some_and(|shape| is_answer(shape, &reply)) => {
+                self.answered(reply, consumed)
+            }
             Parsed::Complete { .. } | Parsed::Refused { .. } => Received::Broken,
         }
     }
@@ -107,30 +109,22 @@ impl<T> Pipeline<T> {
     }
 
     fn memcache_reply<'b>(&mut self, bytes: &'b [u8], shape: Shape) -> Parsed<Said<'b>, ()> {
-        use memcache::reply::{Reply as Element, ReplyRefusal, parse_reply, value_head};
-        let mut too_large = None;
-        let (element, end) = match parse_reply(bytes, self.value_bytes_max) {
+        use memcache::reply::Reply as Element;
+        let Found {
+            element,
+            end,
+            too_large,
+        } = match find_element(bytes, self.value_bytes_max) {
             Parsed::Incomplete { want } => return Parsed::Incomplete { want },
-            Parsed::Complete { request, consumed } => (request, consumed),
-            Parsed::Refused { refusal, consumed } => match value_head(bytes) {
-                Some(head) if refusal == ReplyRefusal::ValueTooLarge => {
-                    too_large = Some(head.data_bytes);
-                    let element = Element::Value {
-                        key: head.key,
-                        flags: 0,
-                        cas: None,
-                        data: &[],
-                    };
-                    (element, head.line_bytes)
-                }
-                _ => return refused(consumed),
-            },
+            Parsed::Refused { consumed, .. } => return refused(consumed),
+            Parsed::Complete { request, .. } => request,
         };
         let is_last = !matches!(shape, Shape::Member { is_last: false, .. });
         // What ends a `get` is the reply to all its keys that have none yet: it stays until the
         // last of them has seen it.
         let consumed_if_last = if is_last { end } else { 0 };
         match (element, shape) {
+            (Element::Line(line), shape) if !is_answering(line, shape) => refused(end),
             (Element::Line(line), _) => {
                 let reply = Reply {
                     frame: line,
@@ -146,6 +140,11 @@ impl<T> Pipeline<T> {
                 request: Said::Reply(Reply::MISS),
                 consumed: consumed_if_last,
             },
+            (Element::Value { key, .. }, Shape::Retrieval { of: Some(hash) })
+                if self.hasher.hash(key) != hash =>
+            {
+                refused(end)
+            }
             (Element::Value { key, .. }, Shape::Member { hash, .. })
                 if self.hasher.hash(key) != hash =>
             {
@@ -183,7 +182,7 @@ impl<T> Pipeline<T> {
     }
 
     fn meta_reply<'b>(&mut self, bytes: &'b [u8]) -> Parsed<Said<'b>, ()> {
-        use memcache::meta::reply::{MetaReply, parse_reply, returned, value_head};
+        use memcache::meta::reply::{MetaReply, is_answer, parse_reply, returned, value_head};
         use memcache::reply::{ReplyRefusal, TOO_LARGE};
         match parse_reply(bytes, self.value_bytes_max) {
             Parsed::Incomplete { want } => Parsed::Incomplete { want },
@@ -197,6 +196,10 @@ impl<T> Pipeline<T> {
                 }
                 _ => refused(consumed),
             },
+            Parsed::Complete {
+                request: MetaReply::Line(line),
+                consumed,
+            } if !is_answer(line) => refused(consumed),
             Parsed::Complete { request, consumed } => {
                 let frame = &bytes[..consumed];
                 let flags = || returned(frame, b'f').and_then(number::unsigned);
@@ -285,9 +288,74 @@ impl<T> Pipeline<T> {
     }
 }
 
+/// Whether a Redis server can have said this to what it was asked. It says nothing of the key, so no
+/// more can be told.
+fn is_answer(shape: Shape, reply: &Reply<'_>) -> bool {
+    shape != Shape::Value || reply.meaning != Meaning::Other
+}
+
 fn refused<'b>(consumed: usize) -> Parsed<Said<'b>, ()> {
     Parsed::Refused {
         refusal: (),
+        consumed,
+    }
+}
+
+/// Whether a memcached can have said this line. A `get` is answered by values or by an error: another
+/// line is another's answer.
+fn is_answering(line: &[u8], shape: Shape) -> bool {
+    match shape {
+        Shape::Line => memcache::reply::is_answer(line),
+        _ => memcache::reply::is_error(line),
+    }
+}
+
+/// One element of what a memcached says.
+struct Found<'b> {
+    element: memcache::reply::Reply<'b>,
+    /// Where it ends; of a value that is too large only its line.
+    end: usize,
+    /// Bytes of a value that is too large.
+    too_large: Option<u64>,
+}
+
+fn find_element(bytes: &[u8], value_bytes_max: usize) -> Parsed<Found<'_>, ()> {
+    use memcache::reply::{Reply, ReplyRefusal, parse_reply, value_head};
+    let (found, consumed) = match parse_reply(bytes, value_bytes_max) {
+        Parsed::Incomplete { want } => return Parsed::Incomplete { want },
+        Parsed::Complete { request, consumed } => {
+            let found = Found {
+                element: request,
+                end: consumed,
+                too_large: None,
+            };
+            (found, consumed)
+        }
+        Parsed::Refused { refusal, consumed } => match value_head(bytes) {
+            Some(head) if refusal == ReplyRefusal::ValueTooLarge => {
+                let element = Reply::Value {
+                    key: head.key,
+                    flags: 0,
+                    cas: None,
+                    data: &[],
+                };
+                let found = Found {
+                    element,
+                    end: head.line_bytes,
+                    too_large: Some(head.data_bytes),
+                };
+                (found, head.line_bytes)
+            }
+            _ => {
+                return Parsed::Refused {
+                    refusal: (),
+                    consumed,
+                };
+            }
+        },
+    };
+    Parsed::Complete {
+        request: found,
         consumed,
     }
 }

@@ -61,8 +61,13 @@ pub enum Failure {
 pub(super) enum Shape {
     /// One line, or any RESP frame.
     Line,
+    /// RESP: a bulk, a null or an error.
+    Value,
     /// One value or none, then `END`.
-    Retrieval,
+    Retrieval {
+        /// Whose it is, if that is known.
+        of: Option<KeyHash>,
+    },
     /// The reply to a meta command.
     Meta,
     /// One key of a `get` with several: its value, unless the next value is another key's.

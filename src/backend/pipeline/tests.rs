@@ -111,6 +111,72 @@ fn unasked_and_unexpected_bytes_break_it() {
     assert!(matches!(pipeline.receive(two), Received::Broken));
 }
 
+/// What is whole and no answer to what was asked is another's: it is nobody's.
+#[test]
+fn a_reply_of_another_kind_breaks_it() {
+    use Expects::{Line, Meta, Retrieval};
+    let wire_of = |expects, wire: &'static [u8]| (Some(expects), wire);
+    for (expects, wire) in [
+        wire_of(Line, b"HTTP/1.1 400 Bad Request\r\n"),
+        wire_of(Line, b"+OK\r\n"),
+        wire_of(Line, b"220 mail.example.org\r\n"),
+        wire_of(Line, b"\r\n"),
+        wire_of(Line, b"VALUE k 0 1\r\nx\r\nEND\r\n"),
+        wire_of(Retrieval, b"STORED\r\n"),
+        wire_of(Retrieval, b"5\r\n"),
+        wire_of(Meta, b"STORED\r\n"),
+        wire_of(Meta, b"END\r\n"),
+        // One key of a `get` that may have several.
+        (None, b"DELETED\r\n"),
+        (None, b"HD\r\n"),
+    ] {
+        let mut pipeline = match expects {
+            Some(expects) => asked(Protocol::Memcache, expects),
+            None => asked_value(Protocol::Memcache),
+        };
+        let received = pipeline.receive(wire);
+        let text = wire.escape_ascii();
+        assert!(matches!(received, Received::Broken), "{text}: {received:?}");
+    }
+    for wire in [&b"+OK\r\n"[..], b":5\r\n", b"*1\r\n:5\r\n"] {
+        let received = asked_value(Protocol::Resp).receive(wire);
+        assert!(matches!(received, Received::Broken), "{received:?}");
+    }
+    for wire in [&b"$-1\r\n"[..], b"$1\r\nx\r\n", b"-ERR no\r\n", b"_\r\n"] {
+        let received = asked_value(Protocol::Resp).receive(wire);
+        assert!(
+            matches!(received, Received::Complete { .. }),
+            "{received:?}"
+        );
+    }
+}
+
+#[test]
+fn a_value_of_another_key_breaks_it_where_the_key_is_known() {
+    let wire = b"VALUE b 0 1 7\r\nx\r\nEND\r\n";
+    for (key, is_right) in [(None, true), (Some("b"), true), (Some("a"), false)] {
+        let mut pipeline = Pipeline::new(Protocol::Memcache, KeyHasher::new(1), 100);
+        pipeline
+            .push(1, Expects::Retrieval, TERMS, NOW)
+            .extend_from_slice(b"gets\r\n");
+        if let Some(key) = key {
+            pipeline.name_key(KeyHasher::new(1).hash(key.as_bytes()));
+        }
+        pipeline.take_output(Vec::new(), NOW);
+        let is_answered = matches!(pipeline.receive(wire), Received::Complete { .. });
+        assert_eq!(is_answered, is_right, "{key:?}");
+    }
+}
+
+/// One value of a key was asked for.
+fn asked_value(protocol: Protocol) -> Pipeline<u32> {
+    let hasher = KeyHasher::new(1);
+    let mut pipeline = Pipeline::new(protocol, hasher, 100);
+    pipeline.push_get(0, hasher.key(b"k"), Spelling::Text, TERMS, NOW);
+    pipeline.take_output(Vec::new(), NOW);
+    pipeline
+}
+
 #[test]
 fn pushes_are_no_replies_wherever_they_stand() {
     let push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";

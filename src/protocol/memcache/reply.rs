@@ -293,6 +293,29 @@ pub fn parse_reply(input: &[u8], value_bytes_max: usize) -> Parsed<Reply<'_>, Re
     }
 }
 
+/// Whether a line says that a request was not done.
+pub fn is_error(line: &[u8]) -> bool {
+    line.starts_with(b"SERVER_ERROR")
+        || line.starts_with(b"CLIENT_ERROR")
+        || line.starts_with(b"ERROR")
+}
+
+/// Whether a line can be memcached's answer to one request: a number alone, or a word in capitals,
+/// whatever follows it. No other protocol's answers are, so whoever reads one does not pass off what
+/// an HTTP server says, for instance, as what became of a store.
+#[inline]
+pub fn is_answer(line: &[u8]) -> bool {
+    let text = line.trim_ascii_end();
+    let word_bytes = text
+        .iter()
+        .take_while(|byte| byte.is_ascii_uppercase() || **byte == b'_')
+        .count();
+    match text.get(word_bytes) {
+        None | Some(b' ' | b':') => word_bytes > 0,
+        Some(_) => text.iter().all(u8::is_ascii_digit),
+    }
+}
+
 /// The line of a VALUE block, whose data may be far too large to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValueHead<'b> {

@@ -410,3 +410,33 @@ fn only_multigets_may_be_long() {
     };
     assert_eq!((keys.count(), keys.into_iter().count()), (1000, 1000));
 }
+
+#[test]
+fn a_number_or_a_word_in_capitals_is_an_answer() {
+    use super::reply::is_answer;
+    for line in [
+        &b"STORED\r\n"[..],
+        b"NOT_STORED\r\n",
+        b"OK\r\n",
+        b"VERSION 1.6.18\r\n",
+        b"ERROR\r\n",
+        b"ERROR: shutdown not enabled\r\n",
+        b"SERVER_ERROR out of memory\r\n",
+        b"0\r\n",
+        b"18446744073709551615\r\n",
+    ] {
+        assert!(is_answer(line), "{}", line.escape_ascii());
+    }
+    for line in [
+        &b"\r\n"[..],
+        b" STORED\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n",
+        b"Stored\r\n",
+        b"+OK\r\n",
+        b"-5\r\n",
+        b"5 apples\r\n",
+        b"STORED\x00\r\n",
+    ] {
+        assert!(!is_answer(line), "{}", line.escape_ascii());
+    }
+}

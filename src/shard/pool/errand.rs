@@ -50,6 +50,24 @@ pub(in crate::shard) struct Delivery<'a> {
     pub(in crate::shard) bytes: &'a [u8],
 }
 
+impl Pool {
+    /// Sends a request about a key over a link.
+    fn ask(
+        &mut self,
+        number: usize,
+        key: Key<'_>,
+        pending: Pending,
+        (expects, on_loss): (Expects, OnLoss),
+        request: &[u8],
+        now: UnixMs,
+    ) {
+        let link = &mut self.links[number];
+        link.ask(pending, expects, on_loss, now)
+            .extend_from_slice(request);
+        link.core.pipeline().name_key(key.hash);
+    }
+}
+
 impl Core {
     /// How many servers the pool has.
     pub(in crate::shard) fn server_count(&self) -> usize {
@@ -185,9 +203,7 @@ impl Core {
             _ => OnLoss::Fail,
         };
         let pool = self.pool.as_mut()?;
-        pool.links[number]
-            .ask(pending, expects, on_loss, now)
-            .extend_from_slice(request);
+        pool.ask(number, key, pending, (expects, on_loss), request, now);
         None
     }
 

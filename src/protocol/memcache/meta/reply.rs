@@ -5,7 +5,10 @@ use memchr::memchr;
 use super::{Flags, KeyText, MetaVerb};
 use crate::protocol::{
     Parsed,
-    memcache::{reply::ReplyRefusal, request::Words},
+    memcache::{
+        reply::{ReplyRefusal, is_error},
+        request::Words,
+    },
     number,
 };
 
@@ -166,6 +169,18 @@ pub fn parse_reply(input: &[u8], value_bytes_max: usize) -> Parsed<MetaReply<'_>
     }
 }
 
+/// Whether a line can be memcached's answer to a meta command: two capitals, or an error.
+#[inline]
+pub fn is_answer(line: &[u8]) -> bool {
+    let is_code = match line {
+        [first, second, b' ' | b'\r' | b'\n', ..] => {
+            first.is_ascii_uppercase() && second.is_ascii_uppercase()
+        }
+        _ => false,
+    };
+    is_code || is_error(line)
+}
+
 /// Reads only the line before a value, to step over the value: the bytes of the value, which a CRLF
 /// follows, and of the line.
 pub fn value_head(input: &[u8]) -> Option<(u64, usize)> {
@@ -229,6 +244,29 @@ mod tests {
                     "{text} cut at {cut}: {want}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn two_capitals_or_an_error_are_an_answer() {
+        for line in [
+            &b"HD\r\n"[..],
+            b"EN\r\n",
+            b"HD s10\r\n",
+            b"MN\r\n",
+            b"ERROR\r\n",
+        ] {
+            assert!(is_answer(line), "{}", line.escape_ascii());
+        }
+        for line in [
+            &b"STORED\r\n"[..],
+            b"HDX\r\n",
+            b"hd\r\n",
+            b"E\r\n",
+            b"+OK\r\n",
+            b"5\r\n",
+        ] {
+            assert!(!is_answer(line), "{}", line.escape_ascii());
         }
     }
 
