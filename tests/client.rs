@@ -5,6 +5,8 @@ mod support;
 
 #[path = "client/faults.rs"]
 mod faults;
+#[path = "client/gates.rs"]
+mod gates;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -14,6 +14,7 @@ use bytes::{Buf, BytesMut};
 use super::shared::Shared;
 use crate::{
     backend::{Effect, Received},
+    io::watch,
     runtime::net::{Stream, Target, Timer, spawn_local},
     store::UnixMs,
 };
@@ -157,7 +158,11 @@ impl Driver {
         let Poll::Ready(result) = connecting.as_mut().poll(cx) else {
             return false;
         };
-        match result {
+        let watched = result.and_then(|stream| {
+            stream.tcp_socket().as_ref().map_or(Ok(()), watch)?;
+            Ok(stream)
+        });
+        match watched {
             Ok(stream) => {
                 self.conn = Conn::Up(stream);
                 let now = self.shared.now();

@@ -3,11 +3,12 @@
 use std::{
     fmt, io,
     net::SocketAddr,
+    os::fd::AsFd,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 /// A TCP or a unix socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +42,7 @@ impl Address {
                 let domain = Domain::for_address(*address);
                 let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
                 socket.set_tcp_nodelay(true)?;
-                let keepalive = TcpKeepalive::new()
-                    .with_time(KEEPALIVE_IDLE)
-                    .with_interval(KEEPALIVE_INTERVAL)
-                    .with_retries(KEEPALIVE_PROBES);
-                socket.set_tcp_keepalive(&keepalive)?;
-                socket.set_tcp_user_timeout(Some(UNCONFIRMED_MAX))?;
+                watch(&socket)?;
                 Ok((socket, SockAddr::from(*address)))
             }
             Self::Unix(path) => {
@@ -55,6 +51,20 @@ impl Address {
             }
         }
     }
+}
+
+/// Has the kernel break a TCP connection whose peer has vanished, idle or not.
+///
+/// # Errors
+/// It is no TCP socket.
+pub fn watch(socket: &impl AsFd) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(UNCONFIRMED_MAX))
 }
 
 impl From<SocketAddr> for Address {

@@ -18,7 +18,7 @@ mod waker;
 use std::{io, net::SocketAddr};
 
 pub use self::{
-    address::Address,
+    address::{Address, watch},
     stopwatch::Stopwatch,
     token::Token,
     waker::{RingDirectory, Waker},

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
+    os::fd::{AsRawFd, BorrowedFd},
     path::PathBuf,
     pin::Pin,
     task::{Context, Poll},
@@ -49,6 +50,17 @@ impl Stream {
             }
         }
         Err(last)
+    }
+
+    /// The socket, if it is a TCP one: glommio hands out no more than its number.
+    #[expect(unsafe_code, reason = "a number becomes a descriptor again")]
+    pub(crate) fn tcp_socket(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            // SAFETY: the stream owns the descriptor and closes it when it is dropped, so not while
+            // it is borrowed.
+            Self::Tcp(stream) => Some(unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }),
+            Self::Unix(_) => None,
+        }
     }
 
     /// Reads what there is; 0 bytes are the end.
