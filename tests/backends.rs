@@ -196,6 +196,30 @@ fn a_password_and_a_database_are_given_to_each_connection() {
 }
 
 #[test]
+fn connections_to_redis_servers_have_a_name() {
+    let server = Backend::redis();
+    let address = server.address().to_string();
+    let cases: [(&[&str], &str); 3] = [
+        (&[], "ringfort"),
+        (&["--backend-name", "front-1"], "front-1"),
+        (&["--backend-name", "off"], ""),
+    ];
+    for (flags, name) in cases {
+        let ringfort = in_front_of("resp", &address, flags);
+        let mut wire = Wire::connect(ringfort.resp());
+        wire.ask("SET key value\r\n", "+OK\r\n");
+        let mut direct = server.connect();
+        direct.send(b"CLIENT LIST\r\n");
+        let length = direct.line().trim_start_matches('$').parse();
+        let list = direct.bytes(length.expect("a length"));
+        let list = String::from_utf8(list).expect("a text");
+        let is_ours =
+            |line: &&str| line.contains(&format!(" name={name} ")) && line.contains(" cmd=set ");
+        assert_eq!(list.lines().filter(is_ours).count(), 1, "{list}");
+    }
+}
+
+#[test]
 fn a_refused_password_is_told_once_and_the_server_counts_as_down() {
     let server = Backend::redis_with("--requirepass secret");
     let ringfort = in_front_of("resp", &server.address().to_string(), &[]);

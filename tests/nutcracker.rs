@@ -3,6 +3,9 @@
 
 mod support;
 
+#[path = "nutcracker/auto_eject.rs"]
+mod auto_eject;
+
 use std::net::SocketAddr;
 
 use support::backends::Backend;
@@ -132,6 +135,42 @@ fn a_key_of_one_pool_is_not_one_of_another() {
     two.ask("delete key\r\n", "DELETED\r\n");
     two.ask("get key\r\n", "END\r\n");
     memcache_get(&mut one, "key", "one");
+}
+
+/// A twemproxy closes a connection on `CLIENT`, so it is not to be told a name.
+#[test]
+fn a_twemproxy_may_be_a_server_of_a_pool() {
+    let (memcached, redis) = (Backend::memcached(), Backend::redis());
+    let port = free_port();
+    let _nutcracker = Backend::nutcracker_with(|first| {
+        format!(
+            "first:\n  listen: 127.0.0.1:{first}\n  servers:\n  - {}:1\n\
+             second:\n  listen: 127.0.0.1:{port}\n  redis: true\n  servers:\n  - {}:1\n",
+            memcached.address(),
+            redis.address()
+        )
+    });
+    let server = format!("127.0.0.1:{port}");
+    let pool = [
+        "--pool",
+        "resp",
+        "--resp",
+        "127.0.0.1:0",
+        "--server",
+        &server,
+    ];
+    let rest = [
+        "--shards",
+        "1",
+        "--memory",
+        "64MiB",
+        "--backend-name",
+        "off",
+    ];
+    let ringfort = Ringfort::start_exactly(&[pool, rest].concat());
+    let mut wire = Wire::connect(ringfort.resp());
+    redis_set(&mut wire, "key", "value");
+    redis_get(&mut wire, "key", "value");
 }
 
 #[test]

@@ -14,6 +14,8 @@
 //! serve. While it is ejected it is only probed: with pauses that grow as long as probes fail, and
 //! are short between good ones.
 //!
+//! It may be given a rest before it is probed at all, as twemproxy gives one (`server_retry_timeout`).
+//!
 //! One that is ejected again soon after it was readmitted flaps. It stays out for longer each time,
 //! however well it answers: whoever uses it would see its keys come and go.
 
@@ -45,6 +47,8 @@ enum State {
     Ejected {
         /// Before this it is not readmitted.
         until: UnixMs,
+        /// Before this it is not probed.
+        rested: UnixMs,
         /// Good probes in a row.
         good_count: u32,
         probe_at: UnixMs,
@@ -64,6 +68,8 @@ pub struct Health {
     /// Failures in a row that eject; `None` if nothing does.
     eject_after: Option<u32>,
     state: State,
+    /// How long it is left alone once it is ejected, in milliseconds.
+    rest_ms: u64,
     backoff: Backoff,
     readmitted_at: Option<UnixMs>,
     flap_count: u32,
@@ -74,11 +80,17 @@ impl Health {
     pub fn new(eject_after: Option<u32>, seed: u64) -> Self {
         Self {
             eject_after,
+            rest_ms: 0,
             state: State::Admitted { failure_count: 0 },
             backoff: Backoff::new(seed),
             readmitted_at: None,
             flap_count: 0,
         }
+    }
+
+    /// The same, left alone for so long once it is ejected.
+    pub fn resting(self, rest_ms: u64) -> Self {
+        Self { rest_ms, ..self }
     }
 
     /// Whether it is not to be asked: it is ejected, or has not heard yet of what it missed.
@@ -136,14 +148,17 @@ impl Health {
             count => (FLAP_MS_MIN << (count - 1).min(15)).min(FLAP_MS_MAX),
         };
         self.backoff.reset();
-        self.state = self.ejected_until(UnixMs(now.0 + out_ms), now);
+        let rested = UnixMs(now.0.saturating_add(self.rest_ms));
+        self.state = self.ejected_until(UnixMs(now.0 + out_ms), rested);
     }
 
-    fn ejected_until(&mut self, until: UnixMs, now: UnixMs) -> State {
+    /// Ejected until then at least, and probed once it has rested.
+    fn ejected_until(&mut self, until: UnixMs, rested: UnixMs) -> State {
         State::Ejected {
             until,
+            rested,
             good_count: 0,
-            probe_at: UnixMs(now.0 + self.backoff.pause_ms()),
+            probe_at: UnixMs(rested.0.saturating_add(self.backoff.pause_ms())),
             is_probed: false,
         }
     }
@@ -179,6 +194,7 @@ impl Health {
     pub fn handle_probed(&mut self, is_good: bool, now: UnixMs) -> bool {
         let State::Ejected {
             until,
+            rested,
             good_count,
             probe_at,
             is_probed,
@@ -193,7 +209,7 @@ impl Health {
         } else {
             *good_count = 0;
         }
-        *probe_at = UnixMs(now.0 + self.backoff.pause_ms());
+        *probe_at = UnixMs(now.0 + self.backoff.pause_ms()).max(*rested);
         let is_well = *good_count >= GOOD_PROBES_MIN && now >= *until;
         if is_well {
             self.state = State::Returning;

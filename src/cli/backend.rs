@@ -8,10 +8,16 @@ use std::{
     time::Duration,
 };
 
-use super::{CliError, eject::EjectArgs, values};
+use super::{
+    CliError,
+    eject::EjectArgs,
+    nutcracker::NutcrackerPool,
+    pools::refuse,
+    values::{self, OrOff},
+};
 use crate::config::{
-    BACKEND_CONNECTIONS_DEFAULT, BACKEND_IN_FLIGHT_DEFAULT, BACKEND_TIMEOUT_DEFAULT, BackendConfig,
-    PASSWORD_BYTES_MAX, Protocol, Secret,
+    BACKEND_CONNECTIONS_DEFAULT, BACKEND_IN_FLIGHT_DEFAULT, BACKEND_NAME_DEFAULT,
+    BACKEND_TIMEOUT_DEFAULT, BackendConfig, EjectConfig, PASSWORD_BYTES_MAX, Protocol, Secret,
 };
 
 /// Where a password may be given, as a command line is everybody's to read.
@@ -30,6 +36,10 @@ pub(super) struct BackendArgs {
     /// Database of Redis servers [default: 0]
     #[arg(long, value_name = "N", value_parser = values::database, allow_hyphen_values = true)]
     backend_db: Option<u32>,
+    /// What connections are called in CLIENT LIST of Redis servers; off for what knows no CLIENT
+    /// [default: ringfort]
+    #[arg(long, value_name = "NAME|off", value_parser = values::backend_name)]
+    backend_name: Option<OrOff<String>>,
     /// How long a server may take to answer a request, as in 200ms, 2s [default: 5s]
     #[arg(long, value_name = "DURATION", value_parser = values::backend_timeout)]
     backend_timeout: Option<Duration>,
@@ -46,6 +56,24 @@ pub(super) struct BackendArgs {
 
 impl BackendArgs {
     pub(super) fn resolve(&self, protocol: Protocol) -> Result<BackendConfig, CliError> {
+        if let (Some(OrOff::On(name)), Protocol::Memcache) = (&self.backend_name, protocol) {
+            return Err(CliError::new(format_args!(
+                "--backend-name {name}: memcached servers do not ask for one; leave it out"
+            )));
+        }
+        self.resolve_with(protocol, self.eject.resolve()?)
+    }
+
+    /// For a pool of twemproxy's configuration.
+    pub(super) fn resolve_beside(&self, pool: &NutcrackerPool) -> Result<BackendConfig, CliError> {
+        self.resolve_with(pool.protocol, self.eject.resolve_beside(pool.auto_eject))
+    }
+
+    fn resolve_with(
+        &self,
+        protocol: Protocol,
+        eject: EjectConfig,
+    ) -> Result<BackendConfig, CliError> {
         let password = match &self.backend_password_file {
             Some(path) => Some(read_password(path)?),
             None => password_of_environment()?,
@@ -65,6 +93,11 @@ impl BackendArgs {
             user: self.backend_user.clone(),
             password,
             database: self.backend_db.unwrap_or(0),
+            name: match (protocol, &self.backend_name) {
+                (Protocol::Memcache, _) | (_, Some(OrOff::Off)) => None,
+                (_, Some(OrOff::On(name))) => Some(name.clone()),
+                (_, None) => Some(BACKEND_NAME_DEFAULT.to_owned()),
+            },
             timeout: self.backend_timeout.unwrap_or(BACKEND_TIMEOUT_DEFAULT),
             connection_count: self
                 .backend_connections
@@ -72,13 +105,31 @@ impl BackendArgs {
             in_flight_max: self
                 .backend_in_flight_max
                 .unwrap_or(BACKEND_IN_FLIGHT_DEFAULT),
-            eject: self.eject.resolve()?,
+            eject,
         })
     }
 
     /// The flags, and whether each was given.
     pub(super) fn given(&self) -> impl Iterator<Item = (&'static str, bool)> {
-        let own = [
+        let name = ("--backend-name", self.backend_name.is_some());
+        let own = self.own().into_iter().chain([name]);
+        own.chain(self.eject.given())
+    }
+
+    /// Whether servers are to be flushed before they serve again.
+    pub(super) fn wants_flush(&self) -> bool {
+        self.eject.wants_flush()
+    }
+
+    /// Names of connections and ejection can be told for all pools of a file.
+    pub(super) fn refuse_beside_nutcracker(&self) -> Result<(), CliError> {
+        refuse(&self.own())?;
+        self.eject.refuse_beside_nutcracker()
+    }
+
+    /// Flags about what twemproxy's configuration has for each pool.
+    fn own(&self) -> [(&'static str, bool); 6] {
+        [
             ("--backend-user", self.backend_user.is_some()),
             (
                 "--backend-password-file",
@@ -91,8 +142,7 @@ impl BackendArgs {
                 "--backend-in-flight-max",
                 self.backend_in_flight_max.is_some(),
             ),
-        ];
-        own.into_iter().chain(self.eject.given())
+        ]
     }
 }
 

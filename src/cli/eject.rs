@@ -1,7 +1,10 @@
 //! Flags about servers of a pool that fail.
 
+use std::time::Duration;
+
 use super::{
     CliError,
+    nutcracker::AutoEject,
     values::{self, OrOff},
 };
 use crate::{
@@ -46,14 +49,59 @@ impl EjectArgs {
             }
             _ => Ok(EjectConfig {
                 policy,
-                after: match self.eject_after {
-                    None => Some(EJECT_AFTER_DEFAULT),
-                    Some(after) => after.into_option(),
-                },
+                after: self.after(),
                 readmit: self.readmit.unwrap_or(Readmit::AfterInvalidations),
                 failover: self.failover_server.clone(),
+                ..EjectConfig::default()
             }),
         }
+    }
+
+    fn after(&self) -> Option<u32> {
+        match self.eject_after {
+            None => Some(EJECT_AFTER_DEFAULT),
+            Some(after) => after.into_option(),
+        }
+    }
+
+    /// For a pool of twemproxy's configuration. What the file says of ejection counts; where it says
+    /// nothing, the flags do.
+    pub(super) fn resolve_beside(&self, file: Option<AutoEject>) -> EjectConfig {
+        let policy = match file {
+            Some(_) => OnEject::Rehash,
+            None => self.on_eject.unwrap_or(OnEject::Error),
+        };
+        EjectConfig {
+            policy,
+            after: file.map_or_else(|| self.after(), |file| Some(file.failure_limit)),
+            rest: file.map_or(Duration::ZERO, |file| file.retry),
+            // One that missed nothing need not be flushed.
+            readmit: match self.readmit {
+                Some(readmit) if policy.moves_keys() => readmit,
+                _ => Readmit::AfterInvalidations,
+            },
+            failover: Vec::new(),
+        }
+    }
+
+    /// What cannot be meant for several pools at once.
+    pub(super) fn refuse_beside_nutcracker(&self) -> Result<(), CliError> {
+        match (self.on_eject, self.failover_server.is_empty()) {
+            (_, false) => Err(CliError::new(
+                "--failover-server: cannot stand in for all pools of --nutcracker; leave one of \
+                 the two out",
+            )),
+            (Some(OnEject::Failover), _) => Err(CliError::new(
+                "--on-eject failover: pools of --nutcracker have no servers to go to; write error, \
+                 miss or rehash",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether servers are to be flushed, which is for pools where one can miss something.
+    pub(super) fn wants_flush(&self) -> bool {
+        self.readmit == Some(Readmit::Flush)
     }
 
     /// The flags, and whether each was given.

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-pub(super) use self::pool::NutcrackerPool;
+pub(super) use self::pool::{AutoEject, NutcrackerPool};
 use super::CliError;
 
 /// The largest file in bytes: room for [`crate::route::SERVERS_MAX`] servers, and comments.

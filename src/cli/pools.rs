@@ -68,6 +68,15 @@ impl ServeArgs {
                 .check()
                 .map_err(|error| nutcracker.pool_error(pool, error))?;
         }
+        let moves_keys = |config: &Config| match &config.mode {
+            Mode::Pool(pool) => pool.backend.eject.policy.moves_keys(),
+            Mode::Embedded => false,
+        };
+        if self.pool.backend.wants_flush() && !configs.iter().any(moves_keys) {
+            return Err(CliError::new(
+                "--readmit flush: in no pool of --nutcracker a server misses anything; leave it out",
+            ));
+        }
         let file = path.display();
         check_together(&configs)
             .map_err(|error| CliError::new(format_args!("--nutcracker {file}: {error}")))?;
@@ -77,7 +86,7 @@ impl ServeArgs {
 
     fn pool_config(&self, pool: &NutcrackerPool) -> Result<PoolConfig, CliError> {
         // What the environment says of a password counts where the file says nothing.
-        let mut backend = self.pool.backend.resolve(pool.protocol)?;
+        let mut backend = self.pool.backend.resolve_beside(pool)?;
         if let Some(password) = &pool.password {
             backend.password = Some(password.clone());
         }
@@ -120,7 +129,7 @@ impl ServeArgs {
             ("--pool", self.pool.pool.is_some()),
         ];
         refuse(&flags)?;
-        refuse(&self.pool.backend.given().collect::<Vec<_>>())?;
+        self.pool.backend.refuse_beside_nutcracker()?;
         self.pool.servers.refuse_beside_nutcracker()
     }
 }
@@ -152,7 +161,8 @@ impl Nutcracker {
     }
 }
 
-fn refuse(flags: &[(&str, bool)]) -> Result<(), CliError> {
+/// Refuses flags about what the file brings along.
+pub(super) fn refuse(flags: &[(&str, bool)]) -> Result<(), CliError> {
     match flags.iter().find(|(_, is_given)| *is_given) {
         None => Ok(()),
         Some((flag, _)) => Err(CliError::new(format_args!(

@@ -8,10 +8,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::config::{
-    BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX, BACKEND_IN_FLIGHT_MAX, BACKEND_TIMEOUT_MAX,
-    BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_MAX, CORES_MAX, EJECT_AFTER_MAX, ITEM_BYTES_MAX_MAX,
-    ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN, OnEject, Protocol, Readmit, SHARDS_MAX,
-    SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
+    BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX, BACKEND_IN_FLIGHT_MAX, BACKEND_NAME_BYTES_MAX,
+    BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_MAX, CORES_MAX, EJECT_AFTER_MAX,
+    ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN, OnEject, Protocol, Readmit,
+    SHARDS_MAX, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
@@ -227,6 +227,21 @@ pub(super) fn user(text: &str) -> Result<String, String> {
         return Err("not a user; write letters, digits and signs without blanks".into());
     }
     Ok(text.to_owned())
+}
+
+/// Redis takes no blanks in it.
+pub(super) fn backend_name(text: &str) -> Result<OrOff<String>, String> {
+    if text == "off" {
+        return Ok(OrOff::Off);
+    }
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_plain || !(1..=BACKEND_NAME_BYTES_MAX).contains(&text.len()) {
+        return Err(format!(
+            "not a name; write up to {BACKEND_NAME_BYTES_MAX} letters, digits and signs without \
+             blanks, or off"
+        ));
+    }
+    Ok(OrOff::On(text.to_owned()))
 }
 
 /// CPU numbers as [`cores`] reads them, for messages.

@@ -26,6 +26,12 @@ pub const BACKEND_CONNECTIONS_MAX: u8 = 16;
 /// The largest number of a database that Redis can be configured to have.
 pub const BACKEND_DATABASE_MAX: u32 = i32::MAX as u32;
 
+/// What connections to Redis servers are called, by default.
+pub const BACKEND_NAME_DEFAULT: &str = "ringfort";
+
+/// The longest name of a connection, in bytes: Redis takes any, people read them in lists.
+pub const BACKEND_NAME_BYTES_MAX: usize = 64;
+
 /// The longest password, in bytes, with room for tokens: Redis takes more, people do not.
 pub const PASSWORD_BYTES_MAX: usize = 4096;
 
@@ -38,6 +44,8 @@ pub struct BackendConfig {
     pub password: Option<Secret>,
     /// The database of Redis servers.
     pub database: u32,
+    /// What connections to Redis servers are called there; nothing is said of it without.
+    pub name: Option<String>,
     /// How long a request waits for its reply.
     pub timeout: Duration,
     /// Connections of each shard to each server; a key is bound to one of them.
@@ -54,6 +62,7 @@ impl Default for BackendConfig {
             user: None,
             password: None,
             database: 0,
+            name: None,
             timeout: BACKEND_TIMEOUT_DEFAULT,
             connection_count: BACKEND_CONNECTIONS_DEFAULT,
             in_flight_max: BACKEND_IN_FLIGHT_DEFAULT,

@@ -1,6 +1,6 @@
 //! When a server of a pool is ejected, and what becomes of its keys then.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use super::ConfigError;
 use crate::route::{Distribution, Placement, Router, ServerSpec};
@@ -26,6 +26,8 @@ pub struct EjectConfig {
     pub policy: OnEject,
     /// Failures in a row that eject a server; `None` if nothing does.
     pub after: Option<u32>,
+    /// How long it is left alone before it is probed; twemproxy's `server_retry_timeout`.
+    pub rest: Duration,
     /// What has to be before a server serves again.
     pub readmit: Readmit,
     /// Where the keys go with [`OnEject::Failover`].
@@ -37,6 +39,7 @@ impl Default for EjectConfig {
         Self {
             policy: OnEject::Error,
             after: Some(EJECT_AFTER_DEFAULT),
+            rest: Duration::ZERO,
             readmit: Readmit::AfterInvalidations,
             failover: Vec::new(),
         }

@@ -398,6 +398,7 @@ fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, St
             user: pool.backend.user.clone(),
             password: pool.backend.password.clone(),
             database: pool.backend.database,
+            name: pool.backend.name.clone(),
             ..Access::default()
         },
         // At most ten minutes.

@@ -55,6 +55,25 @@ fn who_does_not_want_it_ejects_nobody() {
 }
 
 #[test]
+fn who_is_given_a_rest_is_not_probed_before() {
+    const REST_MS: u64 = 30_000;
+    let mut health = health().resting(REST_MS);
+    eject(&mut health, UnixMs(1_000));
+    // Connections that cannot be made meanwhile do not shorten it.
+    health.handle_failure(UnixMs(2_000));
+    assert!(!health.poll_probe(UnixMs(999 + REST_MS)));
+    let first = health.poll_timeout().expect("a probe");
+    let pauses = 1_000 + REST_MS..=1_000 + REST_MS + RECONNECT_MS_MIN;
+    assert!(pauses.contains(&first.0), "{first:?}");
+    // Only the first one: after that it is probed as any other.
+    let back = recover(&mut health, first);
+    assert!(back.0 <= first.0 + 3 * RECONNECT_MS_MIN, "{back:?}");
+    health.handle_failure(back);
+    let again = health.poll_timeout().expect("a probe");
+    assert!(again.0 <= back.0 + RECONNECT_MS_MAX, "{again:?}");
+}
+
+#[test]
 fn good_probes_in_a_row_and_what_was_missed_bring_it_back() {
     let mut health = health();
     eject(&mut health, UnixMs(1_000));

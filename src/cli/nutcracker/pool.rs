@@ -7,7 +7,7 @@ use super::document::{PoolNode, Setting, Value};
 use super::{Fault, Note};
 use crate::cli::values;
 use crate::config::{
-    BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, PASSWORD_BYTES_MAX, Protocol, Secret,
+    BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, EJECT_AFTER_MAX, PASSWORD_BYTES_MAX, Protocol, Secret,
 };
 use crate::route::{Distribution, HashRingMode, Placement, SERVERS_MAX, ServerSpec};
 
@@ -26,8 +26,29 @@ pub(in crate::cli) struct NutcrackerPool {
     pub(in crate::cli) password: Option<Secret>,
     /// The servers' database.
     pub(in crate::cli) database: u32,
+    /// How servers are ejected, if they are.
+    pub(in crate::cli) auto_eject: Option<AutoEject>,
     /// What has no counterpart.
     pub(in crate::cli) notes: Vec<Note>,
+}
+
+/// How twemproxy ejects servers; its keys then go to those that are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) struct AutoEject {
+    /// Failures in a row that eject a server.
+    pub(in crate::cli) failure_limit: u32,
+    /// How long it is left alone then.
+    pub(in crate::cli) retry: Duration,
+}
+
+/// twemproxy's own (`CONF_DEFAULT_SERVER_FAILURE_LIMIT`, `CONF_DEFAULT_SERVER_RETRY_TIMEOUT`).
+impl Default for AutoEject {
+    fn default() -> Self {
+        Self {
+            failure_limit: 2,
+            retry: Duration::from_secs(30),
+        }
+    }
 }
 
 /// What has been read of a pool.
@@ -35,9 +56,9 @@ struct Draft {
     pool: NutcrackerPool,
     listen: Option<SocketAddr>,
     password_line: usize,
-    is_ejecting: bool,
-    /// Notes about keys that only mean something to a pool that ejects servers.
-    ejection: Vec<Note>,
+    /// The line that has servers ejected, if one does.
+    ejecting_line: Option<usize>,
+    auto_eject: AutoEject,
 }
 
 impl NutcrackerPool {
@@ -68,12 +89,13 @@ impl Draft {
                 timeout: None,
                 password: None,
                 database: 0,
+                auto_eject: None,
                 notes: Vec::new(),
             },
             listen: None,
             password_line: 0,
-            is_ejecting: false,
-            ejection: Vec::new(),
+            ejecting_line: None,
+            auto_eject: AutoEject::default(),
         }
     }
 
@@ -112,6 +134,18 @@ impl Draft {
             "timeout" => {
                 let ms = number(text).map_err(fault)?;
                 self.take_timeout(line, Duration::from_millis(ms.into()));
+            }
+            "auto_eject_hosts" => {
+                self.ejecting_line = truth(text).map_err(fault)?.then_some(line);
+            }
+            "server_failure_limit" => {
+                // With 0, too, the first failure ejects.
+                let limit = number(text).map_err(fault)?;
+                self.auto_eject.failure_limit = limit.clamp(1, EJECT_AFTER_MAX);
+            }
+            "server_retry_timeout" => {
+                let ms = number(text).map_err(fault)?;
+                self.auto_eject.retry = Duration::from_millis(ms.into());
             }
             _ => return self.take_without_counterpart(&key, line, text),
         }
@@ -185,25 +219,6 @@ impl Draft {
                     "ringfort has one connection from each shard to each server",
                 )),
             },
-            "auto_eject_hosts" => {
-                self.is_ejecting = is_on()?;
-                if self.is_ejecting {
-                    notes.push(note(
-                        "no keys are moved; those of a server that is down are answered with an \
-                         error until it is back",
-                    ));
-                }
-            }
-            "server_retry_timeout" => {
-                count()?;
-                let what = "a server that is down is tried again after 50 ms to 1 s";
-                self.ejection.push(note(what));
-            }
-            "server_failure_limit" => {
-                count()?;
-                self.ejection
-                    .push(note("has no counterpart and is ignored"));
-            }
             _ => {
                 return Err(Fault::new(
                     line,
@@ -227,7 +242,7 @@ impl Draft {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<NutcrackerPool, Fault> {
+    fn finish(self) -> Result<NutcrackerPool, Fault> {
         let mut pool = self.pool;
         let missing = |key: &str, remedy: &str| {
             let text = format!("pool '{}', {key}: missing; add {remedy}", pool.name);
@@ -242,8 +257,23 @@ impl Draft {
                 "servers: with '- HOST:PORT:WEIGHT' lines",
             ));
         }
-        if self.is_ejecting {
-            pool.notes.append(&mut self.ejection);
+        if let Some(line) = self.ejecting_line {
+            match pool.placement.distribution {
+                // There a key has no server of its own that could miss what is written elsewhere.
+                Distribution::Random => pool.notes.push(Note::new(
+                    line,
+                    "auto_eject_hosts: with distribution random no server is ejected; what would \
+                     go to one that is down is answered with an error",
+                )),
+                _ => pool.auto_eject = Some(self.auto_eject),
+            }
+            if pool.auto_eject.is_some() && pool.protocol == Protocol::Resp {
+                pool.notes.push(Note::new(
+                    line,
+                    "auto_eject_hosts: commands about several keys that one server has to do \
+                     (SINTER, RENAME, EVAL) are refused, as keys may move",
+                ));
+            }
         }
         if pool.password.is_some() && pool.protocol == Protocol::Memcache {
             let name = &pool.name;

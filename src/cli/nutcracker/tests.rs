@@ -69,6 +69,10 @@ fn every_key_is_read() {
         timeout: Some(Duration::from_millis(400)),
         password: Some(Secret::new("secret")),
         database: 3,
+        auto_eject: Some(AutoEject {
+            failure_limit: 1,
+            retry: Duration::from_secs(2),
+        }),
         notes: vec![
             Note::new(
                 8,
@@ -89,16 +93,8 @@ fn every_key_is_read() {
             ),
             Note::new(
                 17,
-                "auto_eject_hosts: no keys are moved; those of a server that is down are answered \
-                 with an error until it is back",
-            ),
-            Note::new(
-                18,
-                "server_retry_timeout: a server that is down is tried again after 50 ms to 1 s",
-            ),
-            Note::new(
-                19,
-                "server_failure_limit: has no counterpart and is ignored",
+                "auto_eject_hosts: commands about several keys that one server has to do (SINTER, \
+                 RENAME, EVAL) are refused, as keys may move",
             ),
         ],
     };
@@ -114,6 +110,7 @@ fn what_is_not_told_is_as_twemproxy_has_it() {
     assert_eq!(beta.protocol, Protocol::Memcache);
     assert_eq!(beta.placement, Placement::of(HashRingMode::Twemproxy));
     assert_eq!(beta.timeout, None);
+    assert_eq!(beta.auto_eject, None);
     assert_eq!(beta.notes, []);
 }
 
@@ -121,12 +118,35 @@ fn what_is_not_told_is_as_twemproxy_has_it() {
 fn settings_of_ejection_mean_nothing_without_it() {
     let text = "p:\n  listen: 127.0.0.1:1\n  auto_eject_hosts: false\n  server_retry_timeout: 1\n  \
                 server_failure_limit: 1\n  preconnect: false\n  servers:\n  - a:1:1\n";
-    let notes = &pools(text)[0].notes;
+    let pool = &pools(text)[0];
     let expected = Note::new(
         6,
         "preconnect: ringfort connects to all servers when it starts",
     );
-    assert_eq!(*notes, [expected]);
+    assert_eq!(pool.notes, [expected]);
+    assert_eq!(pool.auto_eject, None);
+}
+
+#[test]
+fn ejection_is_twemproxys_own_where_nothing_is_told() {
+    let pool = |lines: &str| {
+        let text = format!("p:\n  listen: 127.0.0.1:1\n{lines}  servers:\n  - a:1:1\n");
+        pools(&text).remove(0)
+    };
+    let plain = pool("  auto_eject_hosts: true\n");
+    assert_eq!(plain.notes, []);
+    let expected = AutoEject {
+        failure_limit: 2,
+        retry: Duration::from_secs(30),
+    };
+    assert_eq!(plain.auto_eject, Some(expected));
+    let hasty = pool("  server_failure_limit: 0\n  auto_eject_hosts: true\n");
+    assert_eq!(hasty.auto_eject.map(|eject| eject.failure_limit), Some(1));
+    let random = pool("  distribution: random\n  auto_eject_hosts: true\n");
+    assert_eq!(random.auto_eject, None);
+    let note = "auto_eject_hosts: with distribution random no server is ejected; what would go to \
+                one that is down is answered with an error";
+    assert_eq!(random.notes, [Note::new(4, note)]);
 }
 
 #[test]

@@ -126,6 +126,28 @@ fn what_becomes_of_servers_that_fail() {
 }
 
 #[test]
+fn connections_to_redis_servers_have_a_name() {
+    let name = |flags: &str| backend(&format!("{REDIS} {flags}")).name;
+    assert_eq!(name("").as_deref(), Some("ringfort"));
+    assert_eq!(name("--backend-name front-1").as_deref(), Some("front-1"));
+    assert_eq!(name("--backend-name off"), None);
+    assert_eq!(backend("--pool memcache --server a:1").name, None);
+    let memcache = "--pool memcache --server a:1 --backend-name me";
+    assert_eq!(
+        error(memcache),
+        "--backend-name me: memcached servers do not ask for one; leave it out"
+    );
+    let long = "x".repeat(65);
+    assert_eq!(
+        error(&format!("{REDIS} --backend-name {long}")),
+        format!(
+            "--backend-name '{long}': not a name; write up to 64 letters, digits and signs without \
+             blanks, or off"
+        )
+    );
+}
+
+#[test]
 fn a_password_is_the_first_line_of_a_file_and_is_not_shown() {
     for text in ["secret", "secret\n", "secret\r\nmore\n"] {
         let file = ServersFile::new(text);

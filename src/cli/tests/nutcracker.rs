@@ -2,7 +2,7 @@
 
 use super::pool::ServersFile;
 use super::*;
-use crate::config::BACKEND_TIMEOUT_DEFAULT;
+use crate::config::{BACKEND_TIMEOUT_DEFAULT, EjectConfig, OnEject, Readmit};
 
 const FILE: &str = "\
 one:
@@ -89,6 +89,81 @@ fn a_file_brings_its_own_pools() {
         "--nutcracker /nowhere/n.yml: cannot be read (No such file or directory (os error 2)); \
          name twemproxy's configuration"
     );
+}
+
+fn eject(config: &Config) -> &EjectConfig {
+    match &config.mode {
+        Mode::Pool(pool) => &pool.backend.eject,
+        Mode::Embedded => panic!("a pool"),
+    }
+}
+
+#[test]
+fn flags_about_ejection_count_where_the_file_says_nothing() {
+    let text = FILE.replace("  timeout: 400\n", "  auto_eject_hosts: true\n");
+    let file = ServersFile::new(&text);
+    let with = |flags: &str| pools(&format!("--nutcracker {} {flags}", file.path())).configs;
+    let of_file = EjectConfig {
+        policy: OnEject::Rehash,
+        after: Some(2),
+        rest: Duration::from_secs(30),
+        ..EjectConfig::default()
+    };
+    let configs = with("");
+    assert_eq!(*eject(&configs[0]), EjectConfig::default());
+    assert_eq!(*eject(&configs[1]), of_file);
+    let configs = with("--on-eject miss --eject-after 7 --readmit flush");
+    let of_flags = EjectConfig {
+        policy: OnEject::Miss,
+        after: Some(7),
+        ..EjectConfig::default()
+    };
+    assert_eq!(*eject(&configs[0]), of_flags);
+    let flushed = EjectConfig {
+        readmit: Readmit::Flush,
+        ..of_file
+    };
+    assert_eq!(*eject(&configs[1]), flushed);
+
+    let plain = ServersFile::new(FILE);
+    for (flags, message) in [
+        (
+            "--failover-server c:1",
+            "--failover-server: cannot stand in for all pools of --nutcracker; leave one of the \
+             two out",
+        ),
+        (
+            "--on-eject failover",
+            "--on-eject failover: pools of --nutcracker have no servers to go to; write error, \
+             miss or rehash",
+        ),
+        (
+            "--readmit flush",
+            "--readmit flush: in no pool of --nutcracker a server misses anything; leave it out",
+        ),
+    ] {
+        let line = format!("--nutcracker {} {flags}", plain.path());
+        assert_eq!(error(&line), message);
+    }
+}
+
+#[test]
+fn connections_are_named_where_servers_take_names() {
+    let file = ServersFile::new(FILE);
+    let names = |flags: &str| {
+        let configs = pools(&format!("--nutcracker {} {flags}", file.path())).configs;
+        let name = |config: &Config| match &config.mode {
+            Mode::Pool(pool) => pool.backend.name.clone(),
+            Mode::Embedded => panic!("a pool"),
+        };
+        configs.iter().map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(""), [None, Some("ringfort".into())]);
+    assert_eq!(
+        names("--backend-name front-1"),
+        [None, Some("front-1".into())]
+    );
+    assert_eq!(names("--backend-name off"), [None, None]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::{
     invalidating::QUEUE_FULL,
 };
 use crate::{
-    backend::{Failure, QueueFull, Strays},
+    backend::{Failure, Health, QueueFull, Strays},
     config::{EjectConfig, OnEject, Readmit},
     route::{Detour, HashRingError, Placement, Router, ServerIndex, ServerSpec},
     shard::{
@@ -36,7 +36,9 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct EjectSettings {
     policy: OnEject,
-    pub(super) after: Option<u32>,
+    after: Option<u32>,
+    /// How long an ejected server is left alone, in milliseconds.
+    rest_ms: u64,
     readmit: Readmit,
     /// With [`OnEject::Rehash`].
     detour: Option<Detour>,
@@ -57,6 +59,7 @@ impl Default for EjectSettings {
         Self {
             policy,
             after,
+            rest_ms: 0,
             readmit,
             detour: None,
             failover: None,
@@ -82,11 +85,18 @@ impl EjectSettings {
         Ok(Self {
             policy: config.policy,
             after: config.after,
+            rest_ms: config.rest.as_millis() as u64,
             readmit: config.readmit,
             detour: detour.transpose()?,
             failover: failover.transpose()?,
             own_count: servers.len(),
         })
+    }
+
+    /// The health of a server of the pool, of which nothing is known yet.
+    pub(super) fn health(&self, seed: u64) -> Health {
+        // Not the same pauses as the link's own.
+        Health::new(self.after, !seed).resting(self.rest_ms)
     }
 }
 

@@ -56,15 +56,14 @@ impl Link {
     pub(in crate::shard) fn new(
         speech: Speech,
         patience_ms: u32,
-        eject_after: Option<u32>,
+        health: Health,
         settings: LinkSettings,
         now: UnixMs,
     ) -> Self {
         Self {
             speech,
             patience_ms,
-            // Not the same pauses as the link's own.
-            health: Health::new(eject_after, !settings.seed),
+            health,
             core: backend::Link::new(settings, now),
             token: None,
             refused: false,

@@ -182,7 +182,8 @@ impl Pool {
                 seed,
                 ..link.clone()
             };
-            Link::new(speech, settings.timeout_ms, settings.eject.after, link, now)
+            let health = settings.eject.health(seed);
+            Link::new(speech, settings.timeout_ms, health, link, now)
         });
         Self {
             protocol: settings.protocol,
