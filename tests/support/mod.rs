@@ -7,6 +7,7 @@
 
 pub(crate) mod backends;
 pub(crate) mod gate;
+pub(crate) mod gated;
 pub(crate) mod node;
 pub(crate) mod process;
 pub(crate) mod python;
