@@ -158,6 +158,7 @@ fn parse_ahead<'b, D: Dialect>(
     batch: &mut ArrayVec<Planned<D::Request<'b>>, REQUESTS_AHEAD_MAX>,
 ) -> Ahead<D::Refusal<'b>> {
     let mut at = start;
+    let looks_up = core.looks_up();
     while !batch.is_full() {
         let rest = &bytes[at..];
         if rest.is_empty() {
@@ -174,7 +175,7 @@ fn parse_ahead<'b, D: Dialect>(
             Parsed::Complete { request, consumed } => {
                 at += consumed;
                 let is_alone = batch.is_empty() && at == bytes.len();
-                let key = if is_alone {
+                let key = if is_alone || !looks_up {
                     None
                 } else {
                     D::key(&request, rest)

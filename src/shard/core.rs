@@ -96,6 +96,11 @@ impl Core {
         u32::try_from(ms / 1_000).unwrap_or(u32::MAX)
     }
 
+    /// Whether requests are answered out of the store: not in front of a pool without an L1.
+    pub(super) fn looks_up(&self) -> bool {
+        self.pool.as_ref().is_none_or(Pool::has_l1)
+    }
+
     pub(super) fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
         self.store.hasher().key(bytes)
     }
