@@ -184,12 +184,12 @@ struct PoolArgs {
     pool: Option<Protocol>,
     #[command(flatten)]
     servers: ServerArgs,
-    /// When a write is answered: through (the server took it) or invalidate (at once) [default:
-    /// through]
+    /// When a write is answered: through (the server took it), behind (at once, the server gets the
+    /// newest value soon) or invalidate (at once, the server is told to delete) [default: through]
     #[arg(long, value_name = "POLICY", value_parser = values::write_policy)]
     write: Option<WritePolicy>,
     /// Folder for writes that are to reach a server later: on disk before they are answered; with
-    /// --write invalidate [default: none, they are in memory]
+    /// --write behind or invalidate [default: none, they are in memory]
     #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
     /// When the disk is waited for: always (before the answer), interval (every 100 ms) or none
@@ -375,10 +375,10 @@ impl PoolArgs {
                 "{flag}: only means something for a spool; add --spool DIR"
             )));
         };
-        if write != WritePolicy::Invalidate {
+        if write == WritePolicy::Through {
             return Err(CliError::new(format_args!(
                 "--spool {}: no write waits for its server with --write through; add --write \
-                 invalidate",
+                 behind or --write invalidate",
                 folder.display()
             )));
         }

@@ -1,6 +1,7 @@
 //! What ringfort runs with, resolved and consistent, and the limits it is held to.
 
 mod backend;
+mod behind;
 mod eject;
 mod spool;
 
@@ -14,6 +15,7 @@ pub use self::backend::{
     BACKEND_NAME_BYTES_MAX, BACKEND_NAME_DEFAULT, BACKEND_TIMEOUT_DEFAULT, BACKEND_TIMEOUT_MAX,
     BACKEND_TIMEOUT_MIN, BackendConfig, PASSWORD_BYTES_MAX, Secret,
 };
+pub use self::behind::{BehindError, SPOOL_VALUES_MIN};
 pub use self::eject::{
     BACKEND_IN_FLIGHT_DEFAULT, BACKEND_IN_FLIGHT_MAX, EJECT_AFTER_DEFAULT, EJECT_AFTER_MAX,
     EjectConfig, OnEject, Readmit,
@@ -171,6 +173,8 @@ pub enum Protocol {
 pub enum WritePolicy {
     /// After the backend took it.
     Through,
+    /// At once; the backend gets the newest value of the key soon after.
+    Behind,
     /// At once; the backend is only told to delete the key, soon after.
     Invalidate,
 }
@@ -228,6 +232,9 @@ impl Config {
         })?;
         let eject = &pool.backend.eject;
         eject.check(*placement, servers)?;
+        if pool.write == WritePolicy::Behind {
+            behind::check(pool, self.item_bytes_max).map_err(ConfigError::Behind)?;
+        }
         for protocol in [Protocol::Memcache, Protocol::Resp] {
             let mut all = servers.iter().chain(&eject.failover);
             let own = self
@@ -300,6 +307,8 @@ pub enum ConfigError {
         /// What was to become of the keys of an ejected server.
         policy: OnEject,
     },
+    /// Something does not go with writes that wait for their servers.
+    Behind(BehindError),
     /// A server is to stand in for itself.
     OwnFailover {
         /// The server.
@@ -367,6 +376,7 @@ impl fmt::Display for ConfigError {
                 "--on-eject {policy}: keys of --distribution random have no server of their own; \
                  leave one of them out"
             ),
+            Self::Behind(error) => error.fmt(f),
             Self::OwnFailover { server } => write!(
                 f,
                 "--failover-server {server}: is a server of the pool, too; name another one"
@@ -419,6 +429,7 @@ impl FromStr for WritePolicy {
     fn from_str(text: &str) -> Result<Self, ()> {
         match text {
             "through" => Ok(Self::Through),
+            "behind" => Ok(Self::Behind),
             "invalidate" => Ok(Self::Invalidate),
             _ => Err(()),
         }

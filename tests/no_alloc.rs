@@ -2,7 +2,8 @@
 //!
 //! The server runs in this process, under an allocator that counts what threads named `shard-*`
 //! allocate. Hits, misses and sets in all protocols, across shards, pipelined and cut; then
-//! reads through pools of a real memcached and a real redis-server, with and without L1.
+//! reads through pools of a real memcached and a real redis-server, with and without L1, and writes
+//! that are queued for them.
 
 mod support;
 
@@ -246,14 +247,17 @@ fn base64(round: usize, key: usize) -> String {
     (0..6).rev().map(digit).chain(['=', '=']).collect()
 }
 
+/// A command as an array.
+fn command(words: &[&str]) -> String {
+    let mut wire = format!("*{}\r\n", words.len());
+    for word in words {
+        wire += &format!("${}\r\n{word}\r\n", word.len());
+    }
+    wire
+}
+
 fn resp_batches(sets: bool) -> Vec<Batch> {
-    let command = |words: &[&str]| {
-        let mut wire = format!("*{}\r\n", words.len());
-        for word in words {
-            wire += &format!("${}\r\n{word}\r\n", word.len());
-        }
-        wire.into_bytes()
-    };
+    let command = |words: &[&str]| command(words).into_bytes();
     let mut batches = Vec::new();
     for round in 0..4 {
         let (mut request, mut reply) = (Vec::new(), Vec::new());
@@ -353,7 +357,49 @@ fn shards_allocate_nothing_once_warm() {
             assert_allocates_nothing(&what, &server, &reads);
             server.stop();
         }
+        let batches = writes(protocol);
+        for more in [&["--write", "behind"][..], &["--write", "invalidate"]] {
+            let server_of_pool = backend.address().to_string();
+            let pool = ["--pool", protocol, "--server", &server_of_pool];
+            let arguments = [&pool[..], more].concat();
+            let arguments: Vec<_> = arguments.into_iter().map(str::to_owned).collect();
+            let server = Server::start(protocol, &arguments);
+            let what = format!("{protocol} pool, {more:?}");
+            assert_allocates_nothing(&what, &server, &batches);
+            server.stop();
+        }
     }
+}
+
+/// Writes that are answered before their servers have them. What is queued is kept in buffers that
+/// were in the queue before.
+fn writes(protocol: &str) -> Vec<Batch> {
+    let (mut request, mut reply) = (Vec::new(), Vec::new());
+    for key in 0..8 {
+        let name = format!("w{key}");
+        let (requests, replies) = match protocol {
+            "memcache" => (
+                format!(
+                    "set {name} 5 0 4\r\ndata\r\nms {name} 4\r\ndata\r\ndelete {name}\r\nget {name}\r\n"
+                ),
+                "STORED\r\nHD\r\nDELETED\r\nEND\r\n",
+            ),
+            _ => {
+                let words = [
+                    format!("SET {name} data"),
+                    format!("SETEX {name} 100 data"),
+                    format!("DEL {name}"),
+                    format!("GET {name}"),
+                ];
+                let requests = words.map(|line| command(&line.split(' ').collect::<Vec<_>>()));
+                let replies = "+OK\r\n+OK\r\n:1\r\n$-1\r\n";
+                (requests.concat(), replies)
+            }
+        };
+        request.extend(requests.bytes());
+        reply.extend(replies.bytes());
+    }
+    vec![(request, reply)]
 }
 
 /// The test can fail: an allocation on a thread named like a shard is noticed.

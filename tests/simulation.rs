@@ -12,6 +12,8 @@ mod sim;
 #[path = "support/transcript.rs"]
 mod transcript;
 
+#[path = "simulation/behind.rs"]
+mod behind;
 #[path = "simulation/crossing.rs"]
 mod crossing;
 #[path = "simulation/ejection.rs"]

@@ -6,6 +6,10 @@ mod support;
 mod by_hand;
 #[path = "spool/kills.rs"]
 mod kills;
+#[path = "spool/kills_behind.rs"]
+mod kills_behind;
+#[path = "spool/later.rs"]
+mod later;
 #[path = "spool/trouble.rs"]
 mod trouble;
 
@@ -14,8 +18,19 @@ use std::net::SocketAddr;
 use ringfort::config::Protocol;
 use support::{process::ScratchFolder, ringfort::Ringfort};
 
-/// A ringfort in front of one server, with its spool in this folder.
+/// A ringfort in front of one server, with its spool in this folder, that only deletes.
 fn pool_of(
+    server: SocketAddr,
+    protocol: Protocol,
+    folder: &ScratchFolder,
+    more: &[&str],
+) -> Ringfort {
+    pool_with("invalidate", server, protocol, folder, more)
+}
+
+/// The same with this policy.
+fn pool_with(
+    policy: &str,
     server: SocketAddr,
     protocol: Protocol,
     folder: &ScratchFolder,
@@ -28,15 +43,7 @@ fn pool_of(
         Protocol::Resp => ("resp", "--memcache"),
     };
     let flags = [
-        "--pool",
-        protocol,
-        other,
-        "off",
-        "--server",
-        &server,
-        "--write",
-        "invalidate",
-        "--spool",
+        "--pool", protocol, other, "off", "--server", &server, "--write", policy, "--spool",
         &folder,
     ];
     Ringfort::start(&[&flags[..], more].concat())

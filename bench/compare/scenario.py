@@ -9,7 +9,7 @@ from .servers import SERVERS
 
 FOLDER = Path(__file__).resolve().parent.parent / "scenarios"
 # In this order where all are run: the first ones are what the others are read beside.
-ORDER = ("hits", "pool", "l1", "paused")
+ORDER = ("hits", "pool", "l1", "paused", "spool")
 KEYS = {"about", "kind", "servers", "depths", "backends", "loads"}
 
 

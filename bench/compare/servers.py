@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +25,26 @@ SERVERS = {
     "redis": ("resp",),
     "ringfort-pool": PROTOCOLS,
     "ringfort-l1": PROTOCOLS,
+    "ringfort-invalidate": PROTOCOLS,
+    "ringfort-spool-none": PROTOCOLS,
+    "ringfort-spool-interval": PROTOCOLS,
+    "ringfort-spool-always": PROTOCOLS,
+    "ringfort-behind": PROTOCOLS,
+    "ringfort-behind-always": PROTOCOLS,
     "nutcracker": PROTOCOLS,
     "predixy": ("resp",),
     "memcached-proxy": ("memcache",),
 }
-PROXIES = ("ringfort-pool", "ringfort-l1", "nutcracker", "predixy", "memcached-proxy")
+# Pools that answer writes before their backends have them: policy, --spool-sync if there is a spool.
+LATER = {
+    "ringfort-invalidate": ("invalidate", None),
+    "ringfort-spool-none": ("invalidate", "none"),
+    "ringfort-spool-interval": ("invalidate", "interval"),
+    "ringfort-spool-always": ("invalidate", "always"),
+    "ringfort-behind": ("behind", None),
+    "ringfort-behind-always": ("behind", "always"),
+}
+PROXIES = ("ringfort-pool", "ringfort-l1", *LATER, "nutcracker", "predixy", "memcached-proxy")
 # program: what installs it, who needs it
 DEBIAN = {
     "memcached": ("apt install memcached", ("memcached", *PROXIES)),
@@ -120,6 +136,19 @@ def ringfort_l1(programs, protocol, port, backends, scratch):
     return [*ringfort_pool(programs, protocol, port, backends, scratch), "--l1", "60s"]
 
 
+def ringfort_later(name):
+    policy, sync = LATER[name]
+
+    def command(programs, protocol, port, backends, scratch):
+        words = [*ringfort_pool(programs, protocol, port, backends, scratch), "--write", policy]
+        if sync:
+            spool = tempfile.mkdtemp(prefix="spool-", dir=scratch)
+            words += ["--spool", spool, "--spool-sync", sync]
+        return words
+
+    return command
+
+
 def memcached(_programs, _protocol, port, _backends, _scratch):
     return ["memcached", "-l", "127.0.0.1", "-p", port, "-U", 0, "-t", 1, "-m", 256, "-c", 4096,
             *as_nobody()]
@@ -178,6 +207,7 @@ COMMANDS = {
     "redis": redis,
     "ringfort-pool": ringfort_pool,
     "ringfort-l1": ringfort_l1,
+    **{name: ringfort_later(name) for name in LATER},
     "nutcracker": nutcracker,
     "predixy": predixy,
     "memcached-proxy": memcached_proxy,

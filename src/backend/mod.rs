@@ -1,16 +1,15 @@
-//! Backends, without their sockets: pipelined requests and queued invalidations.
+//! Backends, without their sockets: pipelined requests and queued writes.
 
 mod health;
-mod invalidation;
 mod link;
 mod pipeline;
 mod reply;
 mod skip;
 mod strays;
+mod write_queue;
 
 pub use self::{
     health::{FLAP_MS_MAX, FLAP_MS_MIN, FLAP_WINDOW_MS, GOOD_PROBES_MIN, Health},
-    invalidation::{INVALIDATION_BYTES_MAX, INVALIDATION_COUNT_MAX, InvalidationQueue, QueueFull},
     link::{
         Access, Effect, GaveUp, Greeting, HEARTBEAT_MS, HOLD_MS, Link, LinkSettings,
         RECONNECT_MS_MAX, RECONNECT_MS_MIN,
@@ -18,4 +17,5 @@ pub use self::{
     pipeline::{Expects, Failure, OnLoss, Pipeline, REPEATS_MAX, Received, Terms},
     reply::{Meaning, Reply, VALUE_TOO_LARGE},
     strays::Strays,
+    write_queue::{QueueFull, WRITE_BYTES_MAX, WRITE_COUNT_MAX, WriteQueue},
 };

@@ -1,15 +1,18 @@
 //! Keys that were written on another server than their own, and on which: when they go home, or to
 //! a third one, the copies there have to go, or they would be found again the next time.
 
-use super::{InvalidationQueue, QueueFull};
-use crate::store::{Key, KeyHash};
+use super::{QueueFull, WriteQueue};
+use crate::{
+    spool::Operation,
+    store::{Key, KeyHash},
+};
 
 /// Keys with the servers that hold them astray, each pair once; as many as an
-/// [`InvalidationQueue`] has room for.
+/// [`WriteQueue`] has room for.
 #[derive(Debug, Default)]
 pub struct Strays {
     /// Each entry is a server's number in four bytes, then the key.
-    queue: InvalidationQueue,
+    queue: WriteQueue,
     scratch: Vec<u8>,
 }
 
@@ -30,13 +33,13 @@ impl Strays {
             bytes: &self.scratch,
             hash: KeyHash(hash),
         };
-        self.queue.push(entry, None)
+        self.queue.push(entry, Operation::Delete, None)
     }
 
     /// Takes the oldest one out: the server, and the key in `bytes`, which was empty.
     pub fn take(&mut self, bytes: &mut Vec<u8>) -> Option<u32> {
         debug_assert!(bytes.is_empty());
-        let entry = self.queue.next_unsent()?;
+        let (entry, _) = self.queue.next_unsent()?;
         let (server, key) = entry.split_first_chunk::<SERVER_BYTES>()?;
         let server = u32::from_le_bytes(*server);
         bytes.extend_from_slice(key);
@@ -58,7 +61,7 @@ impl Strays {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{backend::INVALIDATION_COUNT_MAX, store::KeyHasher};
+    use crate::{backend::WRITE_COUNT_MAX, store::KeyHasher};
 
     fn key(bytes: &[u8]) -> Key<'_> {
         KeyHasher::new(3).key(bytes)
@@ -96,7 +99,7 @@ mod tests {
     #[test]
     fn is_full_at_the_limit_of_a_queue() {
         let mut strays = Strays::default();
-        for number in 0..INVALIDATION_COUNT_MAX as u32 {
+        for number in 0..WRITE_COUNT_MAX as u32 {
             strays.note(0, key(&number.to_le_bytes())).unwrap();
         }
         assert_eq!(strays.note(0, key(b"more")), Err(QueueFull));

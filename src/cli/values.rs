@@ -129,7 +129,7 @@ pub(super) fn protocol(text: &str) -> Result<Protocol, String> {
 }
 
 pub(super) fn write_policy(text: &str) -> Result<WritePolicy, String> {
-    keyword(text, &["through", "invalidate"])
+    keyword(text, &["through", "behind", "invalidate"])
 }
 
 pub(super) fn spool_sync(text: &str) -> Result<SpoolSync, String> {

@@ -43,6 +43,8 @@ impl Address {
                 let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
                 socket.set_tcp_nodelay(true)?;
                 watch(&socket)?;
+                // What is given up is not sent any more: it would come behind what is sent anew.
+                socket.set_linger(Some(Duration::ZERO))?;
                 Ok((socket, SockAddr::from(*address)))
             }
             Self::Unix(path) => {
@@ -100,6 +102,7 @@ mod tests {
         assert!(socket.keepalive().expect("an option"));
         let time = socket.tcp_keepalive_time().expect("an option");
         assert_eq!(time, KEEPALIVE_IDLE);
+        assert_eq!(socket.linger().expect("an option"), Some(Duration::ZERO));
         let timeout = socket.tcp_user_timeout().expect("an option");
         assert_eq!(timeout, Some(UNCONFIRMED_MAX));
         assert_eq!(address.to_string(), "127.0.0.1:1");

@@ -163,7 +163,7 @@ impl Fleet {
         let hasher = KeyHasher::new(seed());
         let (spools, spooler) = match &config.mode {
             Mode::Embedded => (Vec::new(), None),
-            Mode::Pool(pool) => spooler::open(pool, shard_count, hasher)?,
+            Mode::Pool(pool) => spooler::open(pool, config.item_bytes_max, shard_count, hasher)?,
         };
         let mut parts = parts(config, hasher, memcache, resp, stop, connection_count)?;
         for (parts, spool) in parts.iter_mut().zip(spools) {

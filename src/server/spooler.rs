@@ -10,6 +10,7 @@
 
 mod feeding;
 mod files;
+mod found;
 
 use std::{
     io,
@@ -19,13 +20,13 @@ use std::{
 use self::{feeding::Feeding, files::Files};
 use super::StartError;
 use crate::{
-    config::{PoolConfig, Protocol, SpoolSync},
+    config::{PoolConfig, SpoolSync, WritePolicy},
     io::Waker,
     runtime::{self, Executor},
     shard::{SpoolParts, StopFlag},
     spool::{
-        Board, Count, Folder, Full, Limits, Log, Operation, Speech, Write,
-        port::{Answer, ControlPort, Doorbell, Failure, Note, ServerName, Wanted, ports},
+        Board, Count, Folder, Full, Limits, Log, Operation, Write,
+        port::{Answer, ControlPort, Doorbell, Failure, Note, ServerName, Task, Wanted, ports},
         record::Lsn,
     },
     store::KeyHasher,
@@ -35,7 +36,10 @@ use crate::{
 /// milliseconds, so that those at its front do not wait for ever.
 const GROUP_BYTES_MAX: usize = 1 << 20;
 
-/// What a record has besides its key, about.
+/// The number of what is no write.
+const NO_WRITE: Lsn = Lsn(0);
+
+/// What a record has besides its key and value, about.
 const RECORD_BYTES: usize = 64;
 
 /// With `--spool-sync interval`, how much time of answered writes a loss of power may cost.
@@ -79,13 +83,18 @@ struct Seed {
 /// It cannot be used.
 pub(super) fn open(
     pool: &PoolConfig,
+    item_bytes_max: usize,
     shard_count: usize,
     hasher: KeyHasher,
 ) -> Result<(Vec<SpoolParts>, Option<Spooler>), StartError> {
     let Some(config) = &pool.spool else {
         return Ok((Vec::new(), None));
     };
-    let limits = Limits::of_deletes(config.bytes_max as u64);
+    let value_bytes_max = match pool.write {
+        WritePolicy::Behind => item_bytes_max,
+        WritePolicy::Through | WritePolicy::Invalidate => 0,
+    };
+    let limits = Limits::new(config.bytes_max as u64, value_bytes_max);
     let recovered = Folder::lock(&config.folder).and_then(|folder| {
         let (log, flaws) = folder.recover(limits, super::seed())?;
         Ok((folder, log, flaws))
@@ -103,21 +112,31 @@ pub(super) fn open(
             tracing::warn!("spool: {flaw}");
         }
     }
+    let servers = found::servers(pool);
+    let found = found::waiting(&folder, &log, &servers, shard_count, hasher);
+    let found = found.map_err(|error| StartError::Spool {
+        folder: config.folder.clone(),
+        error,
+    })?;
     let doorbell = Doorbell::default();
     let stop = StopFlag::default();
     let (ports, control_ports): (Vec<_>, Vec<_>) =
         (0..shard_count).map(|_| ports(&doorbell)).unzip();
-    let parts = ports.into_iter().map(|port| SpoolParts {
-        port,
-        board: board.clone(),
-    });
+    let parts = ports
+        .into_iter()
+        .zip(found)
+        .map(|(port, found)| SpoolParts {
+            port,
+            board: board.clone(),
+            found,
+        });
     let parts = parts.collect();
     let seed = Seed {
         folder,
         log,
         board,
         sync: config.sync,
-        servers: names(pool),
+        servers,
         hasher,
         ports: control_ports,
         doorbell: doorbell.clone(),
@@ -129,18 +148,6 @@ pub(super) fn open(
         stop,
     };
     Ok((parts, Some(spooler)))
-}
-
-fn names(pool: &PoolConfig) -> Vec<ServerName> {
-    let speech = match pool.protocol {
-        Protocol::Memcache => Speech::Memcache,
-        Protocol::Resp => Speech::Resp,
-    };
-    let servers = pool.servers.iter().map(|server| ServerName {
-        name: server.address(),
-        speech,
-    });
-    servers.collect()
 }
 
 impl Spooler {
@@ -221,6 +228,11 @@ impl Work {
     }
 
     async fn run(mut self) {
+        if self.log.keep_barrier().is_err() {
+            tracing::error!(
+                "spool: there is no room to keep what corruption means for the next start"
+            );
+        }
         loop {
             let is_stopping = self.stop.is_raised();
             self.gather();
@@ -246,17 +258,26 @@ impl Work {
         self.first_shard = (self.first_shard + 1) % shard_count.max(1);
         for nth in 0..shard_count {
             let shard = (self.first_shard + nth) % shard_count;
-            while let Some(note) = self.ports[shard].next_note() {
-                match note {
-                    Note::Done(lsn) => self.log.done(lsn),
-                    Note::Parked { lsn, server } => self.feeding.park(server, lsn),
-                }
-            }
+            self.hear_notes(shard);
             while bytes < GROUP_BYTES_MAX
                 && let Some(wanted) = self.ports[shard].next_write()
             {
                 bytes += RECORD_BYTES + wanted.bytes.len();
-                let result = self.append(&wanted);
+                let result = match wanted.task {
+                    Task::Settle => {
+                        // What it is about was noted before it was handed over.
+                        self.hear_notes(shard);
+                        self.log.settle().map(|()| NO_WRITE)
+                    }
+                    Task::Barrier => self.log.bar().map(|()| NO_WRITE),
+                    Task::Delete | Task::Set { .. } => self.append(&wanted),
+                };
+                let result = result.map_err(|full| {
+                    self.board.add(Count::Refused, 1);
+                    match full {
+                        Full::Live | Full::Disk | Full::Record => Failure::Full,
+                    }
+                });
                 let Wanted { bytes, .. } = wanted;
                 self.group.push(Member {
                     shard,
@@ -267,21 +288,25 @@ impl Work {
         }
     }
 
-    fn append(&mut self, wanted: &Wanted) -> Result<Lsn, Failure> {
+    fn hear_notes(&mut self, shard: usize) {
+        while let Some(note) = self.ports[shard].next_note() {
+            match note {
+                Note::Done(lsn) => self.log.done(lsn),
+                Note::Parked { lsn, server } => self.feeding.park(server, lsn),
+            }
+        }
+    }
+
+    fn append(&mut self, wanted: &Wanted) -> Result<Lsn, Full> {
         let server = &self.servers[wanted.server];
         let write = Write {
             server: server.name.as_bytes(),
             speech: server.speech,
-            key: &wanted.bytes[..wanted.key_bytes],
-            operation: Operation::Delete,
+            key: wanted.key(),
+            operation: wanted.operation().unwrap_or(Operation::Delete),
             unix_ms: wanted.unix_ms,
         };
-        self.log.append(&write).map_err(|full| {
-            self.board.add(Count::Refused, 1);
-            match full {
-                Full::Live | Full::Disk | Full::Record => Failure::Full,
-            }
-        })
+        self.log.append(&write)
     }
 
     /// Brings the group to where it is promised to be, and answers.
@@ -301,7 +326,7 @@ impl Work {
                 Ok(_) if !is_kept => Err(Failure::Disk),
                 result => result,
             };
-            count += u64::from(result.is_ok());
+            count += u64::from(result.is_ok_and(|lsn| lsn != NO_WRITE));
             answered[shard] = true;
             self.ports[shard].answer(Answer { result, bytes });
         }
@@ -314,13 +339,15 @@ impl Work {
     async fn write_group(&mut self) -> io::Result<()> {
         self.move_records().await?;
         let steps = self.log.take_steps();
-        if steps.is_empty() && !self.log.has_removable() {
+        let is_promised = self.sync == SpoolSync::Always && !self.group.is_empty();
+        // What was noted in a group before this one need not be synced, unless it is asked for.
+        let is_owed = is_promised && self.unsynced_since.is_some();
+        if steps.is_empty() && !self.log.has_removable() && !is_owed {
             return Ok(());
         }
         self.board.add(Count::Group, u64::from(!steps.is_empty()));
         self.files.perform(steps).await?;
         self.unsynced_since.get_or_insert_with(Instant::now);
-        let is_promised = self.sync == SpoolSync::Always && !self.group.is_empty();
         if is_promised || self.log.has_removable() {
             self.sync_files().await?;
             self.log.keep();

@@ -19,7 +19,7 @@ impl Session {
             AnswerBody::FoundClient { token } => core.tracking.found(self.token(), token),
             AnswerBody::Listening { .. } | AnswerBody::Noted => {}
             // The shard takes these itself.
-            AnswerBody::Shared(_) | AnswerBody::Closed => {}
+            AnswerBody::Shared(_) | AnswerBody::Closed | AnswerBody::Demoted { .. } => {}
             AnswerBody::Flushed => {
                 self.replies.resolve(seq, Part::Add(0), &mut core.buffers);
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     buffers::BufferPool,
     flush::{self, FlushWait},
+    flush_behind::FlushStart,
     message::{Answer, AnswerBody, Ask, AskBody, Notice, Origin, Parcel},
     meter::Meter,
     pause::Pause,
@@ -39,7 +40,7 @@ pub(super) struct Core {
     pub(super) wants_stop: bool,
     pub(super) mesh: MeshPort<Ask, Answer, Box<Notice>>,
     pub(super) pool: Option<Pool>,
-    /// Where invalidations are kept on disk.
+    /// Where queued writes are kept on disk.
     pub(super) spool: Option<Spooling>,
     pub(super) buffers: BufferPool,
     pub(super) settings: Arc<Settings>,
@@ -48,6 +49,8 @@ pub(super) struct Core {
     pub(super) old: Vec<u8>,
     /// Flushes that have not ended on all shards.
     pub(super) flush_waits: Vec<FlushWait>,
+    /// Flushes of servers whose queued writes are not out of the way.
+    pub(super) flush_starts: Vec<FlushStart>,
     /// Who tracks keys.
     pub(super) tracking: Tracking,
     /// Whether clients are served, or held for one of them.
@@ -244,6 +247,10 @@ impl Core {
                 self.flush_own(at);
                 AnswerBody::Flushed
             }
+            AskBody::Demote => {
+                self.demote(Route::Shard(asker, origin));
+                return None;
+            }
             AskBody::Pause => {
                 self.pause_for(asker, origin);
                 return None;
@@ -335,17 +342,25 @@ impl Core {
         self.pool.as_ref().map(Pool::script)
     }
 
+    /// Whether writes may be answered before their servers have them.
+    pub(super) fn queues_writes(&self) -> bool {
+        self.pool.as_ref().is_some_and(Pool::queues_writes)
+    }
+
     /// Whether keys may come to another server than their own.
     pub(super) fn moves_keys(&self) -> bool {
         self.pool.as_ref().is_some_and(Pool::moves_keys)
     }
 
     /// The shard that handles a key's backend traffic: its owner where the L1 is on, so that
-    /// fills and writes of a key meet in one place, and where keys may come to another server than
-    /// their own, so that one shard alone judges which; else this one.
+    /// fills and writes of a key meet in one place, where keys may come to another server than their
+    /// own, so that one shard alone judges which, and where writes are queued, so that reads see
+    /// them; else this one.
     pub(super) fn home(&self, hash: KeyHash) -> usize {
         match &self.pool {
-            Some(pool) if pool.has_l1() || pool.moves_keys() => self.store.owner(hash),
+            Some(pool) if pool.has_l1() || pool.moves_keys() || pool.queues_writes() => {
+                self.store.owner(hash)
+            }
             _ => self.shard(),
         }
     }

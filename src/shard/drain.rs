@@ -78,7 +78,7 @@ impl<I: Io> Shard<I> {
         };
         if self.core.now >= until {
             if unconfirmed > 0 && self.core.spool.is_none() {
-                tracing::error!(unconfirmed, "invalidations are lost: no backend took them");
+                tracing::error!(unconfirmed, "writes are lost: no backend took them");
             }
             return true;
         }

@@ -42,7 +42,11 @@ pub(super) fn flush_all(
     // Changes go out on their owners' connections, the flush on this shard's: nothing but
     // waiting keeps them in order.
     // So with changes that take several steps, and with several connections to a server.
-    let is_barrier = core.has_l1() || core.is_crossed() || core.has_lanes() || core.moves_keys();
+    let is_barrier = core.has_l1()
+        || core.is_crossed()
+        || core.has_lanes()
+        || core.moves_keys()
+        || core.queues_writes();
     if is_barrier && session.replies.pending_count() > 0 {
         return Step::Hold;
     }
@@ -74,6 +78,10 @@ pub(super) fn flush_all(
             .resolve(seq, Part::Add(0), &mut core.buffers);
         return Step::Done;
     };
+    if core.is_behind() {
+        core.begin_flush(origin, at, request);
+        return Step::Done;
+    }
     for server in 0..servers {
         if !core.ask_server(server, Pending::Flush(origin, at), request) {
             session.fail(core, seq);

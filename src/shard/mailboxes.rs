@@ -3,6 +3,7 @@
 use super::{
     core::Core,
     message::{Answer, AnswerBody, Origin},
+    pool::errand::Route,
     turn::Shard,
 };
 use crate::io::Io;
@@ -58,6 +59,9 @@ impl<I: Io> Shard<I> {
         }
         if let AnswerBody::Closed = body {
             return self.keys_closed(origin);
+        }
+        if let AnswerBody::Demoted { is_promised } = body {
+            return self.core.demoted(Route::Here(origin), is_promised);
         }
         let Self { core, peers, .. } = self;
         let Some(conn) = peers.downstream(origin.token) else {

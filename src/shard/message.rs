@@ -9,7 +9,7 @@ use super::{
     run::Voice,
 };
 use crate::{
-    backend::Expects,
+    backend::{Expects, OnLoss},
     io::Token,
     store::{Applied, KeyHash, Notes, Operation, UnixMs, Wanted},
 };
@@ -66,6 +66,8 @@ pub(super) enum AskBody {
     Run { voice: Voice, request: Vec<u8> },
     /// Flush the partition.
     Flush { at: UnixMs },
+    /// Delete what queued writes would set: all servers are about to be flushed.
+    Demote,
     /// Note from here on what this shard wants to hear of.
     Listen {
         version: u64,
@@ -109,12 +111,38 @@ pub(super) enum Errand {
     },
     /// The same; the request is what to answer.
     InvalidateAnd,
+    /// Drop the key here at once and give it a value on the backend soon. The request is what to
+    /// answer, then the value as the backend is to keep it.
+    Store {
+        /// memcache's flags.
+        flags: u32,
+        /// When it expires, in milliseconds since the unix epoch; 0 never.
+        exptime: u64,
+        /// How much of the request is the answer; 0 for what a store is answered.
+        reply_bytes: u32,
+    },
 }
 
 impl Errand {
     /// Whether the key is as it was, but for when it expires.
     pub(super) fn is_read(self) -> bool {
         matches!(self, Self::Fetch | Self::Read(_))
+    }
+
+    /// What becomes of it if its connection is lost.
+    pub(super) fn on_loss(self) -> OnLoss {
+        match self.is_read() {
+            true => OnLoss::Repeat,
+            false => OnLoss::Fail,
+        }
+    }
+
+    /// Whether it is queued for the key's server, and answered before that has it.
+    pub(super) fn is_queued(self) -> bool {
+        matches!(
+            self,
+            Self::Invalidate { .. } | Self::InvalidateAnd | Self::Store { .. }
+        )
     }
 }
 
@@ -134,6 +162,8 @@ pub(super) enum AnswerBody {
     Applied { applied: Applied, bytes: Vec<u8> },
     /// The partition is flushed.
     Flushed,
+    /// What is queued only deletes, also after a crash; or that cannot be promised.
+    Demoted { is_promised: bool },
     /// It notes what is wanted.
     Listening { version: u64 },
     /// The client, if it is there.

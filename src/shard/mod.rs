@@ -17,6 +17,7 @@ mod core;
 mod downstream;
 mod drain;
 mod flush;
+mod flush_behind;
 mod form;
 mod mailboxes;
 mod memcache;

@@ -119,6 +119,7 @@ impl<I: Io> Shard<I> {
             board,
             old: Vec::new(),
             flush_waits: Vec::new(),
+            flush_starts: Vec::new(),
             tracking: Tracking::new(mesh_shard),
             world: World::default(),
             asks: Vec::new(),
@@ -176,6 +177,7 @@ impl<I: Io> Shard<I> {
         self.completions = completions;
         self.drain_mailboxes();
         self.hear_spool();
+        self.start_flushes();
         self.core.send_asks();
         self.run_own_rounds();
         self.core.gather_world();

@@ -14,7 +14,7 @@ use std::{
 use super::{
     limits::Limits,
     log::Log,
-    record::Record,
+    record::{self, Lsn, Record, Write},
     segment::{self, Damage, Ending, Found, Scan},
 };
 
@@ -239,9 +239,11 @@ impl Folder {
     pub fn load(&self, limits: Limits, seed: u64) -> Result<(Log, Vec<Flaw>), FolderError> {
         let mut log = Log::new(limits, seed);
         let mut flaws = Vec::new();
-        for number in self.segments()? {
-            let bytes = self.read(number)?;
-            load_segment(&mut log, number, &bytes, &mut flaws);
+        let numbers = self.segments()?;
+        for (nth, number) in numbers.iter().enumerate() {
+            let bytes = self.read(*number)?;
+            let next = numbers.get(nth + 1).copied();
+            load_segment(&mut log, *number, next, &bytes, &mut flaws);
         }
         Ok((log, flaws))
     }
@@ -271,12 +273,16 @@ impl Folder {
         Ok((log, flaws))
     }
 
-    /// Calls `take` with each live record, in the order in which they were asked for. A segment is
-    /// read again for each run of records in it.
+    /// Calls `take` with each live write as it is to be told, in the order in which they were asked
+    /// for. A segment is read again for each run of records in it.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn live(&self, log: &Log, mut take: impl FnMut(&Record<'_>)) -> Result<(), FolderError> {
+    pub fn live(
+        &self,
+        log: &Log,
+        mut take: impl FnMut(Lsn, &Write<'_>),
+    ) -> Result<(), FolderError> {
         let mut read: Option<(u64, Vec<u8>)> = None;
         for place in log.live() {
             let is_read = |(number, _): &(u64, Vec<u8>)| *number == place.segment;
@@ -284,9 +290,9 @@ impl Folder {
                 Some(read) => read,
                 None => (place.segment, self.read(place.segment)?),
             };
-            let record = bytes.get(place.at as usize..).map(super::record::parse);
-            if let Some(Ok((record, _))) = record {
-                take(&record);
+            let record = bytes.get(place.at as usize..).map(record::parse);
+            if let Some(Ok((Record::Write { lsn, write }, _))) = record {
+                take(lsn, &log.told(lsn, write));
             }
             read = Some((place.segment, bytes));
         }
@@ -301,8 +307,15 @@ impl Folder {
     }
 }
 
-/// Reads one segment into a log that has all before it.
-pub(super) fn load_segment(log: &mut Log, number: u64, bytes: &[u8], flaws: &mut Vec<Flaw>) {
+/// Reads one segment into a log that has all before it. `next` is the number of the one behind it:
+/// what was new in this one has lower ones.
+pub(super) fn load_segment(
+    log: &mut Log,
+    number: u64,
+    next: Option<u64>,
+    bytes: &[u8],
+    flaws: &mut Vec<Flaw>,
+) {
     let mut scan = Scan::new(bytes);
     let mut flaw = |at, bytes, kind| {
         flaws.push(Flaw {
@@ -313,10 +326,24 @@ pub(super) fn load_segment(log: &mut Log, number: u64, bytes: &[u8], flaws: &mut
         });
     };
     let mut records = Vec::new();
+    let all_of_it = Lsn(next.unwrap_or(u64::MAX));
+    // What may have been lost: numbers below this.
+    let mut lost_below = Lsn(0);
     for found in scan.by_ref() {
         match found {
             Found::Record { at, bytes, record } => records.push((at, bytes, record)),
-            Found::Corrupt { at, bytes, what } => flaw(at, bytes, FlawKind::Corrupt(what)),
+            Found::Corrupt {
+                at,
+                bytes: length,
+                what,
+            } => {
+                if what == Damage::Record {
+                    let lsn = bytes.get(at..).and_then(record::damaged_lsn);
+                    let behind = lsn.map_or(all_of_it, |Lsn(lsn)| Lsn(lsn.saturating_add(1)));
+                    lost_below = lost_below.max(behind);
+                }
+                flaw(at, length, FlawKind::Corrupt(what));
+            }
         }
     }
     let mut kept = bytes.len();
@@ -326,11 +353,18 @@ pub(super) fn load_segment(log: &mut Log, number: u64, bytes: &[u8], flaws: &mut
             kept = at;
             flaw(at, bytes, FlawKind::Torn);
         }
-        Ending::Lost { at, bytes } => flaw(at, bytes, FlawKind::Lost),
-        Ending::Foreign { version } => flaw(0, bytes.len(), FlawKind::Foreign(version)),
+        Ending::Lost { at, bytes } => {
+            lost_below = all_of_it;
+            flaw(at, bytes, FlawKind::Lost);
+        }
+        Ending::Foreign { version } => {
+            lost_below = all_of_it;
+            flaw(0, bytes.len(), FlawKind::Foreign(version));
+        }
     }
     log.found_segment(number, kept as u64);
     for (at, bytes, record) in records {
         log.found_record(at, bytes, &record);
     }
+    log.distrust(lost_below);
 }

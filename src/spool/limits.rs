@@ -15,22 +15,32 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits of a spool of deletes that takes `bytes_max` on disk.
+    /// The limits of a spool that takes `bytes_max` on disk, of deletes and of values up to
+    /// `value_bytes_max`; 0 if there are none.
     ///
     /// A 64th of it is a segment, so that the last one, which is not removed, is not much of the
     /// whole; at least 256 KiB, as each costs a file, and at most 16 MiB, as each is read whole at
     /// start.
-    pub fn of_deletes(bytes_max: u64) -> Self {
+    pub fn new(bytes_max: u64, value_bytes_max: usize) -> Self {
+        let record_bytes_max = match value_bytes_max {
+            0 => record::DELETE_BYTES_MAX,
+            bytes => record::set_bytes_max(bytes),
+        };
         Self {
             bytes_max,
             segment_bytes: (bytes_max / 64).clamp(256 << 10, 16 << 20),
-            record_bytes_max: record::DELETE_BYTES_MAX as u64,
+            record_bytes_max: record_bytes_max as u64,
         }
     }
 
     /// The longest that a segment can be.
     pub(super) fn segment_bytes_max(&self) -> u64 {
         self.segment_bytes + self.record_bytes_max
+    }
+
+    /// The limits of a spool of deletes.
+    pub fn of_deletes(bytes_max: u64) -> Self {
+        Self::new(bytes_max, 0)
     }
 
     /// Bytes of live records that can be kept so that moving always gains room.

@@ -65,11 +65,15 @@ pub struct Log {
     pub(super) segments: VecDeque<Segment>,
     /// Whether the last segment takes records.
     is_open: bool,
-    next_lsn: u64,
+    pub(super) next_lsn: u64,
     pub(super) bytes: u64,
     pub(super) live_bytes: u64,
     /// Where in the oldest segment moving goes on.
     pub(super) move_at: u64,
+    /// Sets before this number are to be told as deletes.
+    pub(super) barrier: Lsn,
+    /// The last segment with a write that its server has taken, which is written nowhere.
+    unmarked: Option<u64>,
     pub(super) group: Group,
 }
 
@@ -93,6 +97,8 @@ pub(super) struct Group {
     pub(super) written_bytes: u64,
     /// Bytes that were looked at to be moved.
     pub(super) moved_bytes: u64,
+    /// The last segment with a write that is marked as taken in it.
+    marked: Option<u64>,
 }
 
 /// Something that a group changed in the index.
@@ -105,6 +111,9 @@ pub(super) enum Change {
     },
     Moved {
         from: Place,
+    },
+    Barrier {
+        old: Lsn,
     },
 }
 
@@ -121,6 +130,8 @@ impl Log {
             bytes: 0,
             live_bytes: 0,
             move_at: 0,
+            barrier: Lsn(0),
+            unmarked: None,
             group: Group::default(),
         }
     }
@@ -163,9 +174,11 @@ impl Log {
         let Some(segment) = self.segments.back().map(|segment| segment.number) else {
             return;
         };
-        let (Record::Write { lsn, .. } | Record::Done { lsn }) = *record;
+        let (Record::Write { lsn, .. } | Record::Done { lsn } | Record::Barrier { below: lsn }) =
+            *record;
         self.next_lsn = self.next_lsn.max(lsn.0.saturating_add(1));
         match record {
+            Record::Barrier { below } => self.barrier = self.barrier.max(*below),
             Record::Done { lsn } => {
                 if let Some((_, place)) = self.index.remove(*lsn) {
                     self.discount(place);
@@ -226,6 +239,21 @@ impl Log {
         self.discount(place);
         if self.has_room(record::HEADER_BYTES as u64) {
             self.write_out(lsn, |out| record::encode_done(out, lsn));
+            self.group.marked = self.group.marked.max(Some(place.segment));
+        } else {
+            self.unmarked = self.unmarked.max(Some(place.segment));
+        }
+    }
+
+    /// Whether everything that is done is written as such, once the group is.
+    ///
+    /// # Errors
+    /// For something there was no room: it is told again at the next start.
+    pub fn settle(&self) -> Result<(), Full> {
+        let oldest = self.segments.front().map(|segment| segment.number);
+        match (self.unmarked, oldest) {
+            (Some(unmarked), Some(oldest)) if unmarked >= oldest => Err(Full::Disk),
+            _ => Ok(()),
         }
     }
 
@@ -245,6 +273,7 @@ impl Log {
         for change in group.changes.into_iter().rev() {
             self.undo_change(change);
         }
+        self.unmarked = self.unmarked.max(group.marked);
         let mut leftovers = Vec::new();
         for _ in 0..group.created_count {
             let Some(segment) = self.segments.pop_back() else {
@@ -297,7 +326,7 @@ impl Log {
     }
 
     /// Whether the disk has room for so many bytes and then for moving a segment.
-    fn has_room(&self, bytes: u64) -> bool {
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
         self.bytes + bytes + self.limits.segment_bytes_max() <= self.limits.bytes_max
     }
 
@@ -388,6 +417,7 @@ impl Log {
                     self.put(name, old);
                 }
             }
+            Change::Barrier { old } => self.barrier = old,
             Change::Moved { from } => {
                 if let Some(to) = self.index.get(from.lsn) {
                     self.relocate(to, from);

@@ -10,10 +10,12 @@
 //! * `index`: which write of a key is the newest, and where it stands
 //! * `log`, `moving`, `limits`: where the next record goes, what may be removed, what is to be moved
 //!   so that more may, when it is full
+//! * `barrier`: values that are not to be told any more
 //! * `port`, `board`: how shards hand writes over and hear of them, and what is counted
 //! * `folder`: the files of a folder, the lock that one ringfort holds, and the start
 //! * `mcrouter`: the deletes that mcrouter has left on disk
 
+mod barrier;
 mod board;
 pub mod folder;
 mod index;

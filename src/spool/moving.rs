@@ -4,7 +4,7 @@ use super::{
     index::Place,
     limits::Limits,
     log::{Change, Log},
-    record::{self, Lsn, Record, Refusal},
+    record::{self, Lsn, Record, Refusal, Write},
     segment,
 };
 
@@ -60,8 +60,8 @@ impl Log {
             match record::parse(rest) {
                 Ok((record, length)) => {
                     let stands = slice.at + at as u64;
-                    if let Record::Write { lsn, .. } = record {
-                        self.move_record(lsn, slice.segment, stands, &rest[..length]);
+                    if let Record::Write { lsn, write } = record {
+                        self.move_record(lsn, slice.segment, stands, &write);
                     }
                     at += length;
                 }
@@ -83,12 +83,14 @@ impl Log {
         }
     }
 
-    fn move_record(&mut self, lsn: Lsn, segment: u64, at: u64, record: &[u8]) {
+    fn move_record(&mut self, lsn: Lsn, segment: u64, at: u64, write: &Write<'_>) {
         let stands = |place: &Place| place.segment == segment && u64::from(place.at) == at;
         let Some(from) = self.index.get(lsn).filter(stands) else {
             return;
         };
-        let place = self.write_out(lsn, |out| out.extend_from_slice(record));
+        // What says that it is to be told otherwise may be removed before it.
+        let write = self.told(lsn, *write);
+        let place = self.write_out(lsn, |out| record::encode_write(out, lsn, &write));
         self.relocate(from, place);
         self.group.changes.push(Change::Moved { from });
     }

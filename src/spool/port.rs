@@ -17,10 +17,10 @@
 use core::task::{Poll, Waker};
 use std::sync::{Arc, OnceLock};
 
-use super::record::{Lsn, Speech};
+use super::record::{Lsn, Operation, Speech};
 use crate::{
     mesh::{Consumer, Producer, queue},
-    sync::{AtomicBool, Ordering, fence},
+    sync::{AtomicBool, AtomicUsize, Ordering, fence},
 };
 
 /// Writes of one shard that are not answered; more wait in the shard. A sync takes some
@@ -33,12 +33,21 @@ const NOTE_DEPTH: usize = 4_096;
 /// Waiting writes on their way to one shard.
 const WAITING_DEPTH: usize = 1_024;
 
-/// A write that is to be on disk before it is answered: for now a delete.
+/// Bytes of them, unless a single one is longer.
+const WAITING_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of writes of one shard that are not answered; more wait in the shard.
+const LANE_BYTES_MAX: usize = 16 << 20;
+
+/// Something that is to be on disk before it is answered.
 #[derive(Debug)]
 pub struct Wanted {
+    /// What is to be there.
+    pub task: Task,
     /// Which server of the pool.
     pub server: usize,
-    /// The key, and behind it what is the shard's own; it comes back with the answer.
+    /// The key, the value of a set, and behind them what is the shard's own; it comes back with the
+    /// answer.
     pub bytes: Vec<u8>,
     /// How much of that is the key.
     pub key_bytes: usize,
@@ -46,10 +55,55 @@ pub struct Wanted {
     pub unix_ms: u64,
 }
 
+/// What is to be on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// That the key is to be deleted.
+    Delete,
+    /// That it is to have a value.
+    Set {
+        /// memcache's flags.
+        flags: u32,
+        /// When it expires, in milliseconds since the unix epoch; 0 never.
+        exptime: u64,
+        /// How long it is.
+        value_bytes: usize,
+    },
+    /// All that this shard has [noted](Note::Done) before: what its servers have taken is not told
+    /// again after a start.
+    Settle,
+    /// That no value written before is to be told any more: its key is to be deleted instead.
+    Barrier,
+}
+
+impl Wanted {
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        &self.bytes[..self.key_bytes]
+    }
+
+    /// What is to be done with the key, if anything is.
+    pub fn operation(&self) -> Option<Operation<'_>> {
+        match self.task {
+            Task::Delete => Some(Operation::Delete),
+            Task::Set {
+                flags,
+                exptime,
+                value_bytes,
+            } => Some(Operation::Set {
+                flags,
+                exptime,
+                value: &self.bytes[self.key_bytes..self.key_bytes + value_bytes],
+            }),
+            Task::Settle | Task::Barrier => None,
+        }
+    }
+}
+
 /// What became of a write.
 #[derive(Debug)]
 pub struct Answer {
-    /// Its number; from here on the promise of `--spool-sync` holds.
+    /// Its number, or 0 for what is no write; from here on the promise of `--spool-sync` holds.
     pub result: Result<Lsn, Failure>,
     /// What it came with.
     pub bytes: Vec<u8>,
@@ -85,8 +139,42 @@ pub struct Waiting {
     pub lsn: Lsn,
     /// Which server of the pool.
     pub server: usize,
+    /// The key, and the value of a set.
+    pub bytes: Vec<u8>,
+    /// How much of that is the key.
+    pub key_bytes: usize,
+    /// Flags and exptime of a set; a delete has none.
+    pub set: Option<(u32, u64)>,
+}
+
+impl Waiting {
     /// The key.
-    pub key: Vec<u8>,
+    pub fn key(&self) -> &[u8] {
+        &self.bytes[..self.key_bytes]
+    }
+
+    /// What is to be done with it.
+    pub fn operation(&self) -> Operation<'_> {
+        match self.set {
+            None => Operation::Delete,
+            Some((flags, exptime)) => Operation::Set {
+                flags,
+                exptime,
+                value: &self.bytes[self.key_bytes..],
+            },
+        }
+    }
+}
+
+/// A write on disk that its shard has not been told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Untold {
+    /// Its key's hash.
+    pub hash: u64,
+    /// Its number.
+    pub lsn: Lsn,
+    /// Whether it is a set.
+    pub is_set: bool,
 }
 
 /// A server that writes are kept for.
@@ -104,6 +192,8 @@ pub struct ShardPort {
     answers: Consumer<Answer>,
     notes: Producer<Note>,
     waiting: Consumer<Waiting>,
+    /// How many bytes of them are on their way.
+    waiting_bytes: Arc<AtomicUsize>,
     doorbell: Doorbell,
     has_sent: bool,
 }
@@ -114,6 +204,7 @@ pub struct ControlPort {
     answers: Producer<Answer>,
     notes: Consumer<Note>,
     waiting: Producer<Waiting>,
+    waiting_bytes: Arc<AtomicUsize>,
 }
 
 /// Makes the queues of one shard.
@@ -122,11 +213,13 @@ pub fn ports(doorbell: &Doorbell) -> (ShardPort, ControlPort) {
     let (answers, answers_out) = queue(LANE_DEPTH);
     let (notes_in, notes) = queue(NOTE_DEPTH);
     let (waiting, waiting_out) = queue(WAITING_DEPTH);
+    let waiting_bytes = Arc::new(AtomicUsize::new(0));
     let shard = ShardPort {
         writes: writes_in,
         answers: answers_out,
         notes: notes_in,
         waiting: waiting_out,
+        waiting_bytes: Arc::clone(&waiting_bytes),
         doorbell: doorbell.clone(),
         has_sent: false,
     };
@@ -135,6 +228,7 @@ pub fn ports(doorbell: &Doorbell) -> (ShardPort, ControlPort) {
         answers,
         notes,
         waiting,
+        waiting_bytes,
     };
     (shard, control)
 }
@@ -142,6 +236,9 @@ pub fn ports(doorbell: &Doorbell) -> (ShardPort, ControlPort) {
 impl ShardPort {
     /// Writes that may be unanswered at a time. The shard counts them, so that answers have room.
     pub const UNANSWERED_MAX: usize = LANE_DEPTH;
+
+    /// Bytes of them, unless a single one is longer.
+    pub const UNANSWERED_BYTES_MAX: usize = LANE_BYTES_MAX;
 
     /// Hands a write over.
     ///
@@ -168,7 +265,10 @@ impl ShardPort {
 
     /// The next write that is to be sent to its server.
     pub fn next_waiting(&mut self) -> Option<Waiting> {
-        self.waiting.pop()
+        let waiting = self.waiting.pop()?;
+        self.waiting_bytes
+            .fetch_sub(waiting.bytes.len(), Ordering::Relaxed);
+        Some(waiting)
     }
 
     /// Wakes the control executor if it sleeps and something was sent since the last time. Notes
@@ -207,7 +307,16 @@ impl ControlPort {
     /// # Errors
     /// The shard has not taken the last ones yet; the write comes back.
     pub fn feed(&mut self, waiting: Waiting) -> Result<(), Waiting> {
-        self.waiting.push(waiting)
+        let bytes = waiting.bytes.len();
+        let before = self.waiting_bytes.load(Ordering::Relaxed);
+        if before > 0 && before + bytes > WAITING_BYTES_MAX {
+            return Err(waiting);
+        }
+        // Before it can be taken.
+        self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.waiting.push(waiting).inspect_err(|_| {
+            self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        })
     }
 }
 
@@ -275,6 +384,7 @@ mod tests {
 
     fn wanted(number: usize) -> Wanted {
         Wanted {
+            task: Task::Delete,
             server: number,
             bytes: Vec::new(),
             key_bytes: 0,

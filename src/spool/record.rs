@@ -17,8 +17,9 @@
 //! found again. (To look for the next header byte by byte would find what a client has put into
 //! a value.)
 //!
-//! Kind 1 is a write that a server is still to be told, kind 2 says that the write of that lsn has
-//! been taken, and has no body. A write's body:
+//! Kind 1 is a write that a server is still to be told. Kind 2 says that the write of that lsn has
+//! been taken; kind 3 that sets before that lsn are to be told as deletes. Both have no body. A
+//! write's body:
 //!
 //! ```text
 //!   0           8          9       10             12          16
@@ -50,6 +51,11 @@ pub const BODY_BYTES_MAX: usize =
 /// The longest record of a delete.
 pub const DELETE_BYTES_MAX: usize = HEADER_BYTES + WRITE_BYTES + SERVER_BYTES_MAX + KEY_BYTES_MAX;
 
+/// The longest record of a set whose value is no longer than that.
+pub const fn set_bytes_max(value_bytes_max: usize) -> usize {
+    DELETE_BYTES_MAX + SET_BYTES + value_bytes_max
+}
+
 /// Bytes in front of the names of a write.
 const WRITE_BYTES: usize = 16;
 
@@ -58,6 +64,7 @@ const SET_BYTES: usize = 12;
 
 const KIND_WRITE: u8 = 1;
 const KIND_DONE: u8 = 2;
+const KIND_BARRIER: u8 = 3;
 
 /// The number of a record: it grows with every write, and no two writes of a spool share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +84,12 @@ pub enum Record<'b> {
     Done {
         /// The write's number.
         lsn: Lsn,
+    },
+    /// No value of a set before this number is to be told any more: its key is to be deleted
+    /// instead. Everything was flushed, or something newer of the key may have been lost.
+    Barrier {
+        /// The number.
+        below: Lsn,
     },
 }
 
@@ -203,6 +216,18 @@ pub fn encode_done(out: &mut Vec<u8>, lsn: Lsn) {
     seal(&mut out[start..], lsn, KIND_DONE);
 }
 
+/// Appends the record that sets before a number are to be told as deletes.
+pub fn encode_barrier(out: &mut Vec<u8>, below: Lsn) {
+    let start = start(out);
+    seal(&mut out[start..], below, KIND_BARRIER);
+}
+
+/// The number in the header of a record that is damaged behind it.
+pub fn damaged_lsn(bytes: &[u8]) -> Option<Lsn> {
+    let header = bytes.first_chunk::<HEADER_BYTES>()?;
+    Some(Lsn(u64_at(header, 8)))
+}
+
 /// Reads the record that `bytes` begin with; and how long it is.
 ///
 /// # Errors
@@ -215,7 +240,7 @@ pub fn parse(bytes: &[u8]) -> Result<(Record<'_>, usize), Refusal> {
     }
     let body_bytes = u32_at(announced, 4) as usize;
     let kind = announced[16];
-    if body_bytes > BODY_BYTES_MAX || !matches!(kind, KIND_WRITE | KIND_DONE) {
+    if body_bytes > BODY_BYTES_MAX || !matches!(kind, KIND_WRITE | KIND_DONE | KIND_BARRIER) {
         return Err(Refusal::Header);
     }
     let bytes_all = HEADER_BYTES + body_bytes;
@@ -227,6 +252,7 @@ pub fn parse(bytes: &[u8]) -> Result<(Record<'_>, usize), Refusal> {
     let lsn = Lsn(u64_at(announced, 8));
     let record = match kind {
         KIND_DONE if body.is_empty() => Record::Done { lsn },
+        KIND_BARRIER if body.is_empty() => Record::Barrier { below: lsn },
         KIND_WRITE => Record::Write {
             lsn,
             write: parse_write(body).ok_or(damaged)?,
@@ -360,6 +386,7 @@ mod tests {
         encode_write(&mut bytes, Lsn(1), &set);
         let set_bytes = bytes.len();
         encode_done(&mut bytes, Lsn(2));
+        encode_barrier(&mut bytes, Lsn(9));
         encode_write(&mut bytes, Lsn(3), &DELETE);
         let write = |lsn, write| Record::Write {
             lsn: Lsn(lsn),
@@ -368,6 +395,8 @@ mod tests {
         assert_eq!(parse(&bytes), Ok((write(1, set), set.record_bytes())));
         let rest = &bytes[set_bytes..];
         assert_eq!(parse(rest), Ok((Record::Done { lsn: Lsn(2) }, 24)));
+        let rest = &rest[24..];
+        assert_eq!(parse(rest), Ok((Record::Barrier { below: Lsn(9) }, 24)));
         let rest = &rest[24..];
         assert_eq!(parse(rest), Ok((write(3, DELETE), rest.len())));
     }

@@ -239,6 +239,7 @@ pub fn fuzz_scan(bytes: &[u8]) {
             match record {
                 Record::Write { lsn, write } => record::encode_write(&mut again, lsn, &write),
                 Record::Done { lsn } => record::encode_done(&mut again, lsn),
+                Record::Barrier { below } => record::encode_barrier(&mut again, below),
             }
             assert_eq!(record::parse(&again), Ok((record, again.len())));
         }
@@ -277,13 +278,17 @@ mod tests {
 
     fn lsns(bytes: &[u8]) -> (Vec<Result<u64, Damage>>, Ending) {
         let mut scan = Scan::new(bytes);
-        let found = scan.by_ref().map(|found| match found {
-            Found::Record {
-                record: Record::Done { lsn } | Record::Write { lsn, .. },
-                ..
-            } => Ok(lsn.0),
-            Found::Corrupt { what, .. } => Err(what),
-        });
+        let found =
+            scan.by_ref().map(|found| match found {
+                Found::Record {
+                    record:
+                        Record::Done { lsn }
+                        | Record::Write { lsn, .. }
+                        | Record::Barrier { below: lsn },
+                    ..
+                } => Ok(lsn.0),
+                Found::Corrupt { what, .. } => Err(what),
+            });
         (found.collect(), scan.ending())
     }
 

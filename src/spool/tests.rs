@@ -91,7 +91,8 @@ fn load(files: &Files) -> (Log, Vec<Flaw>) {
     let mut log = Log::new(LIMITS, SEED + 1);
     let mut flaws = Vec::new();
     for (number, bytes) in files {
-        load_segment(&mut log, *number, bytes, &mut flaws);
+        let next = files.range(number + 1..).next().map(|(number, _)| *number);
+        load_segment(&mut log, *number, next, bytes, &mut flaws);
     }
     (log, flaws)
 }
@@ -107,7 +108,7 @@ fn wishes(log: &Log, files: &Files) -> HashMap<Vec<u8>, (Lsn, Wish)> {
             panic!("a write stands there");
         };
         assert_eq!(lsn, place.lsn);
-        let wish = match write.operation {
+        let wish = match log.told(lsn, write).operation {
             Operation::Delete => None,
             Operation::Set { value, .. } => Some(value.to_vec()),
         };
@@ -187,4 +188,63 @@ fn one_live_record_does_not_hold_up_the_dead() {
     assert_eq!(live.get(&b"held"[..]), Some(&(Lsn(2), None)));
     assert!(live.len() <= 2, "the last may not have been noted as done");
     assert_eq!(loaded.figures().bytes, log.figures().bytes);
+}
+
+#[test]
+fn behind_a_barrier_no_value_is_told_any_more() {
+    let mut log = Log::new(LIMITS, SEED);
+    let mut files = Files::new();
+    let wish = Some(b"value".to_vec());
+    log.append(&write(b"early", &wish)).expect("room");
+    keep(&mut log, &mut files);
+    log.bar().expect("room");
+    log.append(&write(b"late", &wish)).expect("room");
+    keep(&mut log, &mut files);
+    let told = |log: &Log, files: &Files, key: &[u8]| wishes(log, files).remove(key).map(|at| at.1);
+    let early_and_late = [Some(None), Some(wish.clone())];
+    let (loaded, _) = load(&files);
+    for log in [&log, &loaded] {
+        assert_eq!(
+            [&b"early"[..], b"late"].map(|key| told(log, &files, key)),
+            early_and_late
+        );
+    }
+    // Until the segment with the barrier is gone.
+    let barrier = *files.last_key_value().expect("a segment").0;
+    for number in 0..400_u32 {
+        let lsn = log
+            .append(&write(&number.to_le_bytes(), &None))
+            .expect("room");
+        keep(&mut log, &mut files);
+        log.done(lsn);
+        compact(&mut log, &files);
+        keep(&mut log, &mut files);
+    }
+    assert!(!files.contains_key(&barrier));
+    let (loaded, _) = load(&files);
+    assert_eq!(
+        [&b"early"[..], b"late"].map(|key| told(&loaded, &files, key)),
+        early_and_late
+    );
+    log.bar().expect("room");
+    clean_up(&mut files, log.undo());
+    assert_eq!(told(&log, &files, b"late"), Some(wish), "it is not on disk");
+}
+
+#[test]
+fn what_is_taken_and_written_nowhere_is_not_settled() {
+    let mut log = Log::new(LIMITS, SEED);
+    let mut files = Files::new();
+    let lsn = log.append(&write(b"key", &None)).expect("room");
+    keep(&mut log, &mut files);
+    assert_eq!(log.settle(), Ok(()));
+    log.done(lsn);
+    assert_eq!(log.settle(), Ok(()));
+    clean_up(&mut files, log.undo());
+    assert_eq!(log.settle(), Err(Full::Disk), "a start would find it again");
+    let other = log.append(&write(b"other", &None)).expect("room");
+    keep(&mut log, &mut files);
+    log.done(other);
+    keep(&mut log, &mut files);
+    assert_eq!(log.settle(), Ok(()), "its segment is gone");
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ringfort::backend::INVALIDATION_COUNT_MAX;
+use ringfort::backend::WRITE_COUNT_MAX;
 use ringfort::config::{Protocol, WritePolicy};
 use ringfort::io::sim::{ClientId, Faults, ServerState};
 
@@ -83,7 +83,7 @@ fn a_full_queue_is_an_error_and_no_loss() {
         let mut fleet = Fleet::new(seed, &Setup::pool(1, pool));
         fleet.world.set_server(address(0), ServerState::Refusing);
         let client = fleet.world.connect(0, listener(Protocol::Memcache));
-        let count = INVALIDATION_COUNT_MAX + 100;
+        let count = WRITE_COUNT_MAX + 100;
         for number in 0..count {
             let line = format!("delete key{number}\r\n");
             fleet.world.send(client, line.as_bytes());
@@ -96,7 +96,7 @@ fn a_full_queue_is_an_error_and_no_loss() {
         assert!(is_answered);
         let text = String::from_utf8(received).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        let (promised, refused) = lines.split_at(INVALIDATION_COUNT_MAX);
+        let (promised, refused) = lines.split_at(WRITE_COUNT_MAX);
         assert!(promised.iter().all(|line| *line == "DELETED"));
         let full = "SERVER_ERROR invalidation queue is full";
         assert!(refused.iter().all(|line| *line == full));
@@ -105,7 +105,7 @@ fn a_full_queue_is_an_error_and_no_loss() {
             panic!("memcached");
         };
         let is_done = fleet.run_until(PATIENCE_MS, |_| {
-            memcached.borrow().deleted_at.len() == INVALIDATION_COUNT_MAX
+            memcached.borrow().deleted_at.len() == WRITE_COUNT_MAX
         });
         assert!(is_done);
         fleet.world.close(client);

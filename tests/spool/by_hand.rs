@@ -42,7 +42,7 @@ fn delete<'w>(server: &'w str, speech: Speech, key: &'w [u8]) -> Write<'w> {
 
 /// Writes a spool as a ringfort would have.
 fn fill(folder: &Path, writes: &[Write<'_>], done: &[usize]) {
-    let mut log = Log::new(Limits::of_deletes(64 << 20), 5);
+    let mut log = Log::new(Limits::new(64 << 20, 1 << 20), 5);
     let lsns: Vec<Lsn> = writes
         .iter()
         .map(|write| log.append(write).expect("room"))
@@ -181,6 +181,52 @@ fn replay_tells_each_server_in_its_own_words() {
     let mut wire = redis.connect();
     wire.send(b"EXISTS gone\r\nEXISTS stays\r\n");
     assert_eq!((wire.line(), wire.line()), (":0".into(), ":1".into()));
+}
+
+#[test]
+fn replay_sends_values_also_to_unix_sockets() {
+    let memcached = Backend::memcached();
+    let redis = Backend::redis();
+    let at_memcached = memcached.address().to_string();
+    let at_redis = format!("unix:{}", redis.socket().display());
+    let set = |server, speech, key, exptime| Write {
+        operation: Operation::Set {
+            flags: 5,
+            exptime,
+            value: b"value",
+        },
+        ..delete(server, speech, key)
+    };
+    let far = 4_000_000_000_000;
+    let folder = ScratchFolder::new();
+    fill(
+        folder.path(),
+        &[
+            set(&at_memcached, Speech::Memcache, b"stays", 0),
+            set(&at_memcached, Speech::Memcache, b"over", 1_000),
+            set(&at_redis, Speech::Resp, b"lives", far),
+            set(&at_redis, Speech::Resp, b"over", 1_000),
+        ],
+        &[],
+    );
+    set_in_memcached(&memcached, "over");
+    let (code, said, errors) = spool(&["replay", &path(&folder)]);
+    assert_eq!(code, 0, "{said}{errors}");
+    for server in [&at_memcached, &at_redis] {
+        assert!(
+            said.contains(&format!("{server}: 2 taken, 0 not\n")),
+            "{said}"
+        );
+    }
+    assert!(!is_in_memcached(&memcached, "over"));
+    let mut wire = memcached.connect();
+    wire.send(b"mg stays v f t\r\n");
+    assert_eq!([wire.line(), wire.line()], ["VA 5 f5 t-1", "value"]);
+    let mut wire = redis.connect();
+    wire.send(b"EXISTS over\r\nPEXPIRETIME lives\r\n");
+    assert_eq!(wire.line(), ":0");
+    let at: u64 = wire.line().trim_start_matches(':').parse().expect("a time");
+    assert!(at.abs_diff(far) < 60_000, "{at}");
 }
 
 #[test]

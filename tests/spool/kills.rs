@@ -22,7 +22,7 @@ const CLIENT_COUNT: usize = 4;
 /// Keys that each may write before the kill.
 const KEY_COUNT: usize = 400;
 
-fn kill_count() -> usize {
+pub(super) fn kill_count() -> usize {
     let told = std::env::var("RINGFORT_SPOOL_KILLS").ok();
     told.map_or(KILL_COUNT_DEFAULT, |told| told.parse().expect("a number"))
 }

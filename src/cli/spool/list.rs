@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf};
 
 use super::{Failure, NO_LIMITS, Source, Verdict, Waiting, wish};
-use crate::spool::{Folder, Record, Scan, mcrouter, segment};
+use crate::spool::{Folder, Scan, mcrouter, segment};
 
 pub(super) fn run(source: Source, out: &mut impl Write) -> Result<Verdict, Failure> {
     match source {
@@ -38,11 +38,7 @@ fn own(folder: &Folder, out: &mut impl Write) -> Result<Verdict, Failure> {
         )?;
     }
     let mut waiting = Waiting::default();
-    let listed = folder.live(&log, |record| {
-        if let Record::Write { write, .. } = record {
-            waiting.add(write);
-        }
-    });
+    let listed = folder.live(&log, |_, write| waiting.add(write));
     listed.map_err(Failure::source)?;
     waiting.write(out)?;
     let figures = log.figures();

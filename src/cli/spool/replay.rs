@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, io::Write, path::PathBuf};
 use super::{Failure, NO_LIMITS, Source, Verdict, sender::Sender, wish};
 use crate::{
     route::ServerSpec,
-    spool::{Folder, Record, Write as Wish, mcrouter},
+    spool::{Folder, Write as Wish, mcrouter},
 };
 
 pub(super) fn run(
@@ -72,11 +72,7 @@ fn own(mut folder: Folder, senders: &mut Senders, out: &mut impl Write) -> Resul
     for flaw in &flaws {
         writeln!(out, "{flaw}")?;
     }
-    let sent = folder.live(&log, |record| {
-        if let Record::Write { write, .. } = record {
-            senders.send(write);
-        }
-    });
+    let sent = folder.live(&log, |_, write| senders.send(write));
     sent.map_err(Failure::source)?;
     Ok(flaws
         .iter()

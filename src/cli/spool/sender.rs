@@ -3,7 +3,8 @@
 use std::{
     io::{self, Read, Write as _},
     net::{TcpStream, ToSocketAddrs},
-    time::Duration,
+    os::unix::net::UnixStream,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crate::{
@@ -38,7 +39,7 @@ pub(super) struct Counts {
 #[derive(Debug)]
 pub(super) struct Sender {
     server: String,
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     requests: Vec<u8>,
     /// Whose answers are awaited, in order.
     asked: Vec<Speech>,
@@ -75,7 +76,7 @@ impl Sender {
             self.counts.failed += 1;
             return;
         }
-        if !encode(&mut self.requests, write) {
+        if !encode(&mut self.requests, write, now_ms()) {
             self.counts.failed += 1;
             self.note(format_args!(
                 "key '{}' cannot be named",
@@ -147,7 +148,36 @@ impl Sender {
     }
 }
 
-fn connect(server: &str) -> io::Result<TcpStream> {
+/// A connection, over TCP or a unix socket.
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(bytes),
+            Self::Unix(stream) => stream.read(bytes),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.write_all(bytes),
+            Self::Unix(stream) => stream.write_all(bytes),
+        }
+    }
+}
+
+fn connect(server: &str) -> io::Result<Stream> {
+    if let Some(path) = server.strip_prefix("unix:") {
+        let stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        return Ok(Stream::Unix(stream));
+    }
     let address = server
         .to_socket_addrs()?
         .next()
@@ -155,19 +185,31 @@ fn connect(server: &str) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    Ok(stream)
+    Ok(Stream::Tcp(stream))
+}
+
+/// The time in milliseconds since the unix epoch.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 /// Appends the request. False if the server has no name for the key.
-fn encode(out: &mut Vec<u8>, write: &Write<'_>) -> bool {
-    match (write.speech, write.operation) {
+fn encode(out: &mut Vec<u8>, write: &Write<'_>, now_ms: u64) -> bool {
+    let operation = match write.operation {
+        // What is over must not rise again, nor what it would have replaced.
+        Operation::Set { exptime, .. } if (1..=now_ms).contains(&exptime) => Operation::Delete,
+        operation => operation,
+    };
+    match (write.speech, operation) {
         (Speech::Resp, Operation::Delete) => {
             resp::reply::encode_command(out, &[b"DEL", write.key]);
         }
         (Speech::Resp, Operation::Set { exptime, value, .. }) => {
             let mut digits = Vec::new();
-            crate::protocol::number::write(&mut digits, exptime);
-            let set: [&[u8]; 5] = [b"SET", write.key, value, b"PXAT", &digits];
+            // What is left of its life: every Redis knows that, and its clock does not matter.
+            crate::protocol::number::write(&mut digits, exptime.saturating_sub(now_ms));
+            let set: [&[u8]; 5] = [b"SET", write.key, value, b"PX", &digits];
             let length = if exptime == 0 { 3 } else { 5 };
             resp::reply::encode_command(out, &set[..length]);
         }
@@ -267,5 +309,44 @@ mod tests {
         assert_eq!(delete(&[b'\n'; 200]), None);
         assert_eq!(delete(&[b'k'; 251]), None);
         assert_eq!(delete(&[1; 200]).map(|out| out.len()), Some(209));
+    }
+
+    #[test]
+    fn a_value_is_sent_with_what_is_left_of_its_life() {
+        let sent = |speech, exptime| {
+            let write = Write {
+                server: b"s:1",
+                speech,
+                key: b"k",
+                operation: Operation::Set {
+                    flags: 7,
+                    exptime,
+                    value: b"v",
+                },
+                unix_ms: 1_000,
+            };
+            let mut out = Vec::new();
+            assert!(encode(&mut out, &write, 1_700_000_000_000));
+            String::from_utf8(out).unwrap()
+        };
+        let table = [
+            (Speech::Memcache, 0, "set k 7 0 1\r\nv\r\n"),
+            (
+                Speech::Memcache,
+                1_700_000_000_001,
+                "set k 7 1700000001 1\r\nv\r\n",
+            ),
+            (Speech::Memcache, 1_700_000_000_000, "delete k\r\n"),
+            (Speech::Resp, 0, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"),
+            (
+                Speech::Resp,
+                1_700_000_000_250,
+                "*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$2\r\nPX\r\n$3\r\n250\r\n",
+            ),
+            (Speech::Resp, 1, "*2\r\n$3\r\nDEL\r\n$1\r\nk\r\n"),
+        ];
+        for (speech, exptime, expected) in table {
+            assert_eq!(sent(speech, exptime), expected);
+        }
     }
 }

@@ -94,7 +94,7 @@ fn a_spool_is_for_writes_that_wait() {
     let errors = [
         (
             "--spool s",
-            "--spool s: no write waits for its server with --write through; add --write invalidate",
+            "--spool s: no write waits for its server with --write through; add --write behind or --write invalidate",
         ),
         (
             "--spool-sync none",
@@ -251,7 +251,31 @@ fn write() {
     assert_eq!(write("invalidate"), WritePolicy::Invalidate);
     assert_eq!(
         error(&format!("{POOL} --write back")),
-        "--write 'back': not known here; write through or invalidate"
+        "--write 'back': not known here; write through or behind or invalidate"
+    );
+}
+
+#[test]
+fn writes_that_wait_have_a_server_and_room() {
+    assert_eq!(
+        pool(&format!("{POOL} --write behind")).write,
+        WritePolicy::Behind
+    );
+    let behind = |line: &str| error(&format!("{POOL} --write behind {line}"));
+    assert_eq!(
+        behind("--on-eject rehash"),
+        "--on-eject rehash: with --write behind keys cannot go to other servers, as their writes \
+         wait for their own; leave one of them out"
+    );
+    assert_eq!(
+        behind("--hash-ring twemproxy --distribution random"),
+        "--write behind: keys of --distribution random have no server of their own; leave one of \
+         them out"
+    );
+    assert_eq!(
+        behind("--spool s --spool-size-max 64m --item-size-max 8m --memory 1g"),
+        "--spool-size-max 64MiB: too small for values of --item-size-max 8MiB; raise it to 128MiB \
+         or lower the other"
     );
 }
 

@@ -84,6 +84,13 @@ impl SimWorld {
         self.world().faults = faults;
     }
 
+    /// Lets servers read what came on a connection that is closed in their next turn, as one that
+    /// takes turns does with what its kernel has received. Else they may read it much later, as if
+    /// it had been on its way.
+    pub fn read_in_turns(&self) {
+        self.world().reads_in_turns = true;
+    }
+
     /// The time.
     pub fn now(&self) -> UnixMs {
         self.world().now

@@ -110,6 +110,7 @@ impl World {
         let Self {
             rng,
             faults,
+            reads_in_turns,
             remotes,
             servers,
             ..
@@ -125,10 +126,14 @@ impl World {
             }
             return;
         }
-        if rng.chance(faults.delay) {
+        let is_whole = *reads_in_turns && remote.is_closed;
+        if !is_whole && rng.chance(faults.delay) {
             return;
         }
-        let count = cut(rng, faults, remote.received.len());
+        let count = match is_whole {
+            true => remote.received.len(),
+            false => cut(rng, faults, remote.received.len()),
+        };
         let bytes: Vec<u8> = remote.received.drain(..count).collect();
         let mut out = Vec::new();
         servers[server]

@@ -18,6 +18,8 @@ pub(super) struct World {
     pub(super) rng: SimRng,
     pub(super) now: UnixMs,
     pub(super) faults: Faults,
+    /// Servers read a closed connection to its end in their next turn.
+    pub(super) reads_in_turns: bool,
     pub(super) shards: Vec<ShardSide>,
     pub(super) remotes: Vec<Remote>,
     pub(super) servers: Vec<Server>,
@@ -105,6 +107,7 @@ impl World {
             rng: SimRng::new(seed),
             now: BEGINNING,
             faults: Faults::NONE,
+            reads_in_turns: false,
             shards: (0..shard_count).map(|_| ShardSide::new()).collect(),
             remotes: Vec::new(),
             servers: Vec::new(),

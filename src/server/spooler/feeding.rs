@@ -12,7 +12,7 @@ use std::{
 use super::files::Files;
 use crate::{
     spool::{
-        Log, Place, Record,
+        Log, Operation, Place, Record,
         port::{ControlPort, ServerName, Waiting},
         record::{self, Lsn},
     },
@@ -151,8 +151,22 @@ impl Feeding {
                 continue;
             }
             let shard = self.hasher.hash(write.key).owner(shard_count);
-            let key = write.key.to_vec();
-            return Some((shard, Waiting { lsn, server, key }));
+            let (set, value) = match log.told(lsn, write).operation {
+                Operation::Delete => (None, &[][..]),
+                Operation::Set {
+                    flags,
+                    exptime,
+                    value,
+                } => (Some((flags, exptime)), value),
+            };
+            let waiting = Waiting {
+                lsn,
+                server,
+                bytes: [write.key, value].concat(),
+                key_bytes: write.key.len(),
+                set,
+            };
+            return Some((shard, waiting));
         }
     }
 

@@ -320,6 +320,9 @@ impl View {
             ),
             ("fills_joined", totals.fills_joined),
             ("invalidations", totals.invalidations),
+            ("writes_behind", totals.writes_behind),
+            ("writes_refused", totals.writes_refused),
+            ("reads_from_queue", totals.reads_from_queue),
         ]);
         lines.counts(&self.spool);
     }

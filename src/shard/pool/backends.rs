@@ -29,7 +29,7 @@ impl<I: Io> Shard<I> {
             let has_l1 = pool.has_l1();
             let link = &mut pool.links[number];
             if link.refused {
-                self.disconnect(number, Loss::GivenUp(&"it refused a delete"));
+                self.disconnect(number, Loss::GivenUp(&"it refused a queued write"));
                 continue;
             }
             let heir = |pending: &Pending| pending.heir().filter(|_| has_l1);
@@ -161,7 +161,7 @@ impl<I: Io> Shard<I> {
         match &mut self.core.pool {
             Some(pool) => {
                 let link = &mut pool.links[number];
-                link.pump_invalidations(now);
+                link.pump_writes(now);
                 if input.is_empty() {
                     self.core.buffers.put_input(input);
                 } else {
@@ -298,7 +298,7 @@ fn deliver_replies(
 }
 
 /// Gives a client of this shard a reply.
-pub(super) fn deliver(
+pub(in crate::shard) fn deliver(
     core: &mut Core,
     peers: &mut Peers,
     touched: &mut Vec<Token>,

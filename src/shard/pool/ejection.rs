@@ -5,7 +5,7 @@
 //! key, and knows by itself where it goes. Of each write that goes to another server than the
 //! key's own it notes two things:
 //!
-//! * in the own server's invalidation queue, that it missed the write: it is readmitted once it
+//! * in the own server's queue of writes, that it missed the write: it is readmitted once it
 //!   has been sent all deletes there, and until it has confirmed a key's, reads of that key find
 //!   nothing;
 //! * among the [`Strays`], where the key is now. When it belongs elsewhere again, because a server
@@ -19,16 +19,17 @@ use std::sync::Arc;
 use super::{
     Pool, absent,
     errand::{Pending, UNAVAILABLE},
-    invalidating::QUEUE_FULL,
+    queueing::QUEUE_FULL,
 };
 use crate::{
-    backend::{Failure, Health, QueueFull, Strays},
+    backend::{Failure, Health, QueueFull, Strays, WriteQueue},
     config::{EjectConfig, OnEject, Readmit},
     route::{Detour, HashRingError, Placement, Router, ServerIndex, ServerSpec},
     shard::{
         core::Core,
         message::{AnswerBody, Errand},
     },
+    spool::Operation,
     store::{Key, UnixMs},
 };
 
@@ -171,8 +172,8 @@ impl Pool {
             self.ejection.settings.readmit == Readmit::Flush && link.health.is_out();
         let noted = self.ejection.strays.note(number as u32, key);
         if !will_be_flushed {
-            link.invalidations.push(key, None)?;
-            link.pump_invalidations(now);
+            link.writes.push(key, Operation::Delete, None)?;
+            link.pump_writes(now);
             noted?;
         }
         Ok(())
@@ -197,13 +198,14 @@ impl Pool {
             let key = self.hasher.key(&bytes);
             let link = holder as usize;
             let is_placed = self.link_number(key) == link;
-            if is_placed || self.links[link].invalidations.push(key, None).is_err() {
+            let push = |queue: &mut WriteQueue| queue.push(key, Operation::Delete, None);
+            if is_placed || push(&mut self.links[link].writes).is_err() {
                 // It was just taken out, so there is room.
                 let _ = self.ejection.strays.note(holder, key);
             }
         }
         for link in &mut self.links {
-            link.pump_invalidations(now);
+            link.pump_writes(now);
         }
     }
 }
@@ -228,7 +230,7 @@ impl Core {
             return None;
         }
         // Here, too, after a readmission: some deletes may not be confirmed.
-        if errand.is_read() && pool.links[number].invalidations.contains(key) {
+        if errand.is_read() && pool.links[number].writes.contains(key) {
             return Some(self.answer_absent(true, key, errand, request));
         }
         let home = pool.home_link(key);
@@ -343,9 +345,8 @@ impl Core {
     pub(in crate::shard) fn settle(&mut self, number: usize) {
         let Some(pool) = &self.pool else { return };
         let link = &pool.links[number];
-        let is_settled = link.health.is_returning()
-            && link.core.is_serving()
-            && link.invalidations.unsent_count() == 0;
+        let is_settled =
+            link.health.is_returning() && link.core.is_serving() && link.writes.unsent_count() == 0;
         if is_settled && pool.ejection.settings.readmit == Readmit::AfterInvalidations {
             self.readmit(number);
         }
@@ -368,7 +369,7 @@ impl Core {
 
 /// Whether an error says that the server can serve nobody for now: it reads its data, has lost its
 /// master, or is at a script without end.
-fn is_unfit(line: &[u8]) -> bool {
+pub(super) fn is_unfit(line: &[u8]) -> bool {
     const UNFIT: [&[u8]; 4] = [b"-LOADING ", b"-MASTERDOWN ", b"-CLUSTERDOWN ", b"-BUSY "];
     UNFIT.iter().any(|start| line.starts_with(start))
 }

@@ -8,10 +8,7 @@
 
 pub(in crate::shard) use super::pending::{Pending, Route};
 
-use super::{
-    Pool, over_resp,
-    spooling::{self, Spooling},
-};
+use super::{Pool, over_resp, spooling::Spooling};
 use crate::shard::{
     core::Core,
     message::{AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
@@ -24,7 +21,7 @@ use crate::{
 };
 
 /// The line for a client whose backend is not connected.
-pub(super) const UNAVAILABLE: &str = "backend is unavailable";
+pub(in crate::shard) const UNAVAILABLE: &str = "backend is unavailable";
 
 /// The line for a client whose backend connection broke before the reply. A write may or may
 /// not have been done.
@@ -127,10 +124,24 @@ impl Core {
             hash: parcel.hash,
         };
         let route = Route::Shard(asker, origin);
-        if let Some(body) = self.start(route, key, errand, parcel.content()) {
-            self.answer(asker, origin, body);
+        match self.start(route, key, errand, parcel.content()) {
+            Some(mut body) => {
+                self.bring_back(&mut body, parcel.bytes);
+                self.answer(asker, origin, body);
+            }
+            None => self.buffers.put(parcel.bytes),
         }
-        self.buffers.put(parcel.bytes);
+    }
+
+    /// Gives a buffer that came with a request back to who asked, if the answer brings none.
+    pub(super) fn bring_back(&mut self, body: &mut AnswerBody, mut buffer: Vec<u8>) {
+        match body {
+            AnswerBody::Applied { bytes, .. } if bytes.capacity() == 0 => {
+                buffer.clear();
+                *bytes = buffer;
+            }
+            _ => self.buffers.put(buffer),
+        }
     }
 
     fn start(
@@ -144,19 +155,10 @@ impl Core {
         let has_l1 = pool.has_l1();
         let number = pool.take_link_number(key);
         self.board.of(self.mesh.shard()).backend_requests.add(1);
-        match errand {
-            Errand::Invalidate { deletes } => {
-                let reply = match deletes {
-                    true => spooling::Reply::Deleted,
-                    false => spooling::Reply::Stored,
-                };
-                return self.invalidate(route, number, key, reply, &[]);
-            }
-            Errand::InvalidateAnd => {
-                let reply = spooling::Reply::Verbatim;
-                return self.invalidate(route, number, key, reply, request);
-            }
-            _ => {}
+        if pool.queues_writes()
+            && let Some(answer) = self.start_at_queue(route, number, key, errand, request)
+        {
+            return answer;
         }
         if let Some(body) = self.answer_for_ejected(number, key, errand, request) {
             return Some(body);
@@ -166,6 +168,9 @@ impl Core {
         if !pool.links[number].takes_requests(now) {
             return Some(self.failure(UNAVAILABLE));
         }
+        let Some(on_loss) = pool.queue_behind_write(number, key, errand, now) else {
+            return Some(self.failure(UNAVAILABLE));
+        };
         if errand == Errand::Fetch {
             let pending = if has_l1 && !pool.fills.is_closed(key) {
                 match pool.fills.join_or_start(key, route) {
@@ -179,7 +184,7 @@ impl Core {
                 Pending::Request(route)
             };
             let spelling = pool.spelling(key.bytes);
-            pool.links[number].ask_value(pending, key, spelling, now);
+            pool.links[number].ask_value(pending, key, spelling, on_loss, now);
             return None;
         }
         if let Errand::Steps(plan) = errand {
@@ -192,15 +197,14 @@ impl Core {
         if expects == Expects::MetaData && !pool.links[number].speaks_meta() {
             return Some(self.failure(NO_META));
         }
-        let pending = if has_l1 && matches!(errand, Errand::Write(_)) {
-            self.drop_l1(key);
+        let follows_change = has_l1 || self.settles_changes();
+        let pending = if follows_change && matches!(errand, Errand::Write(_)) {
+            if has_l1 {
+                self.drop_l1(key);
+            }
             Pending::Write(route, self.parcel(key, &[]))
         } else {
             Pending::Request(route)
-        };
-        let on_loss = match errand {
-            Errand::Read(_) => OnLoss::Repeat,
-            _ => OnLoss::Fail,
         };
         let pool = self.pool.as_mut()?;
         pool.ask(number, key, pending, (expects, on_loss), request, now);
@@ -234,7 +238,8 @@ impl Core {
             Pending::Purge => self.purged(number, !failed),
             Pending::Straggler(parcel) => self.put_away(parcel),
             Pending::Flush(origin, at) => self.flushed(origin, at, failed, reply.frame, deliver),
-            Pending::Invalidation => self.confirm_invalidation(number, failed),
+            Pending::QueuedWrite => self.confirm_write(number, failed, reply.frame),
+            Pending::Fence => self.fenced(number),
             Pending::Request(route) => self.hand_over(route, failed, reply.frame, deliver),
             Pending::Confirmations(confirmations) => {
                 self.confirm(*confirmations, failed.then_some(reply.frame), deliver);
@@ -242,8 +247,9 @@ impl Core {
             Pending::Queued(client) => self.note_refusal(client, failed, reply.frame),
             Pending::Unit(unit) => self.end_unit(*unit, failed, reply.frame, deliver),
             Pending::Write(route, parcel) => {
-                self.put_away(parcel);
-                self.hand_over(route, failed, reply.frame, deliver);
+                self.drop_copy(&parcel);
+                self.hand_over_change(route, &parcel, failed, reply.frame, deliver);
+                self.buffers.put(parcel.bytes);
             }
             Pending::Steps(stepping) => {
                 self.stepped(number, stepping, failed, reply.frame, deliver);
@@ -263,7 +269,11 @@ impl Core {
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         match pending {
-            Pending::Script | Pending::Queued(_) | Pending::Probe | Pending::Purge => return,
+            Pending::Script
+            | Pending::Queued(_)
+            | Pending::Probe
+            | Pending::Purge
+            | Pending::Fence => return,
             Pending::Straggler(parcel) => return self.put_away(parcel),
             _ => {}
         }
@@ -272,7 +282,8 @@ impl Core {
             return;
         };
         match pending {
-            Pending::Invalidation
+            Pending::QueuedWrite
+            | Pending::Fence
             | Pending::Script
             | Pending::Queued(_)
             | Pending::Probe
@@ -302,11 +313,17 @@ impl Core {
 
     /// Drops the L1 copy of a key that was changed.
     fn put_away(&mut self, parcel: Parcel) {
-        self.drop_l1(Key {
-            bytes: parcel.key(),
-            hash: parcel.hash,
-        });
+        self.drop_copy(&parcel);
         self.buffers.put(parcel.bytes);
+    }
+
+    fn drop_copy(&mut self, parcel: &Parcel) {
+        if self.has_l1() {
+            self.drop_l1(Key {
+                bytes: parcel.key(),
+                hash: parcel.hash,
+            });
+        }
     }
 
     fn finish_fill(
@@ -390,7 +407,7 @@ impl Core {
         };
         let (key, is_valid) = pool.fills.key(fill);
         let key = self.store.hasher().key(key);
-        if !is_valid || pool.is_being_invalidated(number, key) {
+        if !is_valid || pool.is_being_written(number, key) {
             return;
         }
         let Some(deadline) = pool.l1_deadline(self.now) else {

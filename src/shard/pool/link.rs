@@ -3,15 +3,12 @@
 
 use bytes::BytesMut;
 
-use crate::shard::pool::{errand::Pending, over_memcache, over_resp};
+use crate::shard::pool::{errand::Pending, over_resp, queued};
 use crate::{
-    backend::{self, Expects, Greeting, Health, InvalidationQueue, LinkSettings, OnLoss, Terms},
+    backend::{self, Expects, Greeting, Health, LinkSettings, OnLoss, Terms, WriteQueue},
     config::Protocol,
     io::Token,
-    protocol::{
-        memcache::{self, Spelling},
-        resp,
-    },
+    protocol::memcache::Spelling,
     store::{Key, UnixMs},
 };
 
@@ -33,6 +30,14 @@ impl Speech {
     }
 }
 
+/// What a queued write is in the pipeline. The queue is in order, so none of them can fail alone:
+/// they have no deadline but the link's own.
+const QUEUED: Pending = Pending::QueuedWrite;
+const TERMS: Terms = Terms {
+    on_loss: OnLoss::Forget,
+    patience_ms: Terms::FOR_EVER,
+};
+
 /// A backend server and this shard's connection to it.
 #[derive(Debug)]
 pub(in crate::shard) struct Link {
@@ -43,9 +48,14 @@ pub(in crate::shard) struct Link {
     /// Whether the server is fit to be asked.
     pub(super) health: Health,
     pub(in crate::shard) token: Option<Token>,
-    /// The backend refused a delete: the connection is to be given up and the delete repeated.
+    /// The backend refused a queued write: the connection is to be given up and the write repeated.
     pub(in crate::shard) refused: bool,
-    pub(in crate::shard) invalidations: InvalidationQueue,
+    /// What the server is to be told still.
+    pub(in crate::shard) writes: WriteQueue,
+    /// How often the server has to answer before it is told more of it.
+    fence_left: u32,
+    /// It is being asked for that.
+    is_fencing: bool,
     /// The start of a reply that is not whole.
     pub(in crate::shard) input: BytesMut,
     /// Bytes of `input` before which looking again is pointless.
@@ -67,7 +77,9 @@ impl Link {
             core: backend::Link::new(settings, now),
             token: None,
             refused: false,
-            invalidations: InvalidationQueue::default(),
+            writes: WriteQueue::default(),
+            fence_left: 0,
+            is_fencing: false,
             input: BytesMut::new(),
             want: 1,
         }
@@ -107,9 +119,10 @@ impl Link {
         pending: Pending,
         key: Key<'_>,
         spelling: Spelling,
+        on_loss: OnLoss,
         now: UnixMs,
     ) {
-        let terms = self.terms(OnLoss::Repeat);
+        let terms = self.terms(on_loss);
         self.core
             .pipeline()
             .push_get(pending, key, spelling, terms, now);
@@ -131,10 +144,7 @@ impl Link {
     pub(super) fn probe(&mut self, now: UnixMs) -> bool {
         let is_due = self.core.is_serving() && self.health.poll_probe(now);
         if is_due {
-            let request: &[u8] = match self.speech.protocol {
-                Protocol::Resp => b"*1\r\n$4\r\nPING\r\n",
-                Protocol::Memcache => b"version\r\n",
-            };
+            let request = self.hello();
             self.ask(Pending::Probe, Expects::Line, OnLoss::Fail, now)
                 .extend_from_slice(request);
         }
@@ -160,29 +170,62 @@ impl Link {
         dues.into_iter().flatten().min()
     }
 
-    /// Adds deletes to the pipeline, as many as the queue's window allows. They come before what
-    /// is asked of the server later, and go with their connection: the queue has them still.
-    pub(in crate::shard) fn pump_invalidations(&mut self, now: UnixMs) {
+    /// Adds queued writes to the pipeline, as many as the queue's window allows. They come before
+    /// what is asked of the server later, and go with their connection: the queue has them still.
+    pub(in crate::shard) fn pump_writes(&mut self, now: UnixMs) {
         if !self.core.is_serving() {
             return;
         }
-        // The queue is in order, so none of them can fail alone: they have no deadline but the
-        // link's own.
-        let terms = Terms {
-            on_loss: OnLoss::Forget,
-            patience_ms: Terms::FOR_EVER,
-        };
-        while let Some(key) = self.invalidations.next_unsent() {
+        if self.fence_left > 0 {
+            return self.fence(now);
+        }
+        let knows_meta = self.core.knew_meta();
+        while let Some(write) = self.writes.next_unsent() {
+            let out = self.core.pipeline().push(QUEUED, Expects::Line, TERMS, now);
+            queued::encode(out, self.speech, knows_meta, write, now);
+        }
+    }
+
+    /// Adds queued writes up to the one of this key, so that what is asked of the server next comes
+    /// behind it; at most what the queue holds. False if the server cannot be told now.
+    pub(in crate::shard) fn pump_ahead(&mut self, key: Key<'_>, now: UnixMs) -> bool {
+        let takes_writes = self.takes_writes();
+        let knows_meta = self.core.knew_meta();
+        while takes_writes && let Some(write) = self.writes.next_ahead(key) {
+            let out = self.core.pipeline().push(QUEUED, Expects::Line, TERMS, now);
+            queued::encode(out, self.speech, knows_meta, write, now);
+        }
+        takes_writes
+    }
+
+    /// Whether the server can be told of queued writes now.
+    pub(super) fn takes_writes(&self) -> bool {
+        self.core.is_serving() && self.fence_left == 0
+    }
+
+    /// Asks the server to answer once more, if it is not asked already.
+    fn fence(&mut self, now: UnixMs) {
+        if !core::mem::replace(&mut self.is_fencing, true) {
+            let request = self.hello();
             let pipeline = self.core.pipeline();
-            let out = pipeline.push(Pending::Invalidation, Expects::Line, terms, now);
-            match self.speech.protocol {
-                Protocol::Memcache if self.speech.is_crossed => {
-                    let spelling = Spelling::of(key).unwrap_or(Spelling::Text);
-                    over_memcache::encode_delete(out, key, spelling);
-                }
-                Protocol::Memcache => memcache::reply::encode_delete(out, key),
-                Protocol::Resp => resp::reply::encode_command(out, &[b"DEL", key]),
-            }
+            pipeline
+                .push(Pending::Fence, Expects::Line, TERMS, now)
+                .extend_from_slice(request);
+        }
+    }
+
+    /// The server has answered that.
+    pub(super) fn fenced(&mut self, now: UnixMs) {
+        self.is_fencing = false;
+        self.fence_left = self.fence_left.saturating_sub(1);
+        self.pump_writes(now);
+    }
+
+    /// What any server answers at once.
+    fn hello(&self) -> &'static [u8] {
+        match self.speech.protocol {
+            Protocol::Resp => b"*1\r\n$4\r\nPING\r\n",
+            Protocol::Memcache => b"version\r\n",
         }
     }
 
@@ -191,7 +234,8 @@ impl Link {
         self.refused = false;
         self.input.clear();
         self.want = 1;
-        self.invalidations.reset();
+        self.fence_left = self.fence_left.max(self.writes.reset());
+        self.is_fencing = false;
         self.token.take()
     }
 }

@@ -1,5 +1,6 @@
 //! memcache in pool mode: each key's request goes to the server that the ring chooses.
 
+use super::at_once;
 use crate::shard::{
     core::Core,
     form::Form,
@@ -144,12 +145,10 @@ pub(in crate::shard) fn change(
     let Some(change) = Change::of(request, core) else {
         return Step::Done;
     };
-    let key = core.key(change.key);
-    let invalidates = core.pool.as_ref().is_some_and(|pool| pool.invalidates());
-    if invalidates && change.is_whole {
-        let deletes = change.form_if_heard == Form::MemcacheDelete;
-        return session.run_errand(core, key, Errand::Invalidate { deletes }, &[], change.form);
+    if let Some(step) = at_once::classic(session, core, &change, request) {
+        return step;
     }
+    let key = core.key(change.key);
     let form = if change.form == Form::Silent {
         Form::Silent
     } else {

@@ -9,7 +9,7 @@ use crate::shard::{
     form::Form,
     message::{AnswerBody, Errand},
     pool::{
-        KnowsMeta,
+        KnowsMeta, at_once,
         errand::{NO_META, UNAVAILABLE},
     },
     session::{Session, Step},
@@ -18,7 +18,7 @@ use crate::{
     backend::Expects,
     protocol::memcache::{
         Spelling, StoreVerb,
-        meta::{KeyRoom, MetaRequest, MetaVerb, reply},
+        meta::{KeyRoom, MetaRequest, MetaVerb},
     },
     store::Key,
 };
@@ -32,11 +32,12 @@ pub(in crate::shard) fn execute(
 ) -> Step {
     let mut room = KeyRoom::new();
     let key = core.key(request.key.bytes(&mut room));
-    let invalidates = core.pool.as_ref().is_some_and(|pool| pool.invalidates());
-    // Deletes are sent in the classic way, which not every key allows.
-    let is_text = || Spelling::of(key.bytes) == Some(Spelling::Text);
-    let is_invalidation = invalidates && is_whole(request) && is_text();
-    if request.verb == MetaVerb::Set && !is_invalidation {
+    // Queued writes are sent in the classic way, which not every key allows.
+    let is_text = Spelling::of(key.bytes) == Some(Spelling::Text);
+    if is_text && let Some(step) = at_once::meta(session, core, request, key) {
+        return step;
+    }
+    if request.verb == MetaVerb::Set {
         match knows_meta(core, key) {
             KnowsMeta::Yes => {}
             KnowsMeta::Asked => return Step::Hold,
@@ -44,24 +45,12 @@ pub(in crate::shard) fn execute(
             KnowsMeta::Away => return refuse(session, core, UNAVAILABLE),
         }
     }
-    let errand = if is_invalidation {
-        Errand::InvalidateAnd
-    } else {
-        errand(request)
-    };
-    let form = if request.is_quiet() {
-        Form::MetaQuiet(request.verb)
-    } else {
-        Form::Verbatim
-    };
     let mut wire = core.buffers.take();
-    if is_invalidation {
-        reply::line(&mut wire, reply::DONE, request.key, request.flags);
-    } else if request.is_quiet() {
+    if request.is_quiet() {
         request.encode_heard(&mut wire);
     }
     let sent = if wire.is_empty() { raw } else { &wire };
-    let step = session.run_errand(core, key, errand, sent, form);
+    let step = session.run_errand(core, key, errand(request), sent, form(request));
     core.buffers.put(wire);
     if step == Step::Done {
         count(core, request.verb);
@@ -83,6 +72,13 @@ fn refuse(session: &mut Session, core: &mut Core, text: &str) -> Step {
         core.buffers.put(bytes);
     }
     Step::Done
+}
+
+pub(super) fn form(request: &MetaRequest<'_>) -> Form {
+    match request.is_quiet() {
+        true => Form::MetaQuiet(request.verb),
+        false => Form::Verbatim,
+    }
 }
 
 fn errand(request: &MetaRequest<'_>) -> Errand {

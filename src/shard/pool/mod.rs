@@ -1,6 +1,7 @@
 //! Pool mode's own state in a shard: the ring, a link to each server, and the fills under way.
 
 mod absent;
+mod at_once;
 pub(super) mod backends;
 pub(super) mod binary;
 mod dedicated;
@@ -8,7 +9,6 @@ mod delivery;
 mod ejection;
 pub(super) mod errand;
 pub(super) mod feeds;
-mod invalidating;
 pub(super) mod link;
 pub(super) mod memcache;
 pub(super) mod meta;
@@ -16,6 +16,8 @@ mod on_behalf;
 pub(super) mod over_memcache;
 pub(super) mod over_resp;
 mod pending;
+mod queued;
+mod queueing;
 pub(super) mod relay;
 pub(super) mod resp;
 pub(super) mod spooling;
@@ -335,14 +337,19 @@ impl Pool {
         self.l1_ms.map(|ms| Deadline::after(now, ms))
     }
 
-    /// Whether whole-value writes are answered at once and only invalidate.
-    pub(super) fn invalidates(&self) -> bool {
-        self.write == WritePolicy::Invalidate
+    /// Whether whole-value writes are answered at once and are done later.
+    pub(super) fn is_behind(&self) -> bool {
+        self.write == WritePolicy::Behind
     }
 
-    /// Whether the backend is still to be told to delete this key.
-    pub(super) fn is_being_invalidated(&self, link: usize, key: Key<'_>) -> bool {
-        self.links[link].invalidations.contains(key)
+    /// Whether writes may be answered before their servers have them.
+    pub(super) fn queues_writes(&self) -> bool {
+        self.write != WritePolicy::Through
+    }
+
+    /// Whether the backend is still to be told of a write of this key.
+    pub(super) fn is_being_written(&self, link: usize, key: Key<'_>) -> bool {
+        self.links[link].writes.contains(key)
     }
 
     /// Nothing that is being read now may be kept.
@@ -363,14 +370,14 @@ impl Pool {
         self.dedicated.needs_tick()
     }
 
-    /// Deletes that no backend has confirmed, of those backends that may yet.
+    /// Queued writes that no backend has confirmed, of those backends that may yet.
     pub(super) fn unconfirmed_at_hand(&self) -> usize {
         let at_hand = self.links.iter().filter(|link| link.core.is_serving());
-        at_hand.map(|link| link.invalidations.len()).sum()
+        at_hand.map(|link| link.writes.len()).sum()
     }
 
-    /// Deletes that no backend has confirmed.
+    /// Queued writes that no backend has confirmed.
     pub(super) fn unconfirmed(&self) -> usize {
-        self.links.iter().map(|link| link.invalidations.len()).sum()
+        self.links.iter().map(|link| link.writes.len()).sum()
     }
 }

@@ -46,6 +46,9 @@ impl Session {
         form: Form,
         kept: &[u8],
     ) -> Step {
+        if self.comes_too_early(core, key, errand) {
+            return Step::Hold;
+        }
         let room = self.room_for(core, key);
         if room == Room::Later {
             return Step::Hold;
@@ -60,6 +63,18 @@ impl Session {
             _ => self.run_errand_for(core, seq, key, errand, request),
         }
         Step::Done
+    }
+
+    /// Whether an errand is about what this same conversation has written before, and what is still
+    /// on its way to the disk: it is queued for the server only then.
+    fn comes_too_early(&self, core: &Core, key: Key<'_>, errand: Errand) -> bool {
+        core.spool.is_some() && !errand.is_queued() && self.must_wait_for(key)
+    }
+
+    /// The same for the parts of a request whose sum has no slot yet.
+    pub(super) fn comes_too_early_for_all(&self, core: &Core, errand: Errand) -> bool {
+        let is_late = self.has_sum() || errand.is_queued() || core.spool.is_none();
+        !is_late && self.replies.pending_count() > 0
     }
 
     /// Whether an errand for this key can be started. Who waits for room waits no longer than a
@@ -100,11 +115,8 @@ impl Session {
     fn defer_errand(&mut self, core: &Core, key: Key<'_>, errand: Errand, form: Form) -> Seq {
         let covers = match errand {
             Errand::Steps(_) => Covers::Steps(key.hash),
-            Errand::Write(_) | Errand::Invalidate { .. } | Errand::InvalidateAnd
-                if core.has_l1() =>
-            {
-                Covers::Key(key.hash)
-            }
+            Errand::Fetch | Errand::Read(_) => Covers::Nothing,
+            _ if core.has_l1() || core.spool.is_some() => Covers::Key(key.hash),
             _ => Covers::Nothing,
         };
         self.replies.defer(form, covers, 1)

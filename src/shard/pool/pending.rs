@@ -26,8 +26,10 @@ pub(in crate::shard) enum Pending {
     Write(Route, Parcel),
     /// A fill, whoever has joined it.
     Fill(FillId),
-    /// A queued delete.
-    Invalidation,
+    /// A queued write.
+    QueuedWrite,
+    /// A server is asked to answer before it is told of more writes.
+    Fence,
     /// A flush of the whole server; the partitions follow.
     Flush(Origin, UnixMs),
     /// One step of a request that takes several.

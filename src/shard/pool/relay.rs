@@ -3,7 +3,7 @@
 //! those that every server is told.
 
 use super::{
-    feeds, over_memcache,
+    Pool, feeds, over_memcache,
     over_resp::{self, push},
     unit::Load,
 };
@@ -30,8 +30,21 @@ pub(super) const SEVERAL_SERVERS: &str = "has keys on several servers of the poo
 const NO_KEY: &str = "has no key that would choose a server of the pool";
 
 /// Nobody would tell the server that owns the keys what it missed.
-pub(super) const NOT_IF_KEYS_MOVE: &str =
+const NOT_IF_KEYS_MOVE: &str =
     "is more than a request about one key, which is not possible with this --on-eject";
+
+/// Some of them may have writes that wait for the server on other shards.
+const NOT_BEHIND: &str =
+    "is more than a request about one key, which is not possible with --write behind";
+
+/// Why a pool takes requests about one key only, if it does.
+pub(super) fn why_key_by_key(pool: &Pool) -> Option<&'static str> {
+    match (pool.moves_keys(), pool.is_behind()) {
+        (true, _) => Some(NOT_IF_KEYS_MOVE),
+        (_, true) => Some(NOT_BEHIND),
+        _ => None,
+    }
+}
 
 /// Executes a request of a command that ringfort has no row for.
 pub(in crate::shard) fn foreign(session: &mut Session, core: &mut Core, args: Args<'_>) -> Step {
@@ -138,8 +151,8 @@ fn relay_if_fit(session: &mut Session, core: &mut Core, args: Args<'_>, relay: &
     if is_single && !relay.waits {
         return send(session, core, args, relay);
     }
-    if core.moves_keys() {
-        return refuse(session, core, args, NOT_IF_KEYS_MOVE);
+    if let Some(reason) = why_key_by_key(pool) {
+        return refuse(session, core, args, reason);
     }
     if relay.is_about_string && core.is_crossed() {
         let reason = "is about several strings, which memcache clients may have written";
@@ -163,6 +176,9 @@ fn unit(
     written: &[&[u8]],
     waits_in: Option<Version>,
 ) -> Step {
+    if core.is_behind() {
+        return refuse(session, core, args, NOT_BEHIND);
+    }
     let mut wire = core.buffers.take();
     push(&mut wire, args);
     let written = written.iter().copied();

@@ -3,7 +3,10 @@
 //! A command with several keys is taken apart into one request per key; the replies are put
 //! together in order, or added up.
 
-use super::{over_resp, relay};
+use super::{
+    at_once::{self, Set},
+    over_resp, relay,
+};
 use crate::shard::{
     core::Core,
     flush,
@@ -34,7 +37,7 @@ pub(in crate::shard) fn execute(
             })
         }
         Request::MSet { pairs } => mset(session, core, pairs),
-        Request::Del { keys } => sum(session, core, keys, b"DEL", invalidation(core, true)),
+        Request::Del { keys } => sum(session, core, keys, b"DEL", whole(core, true)),
         Request::Exists { keys } => {
             sum(session, core, keys, b"EXISTS", Errand::Read(Expects::Line))
         }
@@ -93,8 +96,12 @@ fn with_command<R>(
 }
 
 /// How a change of whole values is done under the pool's write policy.
-fn invalidation(core: &Core, deletes: bool) -> Errand {
-    if core.pool.as_ref().is_some_and(|pool| pool.invalidates()) {
+fn whole(core: &Core, deletes: bool) -> Errand {
+    let is_queued = match deletes {
+        true => core.queues_writes(),
+        false => core.queues_writes() && !core.is_behind(),
+    };
+    if is_queued {
         Errand::Invalidate { deletes }
     } else {
         Errand::Write(Expects::Line)
@@ -102,7 +109,8 @@ fn invalidation(core: &Core, deletes: bool) -> Errand {
 }
 
 fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
-    let errand = invalidation(core, false);
+    let errand = whole(core, false);
+    let is_behind = core.is_behind();
     let origin = session.sum_slot(Form::RespOk, pairs.count() / 2);
     session.for_each_key(core, pairs.pairs(), |session, core, (bytes, value)| {
         let key = core.key(bytes);
@@ -110,6 +118,13 @@ fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
             return step;
         }
         let mut wire = core.buffers.take();
+        if is_behind {
+            let wish = Set::plain(value);
+            let errand = core.errand_of_set(wish, &[], &mut wire);
+            session.run_errand_for(core, origin.seq, key, errand, &wire);
+            core.buffers.put(wire);
+            return Step::Done;
+        }
         reply::array_header(&mut wire, 3);
         reply::bulk(&mut wire, b"SET");
         reply::bulk(&mut wire, bytes);
@@ -131,6 +146,9 @@ fn sum(
     command: &[u8],
     errand: Errand,
 ) -> Step {
+    if session.comes_too_early_for_all(core, errand) {
+        return Step::Hold;
+    }
     let origin = session.sum_slot(Form::RespSum, keys.count());
     session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);
@@ -162,7 +180,13 @@ fn one_key(
             let Some(change) = resp::single(request, version, core) else {
                 return Step::Done;
             };
-            match is_whole(request).then(|| invalidation(core, false)) {
+            if core.is_behind()
+                && let Some(wish) = Set::of_resp(core, request)
+            {
+                let key = core.key(change.key);
+                return at_once::set(session, core, key, wish, &[], change.form, &[]);
+            }
+            match is_whole(request).then(|| whole(core, false)) {
                 Some(errand @ Errand::Invalidate { .. }) => (change.key, errand, change.form),
                 _ => (change.key, Errand::Write(Expects::Line), Form::Verbatim),
             }

@@ -11,7 +11,7 @@ use crate::shard::{
     core::Core,
     message::{AnswerBody, Parcel},
 };
-use crate::{backend::OnLoss, protocol::memcache::Spelling, store::Key};
+use crate::{protocol::memcache::Spelling, store::Key};
 
 /// A request that is under way.
 #[derive(Debug)]
@@ -58,13 +58,14 @@ impl Core {
 
     fn take_step(&mut self, server: usize, stepping: Box<Stepping>) {
         let now = self.now;
+        let on_loss = self.on_loss_of_change();
         let Some(pool) = &mut self.pool else { return };
         let mut request = self.buffers.take();
         let Stepping { parcel, steps, .. } = &*stepping;
         steps.encode(parcel.key(), parcel.content(), &mut request);
         let expects = steps.expects();
         pool.links[server]
-            .ask(Pending::Steps(stepping), expects, OnLoss::Fail, now)
+            .ask(Pending::Steps(stepping), expects, on_loss, now)
             .extend_from_slice(&request);
         self.buffers.put(request);
     }
@@ -105,7 +106,7 @@ impl Core {
                 hash: parcel.hash,
             });
         }
+        self.hand_over_change(route, &parcel, failed, bytes, deliver);
         self.buffers.put(parcel.bytes);
-        self.hand_over(route, failed, bytes, deliver);
     }
 }

@@ -66,15 +66,16 @@ pub(in crate::shard) fn admit(
     let Some(pool) = &core.pool else {
         return Ok(None);
     };
-    let Some(relay) = relay_of(args, pool.server_count() == 1)? else {
+    let is_single = pool.server_count() == 1 && !pool.is_behind();
+    let Some(relay) = relay_of(args, is_single)? else {
         return Ok(server);
     };
     let mut keys = relay.keys(args).map(|key| pool.server(key));
     let Some(wanted) = keys.next() else {
         return Ok(server);
     };
-    if pool.moves_keys() {
-        return Err(Refusal::Reason(relay::NOT_IF_KEYS_MOVE));
+    if let Some(reason) = relay::why_key_by_key(pool) {
+        return Err(Refusal::Reason(reason));
     }
     if keys.any(|other| other != wanted) {
         return Err(Refusal::Reason(relay::SEVERAL_SERVERS));

@@ -11,7 +11,7 @@
 use super::{
     dedicated::TOO_MANY,
     errand::{Delivery, Pending, UNAVAILABLE},
-    relay::NOT_IF_KEYS_MOVE,
+    relay::why_key_by_key,
     transaction::OTHER_SERVER,
     unit::Load,
 };
@@ -47,8 +47,8 @@ pub(in crate::shard) fn watch(
     let Some(pool) = &core.pool else {
         return Step::Done;
     };
-    if pool.moves_keys() {
-        let line = ["-ERR WATCH ", NOT_IF_KEYS_MOVE, "\r\n"].concat();
+    if let Some(reason) = why_key_by_key(pool) {
+        let line = ["-ERR WATCH ", reason, "\r\n"].concat();
         session.refuse(core, line.as_bytes());
         return Step::Done;
     }

@@ -143,8 +143,14 @@ counters! {
     backend_in_flight_refused,
     /// Fills that were joined rather than started.
     fills_joined,
-    /// Invalidations promised.
+    /// Deletes promised.
     invalidations,
+    /// Values promised.
+    writes_behind,
+    /// Of these, refused by their servers, and deleted there.
+    writes_refused,
+    /// Reads answered by writes that wait for their servers.
+    reads_from_queue,
     /// The most bytes that were alive in the whole store, as this shard saw it.
     live_bytes_peak,
 }

@@ -10,6 +10,8 @@ enum Deed {
     Append { key: u8, wish: Wish },
     /// A server has taken one of the live writes.
     Done { nth: usize },
+    /// Everything is flushed.
+    Bar,
     /// The group is written.
     Keep,
     /// So much of the group is written, then the disk fails.
@@ -24,6 +26,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         8 => (0..24_u8, wish).prop_map(|(key, wish)| Deed::Append { key, wish }),
         5 => any::<usize>().prop_map(|nth| Deed::Done { nth }),
         4 => Just(Deed::Keep),
+        1 => Just(Deed::Bar),
         1 => (0..600_usize).prop_map(|bytes| Deed::Fail { bytes }),
         1 => (0..600_usize).prop_map(|bytes| Deed::Crash { bytes }),
     ]
@@ -39,10 +42,19 @@ struct Twin {
     newest: HashMap<Vec<u8>, (Lsn, Wish)>,
     /// Not on disk yet.
     group: Vec<(Vec<u8>, Lsn, Wish)>,
+    /// Nor is this: that of what was there so far, and of so many of the group, only deletes count.
+    bar: Option<usize>,
 }
 
 impl Twin {
     fn keep(&mut self) {
+        if let Some(count) = self.bar.take() {
+            let before = self.group[..count].iter_mut().map(|(_, _, wish)| wish);
+            before.for_each(|wish| *wish = None);
+            for map in [&mut self.live, &mut self.newest] {
+                map.values_mut().for_each(|(_, wish)| *wish = None);
+            }
+        }
         for (key, lsn, wish) in self.group.drain(..) {
             self.newest.insert(key.clone(), (lsn, wish.clone()));
             self.live.insert(key, (lsn, wish));
@@ -55,15 +67,23 @@ impl Twin {
             assert!(found.contains_key(key), "{key:?} is lost");
         }
         for (key, now) in &found {
-            let is_newest = self.newest.get(key) == Some(now);
+            // A barrier that is not known to be there may be.
+            let is_it = |lsn: &Lsn, wish: &Wish| {
+                *lsn == now.0 && (*wish == now.1 || (self.bar.is_some() && now.1.is_none()))
+            };
+            let is_newest = self
+                .newest
+                .get(key)
+                .is_some_and(|(lsn, wish)| is_it(lsn, wish));
             let is_unanswered = self
                 .group
                 .iter()
-                .any(|(other, lsn, wish)| (other, lsn, wish) == (key, &now.0, &now.1));
+                .any(|(other, lsn, wish)| other == key && is_it(lsn, wish));
             assert!(is_newest || is_unanswered, "{key:?} is {now:?}");
             self.newest.insert(key.clone(), now.clone());
         }
         self.group.clear();
+        self.bar = None;
         self.live = found;
     }
 }
@@ -125,6 +145,12 @@ proptest! {
                     }
                     continue;
                 }
+                Deed::Bar => {
+                    if log.bar().is_ok() {
+                        twin.bar = Some(twin.group.len());
+                    }
+                    continue;
+                }
                 Deed::Keep => {
                     compact(&mut log, &files);
                     keep(&mut log, &mut files);
@@ -135,6 +161,7 @@ proptest! {
                     perform_part(&mut files, log.take_steps(), bytes);
                     clean_up(&mut files, log.undo());
                     twin.group.clear();
+                    twin.bar = None;
                 }
                 Deed::Crash { bytes } => {
                     compact(&mut log, &files);
@@ -152,6 +179,7 @@ proptest! {
         }
         let (loaded, _) = load(&files);
         twin.group.clear();
+        twin.bar = None;
         twin.restart(wishes(&loaded, &files));
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Exact {
     received: Vec<u8>,
     value_count: usize,
     has_transactions: bool,
+    /// Deletes are answered as if each key had been there.
+    promises_deletes: bool,
 }
 
 impl Exact {
@@ -44,6 +46,7 @@ impl Exact {
             received: Vec::new(),
             value_count: 0,
             has_transactions: false,
+            promises_deletes: false,
         }
     }
 
@@ -57,6 +60,14 @@ impl Exact {
         }
     }
 
+    /// The same client of a pool that answers deletes before its servers have them.
+    pub(crate) fn with_promised_deletes(self) -> Self {
+        Self {
+            promises_deletes: true,
+            ..self
+        }
+    }
+
     /// Sends one to eight requests at once.
     pub(crate) fn send_some(&mut self, fleet: &mut Fleet) {
         let mut bytes = Vec::new();
@@ -66,11 +77,33 @@ impl Exact {
                 continue;
             }
             let request = self.request(&mut fleet.rng);
+            let start = self.expected.len();
             self.oracle.received(0, &request, &mut self.expected);
+            if self.promises_deletes {
+                self.promise(&request, start);
+            }
             self.ends.push(self.expected.len());
             bytes.extend(request);
         }
         fleet.world.send(self.client, &bytes);
+    }
+
+    /// Expects what a delete is answered where nobody asks whether the key was there.
+    fn promise(&mut self, request: &[u8], start: usize) {
+        let is_heard = self.expected.len() > start;
+        let promised = if request.starts_with(b"delete ") {
+            b"DELETED\r\n".to_vec()
+        } else if let Some(rest) = request.strip_prefix(b"*")
+            && rest[1..].starts_with(b"\r\n$3\r\nDEL\r\n")
+        {
+            format!(":{}\r\n", rest[0] - b'0' - 1).into_bytes()
+        } else {
+            return;
+        };
+        self.expected.truncate(start);
+        if is_heard {
+            self.expected.extend(promised);
+        }
     }
 
     /// A few requests from MULTI to EXEC.

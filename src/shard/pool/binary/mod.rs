@@ -18,13 +18,13 @@ mod reply;
 
 use self::reply::Wanted;
 pub(in crate::shard) use self::reply::{Packet, error};
-use super::{KnowsMeta, errand, over_resp};
+use super::{KnowsMeta, at_once, errand, over_resp};
 use crate::{
     backend::Expects,
     config::Protocol,
     protocol::{
         binary::{Command, Echo, Request, Status, reply as wire},
-        memcache::{Spelling, StoreVerb, meta},
+        memcache::{Spelling, StoreVerb},
     },
     shard::{
         core::Core,
@@ -57,13 +57,16 @@ pub(in crate::shard) fn execute(
         }
     };
     let key = core.key(key);
-    let is_whole = is_whole(&request.command) && spelling == Spelling::Text;
-    let is_invalidation = is_whole && core.pool.as_ref().is_some_and(|pool| pool.invalidates());
-    if is_over_resp && !is_invalidation {
+    if spelling == Spelling::Text
+        && let Some(step) = queue(session, core, request, key)
+    {
+        return step;
+    }
+    if is_over_resp {
         count(core, &request.command);
         return over_resp::execute_binary(session, core, request, key, packet(request));
     }
-    if let (Command::Store { .. }, false) = (request.command, is_invalidation) {
+    if let Command::Store { .. } = request.command {
         match knows_meta(core, key) {
             KnowsMeta::Yes => {}
             KnowsMeta::Asked => return Step::Hold,
@@ -73,21 +76,50 @@ pub(in crate::shard) fn execute(
     }
     count(core, &request.command);
     let mut command = core.buffers.take();
-    let errand = if is_invalidation {
-        command.extend_from_slice(meta::reply::DONE);
-        command.extend_from_slice(b"\r\n");
-        Errand::InvalidateAnd
-    } else {
-        encode::command(&mut command, &request.command, spelling);
-        match request.command {
-            Command::Get { .. } => Errand::Read(Expects::Meta),
-            _ => Errand::Write(Expects::Meta),
-        }
+    encode::command(&mut command, &request.command, spelling);
+    let errand = match request.command {
+        Command::Get { .. } => Errand::Read(Expects::Meta),
+        _ => Errand::Write(Expects::Meta),
     };
     let form = Form::Packet(packet(request));
     let step = session.run_errand_keeping(core, key, errand, &command, form, key.bytes);
     core.buffers.put(command);
     step
+}
+
+/// Has a request done later, if the policy says so.
+fn queue(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+    key: Key<'_>,
+) -> Option<Step> {
+    const DONE: &[u8] = b"HD\r\n";
+    if !is_whole(&request.command) || !core.queues_writes() {
+        return None;
+    }
+    let form = Form::Packet(packet(request));
+    let step = match request.command {
+        Command::Store {
+            verb: StoreVerb::Set,
+            flags,
+            exptime,
+            value,
+            ..
+        } if core.is_behind() => {
+            let wish = at_once::Set::new(core, flags, exptime, value);
+            at_once::set(session, core, key, wish, DONE, form, key.bytes)
+        }
+        Command::Store { .. } if core.is_behind() => return None,
+        _ => {
+            let errand = Errand::InvalidateAnd;
+            session.run_errand_keeping(core, key, errand, DONE, form, key.bytes)
+        }
+    };
+    if step == Step::Done {
+        count(core, &request.command);
+    }
+    Some(step)
 }
 
 /// Whether the value as a whole is written or removed, whatever it was.

@@ -45,6 +45,12 @@ pub(super) fn store(
     out.extend_from_slice(b"\r\n");
 }
 
+/// Appends a set of a value without flags to a key in base64.
+pub(in crate::shard::pool) fn set(out: &mut Vec<u8>, key: &[u8], exptime: Exptime, value: &[u8]) {
+    let spelling = Spelling::Base64;
+    store(out, StoreVerb::Set, Name { key, spelling }, exptime, value);
+}
+
 /// Appends a delete.
 pub(in crate::shard::pool) fn delete(out: &mut Vec<u8>, key: &[u8], spelling: Spelling) {
     if spelling == Spelling::Text {

@@ -10,12 +10,13 @@ mod one_key;
 mod reply;
 mod steps;
 
-pub(super) use self::encode::delete as encode_delete;
+pub(super) use self::encode::{delete as encode_delete, set as encode_set};
 use self::{encode::Name, one_key::one_key};
 pub(in crate::shard) use self::{
     reply::{Wanted, count, error},
     steps::{Next, Plan, Steps},
 };
+use super::at_once::Set;
 use crate::shard::{
     core::Core,
     flush,
@@ -164,7 +165,11 @@ fn can_name_all(keys: Rest<'_>) -> bool {
 
 /// How a change of whole values is done under the pool's write policy.
 fn whole(core: &Core, deletes: bool) -> Errand {
-    if core.pool.as_ref().is_some_and(|pool| pool.invalidates()) {
+    let is_queued = match deletes {
+        true => core.queues_writes(),
+        false => core.queues_writes() && !core.is_behind(),
+    };
+    if is_queued {
         Errand::Invalidate { deletes }
     } else {
         Errand::Write(Expects::Line)
@@ -193,6 +198,7 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
 
 fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
     let errand = whole(core, false);
+    let is_behind = core.is_behind();
     let origin = session.sum_slot(Form::RespOk, pairs.count() / 2);
     session.for_each_key(core, pairs.pairs(), |session, core, (bytes, value)| {
         let key = core.key(bytes);
@@ -209,6 +215,12 @@ fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
             return Step::Hold;
         }
         let mut request = core.buffers.take();
+        if is_behind {
+            let errand = core.errand_of_set(Set::plain(value), &[], &mut request);
+            session.run_errand_for(core, origin.seq, key, errand, &request);
+            core.buffers.put(request);
+            return Step::Done;
+        }
         let name = Name {
             key: bytes,
             spelling,
@@ -228,6 +240,9 @@ fn add_up(
     errand: Errand,
     encode: impl Fn(&mut Vec<u8>, Name<'_>),
 ) -> Step {
+    if session.comes_too_early_for_all(core, errand) {
+        return Step::Hold;
+    }
     let origin = session.sum_slot(Form::RespSum, keys.count());
     session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);

@@ -1,6 +1,7 @@
 //! Requests about one key, as requests to its server.
 
 use super::{
+    super::at_once::{self, Set},
     NOTHING_LIKE_IT, cannot_name,
     encode::{self, Name},
     must_wait_for_greeting, refuse,
@@ -51,9 +52,15 @@ pub(super) fn one_key(
     }
     let is_whole = matches!(request, Request::Set { .. } | Request::SetNx { .. });
     if let (true, Some(change), errand @ Errand::Invalidate { .. }) =
-        (is_whole, change, whole(core, false))
+        (is_whole, &change, whole(core, false))
     {
         return session.run_errand(core, key, errand, &[], change.form);
+    }
+    if core.is_behind()
+        && let (Some(wish), Some(change)) = (Set::of_resp(core, request), change)
+        && can_expire(request, core.now)
+    {
+        return at_once::set(session, core, key, wish, &[], change.form, &[]);
     }
     let mut out = core.buffers.take();
     let name = Name {
@@ -180,6 +187,14 @@ fn encode_lifetime(
     };
     encode::meta_touch(out, name, flags, exptime);
     task(Errand::Write(Expects::Meta), wanted)
+}
+
+/// Whether memcached can be told the end of what a request sets.
+fn can_expire(request: &Request<'_>, now: UnixMs) -> bool {
+    match *request {
+        Request::Set { expiry, .. } => exptime(expiry, now).is_ok(),
+        _ => false,
+    }
 }
 
 /// A time that is over.

@@ -23,4 +23,4 @@ pub(super) fn lifetime(exptime: Exptime, core: &Core) -> Lifetime {
 }
 
 /// Redis refuses an end beyond 2^63 ms; this is far beyond anybody's life, and below.
-const PX_MAX: u64 = 1 << 60;
+pub(in crate::shard::pool) const PX_MAX: u64 = 1 << 60;

@@ -11,14 +11,14 @@ use crate::shard::{
     core::Core,
     form::Form,
     message::Errand,
-    pool::meta::{count, is_whole},
+    pool::{at_once, meta::count},
     session::{Session, Step},
 };
 use crate::{
     backend::Expects,
     protocol::memcache::{
         StoreVerb,
-        meta::{KeyRoom, MetaRequest, MetaVerb, reply},
+        meta::{KeyRoom, MetaRequest, MetaVerb},
     },
 };
 
@@ -50,37 +50,28 @@ pub(in crate::shard) fn execute(
     }
     let mut room = KeyRoom::new();
     let key = core.key(request.key.bytes(&mut room));
-    let invalidates = core.pool.as_ref().is_some_and(|pool| pool.invalidates());
-    let is_quiet = request.is_quiet();
+    if let Some(step) = at_once::meta(session, core, request, key) {
+        return step;
+    }
     let mut wire = core.buffers.take();
-    let step = if invalidates && is_whole(request) {
-        reply::line(&mut wire, reply::DONE, request.key, request.flags);
-        let form = match is_quiet {
-            true => Form::MetaQuiet(request.verb),
-            false => Form::Verbatim,
-        };
-        session.run_errand(core, key, Errand::InvalidateAnd, &wire, form)
-    } else {
-        let call = call(request, core);
-        let errand = match call {
-            Call::Look { touch: None, .. } => Errand::Read(Expects::Line),
-            _ => Errand::Write(Expects::Line),
-        };
-        let form = Form::OverRespMeta {
-            verb: request.verb,
-            is_quiet,
-            asked: call.encode(&mut wire, core, key),
-        };
-        let mut line = core.buffers.take();
-        let without_value = MetaRequest {
-            value: b"",
-            ..*request
-        };
-        without_value.encode_heard(&mut line);
-        let step = session.run_errand_keeping(core, key, errand, &wire, form, &line);
-        core.buffers.put(line);
-        step
+    let call = call(request, core);
+    let errand = match call {
+        Call::Look { touch: None, .. } => Errand::Read(Expects::Line),
+        _ => Errand::Write(Expects::Line),
     };
+    let form = Form::OverRespMeta {
+        verb: request.verb,
+        is_quiet: request.is_quiet(),
+        asked: call.encode(&mut wire, core, key),
+    };
+    let mut line = core.buffers.take();
+    let without_value = MetaRequest {
+        value: b"",
+        ..*request
+    };
+    without_value.encode_heard(&mut line);
+    let step = session.run_errand_keeping(core, key, errand, &wire, form, &line);
+    core.buffers.put(line);
     core.buffers.put(wire);
     if step == Step::Done {
         count(core, request.verb);

@@ -25,7 +25,8 @@ pub(in crate::shard) use self::{
     script::{Script, is_missing, load},
     stored::{HEADER_BYTES, split},
 };
-use super::memcache::each_key;
+pub(super) use self::{lifetime::PX_MAX, stored::push as push_stored};
+use super::{at_once, memcache::each_key};
 use crate::shard::{
     core::Core,
     flush,
@@ -102,12 +103,10 @@ pub(in crate::shard) fn change(
     let Some(change) = Change::of(request, core) else {
         return Step::Done;
     };
-    let key = core.key(change.key);
-    let invalidates = core.pool.as_ref().is_some_and(|pool| pool.invalidates());
-    if invalidates && change.is_whole {
-        let deletes = change.form_if_heard == Form::MemcacheDelete;
-        return session.run_errand(core, key, Errand::Invalidate { deletes }, &[], change.form);
+    if let Some(step) = at_once::classic(session, core, &change, request) {
+        return step;
     }
+    let key = core.key(change.key);
     let mut wire = core.buffers.take();
     let wanted = encode(&mut wire, core, key, *request);
     let form = match change.form {

@@ -34,6 +34,15 @@ pub(super) fn has_header(flags: u32, value: &[u8]) -> bool {
     flags != 0 || value.starts_with(MARK)
 }
 
+/// Appends a value as a server is to keep it.
+pub(in crate::shard::pool) fn push(out: &mut Vec<u8>, flags: u32, value: &[u8]) {
+    if has_header(flags, value) {
+        out.extend_from_slice(MARK);
+        out.extend_from_slice(&flags.to_be_bytes());
+    }
+    out.extend_from_slice(value);
+}
+
 /// Appends a value as the bulk that a server is to store.
 pub(super) fn push_bulk(out: &mut Vec<u8>, flags: u32, value: &[u8]) {
     if !has_header(flags, value) {

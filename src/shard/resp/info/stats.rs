@@ -74,9 +74,20 @@ pub(super) fn stats(facts: &Facts<'_>, lines: &mut Lines<'_>) {
             &totals.backend_in_flight_refused,
         ),
         ("fills_joined", &totals.fills_joined),
-        ("invalidations", &totals.invalidations),
     ]);
-    for (name, count) in core.spool_counts() {
+    later(facts, lines);
+}
+
+/// Fields about writes that are answered before their servers have them.
+fn later(facts: &Facts<'_>, lines: &mut Lines<'_>) {
+    let totals = &facts.totals;
+    lines.add_all(&[
+        ("invalidations", &totals.invalidations),
+        ("writes_behind", &totals.writes_behind),
+        ("writes_refused", &totals.writes_refused),
+        ("reads_from_queue", &totals.reads_from_queue),
+    ]);
+    for (name, count) in facts.core.spool_counts() {
         lines.add(name, count);
     }
 }
