@@ -3,7 +3,8 @@
 //! The server runs in this process, under an allocator that counts what threads named `shard-*`
 //! allocate. Hits, misses and sets in all protocols, across shards, pipelined and cut; then
 //! reads through pools of a real memcached and a real redis-server, with and without L1, and writes
-//! that are queued for them.
+//! that are queued for them. By way of the disk, a shard allocates now and then what wakes the thread
+//! that writes there: that is bounded.
 
 mod support;
 
@@ -20,7 +21,7 @@ use ringfort::{
     cli::Command,
     server::{self},
 };
-use support::backends::Backend;
+use support::{backends::Backend, process::ScratchFolder};
 
 struct Counting;
 
@@ -287,8 +288,19 @@ fn resp_batches(sets: bool) -> Vec<Batch> {
     batches
 }
 
+/// How often a batch is repeated while allocations are counted.
+const ROUND_COUNT: usize = 10;
+
 /// Runs the batches on all connections until warm, then counts.
 fn assert_allocates_nothing(what: &str, server: &Server, batches: &[Batch]) {
+    let counts = count_allocations(server, batches);
+    assert!(
+        counts.contains(&0),
+        "allocations on shard threads, {what}: {counts:?}"
+    );
+}
+
+fn count_allocations(server: &Server, batches: &[Batch]) -> Vec<u64> {
     let mut streams = server.connect();
     let mut round = |count: usize| {
         for _ in 0..count {
@@ -301,19 +313,15 @@ fn assert_allocates_nothing(what: &str, server: &Server, batches: &[Batch]) {
     };
     // A table may still grow when more requests than ever meet by chance; one that allocates for
     // requests never has a round of thousands without.
-    let counts: Vec<u64> = (0..6)
+    (0..6)
         .map(|_| {
             COUNT.store(0, Ordering::Relaxed);
             IS_COUNTING.store(true, Ordering::Relaxed);
-            round(10);
+            round(ROUND_COUNT);
             IS_COUNTING.store(false, Ordering::Relaxed);
             COUNT.load(Ordering::Relaxed)
         })
-        .collect();
-    assert!(
-        counts.contains(&0),
-        "allocations on shard threads, {what}: {counts:?}"
-    );
+        .collect()
 }
 
 #[test]
@@ -368,7 +376,44 @@ fn shards_allocate_nothing_once_warm() {
             assert_allocates_nothing(&what, &server, &batches);
             server.stop();
         }
+        if protocol == "memcache" {
+            assert_hardly_allocates_for_a_spool(&backend);
+        }
     }
+}
+
+/// What wakes the spool's thread is put into a list that has room for so many, and then takes a new
+/// piece of memory. It is woken only while it sleeps, so less than once a write.
+const WAKES_PER_ALLOCATION: u64 = 31;
+
+/// Runs writes by way of the disk.
+fn assert_hardly_allocates_for_a_spool(backend: &Backend) {
+    let folder = ScratchFolder::new();
+    let spool = folder.path().display().to_string();
+    let server_of_pool = backend.address().to_string();
+    let arguments = [
+        "--pool",
+        "memcache",
+        "--server",
+        &server_of_pool,
+        "--write",
+        "invalidate",
+        "--spool",
+        &spool,
+        "--spool-sync",
+        "none",
+    ];
+    let server = Server::start("memcache", &arguments.map(str::to_owned));
+    let batches = writes("memcache");
+    let counts = count_allocations(&server, &batches);
+    server.stop();
+    let least = counts.iter().min().copied().unwrap_or_default();
+    // Of the four requests about a key three are writes; each batch is sent twice by each of 16.
+    let write_count = ROUND_COUNT as u64 * 16 * 2 * 8 * 3;
+    assert!(
+        least <= write_count / WAKES_PER_ALLOCATION,
+        "allocations on shard threads for {write_count} writes: {counts:?}"
+    );
 }
 
 /// Writes that are answered before their servers have them. What is queued is kept in buffers that

@@ -12,6 +12,7 @@ use std::{
 };
 
 use super::{
+    index::Place,
     limits::Limits,
     log::Log,
     record::{self, Lsn, Record, Write},
@@ -278,13 +279,32 @@ impl Folder {
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn live(
+    pub fn live(&self, log: &Log, take: impl FnMut(Lsn, &Write<'_>)) -> Result<(), FolderError> {
+        self.read_places(log, log.live(), take)
+    }
+
+    /// The same in the order in which they stand, so that each segment is read once.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn live_as_it_stands(
         &self,
         log: &Log,
+        take: impl FnMut(Lsn, &Write<'_>),
+    ) -> Result<(), FolderError> {
+        let mut places = log.live();
+        places.sort_unstable_by_key(|place| (place.segment, place.at));
+        self.read_places(log, places, take)
+    }
+
+    fn read_places(
+        &self,
+        log: &Log,
+        places: Vec<Place>,
         mut take: impl FnMut(Lsn, &Write<'_>),
     ) -> Result<(), FolderError> {
         let mut read: Option<(u64, Vec<u8>)> = None;
-        for place in log.live() {
+        for place in places {
             let is_read = |(number, _): &(u64, Vec<u8>)| *number == place.segment;
             let (_, bytes) = match read.take().filter(is_read) {
                 Some(read) => read,

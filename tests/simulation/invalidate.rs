@@ -69,6 +69,49 @@ fn every_written_key_is_deleted_on_its_server_whatever_breaks() {
     });
 }
 
+/// Whether its server is away, slow or breaks: who reads a key after its write was answered does not get what was there
+/// before.
+#[test]
+fn a_key_whose_delete_waits_is_not_found() {
+    for_each_seed(300, |seed| {
+        let (mut fleet, protocol) = fleet(seed);
+        connect_all(&mut fleet);
+        put_all(&fleet);
+        let writer = fleet.rng.below(fleet.shard_count());
+        let writer = fleet.world.connect(writer, listener(protocol));
+        let (miss, error): (&[u8], &[u8]) = match protocol {
+            Protocol::Memcache => (b"END\r\n", b"SERVER_ERROR backend"),
+            Protocol::Resp => (b"$-1\r\n", b"-ERR backend"),
+        };
+        for key in 0..KEY_COUNT {
+            let state = [ServerState::Up, ServerState::Hanging, ServerState::Refusing];
+            let state = state[fleet.rng.below(3)];
+            for number in 0..fleet.backends.len() {
+                fleet.world.set_server(address(number), state);
+                if fleet.rng.chance(300) {
+                    fleet.world.break_connections(address(number));
+                }
+            }
+            write(&mut fleet, writer, protocol, key);
+            expect_acks(&mut fleet, &[writer], protocol, 1);
+            let shard = fleet.rng.below(fleet.shard_count());
+            let reader = fleet.world.connect(shard, listener(protocol));
+            fleet.world.send(reader, &get(protocol, key));
+            let mut received = Vec::new();
+            fleet.run_until(PATIENCE_MS, |fleet| {
+                received.extend(fleet.world.take_received(reader));
+                received.ends_with(b"\n")
+            });
+            // Once the server has confirmed the delete it is asked, and may be away.
+            let is_right = received == miss || received.starts_with(error);
+            assert!(is_right, "{}", received.escape_ascii());
+            fleet.world.close(reader);
+        }
+        fleet.world.close(writer);
+        fleet.check_end();
+    });
+}
+
 /// A server that cannot be reached fills the queue; then writes fail, and none that was promised is lost.
 #[test]
 fn a_full_queue_is_an_error_and_no_loss() {

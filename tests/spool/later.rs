@@ -239,6 +239,40 @@ fn a_server_that_was_frozen_ends_with_the_newest_values() {
     }
 }
 
+/// A value that a server does not take was answered already: what the server has instead is older.
+#[test]
+fn a_value_that_is_refused_is_deleted() {
+    let redis = Backend::redis();
+    let mut direct = redis.connect();
+    assert_eq!(line(&mut direct, "SET k older\r\n"), "+OK");
+    assert_eq!(line(&mut direct, "CONFIG SET maxmemory 1\r\n"), "+OK");
+    let folder = ScratchFolder::new();
+    let ringfort = pool_with(
+        "behind",
+        redis.address(),
+        Protocol::Resp,
+        &folder,
+        &["--shards", "1"],
+    );
+    let mut wire = Wire::connect(ringfort.resp());
+    wire.send(b"SET k newer\r\nSET other v\r\nDEL third\r\n");
+    let said = [wire.line(), wire.line(), wire.line()];
+    assert_eq!(said, ["+OK", "+OK", ":1"]);
+    line_until(&mut direct, "EXISTS k other\r\n", ":0");
+    wait_for_servers(&ringfort);
+    assert_eq!(line(&mut direct, "CONFIG SET maxmemory 0\r\n"), "+OK");
+    assert_eq!(line(&mut wire, "SET k last\r\n"), "+OK");
+    line_until(&mut direct, "GET k\r\n", "$4");
+    assert_eq!(direct.line(), "last");
+    let (status, stderr) = ringfort.end(Signal::TERM);
+    assert!(status.success());
+    assert_eq!(
+        stderr.matches("does not take a value").count(),
+        1,
+        "{stderr}"
+    );
+}
+
 /// What a flush was answered for does not come back, also if the process is killed right after.
 #[test]
 fn a_flush_holds_across_a_kill() {

@@ -38,7 +38,7 @@ pub(super) fn waiting(
         .iter()
         .map(|server| server.name.as_bytes())
         .collect();
-    folder.live(log, |lsn, write| {
+    folder.live_as_it_stands(log, |lsn, write| {
         if known.contains(write.server) {
             let hash = hasher.hash(write.key);
             found[hash.owner(shard_count)].push(Untold {

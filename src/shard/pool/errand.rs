@@ -76,15 +76,16 @@ impl Core {
         self.pool.as_ref().map_or(0, |pool| pool.links.len())
     }
 
-    /// Whether an errand for this key can be started now.
-    pub(in crate::shard) fn has_room_for(&self, key: Key<'_>) -> bool {
+    /// Whether an errand for this key can be started now. One that is queued does not take the room
+    /// of those that the server has to answer.
+    pub(in crate::shard) fn has_room_for(&self, key: Key<'_>, is_queued: bool) -> bool {
         let home = self.home(key.hash);
         if home != self.shard() {
             return self.mesh.allowance(home) > 0;
         }
         let has_room = |spool: &Spooling| spool.has_room();
         self.spool.as_ref().is_none_or(has_room)
-            && self.pool.as_ref().is_some_and(|pool| pool.has_room(key))
+            && (is_queued || self.pool.as_ref().is_some_and(|pool| pool.has_room(key)))
     }
 
     /// Starts an errand that there is [room for](Self::has_room_for). `Some` if it is over

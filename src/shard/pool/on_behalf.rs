@@ -49,7 +49,7 @@ impl Session {
         if self.comes_too_early(core, key, errand) {
             return Step::Hold;
         }
-        let room = self.room_for(core, key);
+        let room = self.room_for(core, key, errand.is_queued());
         if room == Room::Later {
             return Step::Hold;
         }
@@ -79,8 +79,8 @@ impl Session {
 
     /// Whether an errand for this key can be started. Who waits for room waits no longer than a
     /// server may take to answer; then all it asks for is refused until there is room again.
-    fn room_for(&mut self, core: &Core, key: Key<'_>) -> Room {
-        if core.has_room_for(key) {
+    fn room_for(&mut self, core: &Core, key: Key<'_>, is_queued: bool) -> Room {
+        if core.has_room_for(key, is_queued) {
             self.waits_since = None;
             return Room::Now;
         }
@@ -94,8 +94,14 @@ impl Session {
 
     /// The same for one part of a request, whose sum has a slot: what becomes of the part now, if
     /// its errand cannot be started.
-    pub(super) fn lacks_room(&mut self, core: &mut Core, seq: Seq, key: Key<'_>) -> Option<Step> {
-        match self.room_for(core, key) {
+    pub(super) fn lacks_room(
+        &mut self,
+        core: &mut Core,
+        seq: Seq,
+        key: Key<'_>,
+        is_queued: bool,
+    ) -> Option<Step> {
+        match self.room_for(core, key, is_queued) {
             Room::Now => None,
             Room::Later => Some(Step::Hold),
             Room::Never => {

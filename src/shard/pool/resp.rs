@@ -111,10 +111,11 @@ fn whole(core: &Core, deletes: bool) -> Errand {
 fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
     let errand = whole(core, false);
     let is_behind = core.is_behind();
+    let is_queued = is_behind || errand.is_queued();
     let origin = session.sum_slot(Form::RespOk, pairs.count() / 2);
     session.for_each_key(core, pairs.pairs(), |session, core, (bytes, value)| {
         let key = core.key(bytes);
-        if let Some(step) = session.lacks_room(core, origin.seq, key) {
+        if let Some(step) = session.lacks_room(core, origin.seq, key, is_queued) {
             return step;
         }
         let mut wire = core.buffers.take();
@@ -152,7 +153,7 @@ fn sum(
     let origin = session.sum_slot(Form::RespSum, keys.count());
     session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);
-        if let Some(step) = session.lacks_room(core, origin.seq, key) {
+        if let Some(step) = session.lacks_room(core, origin.seq, key, errand.is_queued()) {
             return step;
         }
         with_command(core, &[command, bytes], |core, wire| {

@@ -199,6 +199,7 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
 fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
     let errand = whole(core, false);
     let is_behind = core.is_behind();
+    let is_queued = is_behind || errand.is_queued();
     let origin = session.sum_slot(Form::RespOk, pairs.count() / 2);
     session.for_each_key(core, pairs.pairs(), |session, core, (bytes, value)| {
         let key = core.key(bytes);
@@ -208,7 +209,7 @@ fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
         if session.must_wait_for_steps(key) {
             return Step::Hold;
         }
-        if let Some(step) = session.lacks_room(core, origin.seq, key) {
+        if let Some(step) = session.lacks_room(core, origin.seq, key, is_queued) {
             return step;
         }
         if must_wait_for_greeting(core, key, spelling) {
@@ -252,7 +253,7 @@ fn add_up(
         if session.must_wait_for_steps(key) {
             return Step::Hold;
         }
-        if let Some(step) = session.lacks_room(core, origin.seq, key) {
+        if let Some(step) = session.lacks_room(core, origin.seq, key, errand.is_queued()) {
             return step;
         }
         let is_queued = matches!(errand, Errand::Invalidate { .. });
