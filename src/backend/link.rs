@@ -135,6 +135,27 @@ impl<T> Link<T> {
         }
     }
 
+    /// A link that never connects. Requests stay in it until they are taken out, or their patience
+    /// is over.
+    pub fn unconnected(settings: LinkSettings, now: UnixMs) -> Self {
+        Self {
+            state: State::Down { retry_at: NEVER },
+            held_until: NEVER,
+            ..Self::new(settings, now)
+        }
+    }
+
+    /// Whether a link that never connects takes requests.
+    pub fn set_open(&mut self, is_open: bool) {
+        self.held_until = match is_open {
+            true => NEVER,
+            false => UnixMs(0),
+        };
+        if !is_open {
+            self.pipeline.fail_unsent();
+        }
+    }
+
     /// The requests. Any may be pushed while the link [takes them](Self::takes_requests).
     pub fn pipeline(&mut self) -> &mut Pipeline<T> {
         &mut self.pipeline
@@ -332,6 +353,7 @@ impl<T> Link<T> {
     /// When time alone changes something next; it may be too early.
     pub fn poll_timeout(&self) -> Option<UnixMs> {
         let own = match self.state {
+            State::Down { retry_at: NEVER } => None,
             State::Down { retry_at } => Some(retry_at),
             State::Connecting { since } | State::Greeting { since, .. } => {
                 Some(UnixMs(since.0 + self.settings.silence_ms))
@@ -345,7 +367,7 @@ impl<T> Link<T> {
             State::Serving { .. } | State::Closed => None,
         };
         let is_held = self.pipeline.in_flight() > 0 && !self.is_serving();
-        let hold = is_held.then_some(self.held_until);
+        let hold = (is_held && self.held_until != NEVER).then_some(self.held_until);
         [own, self.pipeline.next_deadline(), hold]
             .into_iter()
             .flatten()
@@ -420,6 +442,9 @@ impl<T> Link<T> {
         self.pipeline.poll_failed()
     }
 }
+
+/// A time that does not come.
+const NEVER: UnixMs = UnixMs(u64::MAX);
 
 fn held_until(settings: &LinkSettings, now: UnixMs) -> UnixMs {
     match settings.hold_ms {

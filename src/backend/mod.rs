@@ -14,7 +14,7 @@ pub use self::{
         Access, Effect, GaveUp, Greeting, HEARTBEAT_MS, HOLD_MS, Link, LinkSettings,
         RECONNECT_MS_MAX, RECONNECT_MS_MIN,
     },
-    pipeline::{Expects, Failure, OnLoss, Pipeline, REPEATS_MAX, Received, Terms},
+    pipeline::{Expects, Failure, OnLoss, Pipeline, REPEATS_MAX, Recalled, Received, Terms},
     reply::{Meaning, Reply, VALUE_TOO_LARGE},
     strays::Strays,
     write_queue::{QueueFull, WRITE_BYTES_MAX, WRITE_COUNT_MAX, WriteQueue},

@@ -12,6 +12,7 @@
 //! still come, is not taken for another's. A connection that [is lost](Pipeline::lose) takes with
 //! it only what was sent and cannot be sent again: requests that wait go out on the next one.
 
+mod again;
 mod history;
 mod loss;
 mod receive;
@@ -21,6 +22,7 @@ mod tests;
 
 use std::collections::VecDeque;
 
+pub use self::again::Recalled;
 use self::history::History;
 use self::request::{Entry, Shape, deadline};
 pub use self::request::{Expects, Failure, OnLoss, REPEATS_MAX, Terms};
@@ -99,7 +101,12 @@ pub struct Pipeline<T> {
     sent_count: usize,
     /// Before this, no deadline passes.
     earliest: UnixMs,
+    /// Requests that were ever added.
+    pushed_total: u64,
     history: History,
+    /// Requests that another server has to be asked for are [recalled](Pipeline::take_recalled).
+    recalls: bool,
+    recalled: Option<Recalled>,
     failed: VecDeque<(T, Failure)>,
     /// What has come of a reply that was too large, and is answered, goes on.
     skip: Option<Skip>,
@@ -123,7 +130,10 @@ impl<T> Pipeline<T> {
             entries: VecDeque::new(),
             sent_count: 0,
             earliest: UnixMs(u64::MAX),
+            pushed_total: 0,
             history: History::default(),
+            recalls: false,
+            recalled: None,
             failed: VecDeque::new(),
             skip: None,
             scan: None,
@@ -241,19 +251,25 @@ impl<T> Pipeline<T> {
     }
 
     fn enqueue(&mut self, tag: Option<T>, shape: Shape, terms: Terms, now: UnixMs) {
-        let deadline = deadline(now, terms);
-        self.earliest = match self.entries.is_empty() {
-            true => deadline,
-            false => self.earliest.min(deadline),
-        };
-        self.entries.push_back(Entry {
+        self.enqueue_entry(Entry {
             tag,
             shape,
             terms,
-            deadline,
+            deadline: deadline(now, terms),
             len: 0,
             repeats: 0,
+            is_timed: false,
+            hop_count: 0,
         });
+    }
+
+    fn enqueue_entry(&mut self, entry: Entry<T>) {
+        self.pushed_total += 1;
+        self.earliest = match self.entries.is_empty() {
+            true => entry.deadline,
+            false => self.earliest.min(entry.deadline),
+        };
+        self.entries.push_back(entry);
     }
 
     /// The last request has all its bytes.
@@ -275,7 +291,7 @@ impl<T> Pipeline<T> {
         let mut is_wanted = false;
         for entry in self.entries.range_mut(self.sent_count..) {
             is_wanted |= entry.terms.on_loss == OnLoss::Repeat;
-            if entry.repeats == 0 {
+            if entry.repeats == 0 && !entry.is_timed {
                 entry.deadline = deadline(now, entry.terms);
             }
         }

@@ -9,6 +9,7 @@ mod detour;
 mod hash_ring;
 mod key_hash;
 mod placement;
+mod redirect;
 mod router;
 mod server_spec;
 mod servers_file;
@@ -19,6 +20,7 @@ pub use detour::Detour;
 pub use hash_ring::{Explanation, HashRing, HashRingError, HashRingMode, Point, ServerIndex};
 pub use key_hash::KeyHash;
 pub use placement::{Distribution, HashTag, Placement};
+pub use redirect::{Elsewhere, Redirect};
 pub use router::{Reason, Router, Step};
 pub use server_spec::{ServerSpec, ServerSpecError, WEIGHT_MAX};
 pub use servers_file::{

@@ -12,6 +12,10 @@ use std::collections::VecDeque;
 /// connection: sending again is for the small requests that ask, not for a bulk of values.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
+/// The same of a pipeline whose every request may have to be sent again, elsewhere: as much as one
+/// request may have.
+const KEPT_BYTES_MAX_OF_ALL: usize = 64 << 20;
+
 /// What was sent, oldest first.
 ///
 /// Invariant: `answered_bytes` is less than the length of the first buffer, or 0; `kept_bytes` is
@@ -24,6 +28,18 @@ pub(super) struct History {
     kept_bytes: usize,
     /// Buffers that are done with.
     released: Vec<Vec<u8>>,
+    /// Every buffer is kept, not only what can be sent again on a new connection.
+    keeps_all: bool,
+}
+
+/// The bytes of the oldest unanswered request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Oldest<'h> {
+    Here(&'h [u8]),
+    /// They are still being sent, or have not come back from that.
+    Out,
+    /// They were not kept.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -33,27 +49,50 @@ struct SentBuffer {
     bytes: Option<Vec<u8>>,
     /// It has a request that could be sent again.
     is_wanted: bool,
+    is_out: bool,
 }
 
 impl History {
+    /// Keeps every buffer from now on.
+    pub(super) fn keep_all(&mut self) {
+        self.keeps_all = true;
+    }
+
+    /// The oldest unanswered request, which is so long.
+    pub(super) fn oldest(&self, len: usize) -> Oldest<'_> {
+        let Some(front) = self.buffers.front() else {
+            return Oldest::Gone;
+        };
+        let at = self.answered_bytes;
+        match &front.bytes {
+            _ if front.is_out => Oldest::Out,
+            Some(bytes) => bytes.get(at..at + len).map_or(Oldest::Gone, Oldest::Here),
+            None => Oldest::Gone,
+        }
+    }
+
     /// A buffer of so many bytes is being sent.
     pub(super) fn take(&mut self, len: usize, is_wanted: bool) {
         self.buffers.push_back(SentBuffer {
             len,
             bytes: None,
-            is_wanted,
+            is_wanted: is_wanted || self.keeps_all,
+            is_out: true,
         });
     }
 
     /// The last buffer comes back from being sent.
     pub(super) fn sent(&mut self, bytes: Vec<u8>) {
+        let bytes_max = match self.keeps_all {
+            true => KEPT_BYTES_MAX_OF_ALL,
+            false => KEPT_BYTES_MAX,
+        };
         match self.buffers.back_mut() {
-            Some(buffer)
-                if buffer.is_wanted
-                    && buffer.bytes.is_none()
-                    && buffer.len == bytes.len()
-                    && self.kept_bytes + buffer.len <= KEPT_BYTES_MAX =>
-            {
+            Some(buffer) if buffer.is_out && buffer.len == bytes.len() => {
+                buffer.is_out = false;
+                if !buffer.is_wanted || self.kept_bytes + buffer.len > bytes_max {
+                    return self.released.push(bytes);
+                }
                 self.kept_bytes += buffer.len;
                 buffer.bytes = Some(bytes);
             }
@@ -157,6 +196,24 @@ mod tests {
         assert_eq!(history.kept_bytes, 0);
         history.take(1, true);
         assert_eq!(recall(&mut history, &[]), []);
+    }
+
+    #[test]
+    fn the_oldest_request_is_here_once_it_is_sent() {
+        let mut history = History::default();
+        history.keep_all();
+        assert_eq!(history.oldest(2), Oldest::Gone);
+        history.take(4, false);
+        assert_eq!(history.oldest(2), Oldest::Out);
+        history.sent(b"aabb".to_vec());
+        assert_eq!(history.oldest(2), Oldest::Here(b"aa"));
+        history.answered(2);
+        assert_eq!(history.oldest(2), Oldest::Here(b"bb"));
+        history.answered(2);
+        let large = vec![0; KEPT_BYTES_MAX_OF_ALL + 1];
+        history.take(large.len(), false);
+        history.sent(large);
+        assert_eq!(history.oldest(2), Oldest::Gone, "it is too large");
     }
 
     #[test]

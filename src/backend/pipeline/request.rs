@@ -90,6 +90,10 @@ pub(super) struct Entry<T> {
     /// the line end's.
     pub(super) len: usize,
     pub(super) repeats: u8,
+    /// Its patience to be answered has begun: it was sent to another server before.
+    pub(super) is_timed: bool,
+    /// How often it was sent on to another server.
+    pub(super) hop_count: u8,
 }
 
 /// The end of a patience that begins now.

@@ -1,0 +1,206 @@
+//! Requests that leave a pipeline for another one: a server will not do them, but names one that
+//! will, or it turns out before they are sent that they are another's.
+//!
+//! A server that would not do a request has not done it, so a write can go on like a read. Whoever
+//! moves requests keeps them in order: they come out in the order in which they went in, and
+//! [`Pipeline::pushed_total`] and [`Pipeline::settled_total`] tell when the last of them has.
+
+use super::{
+    Entry, Pipeline, Shape, Terms,
+    history::Oldest,
+};
+use crate::store::UnixMs;
+
+/// A request on its way from one pipeline to another.
+#[derive(Debug)]
+pub struct Recalled {
+    bytes: Vec<u8>,
+    shape: Shape,
+    terms: Terms,
+    deadline: UnixMs,
+    is_timed: bool,
+    hop_count: u8,
+}
+
+impl Recalled {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How often servers have sent it on.
+    pub fn hop_count(&self) -> u8 {
+        self.hop_count
+    }
+}
+
+impl<T> Pipeline<T> {
+    /// RESP: from now on every request can be recalled when its reply names another server.
+    pub fn recall_redirected(&mut self) {
+        self.recalls = true;
+        self.history.keep_all();
+    }
+
+    /// The request whose reply was read last, if that named another server. Nothing if its bytes
+    /// were not kept: there is a limit.
+    pub fn take_recalled(&mut self) -> Option<Recalled> {
+        self.recalled.take()
+    }
+
+    /// Adds a request that was in another pipeline. What was left of its patience is what it has.
+    pub fn push_again(&mut self, tag: T, again: &Recalled) {
+        self.seal();
+        self.open_keys = 0;
+        self.output.extend_from_slice(&again.bytes);
+        self.enqueue_entry(Entry {
+            tag: Some(tag),
+            shape: again.shape,
+            terms: again.terms,
+            deadline: again.deadline,
+            len: again.bytes.len(),
+            repeats: 0,
+            is_timed: again.is_timed,
+            hop_count: again.hop_count,
+        });
+    }
+
+    /// Takes out what has not been sent, in order.
+    pub fn take_unsent(&mut self) -> Vec<(T, Recalled)> {
+        self.seal();
+        self.open_keys = 0;
+        let unsent = self.entries.split_off(self.sent_count);
+        let output = core::mem::take(&mut self.output);
+        let mut rest = &output[..];
+        let mut taken = Vec::with_capacity(unsent.len());
+        for entry in unsent {
+            let (bytes, behind) = rest.split_at(entry.len.min(rest.len()));
+            rest = behind;
+            let again = entry.recalled(bytes);
+            taken.extend(entry.tag.map(|tag| (tag, again)));
+        }
+        taken
+    }
+
+    /// How many requests were ever added.
+    pub fn pushed_total(&self) -> u64 {
+        self.pushed_total
+    }
+
+    /// How many of them are over: answered, failed, or taken out. The oldest are first.
+    pub fn settled_total(&self) -> u64 {
+        self.pushed_total - self.entries.len() as u64
+    }
+
+    /// Keeps the oldest request for another server. False as long as its bytes are on their way
+    /// out: a server may answer the first requests of a buffer while it is sent the last ones.
+    pub(super) fn recall(&mut self) -> bool {
+        let Some(entry) = self.entries.front() else {
+            return true;
+        };
+        self.recalled = match self.history.oldest(entry.len) {
+            Oldest::Out => return false,
+            Oldest::Gone => None,
+            Oldest::Here(bytes) => {
+                let mut again = entry.recalled(bytes);
+                again.is_timed = true;
+                again.hop_count = again.hop_count.saturating_add(1);
+                Some(again)
+            }
+        };
+        true
+    }
+}
+
+impl<T> Entry<T> {
+    fn recalled(&self, bytes: &[u8]) -> Recalled {
+        Recalled {
+            bytes: bytes.to_vec(),
+            shape: self.shape,
+            terms: self.terms,
+            deadline: self.deadline,
+            is_timed: self.is_timed,
+            hop_count: self.hop_count,
+        }
+    }
+}
+
+/// Whether a reply names another server.
+pub(super) fn is_redirect(line: &[u8]) -> bool {
+    line.starts_with(b"-MOVED ") || line.starts_with(b"-ASK ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        backend::{Expects, Failure, OnLoss, Received},
+        config::Protocol,
+        store::KeyHasher,
+    };
+
+    const NOW: UnixMs = UnixMs(1_000);
+
+    fn pipeline() -> Pipeline<u32> {
+        let mut pipeline = Pipeline::new(Protocol::Resp, KeyHasher::new(1), 1024);
+        pipeline.recall_redirected();
+        pipeline
+    }
+
+    fn push(pipeline: &mut Pipeline<u32>, tag: u32, bytes: &[u8]) {
+        let terms = Terms {
+            on_loss: OnLoss::Fail,
+            patience_ms: 100,
+        };
+        pipeline
+            .push(tag, Expects::Line, terms, NOW)
+            .extend_from_slice(bytes);
+    }
+
+    #[test]
+    fn what_is_answered_by_another_server_goes_there_with_what_is_left_of_its_patience() {
+        let (mut from, mut to) = (pipeline(), pipeline());
+        push(&mut from, 1, b"PING\r\n");
+        push(&mut from, 2, b"GET k\r\n");
+        let output = from.take_output(Vec::new(), NOW);
+        let line = b"-MOVED 7 h:1\r\n";
+        let Received::Incomplete { want } = from.receive(line) else {
+            panic!("its bytes are still being sent");
+        };
+        assert_eq!(want, line.len() + 1);
+        from.sent(output);
+        let Received::Complete { tag: 1, .. } = from.receive(line) else {
+            panic!("a reply");
+        };
+        let again = from.take_recalled().expect("the request");
+        assert_eq!((again.bytes(), again.hop_count()), (&b"PING\r\n"[..], 1));
+        assert_eq!((from.pushed_total(), from.settled_total()), (2, 1));
+        to.push_again(1, &again);
+        let later = UnixMs(NOW.0 + 60);
+        assert_eq!(to.take_output(Vec::new(), later), b"PING\r\n");
+        to.expire(UnixMs(NOW.0 + 100), |_| None);
+        assert_eq!(to.poll_failed(), Some((1, Failure::Late)));
+        let Received::Complete { tag: 2, .. } = from.receive(b"-ERR no\r\n") else {
+            panic!("a reply");
+        };
+        assert!(from.take_recalled().is_none(), "it names nobody");
+    }
+
+    #[test]
+    fn what_is_not_sent_comes_out_in_order() {
+        let mut pipeline = pipeline();
+        push(&mut pipeline, 1, b"a");
+        let output = pipeline.take_output(Vec::new(), NOW);
+        pipeline.sent(output);
+        push(&mut pipeline, 2, b"bb");
+        push(&mut pipeline, 3, b"c");
+        let taken = pipeline.take_unsent();
+        let taken: Vec<_> = taken.iter().map(|(tag, again)| (*tag, again.bytes())).collect();
+        assert_eq!(taken, [(2, &b"bb"[..]), (3, b"c")]);
+        assert!(!pipeline.has_output());
+        assert_eq!(pipeline.in_flight(), 1);
+        assert_eq!((pipeline.pushed_total(), pipeline.settled_total()), (3, 2));
+        let Received::Complete { tag: 1, .. } = pipeline.receive(b"+OK\r\n") else {
+            panic!("a reply");
+        };
+    }
+}
