@@ -4,6 +4,7 @@
 //! can be read in a service's log as well as in a terminal.
 
 mod backend;
+mod cluster;
 mod eject;
 mod error;
 mod explain;
@@ -28,7 +29,7 @@ pub use self::explain::Explain;
 use self::nutcracker::Nutcracker;
 pub use self::pools::Pools;
 pub use self::spool::{Spool, Verdict};
-use self::values::{Cores, OrOff};
+use self::values::{Cores, OrOff, PoolKind};
 use crate::config::{
     CONNECTIONS_MAX_DEFAULT, Config, ITEM_BYTES_MAX_DEFAULT, MEMCACHE_DEFAULT,
     MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, RESP_DEFAULT, SERVERS_FILE_BYTES_MAX,
@@ -179,9 +180,10 @@ struct ResourceArgs {
 #[command(next_help_heading = "Pool")]
 struct PoolArgs {
     /// Keep the data in servers that speak memcache or resp, and serve that; the other protocol, too,
-    /// if its flag gives it an address [default: no pool]
-    #[arg(long, value_name = "PROTOCOL", value_parser = values::protocol)]
-    pool: Option<Protocol>,
+    /// if its flag gives it an address. cluster is a Redis Cluster, of which --server names one node
+    /// or some [default: no pool]
+    #[arg(long, value_name = "PROTOCOL", value_parser = values::pool)]
+    pool: Option<PoolKind>,
     #[command(flatten)]
     servers: ServerArgs,
     /// When a write is answered: through (the server took it), behind (at once, the server gets the
@@ -288,7 +290,10 @@ impl ServeArgs {
     /// values in Redis servers may have a header (`docs/protocols.md`).
     fn listeners(&self) -> (Option<SocketAddr>, Option<SocketAddr>) {
         let listener = |typed: Option<OrOff<SocketAddr>>, default, protocol: Protocol| {
-            let is_foreign = self.pool.pool.is_some_and(|pool| pool != protocol);
+            let is_foreign = self
+                .pool
+                .pool
+                .is_some_and(|pool| pool.protocol() != protocol);
             match typed {
                 None if is_foreign => None,
                 None => Some(default),
@@ -335,7 +340,7 @@ impl ResourceArgs {
 
 impl PoolArgs {
     fn resolve(&self) -> Result<Mode, CliError> {
-        let Some(protocol) = self.pool else {
+        let Some(kind) = self.pool else {
             return match self.flag_of_a_pool() {
                 Some(flag) => Err(CliError::new(format_args!(
                     "{flag}: only means something for a pool; add --pool memcache or --pool resp"
@@ -343,22 +348,32 @@ impl PoolArgs {
                 None => Ok(Mode::Embedded),
             };
         };
+        let protocol = kind.protocol();
         let servers = self.servers.list()?;
         if servers.is_empty() {
             return Err(CliError::new(format_args!(
-                "--pool {protocol}: no servers; add --servers FILE or --server HOST:PORT"
+                "--pool {kind}: no servers; add --servers FILE or --server HOST:PORT"
             )));
+        }
+        let is_cluster = kind == PoolKind::Cluster;
+        if is_cluster {
+            self.check_cluster(&servers)?;
         }
         let write = self.write.unwrap_or(WritePolicy::Through);
         let spool = self.spool(write)?;
+        let mut backend = self.backend.resolve(protocol)?;
+        if is_cluster {
+            backend.eject.after = None;
+        }
         Ok(Mode::Pool(PoolConfig {
             name: None,
             protocol,
+            is_cluster,
             servers,
             placement: self.servers.placement(),
             write,
             l1: self.l1.and_then(OrOff::into_option),
-            backend: self.backend.resolve(protocol)?,
+            backend,
             spool,
         }))
     }

@@ -2,7 +2,9 @@
 
 mod backend;
 mod behind;
+mod cluster;
 mod eject;
+mod listeners;
 mod spool;
 
 use std::fmt;
@@ -16,10 +18,15 @@ pub use self::backend::{
     BACKEND_TIMEOUT_MIN, BackendConfig, PASSWORD_BYTES_MAX, Secret,
 };
 pub use self::behind::{BehindError, SPOOL_VALUES_MIN};
+pub use self::cluster::{
+    CLUSTER_NODES_EXPECTED, CLUSTER_REFRESH_MS, CLUSTER_REFRESH_MS_MIN, CLUSTER_REFRESH_MS_TROUBLED,
+};
 pub use self::eject::{
     BACKEND_IN_FLIGHT_DEFAULT, BACKEND_IN_FLIGHT_MAX, EJECT_AFTER_DEFAULT, EJECT_AFTER_MAX,
     EjectConfig, OnEject, Readmit,
 };
+pub use self::listeners::check_together;
+use self::listeners::{is_listener, overlap};
 pub use self::spool::{
     SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolConfig, SpoolSync,
 };
@@ -145,6 +152,8 @@ pub struct PoolConfig {
     pub name: Option<String>,
     /// What the servers speak.
     pub protocol: Protocol,
+    /// The servers are nodes of a Redis Cluster, which tell of the others.
+    pub is_cluster: bool,
     /// In the order that [`Router`] counts them.
     pub servers: Vec<ServerSpec>,
     /// Which server owns a key.
@@ -446,50 +455,6 @@ fn size(bytes: usize) -> String {
         Some((unit, name)) => format!("{}{name}", bytes / unit),
         None => bytes.to_string(),
     }
-}
-
-/// Checks what must hold between processes in one: each [`Config`] is served by shards of its own.
-///
-/// # Errors
-///
-/// The first rule that is broken.
-pub fn check_together(configs: &[Config]) -> Result<(), ConfigError> {
-    let shard_count: usize = configs.iter().map(|config| config.cores.len()).sum();
-    if shard_count > SHARDS_MAX {
-        return Err(ConfigError::TooManyShards {
-            shard_count,
-            pool_count: configs.len(),
-        });
-    }
-    let listeners: Vec<SocketAddr> = configs
-        .iter()
-        .flat_map(|config| [config.memcache, config.resp])
-        .flatten()
-        .collect();
-    for (index, address) in listeners.iter().enumerate() {
-        if listeners[..index]
-            .iter()
-            .any(|other| overlap(*other, *address))
-        {
-            return Err(ConfigError::SharedAddress { address: *address });
-        }
-    }
-    Ok(())
-}
-
-/// Whether a connection to one could land on the other. An unspecified address takes everything.
-fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
-    let same_ip = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() == b.port() && a.port() != 0 && same_ip
-}
-
-/// Whether the server is the listener, as far as addresses tell: names are not resolved here.
-fn is_listener(server: &ServerSpec, listener: SocketAddr) -> bool {
-    let Ok(ip) = server.host.parse::<IpAddr>() else {
-        return false;
-    };
-    let here = ip == listener.ip() || (listener.ip().is_unspecified() && ip.is_loopback());
-    here && server.port == listener.port()
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ mod transcript;
 
 #[path = "simulation/behind.rs"]
 mod behind;
+#[path = "simulation/cluster.rs"]
+mod cluster;
 #[path = "simulation/crossing.rs"]
 mod crossing;
 #[path = "simulation/ejection.rs"]

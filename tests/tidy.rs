@@ -111,6 +111,7 @@ const FENCES: &[Fence] = &[
             ("src/server/", "std::net"),
             ("src/runtime/", "std::net"),
             ("src/config.rs", "std::net"),
+            ("src/config/listeners.rs", "std::net"),
             ("src/cli.rs", "std::net"),
             ("src/cli/", "std::net"),
             ("src/route/server_spec.rs", "std::net::Ipv6Addr"),

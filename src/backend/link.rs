@@ -166,6 +166,21 @@ impl<T> Link<T> {
         self.pipeline.in_flight()
     }
 
+    /// What its pauses are drawn from.
+    pub fn seed(&self) -> u64 {
+        self.settings.seed
+    }
+
+    /// How many requests were ever added.
+    pub fn pushed_total(&self) -> u64 {
+        self.pipeline.pushed_total()
+    }
+
+    /// How many of them are over; the oldest are first.
+    pub fn settled_total(&self) -> u64 {
+        self.pipeline.settled_total()
+    }
+
     /// Whether requests can be added: they are sent now or soon.
     #[inline]
     pub fn takes_requests(&self, now: UnixMs) -> bool {

@@ -109,6 +109,16 @@ impl BackendArgs {
         })
     }
 
+    /// The database that was asked for.
+    pub(super) fn database(&self) -> Option<u32> {
+        self.backend_db
+    }
+
+    /// The flags about servers that fail, and whether each was given.
+    pub(super) fn ejection_given(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        self.eject.given().into_iter()
+    }
+
     /// The flags, and whether each was given.
     pub(super) fn given(&self) -> impl Iterator<Item = (&'static str, bool)> {
         let name = ("--backend-name", self.backend_name.is_some());

@@ -98,6 +98,7 @@ impl ServeArgs {
         Ok(PoolConfig {
             name: Some(pool.name.clone()),
             protocol: pool.protocol,
+            is_cluster: false,
             servers: pool.servers.clone(),
             placement: pool.placement,
             write,

@@ -1,6 +1,7 @@
 //! Each flag, well and badly used, without a process of its own.
 
 mod backend;
+mod cluster;
 mod nutcracker;
 mod pool;
 

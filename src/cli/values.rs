@@ -31,6 +31,54 @@ impl<T> OrOff<T> {
     }
 }
 
+/// What the servers of a pool are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PoolKind {
+    /// Servers that speak memcache, behind a ring.
+    Memcache,
+    /// Servers that speak RESP, behind a ring.
+    Resp,
+    /// Nodes of a Redis Cluster.
+    Cluster,
+}
+
+impl PoolKind {
+    const ALL: [Self; 3] = [Self::Memcache, Self::Resp, Self::Cluster];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Memcache => "memcache",
+            Self::Resp => "resp",
+            Self::Cluster => "cluster",
+        }
+    }
+
+    /// What they speak.
+    pub(super) fn protocol(self) -> Protocol {
+        match self {
+            Self::Memcache => Protocol::Memcache,
+            Self::Resp | Self::Cluster => Protocol::Resp,
+        }
+    }
+}
+
+impl FromStr for PoolKind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or(())
+    }
+}
+
+impl Display for PoolKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// CPU numbers in the order they were typed, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cores(pub(super) Vec<usize>);
@@ -124,8 +172,8 @@ pub(super) fn log_level(text: &str) -> Result<tracing::Level, String> {
         .ok_or_else(|| one_of(&["error", "warn", "info", "debug", "trace"]))
 }
 
-pub(super) fn protocol(text: &str) -> Result<Protocol, String> {
-    keyword(text, &["memcache", "resp"])
+pub(super) fn pool(text: &str) -> Result<PoolKind, String> {
+    keyword(text, &PoolKind::ALL.map(PoolKind::name))
 }
 
 pub(super) fn write_policy(text: &str) -> Result<WritePolicy, String> {

@@ -25,6 +25,7 @@ fn pool(servers: &[&str], hash_ring: HashRingMode) -> Config {
     Config {
         resp: None,
         mode: Mode::Pool(PoolConfig {
+            is_cluster: false,
             name: None,
             protocol: Protocol::Memcache,
             servers: servers.collect(),

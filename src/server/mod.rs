@@ -4,6 +4,7 @@ mod addresses;
 mod cpu_time;
 mod error;
 mod listen;
+mod names;
 mod preflight;
 mod spooler;
 mod vitals;
@@ -24,17 +25,20 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use self::addresses::AddressBook;
 pub use self::error::StartError;
 use self::spooler::Spooler;
+use self::{addresses::AddressBook, names::NameBook};
 use crate::{
     backend::Access,
-    config::{Config, Mode, PoolConfig},
+    config::{CLUSTER_NODES_EXPECTED, Config, Mode, PoolConfig},
     io::{RingDirectory, Waker, uring::Uring},
     mesh,
     route::{HashRingError, Router},
     runtime::{self, Executor},
-    shard::{EjectSettings, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, Tunables},
+    shard::{
+        Addresses, EjectSettings, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag,
+        Tunables,
+    },
     store::{self, KeyHasher, UnixMs},
 };
 
@@ -88,7 +92,13 @@ pub fn run_pools(configs: &[Config]) -> Result<io::Result<()>, StartError> {
 fn needs(configs: &[Config]) -> preflight::Needs {
     let server_count = |config: &Config| match &config.mode {
         Mode::Embedded => 0,
-        Mode::Pool(pool) => pool.servers.len() * usize::from(pool.backend.connection_count),
+        Mode::Pool(pool) => {
+            let nodes = match pool.is_cluster {
+                true => CLUSTER_NODES_EXPECTED,
+                false => 0,
+            };
+            pool.servers.len().max(nodes) * usize::from(pool.backend.connection_count)
+        }
     };
     let connections = configs.iter().map(|config| config.connections_max);
     let sum = |of: &dyn Fn(&Config) -> usize| configs.iter().map(of).sum();
@@ -382,7 +392,10 @@ fn parts(
 fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, StartError> {
     let backend = &pool.backend;
     let all = [&pool.servers[..], &backend.eject.failover].concat();
-    let addresses = AddressBook::open(&all)?;
+    let addresses: Arc<dyn Addresses> = match pool.is_cluster {
+        true => Arc::new(NameBook::open()?),
+        false => Arc::new(AddressBook::open(&all)?),
+    };
     let no_ring = |error: HashRingError| StartError::Resolve {
         server: "of the pool".into(),
         error: io::Error::other(error.to_string()),
@@ -393,7 +406,8 @@ fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, St
         protocol: pool.protocol,
         is_crossed,
         router,
-        addresses: Arc::new(addresses),
+        addresses,
+        cluster_seeds: pool.is_cluster.then(|| Arc::from(&pool.servers[..])),
         access: Access {
             user: pool.backend.user.clone(),
             password: pool.backend.password.clone(),

@@ -316,7 +316,7 @@ impl Core {
         self.pool.as_ref().is_some_and(Pool::has_l1)
     }
 
-    /// Whether keys of one server of the pool may be on several connections.
+    /// Whether nothing keeps requests to one server of the pool in order.
     pub(super) fn has_lanes(&self) -> bool {
         self.pool.as_ref().is_some_and(Pool::has_lanes)
     }

@@ -54,11 +54,14 @@ pub(super) fn flush_all(
     session.set_barred(is_barrier || session.is_tracking());
     core.counters().flushes.add(1);
     let shard_count = core.mesh.shard_count();
-    let servers = core.pool.as_ref().map(Pool::server_count);
-    let parts = match servers {
+    let servers = core.pool.as_ref().map(Pool::masters);
+    let parts = match &servers {
         None => shard_count,
-        Some(servers) => servers * (1 + shard_count),
+        Some(servers) => servers.len() * (1 + shard_count),
     };
+    if parts == 0 {
+        return nobody_to_ask(session, core);
+    }
     let seq = session.replies.defer(form, Covers::AnyKey, parts as u32);
     let origin = Origin {
         token: session.token(),
@@ -82,7 +85,7 @@ pub(super) fn flush_all(
         core.begin_flush(origin, at, request);
         return Step::Done;
     }
-    for server in 0..servers {
+    for server in servers {
         if !core.ask_server(server, Pending::Flush(origin, at), request) {
             session.fail(core, seq);
             core.flush_partitions(origin, at);
@@ -105,28 +108,46 @@ pub(super) fn sum_of_servers(session: &mut Session, core: &mut Core, request: &[
 
 /// Asks every server of the pool; all replies make one of this form.
 pub(super) fn ask_all(session: &mut Session, core: &mut Core, form: Form, request: &[u8]) {
-    let servers = core.server_count();
-    let parts = servers as u32;
+    let servers = core.pool.as_ref().map_or_else(Vec::new, Pool::masters);
+    let parts = servers.len() as u32;
+    if parts == 0 {
+        nobody_to_ask(session, core);
+        return;
+    }
     let seq = session.replies.defer(form, Covers::Nothing, parts);
     let route = Route::Here(Origin {
         token: session.token(),
         seq,
     });
-    for server in 0..servers {
+    for server in servers {
         if !core.ask_server(server, Pending::Request(route), request) {
             session.fail(core, seq);
         }
     }
 }
 
-/// Asks the first server of the pool.
+/// A cluster of which no node is known to have keys.
+pub(super) fn nobody_to_ask(session: &mut Session, core: &mut Core) -> Step {
+    let line = core.failure_line();
+    let seq = session.replies.defer(Form::Verbatim, Covers::Nothing, 1);
+    session.deliver(core, seq, true, &line);
+    core.buffers.put(line);
+    Step::Done
+}
+
+/// Asks one server of the pool, the first.
 pub(super) fn ask_first_server(session: &mut Session, core: &mut Core, request: &[u8]) {
+    let first = core.pool.as_ref().and_then(|pool| pool.server_at(None));
+    let Some(server) = first else {
+        nobody_to_ask(session, core);
+        return;
+    };
     let seq = session.replies.defer(Form::Verbatim, Covers::Nothing, 1);
     let route = Route::Here(Origin {
         token: session.token(),
         seq,
     });
-    if !core.ask_server(0, Pending::Request(route), request) {
+    if !core.ask_server(server, Pending::Request(route), request) {
         session.fail(core, seq);
     }
 }

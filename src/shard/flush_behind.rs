@@ -87,8 +87,8 @@ impl Core {
             is_promised,
             ..
         } = start;
-        let servers = self.pool.as_ref().map_or(0, Pool::server_count);
-        for server in 0..servers {
+        let servers = self.pool.as_ref().map_or_else(Vec::new, Pool::masters);
+        for server in servers {
             let pending = Pending::Flush(origin, at);
             if !is_promised {
                 self.fail(pending, NOT_SPOOLED, deliver);

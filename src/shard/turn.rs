@@ -317,10 +317,7 @@ impl<I: Io> Shard<I> {
             }
             (Some(Peer::Backend { link: number }), result) => {
                 let number = *number;
-                if let Some(pool) = &mut self.core.pool {
-                    // It may be sent again, also if this time it failed.
-                    pool.links[number].core.handle_sent(buffer);
-                }
+                self.backend_sent(number, buffer);
                 if let Err(errno) = result {
                     let why = format_args!("sending failed, error {}", errno.0);
                     self.disconnect(number, Loss::Seen(&why));

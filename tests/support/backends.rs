@@ -69,6 +69,11 @@ impl Backend {
         Self::start(Kind::ClusterRedis, |_| String::new())
     }
 
+    /// The same with more arguments, for example a timeout.
+    pub(crate) fn cluster_redis_with(extra: &str) -> Self {
+        Self::start_with(Kind::ClusterRedis, extra, |_| String::new())
+    }
+
     /// A nutcracker in front of memcacheds: libmemcached's weighted ring over `servers`.
     pub(crate) fn nutcracker(servers: &[SocketAddr]) -> Self {
         let servers: String = servers
@@ -121,6 +126,10 @@ impl Backend {
     /// A raw connection to it.
     pub(crate) fn connect(&self) -> Wire {
         Wire::connect(self.address())
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.process.is_some()
     }
 
     /// Kills it: what it held is gone, its port refuses.

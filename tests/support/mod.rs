@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of the furniture")]
 
 pub(crate) mod backends;
+pub(crate) mod cluster;
 pub(crate) mod gate;
 pub(crate) mod gated;
 pub(crate) mod node;

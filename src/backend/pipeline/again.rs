@@ -5,10 +5,7 @@
 //! moves requests keeps them in order: they come out in the order in which they went in, and
 //! [`Pipeline::pushed_total`] and [`Pipeline::settled_total`] tell when the last of them has.
 
-use super::{
-    Entry, Pipeline, Shape, Terms,
-    history::Oldest,
-};
+use super::{Entry, Pipeline, Shape, Terms, history::Oldest};
 use crate::store::UnixMs;
 
 /// A request on its way from one pipeline to another.
@@ -194,7 +191,10 @@ mod tests {
         push(&mut pipeline, 2, b"bb");
         push(&mut pipeline, 3, b"c");
         let taken = pipeline.take_unsent();
-        let taken: Vec<_> = taken.iter().map(|(tag, again)| (*tag, again.bytes())).collect();
+        let taken: Vec<_> = taken
+            .iter()
+            .map(|(tag, again)| (*tag, again.bytes()))
+            .collect();
         assert_eq!(taken, [(2, &b"bb"[..]), (3, b"c")]);
         assert!(!pipeline.has_output());
         assert_eq!(pipeline.in_flight(), 1);

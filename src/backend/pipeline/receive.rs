@@ -54,9 +54,8 @@ impl<T> Pipeline<T> {
                 request: Said::Reply(reply),
                 consumed,
             } if shape.is_some_and(|shape| is_answer(shape, &reply)) => {
-                let is_elsewhere = self.recalls
-                    && reply.meaning == Meaning::Error
-                    && is_redirect(reply.frame);
+                let is_elsewhere =
+                    self.recalls && reply.meaning == Meaning::Error && is_redirect(reply.frame);
                 if is_elsewhere && !self.recall() {
                     let want = bytes.len() + 1;
                     return Received::Incomplete { want };

@@ -15,6 +15,7 @@ fn pool(line: &str) -> PoolConfig {
 #[test]
 fn a_pool_and_its_defaults() {
     let expected = PoolConfig {
+        is_cluster: false,
         name: None,
         protocol: Protocol::Memcache,
         servers: vec!["10.0.0.1:11211".parse().expect("server")],
@@ -28,7 +29,7 @@ fn a_pool_and_its_defaults() {
     assert_eq!(pool("--pool resp --server a:1").protocol, Protocol::Resp);
     assert_eq!(
         error("--pool redis"),
-        "--pool 'redis': not known here; write memcache or resp"
+        "--pool 'redis': not known here; write memcache or resp or cluster"
     );
     assert_eq!(
         error("--pool memcache"),

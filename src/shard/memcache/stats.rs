@@ -163,6 +163,7 @@ struct View {
     shards: Vec<(Totals, PartitionStats, u64)>,
     /// Requests of RESP clients.
     calls: u64,
+    cluster_nodes: u64,
     /// What the spool counts, if there is one.
     spool: Vec<(&'static str, u64)>,
 }
@@ -175,6 +176,7 @@ impl View {
             now: core.now,
             totals: core.board.totals(),
             calls: core.board.calls(),
+            cluster_nodes: core.board.cluster_nodes(),
             spool: core.spool_counts(),
             store: core.board.since_reset(core.store.stats()),
             shards: shards
@@ -318,6 +320,10 @@ impl View {
                 "backend_in_flight_refused",
                 totals.backend_in_flight_refused,
             ),
+            ("cluster_moved", totals.cluster_moved),
+            ("cluster_asked", totals.cluster_asked),
+            ("cluster_refreshes", totals.cluster_refreshes),
+            ("cluster_nodes", self.cluster_nodes),
             ("fills_joined", totals.fills_joined),
             ("invalidations", totals.invalidations),
             ("writes_behind", totals.writes_behind),

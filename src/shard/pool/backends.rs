@@ -45,6 +45,7 @@ impl<I: Io> Shard<I> {
 
     /// Does what each link wants done, once a turn.
     pub(in crate::shard) fn flush_links(&mut self) {
+        self.tend_cluster();
         for number in 0..self.core.link_count() {
             self.drive(number);
         }
@@ -64,7 +65,11 @@ impl<I: Io> Shard<I> {
             buffers.put(buffer);
         }
         let mut refused = None;
-        while let Some(effect) = link.core.poll_effect(now, || buffers.take()) {
+        loop {
+            let link = &mut pool.links[number];
+            let Some(effect) = link.core.poll_effect(now, || buffers.take()) else {
+                break;
+            };
             match effect {
                 Effect::Send(buffer) => match link.token {
                     Some(token) => io.send(token, buffer),
@@ -78,7 +83,8 @@ impl<I: Io> Shard<I> {
                 }
                 Effect::Connect => {
                     let try_count = link.core.failure_count();
-                    let address = pool.addresses.address(server, try_count);
+                    let address = pool.address_of(server, try_count);
+                    let link = &mut pool.links[number];
                     let address = address.ok_or_else(|| io::ErrorKind::NotFound.into());
                     match address.and_then(|address| io.connect(&address)) {
                         Ok(token) => {
@@ -121,6 +127,22 @@ impl<I: Io> Shard<I> {
         }
     }
 
+    /// What was sent to a backend has gone out. Replies may have waited for that.
+    pub(in crate::shard) fn backend_sent(&mut self, number: usize, buffer: Vec<u8>) {
+        let Some(pool) = &mut self.core.pool else {
+            return;
+        };
+        let is_cluster = pool.is_cluster();
+        let link = &mut pool.links[number];
+        // It may be sent again, also if this time it failed.
+        link.core.handle_sent(buffer);
+        if is_cluster && !link.input.is_empty() {
+            link.want = 0;
+            let input = std::mem::take(&mut link.input);
+            self.conclude_replies(number, input);
+        }
+    }
+
     pub(in crate::shard) fn backend_received(&mut self, number: usize, buffer: &RecvBuffer) {
         let Self { io, core, .. } = self;
         let Some(pool) = &mut core.pool else { return };
@@ -142,9 +164,21 @@ impl<I: Io> Shard<I> {
             return;
         }
         input.extend_from_slice(io.bytes(buffer));
+        self.conclude_replies(number, input);
+    }
+
+    /// Concludes the whole replies in what has come of them so far.
+    fn conclude_replies(&mut self, number: usize, mut input: BytesMut) {
+        let Self {
+            core,
+            peers,
+            touched,
+            ..
+        } = self;
+        let Some(pool) = &core.pool else { return };
         let mut progress = Progress::Consumed(0);
-        if input.len() >= link.want {
-            progress = deliver_replies(core, &mut self.peers, &mut self.touched, number, &input);
+        if input.len() >= pool.links[number].want {
+            progress = deliver_replies(core, peers, touched, number, &input);
             if let Progress::Consumed(consumed) = progress {
                 input.advance(consumed);
             }
@@ -201,13 +235,16 @@ impl<I: Io> Shard<I> {
     fn note_loss(&mut self, number: usize, why: &dyn Display) {
         let shard = self.core.mesh.shard();
         let Some(pool) = &self.core.pool else { return };
-        let backend = pool.addresses.name(pool.server_of(number));
+        let backend = pool.name_of(pool.server_of(number));
         // A server that is away is tried every second; its operator is told once.
         match pool.links[number].core.failure_count() {
             0 | 1 => tracing::warn!(backend, shard, "lost: {why}"),
             count => tracing::debug!(backend, shard, count, "not back: {why}"),
         }
         self.core.note_failure(number);
+        if let Some(pool) = &mut self.core.pool {
+            pool.want_refresh();
+        }
     }
 
     /// Tells who waits for what has failed.

@@ -80,7 +80,7 @@ impl Session {
                 });
             }
             // Servers are spoken to in RESP2, whose null a RESP3 client takes for a length.
-            Form::Verbatim if bytes == NULL && self.version() == Version::Resp3 => {
+            Form::Verbatim if NULLS.contains(&bytes) && self.version() == Version::Resp3 => {
                 Part::Bytes(NULL_OF_RESP3)
             }
             Form::Retyped(retype) => {
@@ -130,8 +130,8 @@ impl Session {
     }
 }
 
-/// RESP2's null, and what RESP3 has for it.
-const NULL: &[u8] = b"$-1\r\n";
+/// RESP2's nulls, and what RESP3 has for them.
+const NULLS: [&[u8]; 2] = [b"$-1\r\n", b"*-1\r\n"];
 const NULL_OF_RESP3: &[u8] = b"_\r\n";
 
 /// The number in a RESP integer reply; what else a backend may say counts for nothing.

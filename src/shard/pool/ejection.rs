@@ -307,7 +307,7 @@ impl Core {
             return;
         }
         pool.place_anew(now);
-        let backend = pool.addresses.name(pool.server_of(number));
+        let backend = pool.name_of(pool.server_of(number));
         tracing::warn!(backend, shard, "ejected");
         self.counters().backend_ejects.add(1);
     }
@@ -361,7 +361,7 @@ impl Core {
         }
         link.health.handle_settled(now);
         pool.place_anew(now);
-        let backend = pool.addresses.name(pool.server_of(number));
+        let backend = pool.name_of(pool.server_of(number));
         tracing::warn!(backend, shard, "readmitted");
         self.counters().backend_readmits.add(1);
     }

@@ -8,7 +8,7 @@
 
 pub(in crate::shard) use super::pending::{Pending, Route};
 
-use super::{Pool, over_resp, spooling::Spooling};
+use super::{Pool, cluster::UNSERVED, over_resp, spooling::Spooling};
 use crate::shard::{
     core::Core,
     message::{AnswerBody, Ask, AskBody, Errand, Origin, Parcel},
@@ -66,9 +66,9 @@ impl Pool {
 }
 
 impl Core {
-    /// How many servers the pool has.
-    pub(in crate::shard) fn server_count(&self) -> usize {
-        self.pool.as_ref().map_or(0, Pool::server_count)
+    /// Whether one server of the pool has all keys.
+    pub(in crate::shard) fn is_single(&self) -> bool {
+        self.pool.as_ref().is_some_and(Pool::is_single)
     }
 
     /// How many links to servers of the pool there are.
@@ -167,7 +167,7 @@ impl Core {
         let now = self.now;
         let pool = self.pool.as_mut()?;
         if !pool.links[number].takes_requests(now) {
-            return Some(self.failure(UNAVAILABLE));
+            return Some(self.unavailable(number));
         }
         let Some(on_loss) = pool.queue_behind_write(number, key, errand, now) else {
             return Some(self.failure(UNAVAILABLE));
@@ -233,7 +233,15 @@ impl Core {
         if failed && self.load_again(number, reply.frame) {
             return self.fail(pending, SCRIPT_LOST, deliver);
         }
+        let pending = match failed {
+            true => self.send_on(number, pending, reply.frame, deliver),
+            false => Some(pending),
+        };
+        let Some(pending) = pending else { return };
         match pending {
+            Pending::Topology(question) => {
+                self.heard_of_cluster(number, question, failed, reply.frame);
+            }
             Pending::Script => self.loaded(number, failed, reply.frame),
             Pending::Probe => self.probed(number, !failed),
             Pending::Purge => self.purged(number, !failed),
@@ -246,7 +254,7 @@ impl Core {
                 self.confirm(*confirmations, failed.then_some(reply.frame), deliver);
             }
             Pending::Queued(client) => self.note_refusal(client, failed, reply.frame),
-            Pending::Unit(unit) => self.end_unit(*unit, failed, reply.frame, deliver),
+            Pending::Unit(unit) => self.end_unit(*unit, number, failed, reply.frame, deliver),
             Pending::Write(route, parcel) => {
                 self.drop_copy(&parcel);
                 self.hand_over_change(route, &parcel, failed, reply.frame, deliver);
@@ -275,6 +283,7 @@ impl Core {
             | Pending::Probe
             | Pending::Purge
             | Pending::Fence => return,
+            Pending::Topology(_) => return self.not_heard_of_cluster(),
             Pending::Straggler(parcel) => return self.put_away(parcel),
             _ => {}
         }
@@ -289,6 +298,7 @@ impl Core {
             | Pending::Queued(_)
             | Pending::Probe
             | Pending::Purge
+            | Pending::Topology(_)
             | Pending::Straggler(_) => {}
             Pending::Flush(origin, at) => self.flushed(origin, at, true, &line, deliver),
             Pending::Request(route) => self.hand_over(route, true, &line, deliver),
@@ -429,7 +439,7 @@ impl Core {
     /// A server has answered that it is given its script.
     fn loaded(&self, number: usize, failed: bool, line: &[u8]) {
         if let (true, Some(pool)) = (failed, &self.pool) {
-            let backend = pool.addresses.name(pool.server_of(number));
+            let backend = pool.name_of(pool.server_of(number));
             let line = line.trim_ascii_end().escape_ascii();
             tracing::warn!(backend, "given its script, it said: {line}");
         }
@@ -456,9 +466,17 @@ impl Core {
         }
     }
 
+    /// The line for a client whose request a link does not take.
+    fn unavailable(&mut self, number: usize) -> AnswerBody {
+        let pool = self.pool.as_ref();
+        let reason = pool.map_or(UNAVAILABLE, |pool| pool.why_not(pool.server_of(number)));
+        self.failure(reason)
+    }
+
     /// An error line in the words of the pool's protocol.
     pub(super) fn failure(&mut self, text: &str) -> AnswerBody {
         let prefix: &[u8] = match self.pool.as_ref().map(|pool| pool.protocol) {
+            Some(Protocol::Resp) if text == UNSERVED => b"-",
             Some(Protocol::Resp) => b"-ERR ",
             _ => b"SERVER_ERROR ",
         };

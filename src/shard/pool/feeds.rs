@@ -5,6 +5,9 @@
 //! each server that it listens to, for as long as it is there; it speaks RESP3, in which messages
 //! cannot be taken for replies, and the client gets them in its own version.
 //!
+//! Nodes of a cluster tell each other what is published, so there a client listens to one of them for
+//! all channels and patterns; only a shard channel is its node's.
+//!
 //! A confirmation is written here, as only here it is known how much the client listens to, and
 //! given once every server concerned has taken the subscription: behind the command goes a PING,
 //! whose reply tells that. If a server that is listened to goes, so does the client's connection:
@@ -14,11 +17,13 @@
 use std::collections::BTreeSet;
 
 use super::{
+    Pool,
     dedicated::TOO_MANY,
     errand::{Delivery, Pending, Route},
 };
 use crate::shard::{
     core::Core,
+    flush,
     form::Form,
     message::Origin,
     replies::{Covers, Seq},
@@ -49,6 +54,8 @@ pub(in crate::shard) struct Subscriptions {
     shard_channels: BTreeSet<Vec<u8>>,
     /// Whether it has said MONITOR.
     pub(in crate::shard) is_monitoring: bool,
+    /// In a cluster, the node that tells of channels and patterns.
+    home: Option<usize>,
 }
 
 impl Subscriptions {
@@ -115,9 +122,10 @@ pub(in crate::shard) fn subscribe<'n>(
         session.refuse(core, TOO_MUCH);
         return Step::Done;
     }
+    let home = home(session, core);
     let mut servers: Vec<usize> = names
         .iter()
-        .flat_map(|name| servers_of(core, feed, name))
+        .flat_map(|name| servers_of(core, feed, name, home))
         .collect();
     servers.sort_unstable();
     servers.dedup();
@@ -134,8 +142,11 @@ pub(in crate::shard) fn subscribe<'n>(
 
 /// MONITOR: whatever any server is asked from now on.
 pub(in crate::shard) fn monitor(session: &mut Session, core: &mut Core) -> Step {
-    let servers = 0..core.server_count();
-    if !has_feeds(session, core, servers.clone()) {
+    let servers = core.pool.as_ref().map_or_else(Vec::new, Pool::masters);
+    if servers.is_empty() {
+        return flush::nobody_to_ask(session, core);
+    }
+    if !has_feeds(session, core, servers.iter().copied()) {
         return Step::Done;
     }
     if let Some(all) = subscriptions(session) {
@@ -148,12 +159,9 @@ pub(in crate::shard) fn monitor(session: &mut Session, core: &mut Core) -> Step 
     let client = session.token();
     for server in servers {
         let replies = vec![(seq, reply::OK.to_vec())];
-        tell(
-            core,
-            server,
-            b"*1\r\n$7\r\nMONITOR\r\n",
-            Confirmations { client, replies },
-        );
+        let confirmations = Confirmations { client, replies };
+        let told = tell(core, server, b"*1\r\n$7\r\nMONITOR\r\n", confirmations);
+        debug_assert!(told.is_ok(), "it has just been given a connection");
     }
     Step::Done
 }
@@ -177,11 +185,22 @@ fn has_feeds(
     has_all
 }
 
-fn tell(core: &mut Core, server: usize, wire: &[u8], confirmations: Confirmations) {
+/// Tells a server something about what a client listens to; what is to be confirmed comes back if the
+/// client has no connection there.
+fn tell(
+    core: &mut Core,
+    server: usize,
+    wire: &[u8],
+    confirmations: Confirmations,
+) -> Result<(), Confirmations> {
     let (client, now) = (confirmations.client, core.now);
+    let Some(pool) = &mut core.pool else {
+        return Err(confirmations);
+    };
     let pending = Pending::Confirmations(Box::new(confirmations));
-    if let Some(pool) = &mut core.pool {
-        pool.dedicated.tell(server, client, pending, wire, now);
+    match pool.dedicated.tell(server, client, pending, wire, now) {
+        Err(Pending::Confirmations(confirmations)) => Err(*confirmations),
+        _ => Ok(()),
     }
 }
 
@@ -226,8 +245,10 @@ fn change(
     apply: impl Fn(&mut BTreeSet<Vec<u8>>, &[u8]) -> bool,
 ) {
     let version = session.version();
+    let home = home(session, core);
     let mut orders: Vec<Order<'_>> = Vec::new();
-    orders.resize_with(core.server_count(), Order::default);
+    // As many links as servers, or more.
+    orders.resize_with(core.link_count(), Order::default);
     for name in names {
         let Some(all) = subscriptions(session) else {
             return;
@@ -240,7 +261,7 @@ fn change(
             session.reply(core, &frame);
             continue;
         }
-        let servers = servers_of(core, feed, name);
+        let servers = servers_of(core, feed, name, home);
         let parts = servers.len() as u32;
         let seq = session
             .replies
@@ -257,19 +278,48 @@ fn change(
             continue;
         }
         let mut wire = Vec::new();
-        reply::array_header(&mut wire, 1 + names.len());
-        reply::bulk(&mut wire, word);
-        names.iter().for_each(|name| reply::bulk(&mut wire, name));
+        // Shard channels of one command would have to be of one slot.
+        let most = match feed {
+            Feed::ShardChannels => 1,
+            _ => names.len(),
+        };
+        for names in names.chunks(most) {
+            reply::array_header(&mut wire, 1 + names.len());
+            reply::bulk(&mut wire, word);
+            names.iter().for_each(|name| reply::bulk(&mut wire, name));
+        }
         reply::encode_command(&mut wire, &[b"PING"]);
-        tell(core, server, &wire, Confirmations { client, replies });
+        let confirmations = Confirmations { client, replies };
+        // Nobody there tells this client of it: so it has ended.
+        if let Err(confirmations) = tell(core, server, &wire, confirmations) {
+            core.confirm(confirmations, None, &mut |core, delivery| {
+                session.deliver(core, delivery.origin.seq, false, delivery.bytes);
+            });
+        }
     }
 }
 
+/// The node of a cluster that tells a client of channels and patterns.
+fn home(session: &mut Session, core: &Core) -> Option<usize> {
+    let client = session.token();
+    let pool = core.pool.as_ref().filter(|pool| pool.is_cluster())?;
+    let all = subscriptions(session)?;
+    Some(
+        *all.home
+            .get_or_insert_with(|| pool.any_node(client.index())),
+    )
+}
+
 /// The servers that have a channel, or channels that match a pattern.
-fn servers_of(core: &Core, feed: Feed, name: &[u8]) -> Vec<usize> {
-    match (feed, &core.pool) {
-        (Feed::Patterns, _) | (_, None) => (0..core.server_count()).collect(),
-        (_, Some(pool)) => vec![pool.server(name)],
+fn servers_of(core: &Core, feed: Feed, name: &[u8], home: Option<usize>) -> Vec<usize> {
+    let Some(pool) = &core.pool else {
+        return Vec::new();
+    };
+    match (feed, home) {
+        (Feed::ShardChannels, _) => vec![pool.server(name)],
+        (_, Some(home)) => vec![home],
+        (Feed::Patterns, None) => pool.masters(),
+        (Feed::Channels, None) => vec![pool.server(name)],
     }
 }
 
@@ -301,18 +351,28 @@ pub(in crate::shard) fn forget(session: &mut Session, core: &mut Core) {
 }
 
 impl Session {
-    /// Takes what a server says unasked.
-    pub(super) fn hear(&mut self, core: &mut Core, frame: &[u8]) {
+    /// Takes what a server says unasked. False if it will not tell any more what is to be told.
+    pub(super) fn hear(&mut self, core: &mut Core, frame: &[u8]) -> bool {
         let subscriptions = self
             .client()
             .and_then(|client| client.subscriptions.as_ref());
-        let wants = |all: &Subscriptions| match first_words(frame) {
+        let Some(all) = subscriptions else {
+            return true;
+        };
+        let words = first_words(frame);
+        let wants = match words {
             Some((kind, name)) => all.wants(kind, name),
             None => all.is_monitoring && frame.starts_with(b"+"),
         };
-        if subscriptions.is_some_and(|all| wants(all)) {
+        if wants {
             self.push_message(&mut core.buffers, frame);
+            return true;
         }
+        // A slot that leaves its node takes its channels along.
+        let Some((b"sunsubscribe", name)) = words else {
+            return true;
+        };
+        !all.shard_channels.contains(name)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 
-use crate::shard::pool::{errand::Pending, over_resp, queued};
+use crate::shard::pool::{EjectSettings, errand::Pending, over_resp, queued};
 use crate::{
     backend::{self, Expects, Greeting, Health, LinkSettings, OnLoss, Terms, WriteQueue},
     config::Protocol,
@@ -38,6 +38,47 @@ const TERMS: Terms = Terms {
     patience_ms: Terms::FOR_EVER,
 };
 
+/// How the links of a shard's pool are made.
+#[derive(Debug, Clone)]
+pub(super) struct LinkMaker {
+    pub(super) speech: Speech,
+    pub(super) patience_ms: u32,
+    pub(super) eject: EjectSettings,
+    pub(super) settings: LinkSettings,
+    /// What the shard's pauses are drawn from.
+    pub(super) seed: u64,
+    pub(super) shard: usize,
+}
+
+impl LinkMaker {
+    /// The link of this number.
+    pub(super) fn make(&self, number: usize, now: UnixMs) -> Link {
+        Link::new(self, backend::Link::new(self.settings_of(number), now))
+    }
+
+    /// The same to a node of a cluster, which may name another one.
+    pub(super) fn make_recalling(&self, number: usize, now: UnixMs) -> Link {
+        let mut link = self.make(number, now);
+        link.core.pipeline().recall_redirected();
+        link
+    }
+
+    /// The link of this number, which leads nowhere.
+    pub(super) fn make_unconnected(&self, number: usize, now: UnixMs) -> Link {
+        let core = backend::Link::unconnected(self.settings_of(number), now);
+        Link::new(self, core)
+    }
+
+    fn settings_of(&self, number: usize) -> LinkSettings {
+        // Each shard's pauses are its own, and each link's.
+        let place = (self.shard as u64) << 32 | number as u64;
+        LinkSettings {
+            seed: self.seed ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            ..self.settings.clone()
+        }
+    }
+}
+
 /// A backend server and this shard's connection to it.
 #[derive(Debug)]
 pub(in crate::shard) struct Link {
@@ -63,18 +104,12 @@ pub(in crate::shard) struct Link {
 }
 
 impl Link {
-    pub(in crate::shard) fn new(
-        speech: Speech,
-        patience_ms: u32,
-        health: Health,
-        settings: LinkSettings,
-        now: UnixMs,
-    ) -> Self {
+    fn new(maker: &LinkMaker, core: backend::Link<Pending>) -> Self {
         Self {
-            speech,
-            patience_ms,
-            health,
-            core: backend::Link::new(settings, now),
+            speech: maker.speech,
+            patience_ms: maker.patience_ms,
+            health: maker.eject.health(core.seed()),
+            core,
             token: None,
             refused: false,
             writes: WriteQueue::default(),

@@ -4,12 +4,14 @@ mod absent;
 mod at_once;
 pub(super) mod backends;
 pub(super) mod binary;
+mod cluster;
 mod dedicated;
 mod delivery;
 mod ejection;
 pub(super) mod errand;
 pub(super) mod feeds;
 pub(super) mod link;
+mod load;
 pub(super) mod memcache;
 pub(super) mod meta;
 mod on_behalf;
@@ -31,9 +33,10 @@ use std::{cell::Cell, fmt, sync::Arc};
 pub use self::ejection::EjectSettings;
 use self::ejection::Ejection;
 use self::{
+    cluster::Cluster,
     dedicated::DedicatedConns,
     errand::Route,
-    link::{Link, Speech},
+    link::{Link, LinkMaker, Speech},
     unit::Refusals,
 };
 use super::settings::BACKEND_SILENCE_MS_MIN;
@@ -43,7 +46,7 @@ use crate::{
     fill::Fills,
     io::Address,
     protocol::{memcache::Spelling, resp::Version},
-    route::{Router, ServerIndex},
+    route::{Router, ServerIndex, ServerSpec, Slot},
     store::{Deadline, Key, KeyHash, KeyHasher, UnixMs},
 };
 
@@ -54,10 +57,13 @@ pub struct PoolSettings {
     pub protocol: Protocol,
     /// Clients may speak the other protocol.
     pub is_crossed: bool,
-    /// Who owns a key.
+    /// Who owns a key. A cluster's slots say that instead.
     pub router: Router,
-    /// Where the servers are, in the router's order; then those that stand in for others.
+    /// Where the servers are, in the router's order; then those that stand in for others. A
+    /// cluster's come to be known.
     pub addresses: Arc<dyn Addresses>,
+    /// Nodes of the cluster that the pool is, if it is one.
+    pub cluster_seeds: Option<Arc<[ServerSpec]>>,
     /// Who ringfort is to the servers.
     pub access: Access,
     /// How long a request waits for its reply, in milliseconds.
@@ -87,6 +93,11 @@ pub trait Addresses: fmt::Debug + Send + Sync {
 
     /// Where to try a server for the n-th time since it was up; `None` if nobody knows.
     fn address(&self, server: usize, try_count: u32) -> Option<Address>;
+
+    /// The same for one that is not among them, by host name or address, and port.
+    fn find(&self, _host: &str, _port: u16, _try_count: u32) -> Option<Address> {
+        None
+    }
 }
 
 /// Addresses that do not change.
@@ -103,6 +114,10 @@ impl Addresses for Vec<Address> {
         self.get(server).cloned()
     }
 }
+
+/// Where keys have to be together to be used together: on one server, in a cluster in one slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::shard) struct Place(usize);
 
 /// Whether a server knows memcache's meta commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +147,9 @@ pub(super) struct Pool {
     l1_ms: Option<u64>,
     /// Those to one server stand together.
     pub(super) links: Vec<Link>,
+    maker: LinkMaker,
+    /// What is known of the cluster, if the pool is one.
+    cluster: Option<Box<Cluster>>,
     connection_count: usize,
     pub(super) addresses: Arc<dyn Addresses>,
     pub(super) fills: Fills<Route>,
@@ -176,18 +194,16 @@ impl Pool {
             }
         });
         let link_count = settings.addresses.server_count() * settings.connection_count;
-        let links = (0..link_count).map(|number| {
-            // Each shard's pauses are its own, and each link's.
-            let place = (shard as u64) << 32 | number as u64;
-            let seed = settings.seed ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let link = LinkSettings {
-                seed,
-                ..link.clone()
-            };
-            let health = settings.eject.health(seed);
-            Link::new(speech, settings.timeout_ms, health, link, now)
-        });
-        Self {
+        let maker = LinkMaker {
+            speech,
+            patience_ms: settings.timeout_ms,
+            eject: settings.eject.clone(),
+            settings: link,
+            seed: settings.seed,
+            shard,
+        };
+        let links = (0..link_count).map(|number| maker.make(number, now));
+        let mut pool = Self {
             protocol: settings.protocol,
             is_crossed: settings.is_crossed,
             script: over_resp::Script::new(),
@@ -200,29 +216,64 @@ impl Pool {
             write: settings.write,
             l1_ms: settings.l1_ms,
             links: links.collect(),
+            maker,
+            cluster: None,
             connection_count: settings.connection_count,
             addresses: Arc::clone(&settings.addresses),
             fills: Fills::default(),
             dedicated: DedicatedConns::new(dedicated),
             refusals: Refusals::default(),
+        };
+        if let Some(seeds) = &settings.cluster_seeds {
+            pool.found_cluster(seeds, now);
         }
+        pool
     }
 
     /// The server that owns a key.
     pub(super) fn home_server(&self, key: &[u8]) -> usize {
+        if let Some(cluster) = &self.cluster {
+            return cluster.server(key);
+        }
         let ServerIndex(server) = self.router.owner(key);
         usize::from(server)
     }
 
-    /// How many servers there are.
-    pub(super) fn server_count(&self) -> usize {
-        self.links.len() / self.connection_count
+    /// The servers that have keys.
+    pub(super) fn masters(&self) -> Vec<usize> {
+        match &self.cluster {
+            None => (0..self.links.len() / self.connection_count).collect(),
+            Some(cluster) => cluster.masters(),
+        }
     }
 
-    /// Whether keys of one server may be on several connections, where nothing keeps requests in
-    /// order.
+    /// Whether one server has all keys, and will.
+    pub(super) fn is_single(&self) -> bool {
+        self.links.len() == self.connection_count
+    }
+
+    /// Where a key is.
+    pub(super) fn place(&self, key: &[u8]) -> Place {
+        Place(match &self.cluster {
+            None => self.server(key),
+            Some(_) => Slot::of(key).index(),
+        })
+    }
+
+    /// The server of what is at one place, or anywhere; none if nobody has keys.
+    pub(super) fn server_at(&self, place: Option<Place>) -> Option<usize> {
+        match (place, &self.cluster) {
+            (Some(Place(server)), None) => Some(server),
+            (Some(Place(slot)), Some(cluster)) => Some(cluster.server_at(slot)),
+            (None, None) => Some(0),
+            (None, Some(cluster)) => cluster.masters().first().copied(),
+        }
+    }
+
+    /// Whether nothing keeps requests to one server in order that are about different keys: they may
+    /// be on several connections, or sent on by nodes of a cluster.
     pub(super) fn has_lanes(&self) -> bool {
-        self.connection_count > 1
+        self.connection_count > 1 || self.is_cluster()
     }
 
     /// The server that a link leads to.
@@ -362,6 +413,7 @@ impl Pool {
         self.links
             .iter()
             .filter_map(|link| link.next_timeout(now))
+            .chain(self.cluster_timeout(now))
             .min()
     }
 

@@ -1,6 +1,6 @@
 //! What is remembered of what a backend was asked, until it answers.
 
-use super::{feeds::Confirmations, stepping::Stepping, unit::Unit};
+use super::{cluster::Question, feeds::Confirmations, stepping::Stepping, unit::Unit};
 use crate::{
     fill::FillId,
     io::Token,
@@ -42,6 +42,8 @@ pub(in crate::shard) enum Pending {
     Confirmations(Box<Confirmations>),
     /// A server is given its script again.
     Script,
+    /// A node is asked about its cluster.
+    Topology(Question),
     /// An ejected server is asked whether it is well.
     Probe,
     /// A server that returns is flushed.

@@ -3,7 +3,7 @@
 //! those that every server is told.
 
 use super::{
-    Pool, feeds, over_memcache,
+    Place, Pool, feeds, over_memcache,
     over_resp::{self, push},
     unit::Load,
 };
@@ -25,6 +25,9 @@ use crate::{
 
 /// Why a request with keys is refused.
 pub(super) const SEVERAL_SERVERS: &str = "has keys on several servers of the pool";
+
+/// The same in front of a cluster, in Redis' words.
+pub(super) const CROSS_SLOT: &[u8] = b"-CROSSSLOT Keys in request don't hash to the same slot\r\n";
 
 /// The same of a request without.
 const NO_KEY: &str = "has no key that would choose a server of the pool";
@@ -90,7 +93,7 @@ pub(super) fn known(session: &mut Session, core: &mut Core, args: Args<'_>) -> S
 
 /// Executes a request about all keys: a single server knows them all.
 pub(super) fn whole(session: &mut Session, core: &mut Core, args: Args<'_>) -> Step {
-    if core.server_count() > 1 {
+    if !core.is_single() {
         return refuse(
             session,
             core,
@@ -116,11 +119,11 @@ fn refuse_or_ask_the_only(
     args: Args<'_>,
     error: RelayError,
 ) -> Step {
-    let is_single = core.server_count() == 1;
+    let is_single = core.is_single();
     let reason = match error {
         RelayError::NoKey if is_single => {
             // A script without keys may change any.
-            return unit(session, core, args, 0, &[], None);
+            return unit(session, core, args, None, &[], None);
         }
         RelayError::Arity(name) => {
             let out = session.ready(&mut core.buffers);
@@ -141,11 +144,15 @@ fn relay_if_fit(session: &mut Session, core: &mut Core, args: Args<'_>, relay: &
     let Some(pool) = &core.pool else {
         return Step::Done;
     };
-    let mut keys = relay.keys(&args).map(|key| pool.server(key));
-    let server = keys.next().unwrap_or_default();
+    let mut keys = relay.keys(&args).map(|key| pool.place(key));
+    let place = keys.next();
     let mut others = keys.peekable();
     let is_single = others.peek().is_none();
-    if others.any(|other| other != server) {
+    if others.any(|other| Some(other) != place) {
+        if pool.is_cluster() {
+            session.refuse(core, CROSS_SLOT);
+            return Step::Done;
+        }
         return refuse(session, core, args, SEVERAL_SERVERS);
     }
     if is_single && !relay.waits {
@@ -163,7 +170,7 @@ fn relay_if_fit(session: &mut Session, core: &mut Core, args: Args<'_>, relay: &
         false => Vec::new(),
     };
     let version = relay.waits.then(|| session.version());
-    unit(session, core, args, server, &written, version)
+    unit(session, core, args, place, &written, version)
 }
 
 /// Has one server execute a request about several keys, or about none, or one that waits, which is
@@ -172,7 +179,7 @@ fn unit(
     session: &mut Session,
     core: &mut Core,
     args: Args<'_>,
-    server: usize,
+    place: Option<Place>,
     written: &[&[u8]],
     waits_in: Option<Version>,
 ) -> Step {
@@ -186,7 +193,7 @@ fn unit(
         None => (Load::Request(wire), form(session, &args)),
         Some(version) => (Load::Waiting(wire, version), Form::Verbatim),
     };
-    match session.run_unit(core, server, written, load, form) {
+    match session.run_unit(core, place, written, load, form) {
         Ok(()) => Step::Done,
         Err(load) => {
             core.buffers.put(load.into_bytes());
@@ -246,8 +253,8 @@ fn go(session: &mut Session, core: &mut Core, args: Args<'_>, way: Way) -> Step 
             return session.for_each_key(core, args.iter_from(2), |session, core, digest| {
                 let mut wire = core.buffers.take();
                 reply::encode_command(&mut wire, &[b"SCRIPT", b"EXISTS", digest]);
-                let servers = core.server_count();
-                flush::ask_all(session, core, Form::RespEvery(servers), &wire);
+                let servers = core.pool.as_ref().map_or_else(Vec::new, Pool::masters);
+                flush::ask_all(session, core, Form::RespEvery(servers.len()), &wire);
                 core.buffers.put(wire);
                 Step::Done
             });

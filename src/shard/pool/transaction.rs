@@ -6,7 +6,7 @@
 //! wrong number of words behind a subcommand, no memory) makes it refuse its EXEC.
 
 use super::{
-    relay,
+    Place, relay,
     unit::{Executor, Load},
     watch::ServerWatch,
 };
@@ -42,6 +42,8 @@ pub(in crate::shard) enum Refusal {
     Reason(&'static str),
     /// It is another server's than what was queued before.
     OtherServer,
+    /// The same in a cluster.
+    OtherSlot,
 }
 
 impl Refusal {
@@ -51,37 +53,43 @@ impl Refusal {
             Self::Arity(name) => RequestError::Arity(name).encode(out),
             Self::UnknownCommand => RequestError::UnknownCommand(args).encode(out),
             Self::Reason(reason) => relay::encode_refusal(out, args, reason),
+            Self::OtherSlot => out.extend_from_slice(relay::CROSS_SLOT),
             Self::OtherServer => out.extend_from_slice(OTHER_SERVER),
         }
     }
 }
 
-/// Looks whether a request can be part of a transaction whose requests so far belong to `server`;
+/// Looks whether a request can be part of a transaction whose requests so far belong to one place;
 /// which one it then is, if it has keys.
 pub(in crate::shard) fn admit(
     core: &Core,
-    server: Option<usize>,
+    place: Option<Place>,
     args: &Args<'_>,
-) -> Result<Option<usize>, Refusal> {
+) -> Result<Option<Place>, Refusal> {
     let Some(pool) = &core.pool else {
         return Ok(None);
     };
-    let is_single = pool.server_count() == 1 && !pool.is_behind();
+    let is_single = pool.is_single() && !pool.is_behind();
     let Some(relay) = relay_of(args, is_single)? else {
-        return Ok(server);
+        return Ok(place);
     };
-    let mut keys = relay.keys(args).map(|key| pool.server(key));
+    let mut keys = relay.keys(args).map(|key| pool.place(key));
     let Some(wanted) = keys.next() else {
-        return Ok(server);
+        return Ok(place);
     };
     if let Some(reason) = relay::why_key_by_key(pool) {
         return Err(Refusal::Reason(reason));
     }
+    let is_cluster = pool.is_cluster();
     if keys.any(|other| other != wanted) {
-        return Err(Refusal::Reason(relay::SEVERAL_SERVERS));
+        return Err(match is_cluster {
+            true => Refusal::OtherSlot,
+            false => Refusal::Reason(relay::SEVERAL_SERVERS),
+        });
     }
-    match server {
-        Some(server) if server != wanted => Err(Refusal::OtherServer),
+    match place {
+        Some(place) if place != wanted && is_cluster => Err(Refusal::OtherSlot),
+        Some(place) if place != wanted => Err(Refusal::OtherServer),
         _ => Ok(Some(wanted)),
     }
 }
@@ -128,7 +136,6 @@ pub(in crate::shard) fn exec(
     core: &mut Core,
     transaction: &mut Transaction,
 ) -> Step {
-    let server = transaction.server.unwrap_or(0);
     let requests = std::mem::take(&mut transaction.requests);
     let written = if core.has_l1() {
         written_keys(core, &requests)
@@ -146,7 +153,7 @@ pub(in crate::shard) fn exec(
     let seq = session.replies.next_seq();
     let load = Load::Transaction(requests, transaction.count, executor);
     let written = written.iter().map(Vec::as_slice);
-    match session.run_unit(core, server, written, load, form) {
+    match session.run_unit(core, transaction.place, written, load, form) {
         Ok(()) => {
             if form == Form::RetypedAll {
                 session.replies.keep_key(seq, codes);

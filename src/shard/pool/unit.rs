@@ -18,8 +18,12 @@
 
 use std::sync::Arc;
 
+pub(in crate::shard) use super::load::{Executor, Load};
+
 use super::{
-    dedicated::TOO_MANY,
+    Place,
+    cluster::{Again, Target},
+    dedicated::{TOO_MANY, Wanted},
     errand::{Delivery, Pending, Route, UNAVAILABLE},
 };
 use crate::shard::{
@@ -35,9 +39,9 @@ use crate::{
     io::{Io, Token},
     protocol::{
         Parsed,
-        resp::{self, Version, reply},
+        resp::{self, reply},
     },
-    store::Operation,
+    store::{Operation, UnixMs},
 };
 
 /// Keys of a unit.
@@ -49,6 +53,15 @@ pub(in crate::shard) struct Unit {
     origin: Origin,
     /// The keys that it may change, if copies of them may be kept.
     keys: Option<Arc<KeyList>>,
+    /// What sends it to another node of a cluster.
+    again: Option<Box<Again>>,
+}
+
+/// A unit that is sent again later.
+#[derive(Debug)]
+pub(in crate::shard) struct Retry {
+    pub(super) due: UnixMs,
+    pub(super) unit: Unit,
 }
 
 impl Unit {
@@ -62,60 +75,13 @@ impl Unit {
         Some(Self {
             origin: Origin::NOBODY,
             keys: Some(keys),
+            again: None,
         })
     }
-}
 
-/// What a server is to be sent for a unit.
-#[derive(Debug)]
-pub(in crate::shard) enum Load {
-    /// One request.
-    Request(Vec<u8>),
-    /// Requests that are one transaction, how many, and who executes them.
-    Transaction(Vec<u8>, usize, Executor),
-    /// One request that may wait, so that it goes over a connection of the client's own, which
-    /// speaks this version.
-    Waiting(Vec<u8>, Version),
-    /// WATCH, for a client that speaks this version.
-    Watch(Vec<u8>, Version),
-}
-
-/// Over which connection a server gets a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::shard) enum Executor {
-    /// The shard's.
-    Shared,
-    /// The one that [watches](super::watch) for the client.
-    Watching,
-}
-
-impl Load {
-    /// The bytes, to be used again.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        match self {
-            Self::Request(bytes)
-            | Self::Transaction(bytes, ..)
-            | Self::Waiting(bytes, _)
-            | Self::Watch(bytes, _) => bytes,
-        }
-    }
-
-    /// How many replies there will be.
-    fn reply_count(&self) -> usize {
-        match self {
-            Self::Request(_) | Self::Waiting(..) | Self::Watch(..) => 1,
-            Self::Transaction(_, count, _) => count + 2,
-        }
-    }
-
-    /// Whether it goes over another connection than what the client asked before.
-    fn is_apart(&self) -> bool {
-        match self {
-            Self::Request(_) | Self::Transaction(_, _, Executor::Shared) => false,
-            Self::Transaction(_, _, Executor::Watching) | Self::Waiting(..) | Self::Watch(..) => {
-                true
-            }
-        }
+    /// What sends it to another node, if it can be.
+    pub(super) fn again(&mut self) -> Option<&mut Again> {
+        self.again.as_deref_mut()
     }
 }
 
@@ -123,7 +89,7 @@ impl Load {
 #[derive(Debug)]
 pub(in crate::shard) struct Waiting {
     unit: Unit,
-    server: usize,
+    place: Option<Place>,
     load: Load,
     shards_left: usize,
 }
@@ -148,21 +114,18 @@ impl Session {
         self.is_blocked() || self.is_subscribed() || is_monitoring
     }
 
-    /// Has a server do something as one; its reply takes the next slot. `written` are the keys that
-    /// it may change.
+    /// Has the server of a place do something as one; its reply takes the next slot. `written` are the
+    /// keys that it may change.
     pub(super) fn run_unit<'k>(
         &mut self,
         core: &mut Core,
-        server: usize,
+        place: Option<Place>,
         written: impl Iterator<Item = &'k [u8]>,
         load: Load,
         form: Form,
     ) -> Result<(), Load> {
         let has_l1 = core.has_l1();
-        let has_room = core
-            .pool
-            .as_ref()
-            .is_some_and(|pool| pool.has_room_for(server, load.reply_count()));
+        let has_room = self.has_room_for_unit(core, place, load.reply_count());
         let waits = matches!(load, Load::Waiting(..));
         let is_alone = has_l1 || load.is_apart() || core.has_lanes();
         if !has_room || (is_alone && self.replies.pending_count() > 0) {
@@ -183,15 +146,33 @@ impl Session {
             token: self.token(),
             seq,
         };
-        core.begin_unit(
-            Unit { origin, keys },
-            server,
-            load,
-            &mut |core, delivery| {
-                self.deliver(core, delivery.origin.seq, delivery.failed, delivery.bytes);
-            },
-        );
+        let unit = Unit {
+            origin,
+            keys,
+            again: None,
+        };
+        core.begin_unit(unit, place, load, &mut |core, delivery| {
+            self.deliver(core, delivery.origin.seq, delivery.failed, delivery.bytes);
+        });
         Ok(())
+    }
+
+    /// Whether the server of a place takes so many requests now. Who waits for longer than a server
+    /// may take to answer is told by what it answers, or does not.
+    fn has_room_for_unit(&mut self, core: &Core, place: Option<Place>, count: usize) -> bool {
+        let Some(pool) = &core.pool else { return false };
+        let has_room = match pool.server_at(place) {
+            Some(server) if pool.is_waiting(server) => {
+                let since = *self.waits_since.get_or_insert(core.now);
+                pool.is_overdue(since, core.now)
+            }
+            Some(server) => pool.has_room_for(server, count),
+            None => true,
+        };
+        if has_room {
+            self.waits_since = None;
+        }
+        has_room
     }
 }
 
@@ -199,12 +180,12 @@ impl Core {
     fn begin_unit(
         &mut self,
         unit: Unit,
-        server: usize,
+        place: Option<Place>,
         load: Load,
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         let Some(keys) = unit.keys.clone() else {
-            return self.send_unit(unit, server, load, deliver);
+            return self.send_unit(unit, place, load, deliver);
         };
         self.close_own(&keys);
         let owners = self.other_owners(&keys);
@@ -216,11 +197,11 @@ impl Core {
         }
         self.send_asks();
         if shards_left == 0 {
-            return self.send_unit(unit, server, load, deliver);
+            return self.send_unit(unit, place, load, deliver);
         }
         self.units.push(Waiting {
             unit,
-            server,
+            place,
             load,
             shards_left,
         });
@@ -239,21 +220,66 @@ impl Core {
 
     fn send_unit(
         &mut self,
+        mut unit: Unit,
+        place: Option<Place>,
+        load: Load,
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        let Some(pool) = &self.pool else { return };
+        let Some(server) = pool.server_at(place) else {
+            return self.fail(Pending::Unit(Box::new(unit)), UNAVAILABLE, deliver);
+        };
+        let target = Target {
+            server,
+            is_asking: false,
+        };
+        if !pool.is_cluster() {
+            return self.send_load(unit, target, load, deliver);
+        }
+        let was_watching = pool.dedicated.is_watching(unit.origin.token);
+        unit.again = Some(Box::new(Again {
+            load,
+            was_watching,
+            place,
+            try_count: 0,
+            hop_count: 0,
+        }));
+        self.send_unit_to(unit, target, deliver);
+    }
+
+    /// Sends a unit of which all is kept, to be sent again.
+    pub(super) fn send_unit_to(
+        &mut self,
         unit: Unit,
-        server: usize,
+        target: Target,
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        if let Some(again) = &unit.again {
+            let load = again.load.copy();
+            self.send_load(unit, target, load, deliver);
+        }
+    }
+
+    fn send_load(
+        &mut self,
+        unit: Unit,
+        target: Target,
         load: Load,
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         self.counters().backend_requests.add(1);
         let now = self.now;
-        let is_up = self
-            .pool
-            .as_ref()
-            .is_some_and(|pool| pool.links[pool.first_link(server)].takes_requests(now));
+        let Target { server, is_asking } = target;
+        let Some(pool) = &mut self.pool else { return };
+        let link = pool.first_link(server);
         let client = unit.origin.token;
         let pending = Pending::Unit(Box::new(unit));
-        if !is_up {
-            return self.fail(pending, UNAVAILABLE, deliver);
+        if pool.is_waiting(server) || !pool.links[link].takes_requests(now) {
+            let reason = pool.why_not(server);
+            return self.fail(pending, reason, deliver);
+        }
+        if is_asking && !load.is_apart() {
+            pool.ask_before(link, now);
         }
         match load {
             Load::Request(wire) => {
@@ -263,13 +289,25 @@ impl Core {
             Load::Waiting(wire, version) => {
                 let Some(pool) = &mut self.pool else { return };
                 let dedicated = &mut pool.dedicated;
-                if let Err(pending) = dedicated.ask(server, client, version, pending, &wire, now) {
+                let wanted = Wanted {
+                    server,
+                    client,
+                    version,
+                    is_asking,
+                };
+                if let Err(pending) = dedicated.ask(wanted, pending, &wire, now) {
                     self.fail(pending, TOO_MANY, deliver);
                 }
                 self.buffers.put(wire);
             }
             Load::Watch(wire, version) => {
-                self.send_watch(server, client, version, pending, &wire, deliver);
+                let wanted = Wanted {
+                    server,
+                    client,
+                    version,
+                    is_asking,
+                };
+                self.send_watch(wanted, pending, &wire, deliver);
                 self.buffers.put(wire);
             }
             Load::Transaction(requests, _, Executor::Shared) => {
@@ -308,13 +346,22 @@ impl Core {
     pub(super) fn end_unit(
         &mut self,
         unit: Unit,
+        number: usize,
         failed: bool,
         frame: &[u8],
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
+        let refusal = self.take_refusal(unit.origin.token);
+        let unit = match (failed && unit.again.is_some(), &refusal) {
+            (false, _) => Some(unit),
+            (true, Some(line)) if frame.starts_with(b"-EXECABORT") => {
+                self.send_unit_on(unit, number, line, deliver)
+            }
+            (true, _) => self.send_unit_on(unit, number, frame, deliver),
+        };
+        let Some(unit) = unit else { return };
         self.open_keys(&unit);
         let route = Route::Here(unit.origin);
-        let refusal = self.take_refusal(unit.origin.token);
         match refusal {
             Some(line) if frame.starts_with(b"-EXECABORT") => {
                 self.hand_over(route, true, &because_of(&line), deliver);
@@ -402,10 +449,10 @@ impl<I: Io> Shard<I> {
             return;
         };
         let Waiting {
-            unit, server, load, ..
+            unit, place, load, ..
         } = waiting;
         let Self { core, peers, .. } = self;
-        core.send_unit(unit, server, load, &mut |core, delivery| {
+        core.send_unit(unit, place, load, &mut |core, delivery| {
             if let Some(conn) = peers.downstream(delivery.origin.token) {
                 let seq = delivery.origin.seq;
                 conn.session

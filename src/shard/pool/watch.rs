@@ -6,12 +6,13 @@
 //! watches, what it reads comes from the server and from no L1 copy, which may be of before.
 //!
 //! All watched keys are of one server, that of the transaction. If the connection is lost, EXEC
-//! answers as if a key had been changed: nothing was done, and the client tries again.
+//! answers as if a key had been changed: nothing was done, and the client tries again. So it is in a
+//! cluster if the keys' slot has moved in between.
 
 use super::{
-    dedicated::TOO_MANY,
+    dedicated::{TOO_MANY, Wanted},
     errand::{Delivery, Pending, UNAVAILABLE},
-    relay::why_key_by_key,
+    relay::{CROSS_SLOT, why_key_by_key},
     transaction::OTHER_SERVER,
     unit::Load,
 };
@@ -23,7 +24,7 @@ use crate::shard::{
 };
 use crate::{
     io::Token,
-    protocol::resp::{Rest, Version, reply},
+    protocol::resp::{Rest, reply},
 };
 
 /// What a server does for a client's transaction.
@@ -52,11 +53,14 @@ pub(in crate::shard) fn watch(
         session.refuse(core, line.as_bytes());
         return Step::Done;
     }
-    let mut servers = keys.into_iter().map(|key| pool.server(key));
-    let server = transaction.server.or_else(|| servers.next());
-    let server = server.unwrap_or_default();
-    if servers.any(|other| other != server) {
-        session.refuse(core, OTHER_SERVER);
+    let mut places = keys.into_iter().map(|key| pool.place(key));
+    let place = transaction.place.or_else(|| places.next());
+    if places.any(|other| Some(other) != place) {
+        let line = match pool.is_cluster() {
+            true => CROSS_SLOT,
+            false => OTHER_SERVER,
+        };
+        session.refuse(core, line);
         return Step::Done;
     }
     let is_lost = is_lost(core, session.token(), transaction);
@@ -67,9 +71,9 @@ pub(in crate::shard) fn watch(
         reply::bulk(&mut wire, key);
     }
     let load = Load::Watch(wire, session.version());
-    match session.run_unit(core, server, std::iter::empty(), load, Form::Verbatim) {
+    match session.run_unit(core, place, std::iter::empty(), load, Form::Verbatim) {
         Ok(()) => {
-            transaction.server = Some(server);
+            transaction.place = place;
             transaction.watch = match is_lost {
                 true => ServerWatch::Lost,
                 false => ServerWatch::Keys,
@@ -116,17 +120,24 @@ impl Session {
 impl Core {
     pub(super) fn send_watch(
         &mut self,
-        server: usize,
-        client: Token,
-        version: Version,
+        wanted: Wanted,
         pending: Pending,
         wire: &[u8],
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         let now = self.now;
         let Some(pool) = &mut self.pool else { return };
+        let Wanted {
+            server,
+            client,
+            version,
+            is_asking,
+        } = wanted;
         if !pool.dedicated.watch(server, client, version, now) {
             return self.fail(pending, TOO_MANY, deliver);
+        }
+        if is_asking {
+            pool.dedicated.ask_before_watched(client, now);
         }
         let patience_ms = pool.timeout_ms;
         let dedicated = &mut pool.dedicated;
@@ -147,6 +158,10 @@ impl Core {
             return self.fail(pending, UNAVAILABLE, deliver);
         }
         let (now, patience_ms) = (self.now, pool.timeout_ms);
+        if let Some(pool) = self.pool.as_mut().filter(|pool| pool.is_cluster()) {
+            // The keys may be there by way of that; else it means nothing.
+            pool.dedicated.ask_before_watched(client, now);
+        }
         self.send_transaction(client, pending, requests, |core, pending, request| {
             if let Some(pool) = &mut core.pool {
                 let dedicated = &mut pool.dedicated;

@@ -18,7 +18,7 @@ use super::{
         core::Core,
         message::{Ask, AskBody},
         pool::{
-            transaction as pool,
+            Place, transaction as pool,
             watch::{self, ServerWatch},
         },
         session::{Session, Step},
@@ -52,8 +52,8 @@ pub(in crate::shard) struct Transaction {
     /// Requests as multibulk frames, one after the other.
     pub(in crate::shard) requests: Vec<u8>,
     pub(in crate::shard) count: usize,
-    /// In front of a pool, the server of their keys and of those that are watched, if there are any.
-    pub(in crate::shard) server: Option<usize>,
+    /// In front of a pool, where their keys are and those that are watched, if there are any.
+    pub(in crate::shard) place: Option<Place>,
     pub(in crate::shard) watch: ServerWatch,
     /// Bytes of `requests` that EXEC is done with.
     done: usize,
@@ -138,11 +138,11 @@ pub(super) fn serve(
 
 /// Keeps a request for EXEC if it is for the same server of the pool as all others.
 fn queue_for_server(session: &mut Session, core: &mut Core, args: Args<'_>) {
-    let server = of(session).and_then(|transaction| transaction.server);
-    match pool::admit(core, server, &args) {
-        Ok(server) => {
+    let place = of(session).and_then(|transaction| transaction.place);
+    match pool::admit(core, place, &args) {
+        Ok(place) => {
             if let Some(transaction) = of(session) {
-                transaction.server = server;
+                transaction.place = place;
             }
             let line = queue(session, args);
             session.reply(core, line);

@@ -141,6 +141,14 @@ counters! {
     backend_diverted,
     /// Requests refused because too many were unanswered for too long.
     backend_in_flight_refused,
+    /// Requests that a node of the cluster answered MOVED.
+    cluster_moved,
+    /// The same, ASK.
+    cluster_asked,
+    /// How often a node was asked about the cluster.
+    cluster_refreshes,
+    /// Nodes of the cluster that are known now.
+    cluster_nodes,
     /// Fills that were joined rather than started.
     fills_joined,
     /// Deletes promised.

@@ -179,6 +179,13 @@ impl StatsBoard {
         peaks.max().unwrap_or_default()
     }
 
+    /// Nodes of the pool's cluster, as the shard sees it that knows of most.
+    pub(super) fn cluster_nodes(&self) -> u64 {
+        let counts = self.shards.iter();
+        let counts = counts.map(|shard| shard.0.counters.cluster_nodes.value());
+        counts.max().unwrap_or_default()
+    }
+
     /// What all shards have counted since the last reset.
     pub(super) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
@@ -230,6 +237,7 @@ impl StatsBoard {
             shard.at_reset.copy_from(&shard.counters);
             shard.at_reset.connections.set(0);
             shard.at_reset.live_bytes_peak.set(0);
+            shard.at_reset.cluster_nodes.set(0);
         }
         let base = &self.store_at_reset;
         base.evicted.set(store.evicted_count);

@@ -27,6 +27,18 @@ pub(crate) struct Exact {
     has_transactions: bool,
     /// Deletes are answered as if each key had been there.
     promises_deletes: bool,
+    /// All its keys have the same tag.
+    is_tagged: bool,
+}
+
+/// The keys of the client of this number.
+pub(crate) fn keys(client: usize) -> impl Iterator<Item = Vec<u8>> {
+    (0..KEY_COUNT).map(move |key| format!("own-{client}-{key}").into_bytes())
+}
+
+/// One of those that all have the same tag.
+pub(crate) fn tagged_key(client: usize) -> Vec<u8> {
+    format!("{{own-{client}}}-0").into_bytes()
 }
 
 impl Exact {
@@ -47,6 +59,15 @@ impl Exact {
             value_count: 0,
             has_transactions: false,
             promises_deletes: false,
+            is_tagged: false,
+        }
+    }
+
+    /// The same client, whose keys are all of one slot of a cluster.
+    pub(crate) fn in_one_slot(self) -> Self {
+        Self {
+            is_tagged: true,
+            ..self
         }
     }
 
@@ -213,7 +234,11 @@ impl Exact {
     }
 
     fn key(&self, rng: &mut SimRng) -> String {
-        format!("own-{}-{}", self.number, rng.below(KEY_COUNT))
+        let (number, key) = (self.number, rng.below(KEY_COUNT));
+        match self.is_tagged {
+            true => format!("{{own-{number}}}-{key}"),
+            false => format!("own-{number}-{key}"),
+        }
     }
 
     /// Mostly numbers; some values are longer than a receive buffer.

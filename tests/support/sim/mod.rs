@@ -3,6 +3,7 @@
 
 pub(crate) mod cacher;
 pub(crate) mod caller;
+pub(crate) mod cluster;
 pub(crate) mod exact;
 pub(crate) mod memcached;
 pub(crate) mod redis;
@@ -22,11 +23,12 @@ use ringfort::io::{Address, ListenerId};
 use ringfort::mesh;
 use ringfort::route::{HashRingMode, Placement, Router, ServerIndex, ServerSpec};
 use ringfort::shard::{
-    CpuTime, EjectSettings, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag, Tunables,
-    Vitals,
+    Addresses, CpuTime, EjectSettings, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag,
+    Tunables, Vitals,
 };
 use ringfort::store::{self, KeyHasher, StoreParams};
 
+use self::cluster::{AnyAddress, Cluster};
 use self::memcached::Memcached;
 use self::redis::Redis;
 
@@ -38,6 +40,8 @@ pub(crate) struct Setup {
     /// Memory of a shard, as a multiple of the least that works.
     pub(crate) memory_factor: usize,
     pub(crate) pool: Option<PoolSetup>,
+    /// Nodes of the cluster that the pool is, if it is one; then it has no other servers.
+    pub(crate) node_count: usize,
     /// What becomes of the keys of a server that fails. Servers that stand in for others come behind the pool's.
     pub(crate) eject: EjectConfig,
 }
@@ -60,7 +64,23 @@ impl Setup {
             // Room enough that nothing is evicted: a simulation checks what a cache may not forget.
             memory_factor: 4,
             pool: None,
+            node_count: 0,
             eject: EjectConfig::default(),
+        }
+    }
+
+    /// In front of a cluster of so many nodes.
+    pub(crate) fn cluster(shard_count: usize, node_count: usize, l1_ms: Option<u64>) -> Self {
+        let pool = PoolSetup {
+            protocol: Protocol::Resp,
+            is_crossed: false,
+            write: WritePolicy::Through,
+            l1_ms,
+            server_count: 0,
+        };
+        Self {
+            node_count,
+            ..Self::pool(shard_count, pool)
         }
     }
 
@@ -86,6 +106,8 @@ pub(crate) struct Fleet {
     /// Counts up with everything that a client sees or does: the order of a history.
     pub(crate) moment: Rc<Cell<u64>>,
     pub(crate) backends: Vec<Backend>,
+    /// The cluster that the pool is, if it is one.
+    pub(crate) nodes: Option<Rc<RefCell<Cluster>>>,
     pub(crate) stop: StopFlag,
     shards: Vec<Option<Shard<SimIo>>>,
     connection_count: Arc<AtomicUsize>,
@@ -102,9 +124,9 @@ impl Fleet {
         let shard_count = setup.shard_count;
         let world = SimWorld::new(seed, shard_count);
         let moment = Rc::new(Cell::new(0));
-        let pool = setup
-            .pool
-            .map(|pool| pool_settings(seed, pool, &setup.eject));
+        let pool = setup.pool.map(|pool| pool_settings(seed, pool, setup));
+        let has_nodes = setup.node_count > 0;
+        let nodes = has_nodes.then(|| Cluster::serve(&world, seed, setup.node_count, &moment));
         let backends = setup.pool.map_or_else(Vec::new, |pool| {
             (0..pool.server_count + setup.eject.failover.len())
                 .map(|number| backend(&world, pool.protocol, number, &moment))
@@ -112,7 +134,7 @@ impl Fleet {
         });
         let router = pool.as_ref().map(|pool| pool.router.clone());
         let stop = StopFlag::default();
-        let link_count = backends.len() * connections_per_server(seed);
+        let link_count = (backends.len() + setup.node_count) * connections_per_server(seed);
         let connection_count = Arc::new(AtomicUsize::new(0));
         let parts = parts(seed, setup, pool, &stop, &connection_count, &world);
         let shards = parts
@@ -124,6 +146,7 @@ impl Fleet {
             rng: SimRng::new(!seed),
             moment,
             backends,
+            nodes,
             stop,
             shards,
             connection_count,
@@ -229,7 +252,11 @@ impl Fleet {
     /// Makes the network kind and every server well.
     pub(crate) fn heal(&self) {
         self.world.set_faults(Faults::NETWORK);
-        for number in 0..self.backends.len() {
+        let node_count = self
+            .nodes
+            .as_ref()
+            .map_or(0, |nodes| nodes.borrow().node_count());
+        for number in 0..self.backends.len() + node_count {
             self.world.set_server(address(number), ServerState::Up);
             for shard in 0..self.shards.len() {
                 self.world.hold_answers(address(number), shard, false);
@@ -320,16 +347,25 @@ pub(crate) fn server_spec(number: usize) -> ServerSpec {
     }
 }
 
-fn pool_settings(seed: u64, pool: PoolSetup, eject: &EjectConfig) -> PoolSettings {
+fn pool_settings(seed: u64, pool: PoolSetup, setup: &Setup) -> PoolSettings {
+    let eject = &setup.eject;
     let all_count = pool.server_count + eject.failover.len();
     let addresses: Vec<_> = (0..all_count).map(address).collect();
-    let servers: Vec<_> = (0..pool.server_count).map(server_spec).collect();
+    let servers: Vec<_> = (0..pool.server_count + setup.node_count)
+        .map(server_spec)
+        .collect();
+    let is_cluster = setup.node_count > 0;
+    let addresses: Arc<dyn Addresses> = match is_cluster {
+        true => Arc::new(AnyAddress),
+        false => Arc::new(addresses.into_iter().map(Address::Tcp).collect::<Vec<_>>()),
+    };
     let placement = Placement::of(HashRingMode::Libmemcached);
     PoolSettings {
         protocol: pool.protocol,
         is_crossed: pool.is_crossed,
         router: Router::build(placement, &servers).expect("a router"),
-        addresses: Arc::new(addresses.into_iter().map(Address::Tcp).collect::<Vec<_>>()),
+        addresses,
+        cluster_seeds: is_cluster.then(|| Arc::from(&servers[..1])),
         access: Access::default(),
         timeout_ms: TIMEOUT_MS,
         seed,

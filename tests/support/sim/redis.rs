@@ -41,7 +41,7 @@ impl Redis {
     }
 
     /// Executes a request, or keeps it for EXEC.
-    fn take(&mut self, connection: usize, words: &[&[u8]], out: &mut Vec<u8>) {
+    pub(crate) fn take(&mut self, connection: usize, words: &[&[u8]], out: &mut Vec<u8>) {
         match (words, self.queued.get_mut(&connection)) {
             ([b"MULTI"], None) => {
                 self.queued.insert(connection, Vec::new());
@@ -232,7 +232,7 @@ impl SimServer for Redis {
 }
 
 /// The array of bulks at the front of `bytes` and its length, if it is whole.
-fn array(bytes: &[u8]) -> Option<(Vec<&[u8]>, usize)> {
+pub(crate) fn array(bytes: &[u8]) -> Option<(Vec<&[u8]>, usize)> {
     let mut end = 0;
     let count = header(bytes, &mut end, b'*')?;
     let mut words = Vec::new();
@@ -257,7 +257,7 @@ fn number(bytes: &[u8]) -> Option<i64> {
     std::str::from_utf8(bytes).ok()?.parse().ok()
 }
 
-fn bulk(out: &mut Vec<u8>, value: Option<&[u8]>) {
+pub(crate) fn bulk(out: &mut Vec<u8>, value: Option<&[u8]>) {
     match value {
         None => out.extend_from_slice(b"$-1\r\n"),
         Some(value) => {

@@ -58,6 +58,14 @@ impl<I: Io> Shard<I> {
         }
     }
 
+    /// A server goes, and all connections to it.
+    pub(in crate::shard) fn lose_dedicated_to(&mut self, server: usize) {
+        let Some(pool) = &self.core.pool else { return };
+        for slot in pool.dedicated.slots_with(|conn| conn.server == server) {
+            self.lose_dedicated(slot);
+        }
+    }
+
     /// A connection is gone, or is to go: who waits on it is told, and there is no other try.
     pub(in crate::shard) fn lose_dedicated(&mut self, slot: usize) {
         let now = self.core.now;
@@ -140,7 +148,9 @@ impl<I: Io> Shard<I> {
                     if let Some(client) = client
                         && let Some(conn) = peers.downstream(client)
                     {
-                        conn.session.hear(core, frame);
+                        if !conn.session.hear(core, frame) {
+                            conn.hang_up();
+                        }
                         touched.push(client);
                     }
                     consumed
@@ -184,7 +194,11 @@ impl<I: Io> Shard<I> {
                     None => conn.link.handle_sent(buffer),
                 },
                 Effect::Connect => {
-                    let address = pool.addresses.address(conn.server, 0);
+                    let server = conn.server;
+                    let address = pool.address_of(server, 0);
+                    let Some(conn) = pool.dedicated.get(slot) else {
+                        return;
+                    };
                     conn.token = address.and_then(|address| io.connect(&address).ok());
                     match conn.token {
                         Some(token) => peers.insert(token, Peer::Dedicated { slot }),

@@ -12,7 +12,10 @@ mod driving;
 
 use bytes::BytesMut;
 
-use super::errand::Pending;
+use super::{
+    cluster::{ASKING_TERMS, asking},
+    errand::Pending,
+};
 use crate::shard::settings::{DEDICATED_IDLE_MAX, DEDICATED_MAX};
 use crate::{
     backend::{Expects, Link, LinkSettings, OnLoss, Terms},
@@ -50,6 +53,16 @@ struct Dedicated {
     want: usize,
 }
 
+/// What a request that waits needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) server: usize,
+    pub(super) client: Token,
+    pub(super) version: Version,
+    /// A node of a cluster is to be told that the request was sent there.
+    pub(super) is_asking: bool,
+}
+
 /// All of a shard.
 ///
 /// Invariant: `count` slots are taken; the rest are empty.
@@ -80,21 +93,23 @@ impl DedicatedConns {
         }
     }
 
-    /// Has a request sent over a connection of the client's own. False if there may be no more.
+    /// Has a request sent over a connection of the client's own. What it is for comes back if there
+    /// may be no more of them.
     pub(super) fn ask(
         &mut self,
-        server: usize,
-        client: Token,
-        version: Version,
+        wanted: Wanted,
         pending: Pending,
         request: &[u8],
         now: UnixMs,
     ) -> Result<(), Pending> {
-        let Some(slot) = self.acquire(server, version, now) else {
+        let Some(slot) = self.acquire(wanted.server, wanted.version, now) else {
             return Err(pending);
         };
         if let Some(conn) = self.get(slot) {
-            conn.purpose = Purpose::Request(client);
+            conn.purpose = Purpose::Request(wanted.client);
+            if wanted.is_asking {
+                asking(conn.link.pipeline().push_unheard(ASKING_TERMS, now));
+            }
             conn.ask(pending, request, Terms::FOR_EVER, now);
         }
         self.dirty.push(slot);
@@ -140,6 +155,14 @@ impl DedicatedConns {
         self.dirty.extend(slot);
     }
 
+    /// Tells the node that watches for a client that what follows was sent there.
+    pub(super) fn ask_before_watched(&mut self, client: Token, now: UnixMs) {
+        let slot = self.with(Purpose::Watch(client));
+        if let Some(conn) = slot.and_then(|slot| self.get(slot)) {
+            asking(conn.link.pipeline().push_unheard(ASKING_TERMS, now));
+        }
+    }
+
     /// The connection that watches for a client is anybody's, once its last request is answered:
     /// that ends what is watched.
     pub(super) fn end_watch(&mut self, client: Token) {
@@ -168,7 +191,8 @@ impl DedicatedConns {
         slot.is_some()
     }
 
-    /// Sends a server a command over the connection by which a client listens to it.
+    /// Sends a server a command over the connection by which a client listens to it. What it is for
+    /// comes back if there is none.
     pub(super) fn tell(
         &mut self,
         server: usize,
@@ -176,12 +200,14 @@ impl DedicatedConns {
         pending: Pending,
         request: &[u8],
         now: UnixMs,
-    ) {
+    ) -> Result<(), Pending> {
         let slot = self.feed(server, client);
-        if let Some(conn) = slot.and_then(|slot| self.get(slot)) {
-            conn.ask(pending, request, Terms::FOR_EVER, now);
-        }
+        let Some(conn) = slot.and_then(|slot| self.get(slot)) else {
+            return Err(pending);
+        };
+        conn.ask(pending, request, Terms::FOR_EVER, now);
         self.dirty.extend(slot);
+        Ok(())
     }
 
     /// A client listens no more, and stays.

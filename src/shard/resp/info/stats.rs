@@ -61,6 +61,14 @@ pub(super) fn stats(facts: &Facts<'_>, lines: &mut Lines<'_>) {
         ("io_threaded_writes_processed", &0),
         ("reply_buffer_shrinks", &0),
         ("reply_buffer_expands", &0),
+    ]);
+    own(facts, lines);
+}
+
+/// What Redis does not have.
+fn own(facts: &Facts<'_>, lines: &mut Lines<'_>) {
+    let Facts { core, totals, .. } = facts;
+    lines.add_all(&[
         ("shard_hops", &totals.hops),
         ("backend_requests", &totals.backend_requests),
         ("backend_failures", &totals.backend_failures),
@@ -73,6 +81,10 @@ pub(super) fn stats(facts: &Facts<'_>, lines: &mut Lines<'_>) {
             "backend_in_flight_refused",
             &totals.backend_in_flight_refused,
         ),
+        ("cluster_moved", &totals.cluster_moved),
+        ("cluster_asked", &totals.cluster_asked),
+        ("cluster_refreshes", &totals.cluster_refreshes),
+        ("cluster_nodes", &core.board.cluster_nodes()),
         ("fills_joined", &totals.fills_joined),
     ]);
     later(facts, lines);

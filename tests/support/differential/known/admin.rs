@@ -21,6 +21,10 @@ const OWN_FIELDS: &[&str] = &[
     "backend_eject_misses",
     "backend_diverted",
     "backend_in_flight_refused",
+    "cluster_moved",
+    "cluster_asked",
+    "cluster_refreshes",
+    "cluster_nodes",
     "fills_joined",
     "invalidations",
 ];

@@ -1,0 +1,346 @@
+//! A pool that is a Redis Cluster: its servers are nodes that come and go, and a key's server is who
+//! has its slot now.
+//!
+//! ```text
+//!   key -> slot -> server number -> link
+//!                    0: nobody is known yet, or the slot is moving: requests wait
+//!                    1: nobody has the slot: requests are refused
+//!                    2…: nodes
+//! ```
+//!
+//! Each shard has its own view and its own links. It learns of changes from nodes that will not do
+//! what they are asked ([`redirect`]), and from what it [asks](refresh) one of them at the start,
+//! after any such sign, after a lost connection, and now and then. Numbers of servers are used again
+//! once nothing is left of a node, so links are found by number as in any other pool.
+
+mod again;
+mod moves;
+mod redirect;
+mod refresh;
+mod tend;
+mod waiting;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+pub(in crate::shard) use self::refresh::Question;
+pub(super) use self::{
+    again::Again,
+    redirect::{ASKING_TERMS, Target, asking},
+};
+use self::{
+    moves::{Move, Source},
+    refresh::Refresh,
+};
+use super::{Pool, errand::UNAVAILABLE, link::LinkMaker, unit::Retry};
+use crate::{
+    io::Address,
+    route::{Endpoint, SLOT_COUNT, ServerSpec, Slot},
+    store::UnixMs,
+};
+
+/// The server where requests wait whose node is not known now. It has links, but no connection.
+pub(super) const WAITING: usize = 0;
+
+/// The server of slots that nobody has.
+pub(super) const NOBODY: usize = 1;
+
+/// The first number of a node.
+const FIRST_NODE: usize = 2;
+
+/// The most nodes that a shard has links to at a time: as many masters as the specification calls a
+/// sensible limit.
+const NODES_MAX: usize = 1_000;
+
+/// How long a node without slots is kept, in milliseconds: one that takes over slots is asked for
+/// single keys before it has any.
+const NODE_LINGER_MS: u64 = 10_000;
+
+/// The line for a client whose key's slot nobody has, in Redis' words.
+pub(super) const UNSERVED: &str = "CLUSTERDOWN Hash slot not served";
+
+/// A node as a shard knows it, or an empty place for one.
+#[derive(Debug)]
+struct Node {
+    host: String,
+    port: u16,
+    state: NodeState,
+    /// When somebody last said that it is there.
+    named_at: UnixMs,
+    /// How many slots it has.
+    slot_count: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NodeState {
+    /// The number is nobody's.
+    Free,
+    Known,
+    /// It is asked for nothing more, and its links end.
+    Leaving,
+}
+
+/// What a shard knows of its cluster.
+///
+/// Invariant: there are as many nodes as the pool has servers, the two that are none included; a
+/// slot is some node's that is [known](NodeState::Known), or one of those two's; what moves is
+/// [`WAITING`]'s.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    seeds: Arc<[ServerSpec]>,
+    maker: LinkMaker,
+    /// The server of each slot.
+    slots: Box<[u16; SLOT_COUNT]>,
+    nodes: Vec<Node>,
+    /// Slots that are between two servers.
+    moves: BTreeMap<Slot, Move>,
+    /// What was sent on by a node while its slot stayed.
+    strays: BTreeMap<Slot, Vec<Source>>,
+    refresh: Refresh,
+    /// Requests that wait may be able to go.
+    has_news: bool,
+    /// Units that are tried again later.
+    retries: Vec<Retry>,
+    /// Nodes whose connections are to be given up.
+    to_cut: Vec<usize>,
+    /// When something is to be looked at, if nothing happens before.
+    next_look: UnixMs,
+}
+
+impl Cluster {
+    /// A cluster of which nothing is known but where to ask.
+    pub(super) fn new(seeds: Arc<[ServerSpec]>, maker: LinkMaker, now: UnixMs) -> Self {
+        let nobody = || Node {
+            host: String::new(),
+            port: 0,
+            state: NodeState::Free,
+            named_at: now,
+            slot_count: 0,
+        };
+        let mut nodes = vec![nobody(), nobody()];
+        nodes[WAITING].slot_count = SLOT_COUNT;
+        Self {
+            seeds,
+            maker,
+            slots: Box::new([WAITING as u16; SLOT_COUNT]),
+            nodes,
+            moves: BTreeMap::new(),
+            strays: BTreeMap::new(),
+            refresh: Refresh::new(now),
+            has_news: false,
+            retries: Vec::new(),
+            to_cut: Vec::new(),
+            next_look: now,
+        }
+    }
+
+    /// The server of a key.
+    #[inline]
+    pub(super) fn server(&self, key: &[u8]) -> usize {
+        self.server_of_slot(Slot::of(key))
+    }
+
+    /// The server of the slot of this number.
+    pub(super) fn server_at(&self, slot: usize) -> usize {
+        usize::from(self.slots[slot % SLOT_COUNT])
+    }
+
+    #[inline]
+    fn server_of_slot(&self, slot: Slot) -> usize {
+        usize::from(self.slots[slot.index()])
+    }
+
+    /// The servers that have keys.
+    pub(super) fn masters(&self) -> Vec<usize> {
+        let is_target = |server| self.moves.values().any(|one| one.target() == server);
+        (FIRST_NODE..self.nodes.len())
+            .filter(|server| self.nodes[*server].slot_count > 0 || is_target(*server))
+            .collect()
+    }
+
+    /// How many nodes are known.
+    fn known_count(&self) -> usize {
+        let nodes = self.nodes.iter();
+        nodes.filter(|node| node.state == NodeState::Known).count()
+    }
+
+    fn set_slot(&mut self, slot: Slot, server: usize) {
+        let old = self.server_of_slot(slot);
+        self.nodes[old].slot_count -= 1;
+        self.nodes[server].slot_count += 1;
+        self.slots[slot.index()] = server as u16;
+    }
+
+    /// The host that was meant by who was reached at `asked`.
+    fn host<'e>(&'e self, endpoint: &'e Endpoint, asked: usize) -> Option<&'e str> {
+        match endpoint {
+            Endpoint::At(host) => Some(host),
+            Endpoint::AsAsked => Some(&self.nodes[asked].host),
+            Endpoint::Unknown => None,
+        }
+    }
+
+    /// Whether a node may go: nobody's keys are there, and none were lately.
+    fn is_done_with(&self, server: usize, now: UnixMs) -> bool {
+        let node = &self.nodes[server];
+        node.state == NodeState::Known
+            && node.slot_count == 0
+            && now.0 >= node.named_at.0 + NODE_LINGER_MS
+            && !self.refresh.asks(server)
+            && !self.has_strays_at(server)
+            && !self.moves.values().any(|one| one.is_about(server))
+    }
+}
+
+impl Pool {
+    /// Makes the pool a cluster's.
+    pub(super) fn found_cluster(&mut self, seeds: &Arc<[ServerSpec]>, now: UnixMs) {
+        let maker = self.maker.clone();
+        for number in 0..FIRST_NODE * self.connection_count {
+            self.links.push(maker.make_unconnected(number, now));
+        }
+        self.cluster = Some(Box::new(Cluster::new(Arc::clone(seeds), maker, now)));
+        self.close_server(NOBODY);
+        self.call_seeds(now);
+    }
+
+    fn close_server(&mut self, server: usize) {
+        for number in self.links_of(server) {
+            self.links[number].core.set_open(false);
+        }
+    }
+
+    /// The numbers of the links to a server.
+    fn links_of(&self, server: usize) -> std::ops::Range<usize> {
+        let first = self.first_link(server);
+        first..first + self.connection_count
+    }
+
+    /// Has links to the servers that the operator named.
+    fn call_seeds(&mut self, now: UnixMs) {
+        let seeds = self
+            .cluster
+            .as_ref()
+            .map(|cluster| Arc::clone(&cluster.seeds));
+        for seed in seeds.iter().flat_map(|seeds| seeds.iter()) {
+            self.node(&seed.host, seed.port, now);
+        }
+    }
+
+    /// The server at this host and port, which may be new. None if there are too many.
+    fn node(&mut self, host: &str, port: u16, now: UnixMs) -> Option<usize> {
+        let cluster = self.cluster.as_mut()?;
+        let nodes = &mut cluster.nodes;
+        let is_it =
+            |node: &Node| node.state == NodeState::Known && node.port == port && node.host == host;
+        if let Some(server) = nodes.iter().position(is_it) {
+            nodes[server].named_at = now;
+            return Some(server);
+        }
+        let node = Node {
+            host: host.to_owned(),
+            port,
+            state: NodeState::Known,
+            named_at: now,
+            slot_count: 0,
+        };
+        let free = nodes
+            .iter()
+            .skip(FIRST_NODE)
+            .position(|node| node.state == NodeState::Free);
+        let server = match free {
+            Some(place) => FIRST_NODE + place,
+            None if nodes.len() - FIRST_NODE >= NODES_MAX => return None,
+            None => nodes.len(),
+        };
+        let first = server * self.connection_count;
+        for number in first..first + self.connection_count {
+            let link = cluster.maker.make_recalling(number, now);
+            match self.links.get_mut(number) {
+                Some(place) => *place = link,
+                None => self.links.push(link),
+            }
+        }
+        match nodes.get_mut(server) {
+            Some(place) => *place = node,
+            None => nodes.push(node),
+        }
+        Some(server)
+    }
+
+    /// Asks a node for nothing more.
+    fn part_with(&mut self, server: usize) {
+        let Some(cluster) = &mut self.cluster else {
+            return;
+        };
+        cluster.nodes[server].state = NodeState::Leaving;
+        for number in self.links_of(server) {
+            self.links[number].core.drain();
+        }
+    }
+
+    /// Whether nothing is left of a node that was parted with.
+    fn has_left(&self, server: usize) -> bool {
+        self.links_of(server)
+            .all(|number| self.links[number].core.is_closed() && self.links[number].token.is_none())
+    }
+
+    /// Where a server is.
+    pub(super) fn address_of(&self, server: usize, try_count: u32) -> Option<Address> {
+        match &self.cluster {
+            None => self.addresses.address(server, try_count),
+            Some(cluster) => {
+                let node = cluster.nodes.get(server)?;
+                let is_there = node.state != NodeState::Free;
+                is_there.then(|| self.addresses.find(&node.host, node.port, try_count))?
+            }
+        }
+    }
+
+    /// What an operator calls a server.
+    pub(super) fn name_of(&self, server: usize) -> String {
+        match &self.cluster {
+            None => self.addresses.name(server),
+            Some(cluster) => {
+                let node = &cluster.nodes[server];
+                ServerSpec {
+                    host: node.host.clone(),
+                    port: node.port,
+                    weight: 1,
+                    name: None,
+                }
+                .address()
+            }
+        }
+    }
+
+    /// The line for a client whose request a server cannot be given.
+    pub(super) fn why_not(&self, server: usize) -> &'static str {
+        match self.cluster.is_some() && server == NOBODY {
+            true => UNSERVED,
+            false => UNAVAILABLE,
+        }
+    }
+
+    /// A node that has keys, the same for the same number as long as there are as many.
+    pub(super) fn any_node(&self, number: usize) -> usize {
+        let masters = self.masters();
+        let place = number.checked_rem(masters.len());
+        place.map_or(NOBODY, |place| masters[place])
+    }
+
+    /// Whether requests to this server wait until it is known who has their slot.
+    pub(super) fn is_waiting(&self, server: usize) -> bool {
+        self.cluster.is_some() && server == WAITING
+    }
+
+    /// Tells a node that what follows was sent there.
+    pub(super) fn ask_before(&mut self, number: usize, now: UnixMs) {
+        let pipeline = self.links[number].core.pipeline();
+        asking(pipeline.push_unheard(ASKING_TERMS, now));
+    }
+
+    /// Whether the pool is a cluster.
+    pub(in crate::shard) fn is_cluster(&self) -> bool {
+        self.cluster.is_some()
+    }
+}

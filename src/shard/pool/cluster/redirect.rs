@@ -1,0 +1,157 @@
+//! Requests that a node will not do: they go to the one that it names, as they are.
+//!
+//! What is under way about one key stays in order, see [`moves`](super::moves). What a request may
+//! take in all is what it had from the start.
+
+use super::Pool;
+use crate::{
+    backend::{OnLoss, Recalled, Terms},
+    protocol::resp::reply::encode_command,
+    route::{Elsewhere, Redirect},
+    shard::{
+        core::Core,
+        pool::errand::{Delivery, Pending, UNAVAILABLE},
+    },
+    store::UnixMs,
+};
+
+/// How often a request is sent on before its client is told, as clients of clusters have it: nodes
+/// that disagree for longer are in trouble.
+pub(super) const HOPS_MAX: u8 = 5;
+
+/// The line for a client whose request was sent on too often. Nothing was done.
+pub(super) const TOO_FAR: &str = "nodes of the cluster send it from one to the other";
+
+/// The line for a client whose request is to be sent on and is not there any more: more than 64 MiB
+/// are under way to one node. Nothing was done.
+const ELSEWHERE: &str = "its slot is elsewhere now, try again";
+
+/// Where a request is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::shard::pool) struct Target {
+    pub(in crate::shard::pool) server: usize,
+    /// The node will do it only if it is told that it was sent there.
+    pub(in crate::shard::pool) is_asking: bool,
+}
+
+impl Core {
+    /// Sends a request on if that is what its reply says. Else what it was for comes back.
+    #[cold]
+    pub(in crate::shard) fn send_on(
+        &mut self,
+        number: usize,
+        pending: Pending,
+        line: &[u8],
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) -> Option<Pending> {
+        let Some(pool) = self.pool.as_mut().filter(|pool| pool.is_cluster()) else {
+            return Some(pending);
+        };
+        let Some(redirect) = Redirect::parse(line) else {
+            if is_sign(line) {
+                pool.want_refresh();
+            }
+            return Some(pending);
+        };
+        pool.want_refresh();
+        let again = pool.links[number].core.pipeline().take_recalled();
+        let (Pending::Request(_) | Pending::Write(..) | Pending::Fill(_)) = pending else {
+            return Some(pending);
+        };
+        let Some(again) = again else {
+            self.fail(pending, ELSEWHERE, deliver);
+            return None;
+        };
+        if again.hop_count() > HOPS_MAX {
+            self.fail(pending, TOO_FAR, deliver);
+            return None;
+        }
+        let Some((elsewhere, mut target)) = self.target_of(number, redirect) else {
+            return Some(pending);
+        };
+        let now = self.now;
+        if let Some(pool) = &mut self.pool
+            && !target.is_asking
+        {
+            let (from, hop) = (pool.server_of(number), again.hop_count());
+            target.server = pool.way_of(elsewhere.slot, from, hop, target.server);
+        }
+        if let Some(pool) = &mut self.pool
+            && let Err(pending) = pool.push_on(number, target, &elsewhere, pending, &again, now)
+        {
+            self.fail(pending, UNAVAILABLE, deliver);
+        }
+        None
+    }
+
+    /// The node that was named by who was asked over this link. What it means for the slot is noted.
+    pub(super) fn target_of(
+        &mut self,
+        number: usize,
+        redirect: Redirect,
+    ) -> Option<(Elsewhere, Target)> {
+        let now = self.now;
+        let (elsewhere, is_asking) = match redirect {
+            Redirect::Moved(elsewhere) => (elsewhere, false),
+            Redirect::Ask(elsewhere) => (elsewhere, true),
+            Redirect::TryAgain => return None,
+        };
+        let counters = self.counters();
+        match is_asking {
+            false => counters.cluster_moved.add(1),
+            true => counters.cluster_asked.add(1),
+        }
+        let pool = self.pool.as_mut()?;
+        let from = pool.server_of(number);
+        let cluster = pool.cluster.as_ref()?;
+        let host = cluster.host(&elsewhere.endpoint, from)?.to_owned();
+        let server = pool.node(&host, elsewhere.port, now)?;
+        if !is_asking {
+            pool.note_slot_moved(elsewhere.slot, from, server);
+        }
+        let target = Target { server, is_asking };
+        Some((elsewhere, target))
+    }
+}
+
+impl Pool {
+    fn push_on(
+        &mut self,
+        number: usize,
+        target: Target,
+        elsewhere: &Elsewhere,
+        pending: Pending,
+        again: &Recalled,
+        now: UnixMs,
+    ) -> Result<(), Pending> {
+        // The same connection among those to a server: a key is bound to one.
+        let lane = number % self.connection_count;
+        let link = &mut self.links[target.server * self.connection_count + lane];
+        if !link.core.takes_requests(now) {
+            return Err(pending);
+        }
+        if target.is_asking {
+            asking(link.core.pipeline().push_unheard(ASKING_TERMS, now));
+        }
+        link.core.pipeline().push_again(pending, again);
+        self.note_sent_on(elsewhere.slot, target.server);
+        Ok(())
+    }
+}
+
+/// It stands before a request, and goes with its connection as that does.
+pub(in crate::shard::pool) const ASKING_TERMS: Terms = Terms {
+    on_loss: OnLoss::Forget,
+    patience_ms: Terms::FOR_EVER,
+};
+
+/// Appends what tells a node that a request was sent to it.
+pub(in crate::shard::pool) fn asking(out: &mut Vec<u8>) {
+    encode_command(out, &[b"ASKING"]);
+}
+
+/// Whether an error says that a node is not what it was taken for.
+fn is_sign(line: &[u8]) -> bool {
+    const SIGNS: [&[u8]; 3] = [b"-CLUSTERDOWN ", b"-READONLY ", b"-MASTERDOWN "];
+    SIGNS.iter().any(|start| line.starts_with(start))
+}

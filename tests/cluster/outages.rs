@@ -1,0 +1,122 @@
+//! Nodes that are killed, stopped, and come back: keys get errors for a while, never another's or an old value.
+
+use std::time::Duration;
+
+use crate::load::{Seen, while_clients_call};
+use crate::support::cluster::Cluster;
+use crate::support::wire::Wire;
+use crate::{ringfort, wait_for, wait_until_served};
+
+/// Less than a node needs to be thought of as failed.
+const FLAGS: [&str; 2] = ["--backend-timeout", "500ms"];
+
+/// What clients may be told while a node is away.
+const EXPECTED: [&str; 5] = [
+    "-ERR backend is unavailable",
+    "-ERR backend connection was lost",
+    "-ERR backend did not answer in time",
+    "-CLUSTERDOWN The cluster is down",
+    "-CLUSTERDOWN Hash slot not served",
+];
+
+#[test]
+fn a_master_that_is_killed_is_replaced() {
+    let mut cluster = Cluster::start();
+    let ringfort = ringfort(&cluster, &FLAGS);
+    wait_until_served(&ringfort);
+    let keys = keys();
+    let seen = while_clients_call(ringfort.resp(), &keys, || {
+        std::thread::sleep(Duration::from_millis(200));
+        cluster.nodes[0].stop();
+        wait_for("the replica to take over", || {
+            let role = cluster.ask(3, "INFO replication");
+            role.contains("role:master").then_some(())
+        });
+        wait_until_served(&ringfort);
+        cluster.nodes[0].restart();
+        cluster.wait_until_well();
+        wait_until_served(&ringfort);
+        std::thread::sleep(Duration::from_millis(300));
+    });
+    check(&seen);
+    // It has taken up what it missed, and gives way to the one that has replaced it.
+    cluster.ask(0, "CLUSTER FAILOVER");
+    wait_for("the first master to be one again", || {
+        let role = cluster.ask(0, "INFO replication");
+        role.contains("role:master").then_some(())
+    });
+    wait_until_served(&ringfort);
+}
+
+#[test]
+fn a_master_that_stops_and_wakes_is_not_believed() {
+    let cluster = Cluster::start();
+    let ringfort = ringfort(&cluster, &FLAGS);
+    wait_until_served(&ringfort);
+    let keys = keys();
+    let seen = while_clients_call(ringfort.resp(), &keys, || {
+        std::thread::sleep(Duration::from_millis(200));
+        cluster.nodes[1].pause();
+        wait_for("the replica to take over", || {
+            let role = cluster.ask(4, "INFO replication");
+            role.contains("role:master").then_some(())
+        });
+        wait_until_served(&ringfort);
+        cluster.nodes[1].resume();
+        cluster.wait_until_well();
+        std::thread::sleep(Duration::from_millis(300));
+        wait_until_served(&ringfort);
+    });
+    check(&seen);
+}
+
+#[test]
+fn a_cluster_that_was_down_comes_back() {
+    let mut cluster = Cluster::start();
+    for node in &mut cluster.nodes {
+        node.stop();
+    }
+    // It is started before its cluster.
+    let ringfort = ringfort(&cluster, &FLAGS);
+    let mut wire = Wire::connect(ringfort.resp());
+    wire.ask("GET key\r\n", "-ERR backend is unavailable\r\n");
+    for _ in 0..2 {
+        for node in &mut cluster.nodes {
+            node.restart();
+        }
+        cluster.wait_until_well();
+        wait_until_served(&ringfort);
+        wire.ask("SET key 1\r\nGET key\r\n", "+OK\r\n$1\r\n1\r\n");
+        for node in &mut cluster.nodes {
+            node.stop();
+        }
+        wait_for("the cluster to be missed", || {
+            wire.send(b"GET key\r\n");
+            match wire.line().as_str() {
+                "$1" => {
+                    wire.line();
+                    None
+                }
+                line => EXPECTED.contains(&line).then_some(()),
+            }
+        });
+    }
+}
+
+/// Some of every node, a few of each.
+fn keys() -> Vec<String> {
+    (0..6).map(|key| format!("key:{key}")).collect()
+}
+
+fn check(seen: &Seen) {
+    let is_expected = |line: &String| EXPECTED.contains(&line.as_str());
+    let odd: Vec<_> = seen
+        .errors
+        .iter()
+        .filter(|line| !is_expected(line))
+        .collect();
+    assert!(odd.is_empty(), "{odd:?}");
+    assert!(!seen.errors.is_empty(), "nobody noticed anything");
+    assert!(seen.len() > 500, "{} calls", seen.len());
+    seen.check_one_step_back();
+}

@@ -1,0 +1,184 @@
+//! A real Redis Cluster: three masters and a replica of each, as processes.
+
+use std::net::SocketAddr;
+
+use super::backends::Backend;
+use super::process::free_port;
+use super::wire::Wire;
+use super::{DEADLINE, wait_for};
+
+/// After so many milliseconds a node that says nothing is thought to have failed.
+const NODE_TIMEOUT_MS: u32 = 1_000;
+
+const MASTERS: usize = 3;
+
+/// Six nodes; the first three are masters at the start, the n-th of the others follows the n-th.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Backend>,
+    bus_ports: Vec<u16>,
+}
+
+impl Cluster {
+    /// All of it, well.
+    pub(crate) fn start() -> Self {
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            bus_ports: Vec::new(),
+        };
+        for _ in 0..2 * MASTERS {
+            cluster.add_process();
+        }
+        for number in 0..2 * MASTERS {
+            cluster.ask(number, &format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1));
+        }
+        for (number, range) in ["0 5460", "5461 10922", "10923 16383"].iter().enumerate() {
+            cluster.ask(number, &format!("CLUSTER ADDSLOTSRANGE {range}"));
+        }
+        for number in 1..2 * MASTERS {
+            cluster.meet(number);
+        }
+        cluster.wait_until_known(2 * MASTERS);
+        for number in 0..MASTERS {
+            let id = cluster.id(number);
+            cluster.ask(MASTERS + number, &format!("CLUSTER REPLICATE {id}"));
+        }
+        cluster.wait_until_well();
+        cluster
+    }
+
+    /// One more node, which has no slots and is a master.
+    pub(crate) fn add_node(&mut self) -> usize {
+        self.add_process();
+        let number = self.nodes.len() - 1;
+        self.meet(number);
+        self.wait_until_known(self.nodes.len());
+        self.wait_until_well();
+        number
+    }
+
+    fn add_process(&mut self) {
+        let bus_port = free_port();
+        let extra = format!(
+            "--cluster-port {bus_port} --cluster-node-timeout {NODE_TIMEOUT_MS} --repl-diskless-sync-delay 0"
+        );
+        self.nodes.push(Backend::cluster_redis_with(&extra));
+        self.bus_ports.push(bus_port);
+    }
+
+    fn meet(&self, number: usize) {
+        let port = self.address(number).port();
+        let bus_port = self.bus_ports[number];
+        self.ask(0, &format!("CLUSTER MEET 127.0.0.1 {port} {bus_port}"));
+    }
+
+    pub(crate) fn address(&self, number: usize) -> SocketAddr {
+        self.nodes[number].address()
+    }
+
+    /// What a node answers to an inline command: a line, or a bulk.
+    pub(crate) fn ask(&self, number: usize, command: &str) -> String {
+        let mut wire = self.nodes[number].connect();
+        wire.send(format!("{command}\r\n").as_bytes());
+        let line = wire.line();
+        match line.strip_prefix('$') {
+            Some("-1") => line,
+            Some(count) => {
+                let bytes = wire.bytes(count.parse().expect("a length"));
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            None => {
+                assert!(!line.starts_with('-'), "{command} at node {number}: {line}");
+                line
+            }
+        }
+    }
+
+    pub(crate) fn id(&self, number: usize) -> String {
+        self.ask(number, "CLUSTER MYID")
+    }
+
+    /// The master that has a slot, as a node that is well says.
+    pub(crate) fn owner(&self, asked: usize, slot: usize) -> Option<usize> {
+        let nodes = self.ask(asked, "CLUSTER NODES");
+        let line = nodes.lines().find(|line| {
+            let is_fit = line.contains("master") && !line.contains("fail");
+            is_fit && line.split(' ').skip(8).any(|range| holds(range, slot))
+        })?;
+        let address = line.split(' ').nth(1)?.split('@').next()?.to_owned();
+        self.nodes
+            .iter()
+            .position(|node| node.address().to_string() == address)
+    }
+
+    fn wait_until_known(&self, count: usize) {
+        for number in 0..self.nodes.len() {
+            wait_for("all nodes to know each other", || {
+                let nodes = self.ask(number, "CLUSTER NODES");
+                (nodes.lines().count() == count && !nodes.contains("handshake")).then_some(())
+            });
+        }
+    }
+
+    /// Until every node that runs says so, and replicas have their data.
+    pub(crate) fn wait_until_well(&self) {
+        let running = (0..self.nodes.len()).filter(|number| self.nodes[*number].is_running());
+        for number in running {
+            wait_for("the cluster to be well", || {
+                let info = self.ask(number, "CLUSTER INFO");
+                let replication = self.ask(number, "INFO replication");
+                let is_synced = replication.contains("role:master")
+                    || replication.contains("master_link_status:up");
+                (info.contains("cluster_state:ok") && is_synced).then_some(())
+            });
+        }
+    }
+
+    /// Begins to move a slot from one master to another.
+    pub(crate) fn begin_move(&self, slot: usize, from: usize, to: usize) {
+        let (from_id, to_id) = (self.id(from), self.id(to));
+        self.ask(to, &format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}"));
+        self.ask(from, &format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}"));
+    }
+
+    /// Moves up to so many keys of a slot; how many there were.
+    pub(crate) fn move_keys(&self, slot: usize, from: usize, to: usize, count: usize) -> usize {
+        let mut wire = self.nodes[from].connect();
+        let keys = keys_in_slot(&mut wire, slot, count);
+        let port = self.address(to).port();
+        for key in &keys {
+            wire.ask(
+                format!("MIGRATE 127.0.0.1 {port} {key} 0 5000\r\n"),
+                "+OK\r\n",
+            );
+        }
+        keys.len()
+    }
+
+    /// The slot is the other master's now: it is told first, as redis-cli does.
+    pub(crate) fn end_move(&self, slot: usize, from: usize, to: usize) {
+        let id = self.id(to);
+        for number in [to, from] {
+            self.ask(number, &format!("CLUSTER SETSLOT {slot} NODE {id}"));
+        }
+    }
+}
+
+fn keys_in_slot(wire: &mut Wire, slot: usize, count: usize) -> Vec<String> {
+    wire.send(format!("CLUSTER GETKEYSINSLOT {slot} {count}\r\n").as_bytes());
+    let header = wire.line();
+    let count: usize = header[1..].parse().expect("a count");
+    let keys = (0..count).map(|_| {
+        wire.line();
+        wire.line()
+    });
+    keys.collect()
+}
+
+/// Whether `5461-10922`, or `7`, has a slot in it.
+fn holds(range: &str, slot: usize) -> bool {
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let bounds = first.parse::<usize>().ok().zip(last.parse::<usize>().ok());
+    bounds.is_some_and(|(first, last)| (first..=last).contains(&slot))
+}
+
+const _: () = assert!(NODE_TIMEOUT_MS as u64 * 5 < DEADLINE.as_secs() * 1_000);

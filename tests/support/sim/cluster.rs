@@ -1,0 +1,430 @@
+//! A plain model of a Redis Cluster: nodes that have slots, know of each other late, and pass slots on, key by key or
+//! at once.
+//!
+//! All keys are in one [`Redis`]; what a node has is a matter of what the cluster says of their slots. So nothing is
+//! ever lost, and whoever asks the wrong node is told by a redirect, not by a missing key.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
+
+use ringfort::io::Address;
+use ringfort::io::sim::{SimRng, SimServer, SimWorld};
+use ringfort::route::{SLOT_COUNT, Slot};
+use ringfort::shard::Addresses;
+
+use super::address;
+use super::redis::{Redis, array, bulk};
+
+/// Who has each slot.
+type Owners = Rc<[u8; SLOT_COUNT]>;
+
+pub(crate) struct Cluster {
+    redis: Redis,
+    /// As the cluster was, step by step; the last is how it is. The number of a step is its epoch.
+    views: Vec<Owners>,
+    /// The step that each node knows of.
+    known: Vec<usize>,
+    /// Slots on their way, and to whom.
+    moving: BTreeMap<usize, u8>,
+    /// Slots that have moved since all was quiet. They stay: of two requests under way, the one that is sent on may
+    /// else be overtaken by the one behind it, if the slot is back before that arrives.
+    moved: HashSet<usize>,
+    /// Keys of those slots that have arrived.
+    arrived: HashSet<Vec<u8>>,
+    /// Whether nodes know CLUSTER SHARDS.
+    has_shards: bool,
+    rng: SimRng,
+    pub(crate) moved_count: usize,
+    pub(crate) asked_count: usize,
+}
+
+impl Cluster {
+    /// So many nodes that share the slots, at the addresses of the first servers of a world.
+    pub(crate) fn serve(
+        world: &SimWorld,
+        seed: u64,
+        node_count: usize,
+        moment: &Rc<Cell<u64>>,
+    ) -> Rc<RefCell<Self>> {
+        let owners: Vec<u8> = (0..SLOT_COUNT)
+            .map(|slot| (slot * node_count / SLOT_COUNT) as u8)
+            .collect();
+        let owners: [u8; SLOT_COUNT] = owners.try_into().expect("as many as there are");
+        let cluster = Rc::new(RefCell::new(Self {
+            redis: Redis::new(seed, moment),
+            views: vec![Rc::new(owners)],
+            known: vec![0; node_count],
+            moving: BTreeMap::new(),
+            moved: HashSet::new(),
+            arrived: HashSet::new(),
+            has_shards: seed.is_multiple_of(2),
+            rng: SimRng::new(!seed ^ 0x5107),
+            moved_count: 0,
+            asked_count: 0,
+        }));
+        for number in 0..node_count {
+            let node: Rc<RefCell<dyn SimServer>> = Rc::new(RefCell::new(Node {
+                number,
+                cluster: Rc::clone(&cluster),
+                partial: HashMap::new(),
+                asking: HashSet::new(),
+                queued: HashMap::new(),
+            }));
+            world.serve(address(number), node);
+        }
+        cluster
+    }
+
+    pub(crate) fn node_count(&self) -> usize {
+        self.known.len()
+    }
+
+    pub(crate) fn owner(&self, slot: usize) -> usize {
+        usize::from(self.now()[slot])
+    }
+
+    fn now(&self) -> &Owners {
+        self.views.last().expect("there is a first one")
+    }
+
+    /// A slot begins to move, another key of it has moved, or all of it has: at random.
+    pub(crate) fn move_some(&mut self, keys: &[Vec<u8>]) {
+        let key = &keys[self.rng.below(keys.len())];
+        let slot = Slot::of(key).index();
+        let to = self.rng.below(self.node_count()) as u8;
+        match self.moving.get(&slot).copied() {
+            None if to == self.now()[slot] => {}
+            None => {
+                self.moving.insert(slot, to);
+            }
+            Some(_) if self.rng.chance(700) => {
+                if self.redis.items.contains_key(key) {
+                    self.arrived.insert(key.clone());
+                }
+            }
+            Some(to) if self.moved.insert(slot) => {
+                self.moving.remove(&slot);
+                self.arrived.retain(|key| Slot::of(key).index() != slot);
+                self.change(|owners| owners[slot] = to);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Nobody has a request under way.
+    pub(crate) fn rest(&mut self) {
+        self.moved.clear();
+    }
+
+    /// A slot is another node's from now on.
+    pub(crate) fn move_at_once(&mut self, key: &[u8]) {
+        let slot = Slot::of(key).index();
+        let to = self.rng.below(self.node_count()) as u8;
+        if self.moved.insert(slot) {
+            self.change(|owners| owners[slot] = to);
+        }
+    }
+
+    /// Another node takes over everything that this one has.
+    pub(crate) fn fail_over(&mut self, node: usize) {
+        let to = ((node + 1 + self.rng.below(self.node_count() - 1)) % self.node_count()) as u8;
+        let node = node as u8;
+        self.moving.retain(|_, target| *target != node);
+        let gone: Vec<usize> = self.moving.keys().copied().collect();
+        for slot in gone {
+            if self.now()[slot] == node {
+                self.moving.remove(&slot);
+            }
+        }
+        let moving: HashSet<usize> = self.moving.keys().copied().collect();
+        self.arrived
+            .retain(|key| moving.contains(&Slot::of(key).index()));
+        self.change(|owners| {
+            owners
+                .iter_mut()
+                .filter(|owner| **owner == node)
+                .for_each(|owner| *owner = to);
+        });
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut [u8; SLOT_COUNT])) {
+        let before = Rc::clone(self.now());
+        let mut owners = *before;
+        change(&mut owners);
+        // Who gives a slot away knows to whom, and who takes it over knows, too.
+        let pairs = before.iter().zip(&owners).filter(|(old, new)| old != new);
+        for (old, new) in pairs {
+            self.known[usize::from(*old)] = self.views.len();
+            self.known[usize::from(*new)] = self.views.len();
+        }
+        self.views.push(Rc::new(owners));
+    }
+
+    /// Ends all moves, and lets every node know everything.
+    pub(crate) fn settle(&mut self) {
+        let moving = std::mem::take(&mut self.moving);
+        self.arrived.clear();
+        self.change(|owners| {
+            for (slot, to) in &moving {
+                owners[*slot] = *to;
+            }
+        });
+        self.known.fill(self.views.len() - 1);
+    }
+
+    /// Why a node will not do a request about these keys now.
+    fn refusal(&mut self, node: usize, keys: &[&[u8]], is_asking: bool) -> Option<String> {
+        let slot = Slot::of(keys.first()?).index();
+        let is_arrived = |key: &&[u8]| self.arrived.contains(*key);
+        let is_here = |key: &&[u8]| self.redis.items.contains_key(*key) && !is_arrived(key);
+        let moving_to = self.moving.get(&slot).map(|to| usize::from(*to));
+        let is_single = keys.len() == 1;
+        if self.owner(slot) == node {
+            let to = moving_to?;
+            let here_count = keys.iter().filter(|key| is_here(key)).count();
+            if here_count == keys.len() {
+                return None;
+            }
+            if here_count > 0 {
+                return Some("-TRYAGAIN Multiple keys request during rehashing of slot".into());
+            }
+            self.asked_count += 1;
+            let address = address(to);
+            return Some(format!("-ASK {slot} {}:{}", address.ip(), address.port()));
+        }
+        if is_asking && moving_to == Some(node) {
+            if !is_single && !keys.iter().all(is_arrived) {
+                return Some("-TRYAGAIN Multiple keys request during rehashing of slot".into());
+            }
+            self.arrived.extend(keys.iter().map(|key| key.to_vec()));
+            return None;
+        }
+        self.moved_count += 1;
+        // It says what it knows, and hears of more.
+        let mut owner = usize::from(self.views[self.known[node]][slot]);
+        if owner == node {
+            self.known[node] = self.views.len() - 1;
+            owner = self.owner(slot);
+        }
+        self.learn(node);
+        let address = address(owner);
+        Some(format!("-MOVED {slot} {}:{}", address.ip(), address.port()))
+    }
+
+    fn learn(&mut self, node: usize) {
+        let last = self.views.len() - 1;
+        let unknown = last - self.known[node];
+        self.known[node] += usize::from(unknown > 0);
+        if self.rng.chance(500) {
+            self.known[node] = last;
+        }
+    }
+
+    /// CLUSTER, whose subcommand this is.
+    fn tell(&mut self, node: usize, what: &[u8], out: &mut Vec<u8>) {
+        match what {
+            b"INFO" => {
+                let epoch = self.known[node];
+                let text = format!("cluster_state:ok\r\ncluster_current_epoch:{epoch}\r\n");
+                bulk(out, Some(text.as_bytes()));
+            }
+            b"SHARDS" if !self.has_shards => {
+                out.extend_from_slice(b"-ERR Unknown subcommand or wrong number of arguments\r\n");
+            }
+            b"SHARDS" => {
+                let runs = self.runs(node);
+                let count = self.node_count();
+                out.extend_from_slice(format!("*{count}\r\n").as_bytes());
+                for master in 0..count {
+                    let own = || runs.iter().filter(|(_, _, owner)| *owner == master);
+                    let header = format!("*4\r\n$5\r\nslots\r\n*{}\r\n", 2 * own().count());
+                    out.extend_from_slice(header.as_bytes());
+                    own().for_each(|(first, last, _)| {
+                        out.extend_from_slice(format!(":{first}\r\n:{last}\r\n").as_bytes());
+                    });
+                    shard_node(master, out);
+                }
+                self.learn(node);
+            }
+            b"SLOTS" => {
+                let runs = self.runs(node);
+                out.extend_from_slice(format!("*{}\r\n", runs.len()).as_bytes());
+                for (first, last, owner) in runs {
+                    let header = format!("*3\r\n:{first}\r\n:{last}\r\n*3\r\n");
+                    out.extend_from_slice(header.as_bytes());
+                    let at = address(owner);
+                    bulk(out, Some(at.ip().to_string().as_bytes()));
+                    out.extend_from_slice(format!(":{}\r\n", at.port()).as_bytes());
+                    bulk(out, Some(format!("{owner:040}").as_bytes()));
+                }
+                self.learn(node);
+            }
+            other => panic!("the model is asked CLUSTER {other:?}"),
+        }
+    }
+
+    /// Slots in a row that one node has, as another one knows it.
+    fn runs(&self, node: usize) -> Vec<(usize, usize, usize)> {
+        let owners = &self.views[self.known[node]];
+        let mut start = 0;
+        owners
+            .chunk_by(|a, b| a == b)
+            .map(|run| {
+                let first = start;
+                start += run.len();
+                (first, start - 1, usize::from(run[0]))
+            })
+            .collect()
+    }
+}
+
+/// A node of CLUSTER SHARDS, in a list of one.
+fn shard_node(number: usize, out: &mut Vec<u8>) {
+    let at = address(number);
+    out.extend_from_slice(b"$5\r\nnodes\r\n*1\r\n*10\r\n");
+    let (ip, id) = (at.ip().to_string(), format!("{number:040}"));
+    for (name, value) in [
+        ("id", id.as_str()),
+        ("endpoint", &ip),
+        ("role", "master"),
+        ("health", "online"),
+    ] {
+        bulk(out, Some(name.as_bytes()));
+        bulk(out, Some(value.as_bytes()));
+    }
+    bulk(out, Some(b"port"));
+    out.extend_from_slice(format!(":{}\r\n", at.port()).as_bytes());
+}
+
+/// One node, and what it knows of its connections.
+struct Node {
+    number: usize,
+    cluster: Rc<RefCell<Cluster>>,
+    /// Bytes of requests that are not whole.
+    partial: HashMap<usize, Vec<u8>>,
+    /// Connections that were told that the next request was sent there.
+    asking: HashSet<usize>,
+    /// What was said since MULTI.
+    queued: HashMap<usize, Queued>,
+}
+
+#[derive(Default)]
+struct Queued {
+    requests: Vec<Vec<Vec<u8>>>,
+    /// One of them was refused.
+    is_refused: bool,
+}
+
+impl Node {
+    fn take(&mut self, connection: usize, words: &[&[u8]], out: &mut Vec<u8>) {
+        let cluster = &mut *self.cluster.borrow_mut();
+        let is_asking = self.asking.contains(&connection);
+        match words {
+            [b"ASKING"] => {
+                self.asking.insert(connection);
+                return out.extend_from_slice(b"+OK\r\n");
+            }
+            [b"CLUSTER", what] => return cluster.tell(self.number, what, out),
+            [b"MULTI"] => {
+                self.queued.insert(connection, Default::default());
+                return out.extend_from_slice(b"+OK\r\n");
+            }
+            [b"EXEC"] => {
+                self.asking.remove(&connection);
+                let Queued {
+                    requests,
+                    is_refused,
+                } = self.queued.remove(&connection).expect("MULTI");
+                let requests: Vec<Vec<&[u8]>> = requests
+                    .iter()
+                    .map(|request| request.iter().map(Vec::as_slice).collect())
+                    .collect();
+                let mut all: Vec<&[u8]> = requests.iter().flat_map(|words| keys(words)).collect();
+                all.sort_unstable();
+                all.dedup();
+                if is_refused {
+                    let line = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
+                    return out.extend_from_slice(line);
+                }
+                if let Some(line) = cluster.refusal(self.number, &all, is_asking) {
+                    return out.extend_from_slice(format!("{line}\r\n").as_bytes());
+                }
+                out.extend_from_slice(format!("*{}\r\n", requests.len()).as_bytes());
+                for words in &requests {
+                    cluster.redis.take(connection, words, out);
+                }
+                return;
+            }
+            _ => {}
+        }
+        let refusal = cluster.refusal(self.number, &keys(words), is_asking);
+        if let Some(queued) = self.queued.get_mut(&connection) {
+            queued.is_refused |= refusal.is_some();
+            let line = refusal.unwrap_or_else(|| "+QUEUED".into());
+            queued
+                .requests
+                .push(words.iter().map(|word| word.to_vec()).collect());
+            return out.extend_from_slice(format!("{line}\r\n").as_bytes());
+        }
+        self.asking.remove(&connection);
+        match refusal {
+            Some(line) => out.extend_from_slice(format!("{line}\r\n").as_bytes()),
+            None => cluster.redis.take(connection, words, out),
+        }
+    }
+}
+
+/// The keys of a request.
+fn keys<'w>(words: &[&'w [u8]]) -> Vec<&'w [u8]> {
+    match words {
+        [b"PING" | b"SCRIPT", ..] => Vec::new(),
+        [b"RENAME" | b"RENAMENX" | b"COPY", key, newkey, ..] => vec![*key, *newkey],
+        [b"MSETNX", pairs @ ..] => pairs.iter().copied().step_by(2).collect(),
+        [_, key, ..] => vec![*key],
+        _ => Vec::new(),
+    }
+}
+
+impl SimServer for Node {
+    fn received(&mut self, connection: usize, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut pending = self.partial.remove(&connection).unwrap_or_default();
+        pending.extend_from_slice(bytes);
+        let mut start = 0;
+        while let Some((words, count)) = array(&pending[start..]) {
+            self.take(connection, &words, out);
+            start += count;
+        }
+        pending.drain(..start);
+        self.partial.insert(connection, pending);
+    }
+
+    fn closed(&mut self, connection: usize) {
+        self.partial.remove(&connection);
+        self.asking.remove(&connection);
+        self.queued.remove(&connection);
+    }
+}
+
+/// Nodes are where they say.
+#[derive(Debug)]
+pub(crate) struct AnyAddress;
+
+impl Addresses for AnyAddress {
+    fn server_count(&self) -> usize {
+        0
+    }
+
+    fn name(&self, _server: usize) -> String {
+        String::new()
+    }
+
+    fn address(&self, _server: usize, _try_count: u32) -> Option<Address> {
+        None
+    }
+
+    fn find(&self, host: &str, port: u16, _try_count: u32) -> Option<Address> {
+        let ip = host.parse().ok()?;
+        Some(Address::Tcp(std::net::SocketAddr::new(ip, port)))
+    }
+}
