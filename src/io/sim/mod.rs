@@ -62,6 +62,11 @@ pub trait SimServer {
 
     /// Forgets a connection.
     fn closed(&mut self, connection: usize);
+
+    /// Takes what it says unasked: to which connection, and what.
+    fn take_unasked(&mut self) -> Vec<(usize, Vec<u8>)> {
+        Vec::new()
+    }
 }
 
 /// The world; clones are handles of the same one.
@@ -200,6 +205,16 @@ impl SimWorld {
     /// Holds a server's answers to one shard back, or lets them go.
     pub fn hold_answers(&self, address: SocketAddr, shard: usize, is_held: bool) {
         self.world().hold_answers(address, shard, is_held);
+    }
+
+    /// Breaks one connection of a server, by the number that the server has for it.
+    pub fn break_connection(&self, address: SocketAddr, connection: usize) {
+        self.world().break_connection(address, connection);
+    }
+
+    /// Holds a server's answers on one connection back, or lets them go.
+    pub fn hold_connection(&self, connection: usize, is_held: bool) {
+        self.world().remote(connection).is_held = is_held;
     }
 
     fn world(&self) -> RefMut<'_, World> {

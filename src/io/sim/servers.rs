@@ -51,6 +51,19 @@ impl World {
         }
     }
 
+    pub(super) fn break_connection(&mut self, address: SocketAddr, connection: usize) {
+        let Some(server) = self.server_at(address) else {
+            return;
+        };
+        let connections = &mut self.servers[server].connections;
+        let place = connections.iter().position(|other| *other == connection);
+        if let Some(place) = place {
+            connections.swap_remove(place);
+            self.forget(server, connection);
+            self.reset(connection);
+        }
+    }
+
     fn forget(&self, server: usize, connection: usize) {
         self.servers[server].model.borrow_mut().closed(connection);
     }
@@ -103,6 +116,7 @@ impl World {
             for connection in connections {
                 self.answer(server, connection);
             }
+            self.tell(server);
         }
     }
 
@@ -160,6 +174,17 @@ impl World {
                 self.leave(connection);
             } else {
                 self.reset(connection);
+            }
+        }
+    }
+
+    /// Sends what a server says unasked.
+    fn tell(&mut self, server: usize) {
+        let told = self.servers[server].model.borrow_mut().take_unasked();
+        for (connection, bytes) in told {
+            let remote = &mut self.remotes[connection];
+            if !remote.is_closed && self.servers[server].connections.contains(&connection) {
+                remote.to_shard.extend(&bytes);
             }
         }
     }
