@@ -19,7 +19,6 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Parser;
 
@@ -31,7 +30,7 @@ pub use self::pools::Pools;
 pub use self::spool::{Spool, Verdict};
 use self::values::{Cores, OrOff, PoolKind};
 use crate::config::{
-    CONNECTIONS_MAX_DEFAULT, Config, ITEM_BYTES_MAX_DEFAULT, MEMCACHE_DEFAULT,
+    CONNECTIONS_MAX_DEFAULT, Config, ITEM_BYTES_MAX_DEFAULT, L1Config, MEMCACHE_DEFAULT,
     MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, RESP_DEFAULT, SERVERS_FILE_BYTES_MAX,
     SHARDS_MAX, SPOOL_BYTES_MAX_DEFAULT, SpoolConfig, SpoolSync, WritePolicy, memory_bytes_min,
 };
@@ -201,9 +200,10 @@ struct PoolArgs {
     /// Most bytes of the spool on disk, 16MiB to 64GiB; a full one refuses writes [default: 1GiB]
     #[arg(long, value_name = "SIZE", value_parser = values::spool_size_max, allow_hyphen_values = true)]
     spool_size_max: Option<usize>,
-    /// How long copies of what servers answered are kept, as in 500ms, 1s, 2m [default: off]
-    #[arg(long, value_name = "DURATION|off", value_parser = values::l1_ttl)]
-    l1: Option<OrOff<Duration>>,
+    /// How long copies of what servers answered are kept, as in 500ms, 1s, 2m; or tracked: until a
+    /// Redis server tells of a change [default: off]
+    #[arg(long, value_name = "DURATION|tracked|off", value_parser = values::l1)]
+    l1: Option<L1Config>,
     #[command(flatten)]
     backend: BackendArgs,
 }
@@ -372,7 +372,7 @@ impl PoolArgs {
             servers,
             placement: self.servers.placement(),
             write,
-            l1: self.l1.and_then(OrOff::into_option),
+            l1: self.l1.unwrap_or_default(),
             backend,
             spool,
         }))

@@ -4,13 +4,13 @@ mod backend;
 mod behind;
 mod cluster;
 mod eject;
+mod l1;
 mod listeners;
 mod spool;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
-use std::time::Duration;
 
 pub use self::backend::{
     BACKEND_CONNECTIONS_DEFAULT, BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX,
@@ -25,6 +25,7 @@ pub use self::eject::{
     BACKEND_IN_FLIGHT_DEFAULT, BACKEND_IN_FLIGHT_MAX, EJECT_AFTER_DEFAULT, EJECT_AFTER_MAX,
     EjectConfig, OnEject, Readmit,
 };
+pub use self::l1::{L1_TTL_MAX, L1_TTL_MIN, L1Config};
 pub use self::listeners::check_together;
 use self::listeners::{is_listener, overlap};
 pub use self::spool::{
@@ -82,12 +83,6 @@ pub const CONNECTIONS_MAX_MAX: usize = 1_000_000;
 /// Connections the kernel holds for a shard before it accepts them; the kernel's own limit,
 /// `net.core.somaxconn`, may be lower.
 pub const LISTEN_BACKLOG: i32 = 4096;
-
-/// The shortest life of an L1 copy: below, it dies before another request can use it.
-pub const L1_TTL_MIN: Duration = Duration::from_millis(1);
-
-/// The longest life of an L1 copy. It is how stale an answer may be; a day is surely a slip.
-pub const L1_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The largest servers file in bytes: [`crate::route::SERVERS_MAX`] servers with room for comments.
 pub const SERVERS_FILE_BYTES_MAX: usize = 4 * MIB;
@@ -160,8 +155,8 @@ pub struct PoolConfig {
     pub placement: Placement,
     /// When a write is answered.
     pub write: WritePolicy,
-    /// How long the store keeps a copy of what a server answered; `None` keeps none.
-    pub l1: Option<Duration>,
+    /// How long the store keeps copies of what servers answered.
+    pub l1: L1Config,
     /// How the servers are spoken to.
     pub backend: BackendConfig,
     /// Where writes that are to reach a server later are kept; `None` keeps them in memory.
@@ -239,6 +234,9 @@ impl Config {
             placement: *placement,
             error,
         })?;
+        if let Some(obstacle) = pool.l1.obstacle(pool.protocol, pool.is_cluster) {
+            return Err(ConfigError::Untracked(obstacle));
+        }
         let eject = &pool.backend.eject;
         eject.check(*placement, servers)?;
         if pool.write == WritePolicy::Behind {
@@ -318,6 +316,8 @@ pub enum ConfigError {
     },
     /// Something does not go with writes that wait for their servers.
     Behind(BehindError),
+    /// Servers are to tell of changes that do not.
+    Untracked(&'static str),
     /// A server is to stand in for itself.
     OwnFailover {
         /// The server.
@@ -386,6 +386,7 @@ impl fmt::Display for ConfigError {
                  leave one of them out"
             ),
             Self::Behind(error) => error.fmt(f),
+            Self::Untracked(obstacle) => f.write_str(obstacle),
             Self::OwnFailover { server } => write!(
                 f,
                 "--failover-server {server}: is a server of the pool, too; name another one"

@@ -288,6 +288,15 @@ fn resp_batches(sets: bool) -> Vec<Batch> {
     batches
 }
 
+/// A key that is changed, fetched, and answered out of its copy; its server tells of each change.
+fn changes() -> Vec<Batch> {
+    let get = "*2\r\n$3\r\nGET\r\n$1\r\nc\r\n";
+    let set = "*3\r\n$3\r\nSET\r\n$1\r\nc\r\n$4\r\ndata\r\n";
+    let request = [set, get, get].concat().into_bytes();
+    let reply = b"+OK\r\n$4\r\ndata\r\n$4\r\ndata\r\n".to_vec();
+    vec![(request, reply)]
+}
+
 /// How often a batch is repeated while allocations are counted.
 const ROUND_COUNT: usize = 10;
 
@@ -347,7 +356,10 @@ fn shards_allocate_nothing_once_warm() {
         } else {
             Backend::redis()
         };
-        for l1 in ["off", "20ms", "60s"] {
+        for l1 in ["off", "20ms", "60s", "tracked"] {
+            if (l1, protocol) == ("tracked", "memcache") {
+                continue;
+            }
             let arguments = [
                 "--pool",
                 protocol,
@@ -363,6 +375,10 @@ fn shards_allocate_nothing_once_warm() {
                 .for_each(|(request, reply)| exchange(&mut writer, request, reply));
             let what = format!("{protocol} pool, L1 {l1}");
             assert_allocates_nothing(&what, &server, &reads);
+            if l1 == "tracked" {
+                let what = format!("{what}, copies dropped and fetched again");
+                assert_allocates_nothing(&what, &server, &changes());
+            }
             server.stop();
         }
         let batches = writes(protocol);

@@ -30,6 +30,8 @@ mod l1;
 mod pool;
 #[path = "simulation/told.rs"]
 mod told;
+#[path = "simulation/tracked.rs"]
+mod tracked;
 #[path = "simulation/tracking.rs"]
 mod tracking;
 #[path = "simulation/transactions.rs"]

@@ -377,7 +377,7 @@ impl<T> Link<T> {
                 Some(UnixMs(self.quiet_since.0 + self.settings.silence_ms))
             }
             State::Serving { .. } if self.may_beat() => {
-                Some(UnixMs(self.quiet_since.0 + HEARTBEAT_MS))
+                Some(UnixMs(self.quiet_since.0 + self.settings.heartbeat_ms))
             }
             State::Serving { .. } | State::Closed => None,
         };
@@ -398,14 +398,18 @@ impl<T> Link<T> {
     ) -> Option<GaveUp> {
         self.pipeline.expire(now, heir);
         let is_past = |since: UnixMs, ms: u64| now.0 >= since.0.saturating_add(ms);
-        let silence_ms = self.settings.silence_ms;
+        let LinkSettings {
+            silence_ms,
+            heartbeat_ms,
+            ..
+        } = self.settings;
         let gave_up = match self.state {
             State::Connecting { since } if is_past(since, silence_ms) => Some(GaveUp::Connect),
             State::Greeting { since, .. } if is_past(since, silence_ms) => Some(GaveUp::Greeting),
             State::Serving { .. } if self.pipeline.sent_count() > 0 => {
                 is_past(self.quiet_since, silence_ms).then_some(GaveUp::Silence)
             }
-            State::Serving { .. } if self.may_beat() && is_past(self.quiet_since, HEARTBEAT_MS) => {
+            State::Serving { .. } if self.may_beat() && is_past(self.quiet_since, heartbeat_ms) => {
                 self.beat(now);
                 None
             }

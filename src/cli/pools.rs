@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::nutcracker::{Nutcracker, NutcrackerPool};
-use super::{CliError, Explain, OrOff, ServeArgs, ServerArgs};
+use super::{CliError, Explain, ServeArgs, ServerArgs};
 use crate::config::{
     BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_DEFAULT, Config,
     ITEM_BYTES_MAX_DEFAULT, MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, SpoolConfig,
@@ -102,7 +102,7 @@ impl ServeArgs {
             servers: pool.servers.clone(),
             placement: pool.placement,
             write,
-            l1: self.pool.l1.and_then(OrOff::into_option),
+            l1: self.pool.l1.unwrap_or_default(),
             backend,
             spool: self.spool_of(&pool.name, write)?,
         })

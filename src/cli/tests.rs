@@ -5,6 +5,8 @@ mod cluster;
 mod nutcracker;
 mod pool;
 
+use std::time::Duration;
+
 use super::*;
 
 /// The CPUs of the machine that these tests imagine.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::config::{
     BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX, BACKEND_IN_FLIGHT_MAX, BACKEND_NAME_BYTES_MAX,
     BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_MAX, CORES_MAX, EJECT_AFTER_MAX,
-    ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN, OnEject, Protocol, Readmit,
-    SHARDS_MAX, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
+    ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN, L1Config, OnEject, Protocol,
+    Readmit, SHARDS_MAX, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
@@ -218,16 +218,18 @@ pub(super) fn server(text: &str) -> Result<ServerSpec, String> {
         .map_err(|error: ServerSpecError| error.to_string())
 }
 
-pub(super) fn l1_ttl(text: &str) -> Result<OrOff<Duration>, String> {
-    if text == "off" {
-        return Ok(OrOff::Off);
+pub(super) fn l1(text: &str) -> Result<L1Config, String> {
+    match text {
+        "off" => return Ok(L1Config::Off),
+        "tracked" => return Ok(L1Config::Tracked),
+        _ => {}
     }
     let ttl = humantime::parse_duration(text)
-        .map_err(|_| "not a duration; write for example 500ms, 1s, 2m or off")?;
+        .map_err(|_| "not a duration; write for example 500ms, 1s, 2m, or tracked or off")?;
     if !(L1_TTL_MIN..=L1_TTL_MAX).contains(&ttl) {
-        return Err("out of range; write 1ms to 24h, or off".into());
+        return Err("out of range; write 1ms to 24h, or tracked or off".into());
     }
-    Ok(OrOff::On(ttl))
+    Ok(L1Config::For(ttl))
 }
 
 pub(super) fn backend_timeout(text: &str) -> Result<Duration, String> {

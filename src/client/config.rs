@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::Error;
 use crate::{
-    backend::{Access, Greeting, LinkSettings, Terms},
+    backend::{Access, Greeting, HEARTBEAT_MS, LinkSettings, Terms},
     config::{BACKEND_TIMEOUT_DEFAULT, Protocol, Secret},
     protocol::resp::Version,
     runtime::net::Target,
@@ -156,6 +156,7 @@ impl Config {
             hasher: KeyHasher::new(seed),
             value_bytes_max: self.value_bytes_max,
             silence_ms: SILENCE_MS_MIN.max(u64::from(self.patience_ms())),
+            heartbeat_ms: HEARTBEAT_MS,
             hold_ms: None,
             seed,
         })

@@ -31,7 +31,7 @@ fn pool(servers: &[&str], hash_ring: HashRingMode) -> Config {
             servers: servers.collect(),
             placement: Placement::of(hash_ring),
             write: WritePolicy::Through,
-            l1: None,
+            l1: L1Config::Off,
             backend: BackendConfig::default(),
             spool: None,
         }),

@@ -4,12 +4,17 @@
 //! it. A write or invalidation of the key voids the lease: the fill is still answered to those
 //! who had joined, but its value is not kept, and who asks from then on starts another. So a
 //! fill that crosses a write never puts the old value back.
+//!
+//! Where servers tell of changes, a fill has a [`Warrant`], too: what must still hold when its
+//! value comes, and until when the value is good.
 
 mod closed;
+mod warrant;
 
 use hashbrown::HashTable;
 
 use self::closed::Closed;
+pub use self::warrant::{Cover, Warrant};
 use crate::store::Key;
 
 /// Names a fill until it is finished.
@@ -32,6 +37,8 @@ struct Fill<W> {
     key: Vec<u8>,
     /// Nothing was written since it started.
     is_valid: bool,
+    /// What else keeping the value depends on, where anything does.
+    warrant: Option<Warrant>,
     waiters: Vec<W>,
 }
 
@@ -69,6 +76,7 @@ impl<W> Fills<W> {
                 hash: 0,
                 key: Vec::new(),
                 is_valid: false,
+                warrant: None,
                 waiters: Vec::new(),
             });
             (self.slots.len() - 1) as u32
@@ -77,6 +85,7 @@ impl<W> Fills<W> {
         fill.hash = key.hash.0;
         fill.key.extend_from_slice(key.bytes);
         fill.is_valid = true;
+        fill.warrant = None;
         fill.waiters.push(waiter);
         let slots = &self.slots;
         self.by_key
@@ -119,6 +128,23 @@ impl<W> Fills<W> {
     pub fn key(&self, id: FillId) -> (&[u8], bool) {
         let fill = &self.slots[id.0 as usize];
         (&fill.key, fill.is_valid)
+    }
+
+    /// Says on what the value of a fill that was just started may be kept.
+    pub fn warrant(&mut self, id: FillId, warrant: Warrant) {
+        self.slots[id.0 as usize].warrant = Some(warrant);
+    }
+
+    /// What was said so.
+    pub fn warrant_of(&self, id: FillId) -> Option<&Warrant> {
+        self.slots[id.0 as usize].warrant.as_ref()
+    }
+
+    /// The server of a fill that is under way has answered PTTL for its key.
+    pub fn note_time_left(&mut self, id: FillId, pttl: i64) {
+        if let Some(warrant) = &mut self.slots[id.0 as usize].warrant {
+            warrant.note_time_left(pttl);
+        }
     }
 
     /// Ends a fill; `answer` is called for each who waits.

@@ -30,14 +30,14 @@ use self::spooler::Spooler;
 use self::{addresses::AddressBook, names::NameBook};
 use crate::{
     backend::Access,
-    config::{CLUSTER_NODES_EXPECTED, Config, Mode, PoolConfig},
+    config::{CLUSTER_NODES_EXPECTED, Config, L1Config, Mode, PoolConfig},
     io::{RingDirectory, Waker, uring::Uring},
     mesh,
     route::{HashRingError, Router},
     runtime::{self, Executor},
     shard::{
-        Addresses, EjectSettings, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag,
-        Tunables,
+        Addresses, EjectSettings, L1Settings, Parts, PoolSettings, Settings, Shard, StatsBoard,
+        StopFlag, Tunables,
     },
     store::{self, KeyHasher, UnixMs},
 };
@@ -97,7 +97,9 @@ fn needs(configs: &[Config]) -> preflight::Needs {
                 true => CLUSTER_NODES_EXPECTED,
                 false => 0,
             };
-            pool.servers.len().max(nodes) * usize::from(pool.backend.connection_count)
+            let listener_count = usize::from(pool.l1 == L1Config::Tracked);
+            let each = usize::from(pool.backend.connection_count) + listener_count;
+            pool.servers.len().max(nodes) * each
         }
     };
     let connections = configs.iter().map(|config| config.connections_max);
@@ -355,7 +357,7 @@ fn parts(
         Mode::Embedded => None,
         Mode::Pool(pool) => {
             let is_crossed = config.listener(pool.protocol.other()).is_some();
-            Some(pool_settings(pool, is_crossed)?)
+            Some(pool_settings(pool, is_crossed, shard_count)?)
         }
     };
     let settings = Arc::new(Settings {
@@ -389,7 +391,11 @@ fn parts(
         .collect())
 }
 
-fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, StartError> {
+fn pool_settings(
+    pool: &PoolConfig,
+    is_crossed: bool,
+    shard_count: usize,
+) -> Result<PoolSettings, StartError> {
     let backend = &pool.backend;
     let all = [&pool.servers[..], &backend.eject.failover].concat();
     let addresses: Arc<dyn Addresses> = match pool.is_cluster {
@@ -402,6 +408,14 @@ fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, St
     };
     let router = Router::build(pool.placement, &pool.servers).map_err(no_ring)?;
     let eject = EjectSettings::new(&backend.eject, pool.placement, &pool.servers);
+    let connection_count = usize::from(backend.connection_count);
+    let l1 = match pool.l1 {
+        L1Config::Off => L1Settings::Off,
+        L1Config::For(ttl) => L1Settings::For {
+            ms: ttl.as_millis() as u64,
+        },
+        L1Config::Tracked => L1Settings::tracked(shard_count, all.len() * connection_count),
+    };
     Ok(PoolSettings {
         protocol: pool.protocol,
         is_crossed,
@@ -418,11 +432,11 @@ fn pool_settings(pool: &PoolConfig, is_crossed: bool) -> Result<PoolSettings, St
         // At most ten minutes.
         timeout_ms: pool.backend.timeout.as_millis() as u32,
         seed: seed(),
-        connection_count: pool.backend.connection_count.into(),
+        connection_count,
         in_flight_max: backend.in_flight_max,
         eject: eject.map_err(no_ring)?,
         write: pool.write,
-        l1_ms: pool.l1.map(|ttl| ttl.as_millis() as u64),
+        l1,
     })
 }
 

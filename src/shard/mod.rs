@@ -44,7 +44,7 @@ mod world;
 pub use self::{
     drain::StopFlag,
     message::{Answer, Ask, Notice},
-    pool::{Addresses, EjectSettings, PoolSettings, spooling::SpoolParts},
+    pool::{Addresses, Covers, EjectSettings, L1Settings, PoolSettings, spooling::SpoolParts},
     settings::{CpuTime, Settings},
     stats::StatsBoard,
     tunables::Tunables,

@@ -156,6 +156,12 @@ pub(super) const SUBSCRIPTIONS_MAX: usize = 65_536;
 /// Of the connections, those that are kept for the next client, for each server.
 pub(super) const DEDICATED_IDLE_MAX: usize = 8;
 
+/// Where servers tell of changes, one that says nothing for so long is asked whether it is there, as
+/// copies of its values are old if it is not: a connection that is dead and does not look so is found
+/// out after this and the time that a server may owe an answer. Each is a request and its answer for
+/// two connections per shard and server; below, that would show in an idle machine.
+pub(super) const TRACKED_HEARTBEAT_MS: u64 = 1_000;
+
 /// A backend that owes an answer and says nothing at all for so long is given up, if requests have
 /// less patience than this: a Redis that forks, or a machine that swaps, is not gone.
 pub(super) const BACKEND_SILENCE_MS_MIN: u64 = 1_000;

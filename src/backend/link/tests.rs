@@ -24,6 +24,7 @@ impl Bench {
             hasher: KeyHasher::new(1),
             value_bytes_max: 100,
             silence_ms: SILENCE_MS,
+            heartbeat_ms: HEARTBEAT_MS,
             hold_ms,
             seed: 7,
         };

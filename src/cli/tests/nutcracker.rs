@@ -45,7 +45,7 @@ fn each_pool_is_served_at_its_address() {
             panic!("a pool");
         };
         assert_eq!(pool.write, WritePolicy::Invalidate);
-        assert_eq!(pool.l1, Some(Duration::from_secs(1)));
+        assert_eq!(pool.l1, L1Config::For(Duration::from_secs(1)));
         assert_eq!(pool.placement, Placement::of(HashRingMode::Twemproxy));
     }
     let note = format!(

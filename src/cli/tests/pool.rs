@@ -21,7 +21,7 @@ fn a_pool_and_its_defaults() {
         servers: vec!["10.0.0.1:11211".parse().expect("server")],
         placement: Placement::of(HashRingMode::Libmemcached),
         write: WritePolicy::Through,
-        l1: None,
+        l1: L1Config::Off,
         backend: BackendConfig::default(),
         spool: None,
     };
@@ -283,21 +283,33 @@ fn writes_that_wait_have_a_server_and_room() {
 #[test]
 fn l1() {
     let l1 = |ttl| pool(&format!("{POOL} --l1 {ttl}")).l1;
-    assert_eq!(l1("off"), None);
-    assert_eq!(l1("500ms"), Some(Duration::from_millis(500)));
-    assert_eq!(l1("1s"), Some(Duration::from_secs(1)));
-    assert_eq!(l1("2m"), Some(Duration::from_secs(120)));
+    assert_eq!(l1("off"), L1Config::Off);
+    assert_eq!(l1("500ms"), L1Config::For(Duration::from_millis(500)));
+    assert_eq!(l1("1s"), L1Config::For(Duration::from_secs(1)));
+    assert_eq!(l1("2m"), L1Config::For(Duration::from_secs(120)));
+    let of_redis = pool("--pool resp --server a:1 --l1 tracked");
+    assert_eq!(of_redis.l1, L1Config::Tracked);
+    assert_eq!(
+        error(&format!("{POOL} --l1 tracked")),
+        "--l1 tracked: memcache servers do not tell of changes, Redis servers do; give a duration \
+         instead"
+    );
+    assert_eq!(
+        error("--pool cluster --server a:1 --l1 tracked"),
+        "--l1 tracked: does not go with --pool cluster, whose nodes hand keys to each other; give a \
+         duration instead"
+    );
     for (ttl, reason) in [
         (
             "5",
-            "not a duration; write for example 500ms, 1s, 2m or off",
+            "not a duration; write for example 500ms, 1s, 2m, or tracked or off",
         ),
         (
             "soon",
-            "not a duration; write for example 500ms, 1s, 2m or off",
+            "not a duration; write for example 500ms, 1s, 2m, or tracked or off",
         ),
-        ("0s", "out of range; write 1ms to 24h, or off"),
-        ("2days", "out of range; write 1ms to 24h, or off"),
+        ("0s", "out of range; write 1ms to 24h, or tracked or off"),
+        ("2days", "out of range; write 1ms to 24h, or tracked or off"),
     ] {
         assert_eq!(
             error(&format!("{POOL} --l1 {ttl}")),

@@ -205,6 +205,7 @@ impl<I: Io> Shard<I> {
             None => self.core.buffers.put_input(input),
         }
         self.core.settle(number);
+        self.core.keep_track(number);
     }
 
     /// Gives a backend connection up; whoever waits on it is told.
@@ -233,11 +234,15 @@ impl<I: Io> Shard<I> {
 
     /// The connection is gone, or did not come to be.
     fn note_loss(&mut self, number: usize, why: &dyn Display) {
+        self.core.lose_track(number);
         let shard = self.core.mesh.shard();
         let Some(pool) = &self.core.pool else { return };
         let backend = pool.name_of(pool.server_of(number));
         // A server that is away is tried every second; its operator is told once.
         match pool.links[number].core.failure_count() {
+            0 | 1 if pool.is_listener(number) => {
+                tracing::warn!(backend, shard, "does not tell of changes any more: {why}");
+            }
             0 | 1 => tracing::warn!(backend, shard, "lost: {why}"),
             count => tracing::debug!(backend, shard, count, "not back: {why}"),
         }
@@ -316,10 +321,18 @@ fn deliver_replies(
                 return Progress::Consumed(consumed);
             }
             Received::Broken => return Progress::Broken,
-            // Nothing is asked for that servers would tell unasked.
-            Received::Unheard { consumed: len }
-            | Received::Skipped { consumed: len }
-            | Received::Push { consumed: len, .. } => consumed += len,
+            Received::Unheard { consumed: len } => consumed += len,
+            Received::Skipped { consumed: len } => {
+                consumed += len;
+                core.hear_too_much(number);
+            }
+            Received::Push {
+                frame,
+                consumed: len,
+            } => {
+                consumed += len;
+                core.hear_push(number, frame);
+            }
             Received::Complete {
                 tag,
                 reply,

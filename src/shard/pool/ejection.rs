@@ -185,6 +185,9 @@ impl Pool {
     fn place_anew(&mut self, now: UnixMs) {
         self.ejection.is_any_out = self.links.iter().any(|link| link.health.is_out());
         self.routed.set(None);
+        if self.moves_keys() {
+            self.lose_all_track();
+        }
         if let Some(mut detour) = self.ejection.settings.detour.take() {
             detour.leave(|server| !self.is_out(server.index()));
             self.ejection.settings.detour = Some(detour);

@@ -16,8 +16,8 @@ use crate::shard::{
 use crate::{
     backend::{Expects, Meaning, OnLoss, Reply},
     config::Protocol,
-    fill::{FillId, Lease},
-    store::{Condition, Expiry, Key, Operation, Stamp, UnixMs},
+    fill::FillId,
+    store::{Key, Operation, UnixMs},
 };
 
 /// The line for a client whose backend is not connected.
@@ -173,19 +173,7 @@ impl Core {
             return Some(self.failure(UNAVAILABLE));
         };
         if errand == Errand::Fetch {
-            let pending = if has_l1 && !pool.fills.is_closed(key) {
-                match pool.fills.join_or_start(key, route) {
-                    Lease::Started(fill) => Pending::Fill(fill),
-                    Lease::Joined => {
-                        self.counters().fills_joined.add(1);
-                        return None;
-                    }
-                }
-            } else {
-                Pending::Request(route)
-            };
-            let spelling = pool.spelling(key.bytes);
-            pool.links[number].ask_value(pending, key, spelling, on_loss, now);
+            self.fetch(number, route, key, on_loss);
             return None;
         }
         if let Errand::Steps(plan) = errand {
@@ -229,7 +217,10 @@ impl Core {
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         let failed = reply.meaning == Meaning::Error;
-        self.note_answered(number, failed, reply.frame);
+        // The value is asked for right behind it, and says the same of the server.
+        if !matches!(pending, Pending::TimeLeft(_)) {
+            self.note_answered(number, failed, reply.frame);
+        }
         if failed && self.load_again(number, reply.frame) {
             return self.fail(pending, SCRIPT_LOST, deliver);
         }
@@ -243,6 +234,9 @@ impl Core {
                 self.heard_of_cluster(number, question, failed, reply.frame);
             }
             Pending::Script => self.loaded(number, failed, reply.frame),
+            Pending::ListenerId => self.hear_listener_id(number, failed, reply.frame),
+            Pending::Tracking(id) => self.hear_tracked(number, id, failed, reply.frame),
+            Pending::TimeLeft(fill) => self.hear_time_left(number, fill, reply.frame),
             Pending::Probe => self.probed(number, !failed),
             Pending::Purge => self.purged(number, !failed),
             Pending::Straggler(parcel) => self.put_away(parcel),
@@ -279,6 +273,9 @@ impl Core {
     ) {
         match pending {
             Pending::Script
+            | Pending::ListenerId
+            | Pending::Tracking(_)
+            | Pending::TimeLeft(_)
             | Pending::Queued(_)
             | Pending::Probe
             | Pending::Purge
@@ -295,6 +292,9 @@ impl Core {
             Pending::QueuedWrite
             | Pending::Fence
             | Pending::Script
+            | Pending::ListenerId
+            | Pending::Tracking(_)
+            | Pending::TimeLeft(_)
             | Pending::Queued(_)
             | Pending::Probe
             | Pending::Purge
@@ -404,36 +404,6 @@ impl Core {
                 bytes: &[],
             },
         );
-    }
-
-    /// Keeps a value that was read, if its lease still holds.
-    fn keep(&mut self, number: usize, fill: FillId, meaning: &Meaning<'_>) {
-        let Meaning::Hit { value, flags } = *meaning else {
-            return;
-        };
-        let Some(pool) = &self.pool else { return };
-        let (flags, value) = match pool.keeps_flags() {
-            true => over_resp::split(value),
-            false => (flags, value),
-        };
-        let (key, is_valid) = pool.fills.key(fill);
-        let key = self.store.hasher().key(key);
-        if !is_valid || pool.is_being_written(number, key) {
-            return;
-        }
-        let Some(deadline) = pool.l1_deadline(self.now) else {
-            return;
-        };
-        let operation = Operation::Set {
-            flags,
-            expiry: Expiry::Until(deadline),
-            condition: Condition::Always,
-            stamp: Stamp::default(),
-            wants_old: false,
-        };
-        self.old.clear();
-        self.store
-            .apply(self.now, key, operation, value, &mut self.old);
     }
 
     /// A server has answered that it is given its script.

@@ -7,8 +7,9 @@ use crate::shard::pool::{EjectSettings, errand::Pending, over_resp, queued};
 use crate::{
     backend::{self, Expects, Greeting, Health, LinkSettings, OnLoss, Terms, WriteQueue},
     config::Protocol,
+    fill::FillId,
     io::Token,
-    protocol::memcache::Spelling,
+    protocol::{memcache::Spelling, resp::reply::encode_command},
     store::{Key, UnixMs},
 };
 
@@ -54,6 +55,18 @@ impl LinkMaker {
     /// The link of this number.
     pub(super) fn make(&self, number: usize, now: UnixMs) -> Link {
         Link::new(self, backend::Link::new(self.settings_of(number), now))
+    }
+
+    /// The same to hear of changes, with a greeting of its own. Whether it is there says nothing of
+    /// how requests are answered, so nothing ejects it.
+    pub(super) fn make_listener(&self, number: usize, greeting: Greeting, now: UnixMs) -> Link {
+        let settings = LinkSettings {
+            greeting,
+            ..self.settings_of(number)
+        };
+        let mut link = Link::new(self, backend::Link::new(settings, now));
+        link.health = Health::new(None, self.seed);
+        link
     }
 
     /// The same to a node of a cluster, which may name another one.
@@ -161,6 +174,19 @@ impl Link {
         self.core
             .pipeline()
             .push_get(pending, key, spelling, terms, now);
+    }
+
+    /// Asks how long a key has to live. What follows is to be the request for its value.
+    pub(super) fn ask_time_left(
+        &mut self,
+        fill: FillId,
+        key: Key<'_>,
+        on_loss: OnLoss,
+        now: UnixMs,
+    ) {
+        let pending = Pending::TimeLeft(fill);
+        let out = self.ask(pending, Expects::Line, on_loss, now);
+        encode_command(out, &[b"PTTL", key.bytes]);
     }
 
     fn terms(&self, on_loss: OnLoss) -> Terms {

@@ -10,6 +10,7 @@ mod delivery;
 mod ejection;
 pub(super) mod errand;
 pub(super) mod feeds;
+mod l1;
 pub(super) mod link;
 mod load;
 pub(super) mod memcache;
@@ -24,30 +25,32 @@ pub(super) mod relay;
 pub(super) mod resp;
 pub(super) mod spooling;
 mod stepping;
+mod tracked;
 pub(super) mod transaction;
 pub(super) mod unit;
 pub(super) mod watch;
 
-use std::{cell::Cell, fmt, sync::Arc};
+use std::{cell::Cell, fmt, ops::Range, sync::Arc};
 
-pub use self::ejection::EjectSettings;
-use self::ejection::Ejection;
 use self::{
     cluster::Cluster,
     dedicated::DedicatedConns,
+    ejection::Ejection,
     errand::Route,
+    l1::L1,
     link::{Link, LinkMaker, Speech},
     unit::Refusals,
 };
+pub use self::{ejection::EjectSettings, l1::L1Settings, tracked::Covers};
 use super::settings::BACKEND_SILENCE_MS_MIN;
 use crate::{
-    backend::{Access, Greeting, HOLD_MS, LinkSettings},
+    backend::{Access, Greeting, HEARTBEAT_MS, HOLD_MS, LinkSettings},
     config::{Protocol, WritePolicy},
     fill::Fills,
     io::Address,
     protocol::{memcache::Spelling, resp::Version},
     route::{Router, ServerIndex, ServerSpec, Slot},
-    store::{Deadline, Key, KeyHash, KeyHasher, UnixMs},
+    store::{Key, KeyHash, KeyHasher, UnixMs},
 };
 
 /// What a shard is told about its pool.
@@ -78,8 +81,8 @@ pub struct PoolSettings {
     pub connection_count: usize,
     /// When a write is answered.
     pub write: WritePolicy,
-    /// How long a value that was read is kept, in milliseconds.
-    pub l1_ms: Option<u64>,
+    /// What becomes of values that were read.
+    pub l1: L1Settings,
 }
 
 /// Where the servers of a pool are, as far as is known. Names may come to mean other addresses
@@ -144,9 +147,12 @@ pub(super) struct Pool {
     /// How long a client's request may wait for its turn, in milliseconds.
     timeout_ms: u32,
     write: WritePolicy,
-    l1_ms: Option<u64>,
-    /// Those to one server stand together.
+    l1: L1,
+    /// Those to one server stand together; behind them come the listeners, one to each server,
+    /// where servers tell of changes.
     pub(super) links: Vec<Link>,
+    /// How many of them are listeners.
+    listener_count: usize,
     maker: LinkMaker,
     /// What is known of the cluster, if the pool is one.
     cluster: Option<Box<Cluster>>,
@@ -170,16 +176,13 @@ impl Pool {
             protocol: settings.protocol,
             is_crossed: settings.is_crossed,
         };
-        let header_bytes = match settings.protocol {
-            Protocol::Resp if settings.is_crossed => over_resp::HEADER_BYTES,
-            _ => 0,
-        };
         let link = LinkSettings {
             protocol: settings.protocol,
             greeting: speech.greet(Greeting::new(settings.protocol, &settings.access)),
             hasher,
-            value_bytes_max: value_bytes_max + header_bytes,
+            value_bytes_max: value_bytes_max + header_bytes(settings),
             silence_ms: BACKEND_SILENCE_MS_MIN.max(u64::from(settings.timeout_ms)),
+            heartbeat_ms: settings.l1.heartbeat_ms(),
             hold_ms: Some(HOLD_MS),
             seed: 0,
         };
@@ -190,10 +193,12 @@ impl Pool {
             };
             LinkSettings {
                 greeting: speech.greet(Greeting::new(settings.protocol, &access)),
+                heartbeat_ms: HEARTBEAT_MS,
                 ..link.clone()
             }
         });
-        let link_count = settings.addresses.server_count() * settings.connection_count;
+        let server_count = settings.addresses.server_count();
+        let data_count = server_count * settings.connection_count;
         let maker = LinkMaker {
             speech,
             patience_ms: settings.timeout_ms,
@@ -202,7 +207,9 @@ impl Pool {
             seed: settings.seed,
             shard,
         };
-        let links = (0..link_count).map(|number| maker.make(number, now));
+        let listeners = tracked::listeners(settings, &maker, now);
+        let listener_count = listeners.len();
+        let links = (0..data_count).map(|number| maker.make(number, now));
         let mut pool = Self {
             protocol: settings.protocol,
             is_crossed: settings.is_crossed,
@@ -214,8 +221,9 @@ impl Pool {
             in_flight_max: settings.in_flight_max,
             timeout_ms: settings.timeout_ms,
             write: settings.write,
-            l1_ms: settings.l1_ms,
-            links: links.collect(),
+            l1: settings.l1.of_shard(shard, server_count, data_count),
+            links: links.chain(listeners).collect(),
+            listener_count,
             maker,
             cluster: None,
             connection_count: settings.connection_count,
@@ -242,14 +250,14 @@ impl Pool {
     /// The servers that have keys.
     pub(super) fn masters(&self) -> Vec<usize> {
         match &self.cluster {
-            None => (0..self.links.len() / self.connection_count).collect(),
+            None => (0..self.data_count() / self.connection_count).collect(),
             Some(cluster) => cluster.masters(),
         }
     }
 
     /// Whether one server has all keys, and will.
     pub(super) fn is_single(&self) -> bool {
-        self.links.len() == self.connection_count
+        self.data_count() == self.connection_count
     }
 
     /// Where a key is.
@@ -278,7 +286,26 @@ impl Pool {
 
     /// The server that a link leads to.
     pub(super) fn server_of(&self, link: usize) -> usize {
-        link / self.connection_count
+        match link.checked_sub(self.data_count()) {
+            Some(server) => server,
+            None => link / self.connection_count,
+        }
+    }
+
+    /// The links to a server for requests.
+    pub(super) fn links_to(&self, server: usize) -> Range<usize> {
+        let first = self.first_link(server);
+        first..first + self.connection_count
+    }
+
+    /// How many links there are for requests.
+    pub(super) fn data_count(&self) -> usize {
+        self.links.len() - self.listener_count
+    }
+
+    /// The link by which a server tells of changes, where there is one.
+    pub(super) fn listener_of(&self, server: usize) -> usize {
+        self.data_count() + server
     }
 
     /// The link to a server for what is about no key.
@@ -378,16 +405,6 @@ impl Pool {
         &self.script
     }
 
-    /// Whether values that were read are kept.
-    pub(super) fn has_l1(&self) -> bool {
-        self.l1_ms.is_some()
-    }
-
-    /// Until when a value read now is kept.
-    pub(super) fn l1_deadline(&self, now: UnixMs) -> Option<Deadline> {
-        self.l1_ms.map(|ms| Deadline::after(now, ms))
-    }
-
     /// Whether whole-value writes are answered at once and are done later.
     pub(super) fn is_behind(&self) -> bool {
         self.write == WritePolicy::Behind
@@ -431,5 +448,13 @@ impl Pool {
     /// Queued writes that no backend has confirmed.
     pub(super) fn unconfirmed(&self) -> usize {
         self.links.iter().map(|link| link.writes.len()).sum()
+    }
+}
+
+/// Bytes that servers' strings may have before the value.
+fn header_bytes(settings: &PoolSettings) -> usize {
+    match settings.protocol {
+        Protocol::Resp if settings.is_crossed => over_resp::HEADER_BYTES,
+        _ => 0,
     }
 }

@@ -26,6 +26,12 @@ pub(in crate::shard) enum Pending {
     Write(Route, Parcel),
     /// A fill, whoever has joined it.
     Fill(FillId),
+    /// How long a fill's key has to live; the value is asked for right behind it.
+    TimeLeft(FillId),
+    /// What number a listener has at its server.
+    ListenerId,
+    /// A server is told to tell the listener of this number of changes.
+    Tracking(i64),
     /// A queued write.
     QueuedWrite,
     /// A server is asked to answer before it is told of more writes.

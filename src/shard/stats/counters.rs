@@ -151,6 +151,10 @@ counters! {
     cluster_nodes,
     /// Fills that were joined rather than started.
     fills_joined,
+    /// Changes of copied keys, or of all, that servers told of.
+    l1_invalidations,
+    /// Connections lost, or given up, that vouched for copies.
+    l1_losses,
     /// Deletes promised.
     invalidations,
     /// Values promised.

@@ -9,6 +9,7 @@ pub(crate) mod memcached;
 pub(crate) mod redis;
 pub(crate) mod register;
 pub(crate) mod talker;
+pub(crate) mod tracked;
 
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
@@ -23,8 +24,8 @@ use ringfort::io::{Address, ListenerId};
 use ringfort::mesh;
 use ringfort::route::{HashRingMode, Placement, Router, ServerIndex, ServerSpec};
 use ringfort::shard::{
-    Addresses, CpuTime, EjectSettings, Parts, PoolSettings, Settings, Shard, StatsBoard, StopFlag,
-    Tunables, Vitals,
+    Addresses, CpuTime, EjectSettings, L1Settings, Parts, PoolSettings, Settings, Shard,
+    StatsBoard, StopFlag, Tunables, Vitals,
 };
 use ringfort::store::{self, KeyHasher, StoreParams};
 
@@ -42,6 +43,8 @@ pub(crate) struct Setup {
     pub(crate) pool: Option<PoolSetup>,
     /// Nodes of the cluster that the pool is, if it is one; then it has no other servers.
     pub(crate) node_count: usize,
+    /// Servers tell of changes, and copies have no other age.
+    pub(crate) is_tracked: bool,
     /// What becomes of the keys of a server that fails. Servers that stand in for others come behind the pool's.
     pub(crate) eject: EjectConfig,
 }
@@ -65,6 +68,7 @@ impl Setup {
             memory_factor: 4,
             pool: None,
             node_count: 0,
+            is_tracked: false,
             eject: EjectConfig::default(),
         }
     }
@@ -134,7 +138,9 @@ impl Fleet {
         });
         let router = pool.as_ref().map(|pool| pool.router.clone());
         let stop = StopFlag::default();
-        let link_count = (backends.len() + setup.node_count) * connections_per_server(seed);
+        let listener_count = usize::from(setup.is_tracked);
+        let each = connections_per_server(seed) + listener_count;
+        let link_count = (backends.len() + setup.node_count) * each;
         let connection_count = Arc::new(AtomicUsize::new(0));
         let parts = parts(seed, setup, pool, &stop, &connection_count, &world);
         let shards = parts
@@ -360,6 +366,7 @@ fn pool_settings(seed: u64, pool: PoolSetup, setup: &Setup) -> PoolSettings {
         false => Arc::new(addresses.into_iter().map(Address::Tcp).collect::<Vec<_>>()),
     };
     let placement = Placement::of(HashRingMode::Libmemcached);
+    let connection_count = connections_per_server(seed);
     PoolSettings {
         protocol: pool.protocol,
         is_crossed: pool.is_crossed,
@@ -369,11 +376,15 @@ fn pool_settings(seed: u64, pool: PoolSetup, setup: &Setup) -> PoolSettings {
         access: Access::default(),
         timeout_ms: TIMEOUT_MS,
         seed,
-        connection_count: connections_per_server(seed),
+        connection_count,
         in_flight_max: BACKEND_IN_FLIGHT_DEFAULT,
         eject: EjectSettings::new(eject, placement, &servers).expect("a ring"),
         write: pool.write,
-        l1_ms: pool.l1_ms,
+        l1: match (pool.l1_ms, setup.is_tracked) {
+            (_, true) => L1Settings::tracked(setup.shard_count, all_count * connection_count),
+            (Some(ms), _) => L1Settings::For { ms },
+            (None, _) => L1Settings::Off,
+        },
     }
 }
 

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use ringfort::io::sim::{SimRng, SimServer};
 
 use super::next_moment;
+use super::tracked::Tracked;
 
 pub(crate) struct Redis {
     pub(crate) items: HashMap<Vec<u8>, Vec<u8>>,
@@ -18,6 +19,11 @@ pub(crate) struct Redis {
     pub(crate) deleted_at: HashMap<Vec<u8>, u64>,
     /// Deletes that are refused, of 1000.
     pub(crate) refuse_permille: u32,
+    /// It tells nobody of changes.
+    pub(crate) refuses_tracking: bool,
+    /// All values that a key ever had, the one of before the first as none.
+    pub(crate) versions: HashMap<Vec<u8>, Vec<Option<Vec<u8>>>>,
+    pub(crate) tracked: Tracked,
     rng: SimRng,
     moment: Rc<Cell<u64>>,
     /// Bytes of requests that are not whole, by connection.
@@ -33,6 +39,9 @@ impl Redis {
             get_counts: HashMap::new(),
             deleted_at: HashMap::new(),
             refuse_permille: 0,
+            refuses_tracking: false,
+            versions: HashMap::new(),
+            tracked: Tracked::default(),
             rng: SimRng::new(seed),
             moment: Rc::clone(moment),
             partial: HashMap::new(),
@@ -52,14 +61,54 @@ impl Redis {
                 out.extend_from_slice(format!("*{}\r\n", requests.len()).as_bytes());
                 for request in requests {
                     let words: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
-                    self.execute(&words, out);
+                    self.run(connection, &words, out);
                 }
             }
             (words, Some(requests)) => {
                 requests.push(words.iter().map(|word| word.to_vec()).collect());
                 out.extend_from_slice(b"+QUEUED\r\n");
             }
-            (words, None) => self.execute(words, out),
+            (words, None) => self.run(connection, words, out),
+        }
+    }
+
+    /// Somebody who is no client of ours asks something.
+    pub(crate) fn run_for_a_stranger(&mut self, words: &[&[u8]]) {
+        const STRANGER: usize = usize::MAX;
+        self.run(STRANGER, words, &mut Vec::new());
+    }
+
+    /// Executes a request, notes what it reads, and tells of what it changes.
+    fn run(&mut self, connection: usize, words: &[&[u8]], out: &mut Vec<u8>) {
+        if !self.refuses_tracking && self.tracked.execute(connection, words, out) {
+            return;
+        }
+        let keys = &words[1..];
+        let before: Vec<_> = keys
+            .iter()
+            .map(|key| self.items.get(*key).cloned())
+            .collect();
+        self.execute(words, out);
+        if words[0].starts_with(b"FLUSH") {
+            for (key, versions) in &mut self.versions {
+                if !self.items.contains_key(key) {
+                    versions.push(None);
+                }
+            }
+            self.tracked.note_flush();
+        }
+        for (key, before) in keys.iter().zip(before) {
+            let after = self.items.get(*key);
+            if after != before.as_ref() {
+                let versions = self
+                    .versions
+                    .entry(key.to_vec())
+                    .or_insert_with(|| vec![None]);
+                versions.push(after.cloned());
+                self.tracked.note_change(key);
+            } else if READS.contains(&words[0]) {
+                self.tracked.note_read(connection, key);
+            }
         }
     }
 
@@ -68,6 +117,17 @@ impl Redis {
             [b"GET", key] => {
                 *self.get_counts.entry(key.to_vec()).or_default() += 1;
                 bulk(out, self.items.get(*key).map(Vec::as_slice));
+            }
+            [b"PTTL", key] => integer(
+                out,
+                if self.items.contains_key(*key) {
+                    -1
+                } else {
+                    -2
+                },
+            ),
+            [b"CLIENT", ..] | [b"HELLO", ..] => {
+                out.extend_from_slice(b"-ERR unknown command\r\n");
             }
             [b"PING"] => out.extend_from_slice(b"+PONG\r\n"),
             // Nothing that the simulations say needs it.
@@ -212,6 +272,9 @@ impl Redis {
     }
 }
 
+/// What a server notes for who tracks.
+const READS: [&[u8]; 6] = [b"GET", b"PTTL", b"MGET", b"STRLEN", b"EXISTS", b"GETRANGE"];
+
 impl SimServer for Redis {
     fn received(&mut self, connection: usize, bytes: &[u8], out: &mut Vec<u8>) {
         let mut pending = self.partial.remove(&connection).unwrap_or_default();
@@ -228,6 +291,11 @@ impl SimServer for Redis {
     fn closed(&mut self, connection: usize) {
         self.partial.remove(&connection);
         self.queued.remove(&connection);
+        self.tracked.closed(connection);
+    }
+
+    fn take_unasked(&mut self) -> Vec<(usize, Vec<u8>)> {
+        self.tracked.take_unasked()
     }
 }
 

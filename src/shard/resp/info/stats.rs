@@ -86,6 +86,8 @@ fn own(facts: &Facts<'_>, lines: &mut Lines<'_>) {
         ("cluster_refreshes", &totals.cluster_refreshes),
         ("cluster_nodes", &core.board.cluster_nodes()),
         ("fills_joined", &totals.fills_joined),
+        ("l1_invalidations", &totals.l1_invalidations),
+        ("l1_losses", &totals.l1_losses),
     ]);
     later(facts, lines);
 }

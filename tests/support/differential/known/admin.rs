@@ -26,6 +26,8 @@ const OWN_FIELDS: &[&str] = &[
     "cluster_refreshes",
     "cluster_nodes",
     "fills_joined",
+    "l1_invalidations",
+    "l1_losses",
     "invalidations",
 ];
 
