@@ -1,6 +1,7 @@
 //! What is done with each kind of command.
 
 use crate::support::cluster::Cluster;
+use crate::support::python;
 use crate::support::ringfort::Ringfort;
 use crate::support::wire::Wire;
 use crate::{info, ringfort, wait_until_served};
@@ -174,6 +175,15 @@ fn what_is_about_all_keys(ringfort: &Ringfort) {
         "-ERR This instance has cluster support disabled\r\n".repeat(2),
     );
     wire.ask("FLUSHALL\r\nDBSIZE\r\n", "+OK\r\n:0\r\n");
+}
+
+#[test]
+fn a_library_that_knows_nothing_of_clusters_works() {
+    let cluster = Cluster::start();
+    let ringfort = ringfort(&cluster, &["--l1", "60s"]);
+    wait_until_served(&ringfort);
+    let port = ringfort.resp().port().to_string();
+    assert_eq!(python::run("redis_cluster.py", &[&port]).trim(), "done");
 }
 
 /// memcache clients have it as they have any Redis servers.
