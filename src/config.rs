@@ -23,7 +23,7 @@ pub use self::cluster::{
 };
 pub use self::eject::{
     BACKEND_IN_FLIGHT_DEFAULT, BACKEND_IN_FLIGHT_MAX, EJECT_AFTER_DEFAULT, EJECT_AFTER_MAX,
-    EjectConfig, OnEject, Readmit,
+    EjectConfig, FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, OnEject, Readmit,
 };
 pub use self::l1::{L1_TTL_MAX, L1_TTL_MIN, L1Config};
 pub use self::listeners::check_together;

@@ -25,6 +25,10 @@ pub(super) struct EjectArgs {
     /// One more server for the keys of ejected ones; they make a ring of their own [default: none]
     #[arg(long, value_name = "HOST:PORT[:WEIGHT]", value_parser = values::server)]
     failover_server: Vec<ServerSpec>,
+    /// How long what is written to those may live at most, 1s to 30d, whatever is asked for
+    /// [default: as asked]
+    #[arg(long, value_name = "DURATION", value_parser = values::failover_ttl)]
+    failover_ttl: Option<Duration>,
     /// When an ejected server that is well serves again: after-invalidations (of what was written
     /// elsewhere) or flush (it is emptied) [default: after-invalidations]
     #[arg(long, value_name = "WHEN", value_parser = values::readmit)]
@@ -42,6 +46,9 @@ impl EjectArgs {
             (false, false) => Err(CliError::new(
                 "--failover-server: only means something with --on-eject failover; add that",
             )),
+            (false, _) if self.failover_ttl.is_some() => Err(CliError::new(
+                "--failover-ttl: only means something with --on-eject failover; add that",
+            )),
             _ if self.readmit == Some(Readmit::Flush) && !policy.moves_keys() => {
                 Err(CliError::new(format_args!(
                     "--readmit flush: with --on-eject {policy} a server misses nothing; leave it out"
@@ -52,6 +59,7 @@ impl EjectArgs {
                 after: self.after(),
                 readmit: self.readmit.unwrap_or(Readmit::AfterInvalidations),
                 failover: self.failover_server.clone(),
+                failover_ttl: self.failover_ttl,
                 ..EjectConfig::default()
             }),
         }
@@ -80,13 +88,17 @@ impl EjectArgs {
                 Some(readmit) if policy.moves_keys() => readmit,
                 _ => Readmit::AfterInvalidations,
             },
-            failover: Vec::new(),
+            ..EjectConfig::default()
         }
     }
 
     /// What cannot be meant for several pools at once.
     pub(super) fn refuse_beside_nutcracker(&self) -> Result<(), CliError> {
         match (self.on_eject, self.failover_server.is_empty()) {
+            _ if self.failover_ttl.is_some() => Err(CliError::new(
+                "--failover-ttl: pools of --nutcracker have no servers to go to; leave one of the \
+                 two out",
+            )),
             (_, false) => Err(CliError::new(
                 "--failover-server: cannot stand in for all pools of --nutcracker; leave one of \
                  the two out",
@@ -105,11 +117,12 @@ impl EjectArgs {
     }
 
     /// The flags, and whether each was given.
-    pub(super) fn given(&self) -> [(&'static str, bool); 4] {
+    pub(super) fn given(&self) -> [(&'static str, bool); 5] {
         [
             ("--eject-after", self.eject_after.is_some()),
             ("--on-eject", self.on_eject.is_some()),
             ("--failover-server", !self.failover_server.is_empty()),
+            ("--failover-ttl", self.failover_ttl.is_some()),
             ("--readmit", self.readmit.is_some()),
         ]
     }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use crate::config::{
     BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX, BACKEND_IN_FLIGHT_MAX, BACKEND_NAME_BYTES_MAX,
     BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_MAX, CORES_MAX, EJECT_AFTER_MAX,
-    ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN, L1Config, OnEject, Protocol,
-    Readmit, SHARDS_MAX, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
+    FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX,
+    L1_TTL_MIN, L1Config, OnEject, Protocol, Readmit, SHARDS_MAX, SPOOL_BYTES_MAX_MAX,
+    SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
@@ -264,6 +265,15 @@ pub(super) fn on_eject(text: &str) -> Result<OnEject, String> {
 
 pub(super) fn readmit(text: &str) -> Result<Readmit, String> {
     keyword(text, &["after-invalidations", "flush"])
+}
+
+pub(super) fn failover_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = humantime::parse_duration(text)
+        .map_err(|_| "not a duration; write for example 30s, 10m or 1h")?;
+    if !(FAILOVER_TTL_MIN..=FAILOVER_TTL_MAX).contains(&ttl) {
+        return Err("out of range; write 1s to 30d".into());
+    }
+    Ok(ttl)
 }
 
 pub(super) fn database(text: &str) -> Result<u32, String> {

@@ -12,6 +12,12 @@ pub const EJECT_AFTER_DEFAULT: u32 = 3;
 /// The most failures in a row that can be asked for: beyond, `off` is meant.
 pub const EJECT_AFTER_MAX: u32 = 1_000_000;
 
+/// The least that what is written to a failover server may be kept: memcached counts in seconds.
+pub const FAILOVER_TTL_MIN: Duration = Duration::from_secs(1);
+
+/// The most: memcached takes what is longer for a date.
+pub const FAILOVER_TTL_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Requests unanswered by one server, for each shard, by default: what 50 clients with 80 requests
 /// each have under way, and 256 KiB of them.
 pub const BACKEND_IN_FLIGHT_DEFAULT: usize = 4_096;
@@ -32,6 +38,8 @@ pub struct EjectConfig {
     pub readmit: Readmit,
     /// Where the keys go with [`OnEject::Failover`].
     pub failover: Vec<ServerSpec>,
+    /// How long what is written there may live; `None` for as long as is asked.
+    pub failover_ttl: Option<Duration>,
 }
 
 impl Default for EjectConfig {
@@ -42,6 +50,7 @@ impl Default for EjectConfig {
             rest: Duration::ZERO,
             readmit: Readmit::AfterInvalidations,
             failover: Vec::new(),
+            failover_ttl: None,
         }
     }
 }

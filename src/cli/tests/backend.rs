@@ -82,6 +82,9 @@ fn what_becomes_of_servers_that_fail() {
     let failover = eject("--on-eject failover --failover-server b:2 --failover-server c:3:4");
     assert_eq!(failover.failover.len(), 2);
     assert_eq!(failover.failover[1].weight, 4);
+    assert_eq!(failover.failover_ttl, None);
+    let bounded = eject("--on-eject failover --failover-server b:2 --failover-ttl 10m");
+    assert_eq!(bounded.failover_ttl, Some(Duration::from_secs(600)));
     for (flags, message) in [
         (
             "--on-eject guess",
@@ -102,6 +105,14 @@ fn what_becomes_of_servers_that_fail() {
         (
             "--failover-server b:2",
             "--failover-server: only means something with --on-eject failover; add that",
+        ),
+        (
+            "--failover-ttl 1m",
+            "--failover-ttl: only means something with --on-eject failover; add that",
+        ),
+        (
+            "--on-eject failover --failover-server b:2 --failover-ttl 31d",
+            "--failover-ttl '31d': out of range; write 1s to 30d",
         ),
         (
             "--readmit flush",

@@ -133,6 +133,11 @@ fn flags_about_ejection_count_where_the_file_says_nothing() {
              two out",
         ),
         (
+            "--failover-ttl 1m",
+            "--failover-ttl: pools of --nutcracker have no servers to go to; leave one of the two \
+             out",
+        ),
+        (
             "--on-eject failover",
             "--on-eject failover: pools of --nutcracker have no servers to go to; write error, \
              miss or rehash",

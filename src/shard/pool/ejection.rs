@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use super::{
     Pool, absent,
+    bounded::Bound,
     errand::{Pending, UNAVAILABLE},
     queueing::QUEUE_FULL,
 };
@@ -46,6 +47,8 @@ pub struct EjectSettings {
     /// With [`OnEject::Failover`]: its servers stand behind the pool's own.
     failover: Option<Router>,
     own_count: usize,
+    /// How long what is written to those may live, in milliseconds.
+    failover_ms: Option<u64>,
 }
 
 /// A pool whose requests for ejected servers get an error.
@@ -65,6 +68,7 @@ impl Default for EjectSettings {
             detour: None,
             failover: None,
             own_count: 0,
+            failover_ms: None,
         }
     }
 }
@@ -91,6 +95,7 @@ impl EjectSettings {
             detour: detour.transpose()?,
             failover: failover.transpose()?,
             own_count: servers.len(),
+            failover_ms: config.failover_ttl.map(|ttl| ttl.as_millis() as u64),
         })
     }
 
@@ -150,6 +155,14 @@ impl Pool {
         }
         self.ejection
             .server(home, key, |server| self.is_out(server))
+    }
+
+    /// For how long what is written over this link may be kept, if not for as long as is asked.
+    pub(super) fn bound(&self, number: usize, now: UnixMs) -> Option<Bound> {
+        let settings = &self.ejection.settings;
+        let ms = settings.failover_ms?;
+        let is_spare = self.server_of(number) >= settings.own_count;
+        is_spare.then_some(Bound { ms, now })
     }
 
     /// Whether any connection to a server found it unfit.

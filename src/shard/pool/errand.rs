@@ -58,9 +58,13 @@ impl Pool {
         request: &[u8],
         now: UnixMs,
     ) {
+        let bound = self.bound(number, now);
         let link = &mut self.links[number];
-        link.ask(pending, expects, on_loss, now)
-            .extend_from_slice(request);
+        let out = link.ask(pending, expects, on_loss, now);
+        match bound {
+            Some(bound) => bound.encode(out, self.protocol, request),
+            None => out.extend_from_slice(request),
+        }
         link.core.pipeline().name_key(key.hash);
     }
 }

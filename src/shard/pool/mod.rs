@@ -4,6 +4,7 @@ mod absent;
 mod at_once;
 pub(super) mod backends;
 pub(super) mod binary;
+mod bounded;
 mod cluster;
 mod dedicated;
 mod delivery;
