@@ -65,6 +65,8 @@ struct Entry {
     lsn: Option<Lsn>,
     /// A change of the key was sent behind it.
     is_overtaken: bool,
+    /// Something about the key was sent behind it.
+    is_followed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -141,6 +143,7 @@ impl WriteQueue {
             kind: Kind::of(operation),
             lsn,
             is_overtaken: false,
+            is_followed: false,
         });
         Ok(())
     }
@@ -245,6 +248,7 @@ impl WriteQueue {
                     kind: Kind::Delete,
                     lsn,
                     is_overtaken: false,
+                    is_followed: false,
                 };
                 self.append_entry(follower);
             }
@@ -265,7 +269,10 @@ impl WriteQueue {
         let bytes = self.sent_bytes + REQUEST_BYTES * self.sent;
         let turns = FENCE_TURNS_MIN + bytes / (16 << 10) + self.sent / 20;
         let in_flight = self.entries.range_mut(..self.sent);
-        in_flight.for_each(|entry| entry.is_overtaken = false);
+        in_flight.for_each(|entry| {
+            entry.is_overtaken = false;
+            entry.is_followed = false;
+        });
         self.sent = 0;
         self.sent_bytes = 0;
         match has_set {
@@ -282,13 +289,21 @@ impl WriteQueue {
         (!entry.is_overtaken).then(|| entry.operation())
     }
 
-    /// A change of this key is sent, behind what is in flight of it.
-    pub fn overtake(&mut self, key: Key<'_>) {
+    /// Something about this key is sent behind what is in flight of it, perhaps a change.
+    pub fn follow(&mut self, key: Key<'_>, is_change: bool) {
         if let Some(seq) = self.find(key) {
             let at = (seq - self.base) as usize;
             debug_assert!(at < self.sent, "it was sent ahead");
-            self.entries[at].is_overtaken = true;
+            let entry = &mut self.entries[at];
+            entry.is_overtaken |= is_change;
+            entry.is_followed = true;
         }
+    }
+
+    /// Whether something was sent behind the oldest write in flight that is about its key.
+    pub fn is_first_followed(&self) -> bool {
+        let front = self.entries.front();
+        front.is_some_and(|entry| entry.is_followed)
     }
 
     /// Writes that are not in flight.

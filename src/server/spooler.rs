@@ -351,9 +351,8 @@ impl Work {
         if is_promised || self.log.has_removable() {
             self.sync_files().await?;
             self.log.keep();
-            for segment in self.log.take_removable() {
-                self.files.remove(segment).await;
-            }
+            let removable = self.log.take_removable();
+            self.files.remove(removable).await;
         } else {
             self.log.keep();
         }

@@ -210,7 +210,7 @@ fn what_was_changed_behind_a_write_is_not_known() {
     let mut queue = WriteQueue::default();
     set(&mut queue, b"a", "1", None);
     send_all(&mut queue);
-    queue.overtake(key(b"a"));
+    queue.follow(key(b"a"), true);
     assert_eq!(queue.get(key(b"a")), None);
     assert!(queue.contains(key(b"a")));
     set(&mut queue, b"a", "2", None);
@@ -218,11 +218,30 @@ fn what_was_changed_behind_a_write_is_not_known() {
     let mut queue = WriteQueue::default();
     set(&mut queue, b"a", "1", None);
     send_all(&mut queue);
-    queue.overtake(key(b"a"));
+    queue.follow(key(b"a"), true);
     queue.reset();
     assert_eq!(
         queue.get(key(b"a")),
         Some(set_to("1")),
         "it will be that again"
     );
+}
+
+#[test]
+fn it_is_known_whether_something_was_sent_behind_the_oldest() {
+    let mut queue = WriteQueue::default();
+    set(&mut queue, b"a", "1", None);
+    set(&mut queue, b"b", "1", None);
+    send_all(&mut queue);
+    queue.follow(key(b"b"), false);
+    assert!(!queue.is_first_followed());
+    queue.confirm();
+    assert!(queue.is_first_followed());
+    assert_eq!(
+        queue.get(key(b"b")),
+        Some(set_to("1")),
+        "a read changes nothing"
+    );
+    queue.reset();
+    assert!(!queue.is_first_followed());
 }

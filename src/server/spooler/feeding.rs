@@ -38,8 +38,8 @@ pub(super) struct Feeding {
     found: VecDeque<Lsn>,
     /// What was given back, by server.
     parked: Vec<Parked>,
-    /// A record that is read, and for whose shard there was no room.
-    stuck: Option<(usize, Waiting)>,
+    /// A shard had no room for what was next.
+    is_stuck: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -68,7 +68,7 @@ impl Feeding {
             strangers: HashMap::new(),
             found: log.live().iter().map(|place| place.lsn).collect(),
             parked: vec![Parked::default(); servers.len()],
-            stuck: None,
+            is_stuck: false,
         }
     }
 
@@ -81,7 +81,7 @@ impl Feeding {
 
     /// How long until more can be handed over; none if there is nothing.
     pub(super) fn patience(&self) -> Option<Duration> {
-        let stuck = self.stuck.as_ref().map(|_| LANE_PATIENCE);
+        let stuck = self.is_stuck.then_some(LANE_PATIENCE);
         let waiting = self.parked.iter().filter(|parked| !parked.lsns.is_empty());
         let stalls = waiting.map(|parked| {
             parked.stalled_until.map_or(Duration::ZERO, |until| {
@@ -100,17 +100,17 @@ impl Feeding {
         fed: &mut [bool],
     ) -> Outcome {
         let mut outcome = Outcome::default();
+        self.is_stuck = false;
         while outcome.fed < ROUND_COUNT_MAX {
-            let next = match self.stuck.take() {
-                Some(stuck) => Some(stuck),
-                None => self.next(log, files, ports.len(), &mut outcome).await,
-            };
+            let next = self.next(log, files, ports.len(), &mut outcome).await;
             let Some((shard, waiting)) = next else {
                 self.tell_of_strangers();
                 return outcome;
             };
             if let Err(waiting) = ports[shard].feed(waiting) {
-                self.stuck = Some((shard, waiting));
+                // It is read anew: by then a newer write or a flush may be on disk.
+                self.found.push_front(waiting.lsn);
+                self.is_stuck = true;
                 return outcome;
             }
             fed[shard] = true;

@@ -1,6 +1,6 @@
 //! The segments' files: one is written, one is read.
 
-use std::{io, path::PathBuf};
+use std::{collections::VecDeque, io, path::PathBuf};
 
 use crate::{
     runtime::files::{self, File},
@@ -19,6 +19,8 @@ pub(super) struct Files {
     read: Option<(u64, File)>,
     /// What is to be cleaned up before more is written.
     leftovers: Vec<Leftover>,
+    /// Segments that are over, the oldest first.
+    removable: VecDeque<u64>,
 }
 
 impl Files {
@@ -28,6 +30,7 @@ impl Files {
             last: None,
             read: None,
             leftovers: Vec::new(),
+            removable: VecDeque::new(),
         }
     }
 
@@ -88,8 +91,20 @@ impl Files {
         }
     }
 
-    /// Removes a segment. If it stays, it is read again at the next start, which does no harm.
-    pub(super) async fn remove(&mut self, segment: u64) {
+    /// Removes segments, from the old end only: without those behind it, what is said to be over in
+    /// them, an old one would be read as live at the next start. What cannot be removed is tried
+    /// again with the next.
+    pub(super) async fn remove(&mut self, segments: impl IntoIterator<Item = u64>) {
+        self.removable.extend(segments);
+        while let Some(segment) = self.removable.front().copied() {
+            if !self.remove_one(segment).await {
+                return;
+            }
+            self.removable.pop_front();
+        }
+    }
+
+    async fn remove_one(&mut self, segment: u64) -> bool {
         if self
             .read
             .as_ref()
@@ -98,10 +113,12 @@ impl Files {
             self.stop_reading().await;
         }
         let path = self.folder.file(segment);
-        if let Err(error) = files::remove(&path).await {
+        let removed = files::remove(&path).await;
+        if let Err(error) = &removed {
             let path = path.display();
-            tracing::warn!(%path, %error, "a segment of the spool that is over stays");
+            tracing::warn!(%path, %error, "a segment of the spool that is over stays, and those after it");
         }
+        removed.is_ok()
     }
 
     /// Nothing more goes into the file that is open, and this is to be cleaned up.

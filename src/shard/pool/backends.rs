@@ -188,8 +188,14 @@ impl<I: Io> Shard<I> {
 
     fn after_replies(&mut self, number: usize, progress: Progress, input: BytesMut) {
         self.settle_touched();
-        if matches!(progress, Progress::Broken) {
-            return self.disconnect(number, Loss::GivenUp(&"it broke the protocol"));
+        match progress {
+            Progress::Consumed(_) => {}
+            Progress::Broken => {
+                return self.disconnect(number, Loss::GivenUp(&"it broke the protocol"));
+            }
+            Progress::Refused => {
+                return self.disconnect(number, Loss::GivenUp(&"it refused a queued write"));
+            }
         }
         let now = self.core.now;
         match &mut self.core.pool {
@@ -299,6 +305,8 @@ pub(super) fn reason(failure: Failure) -> &'static str {
 enum Progress {
     Consumed(usize),
     Broken,
+    /// A queued write was refused: what comes behind it is about a server without it.
+    Refused,
 }
 
 /// Concludes every whole reply in `bytes`.
@@ -315,6 +323,9 @@ fn deliver_replies(
             return Progress::Consumed(consumed);
         };
         let link = &mut pool.links[number];
+        if link.refused {
+            return Progress::Refused;
+        }
         match link.core.receive(&bytes[consumed..], core.now) {
             Received::Incomplete { want } => {
                 link.want = want;

@@ -16,6 +16,7 @@
 
 use super::{
     Pool, absent,
+    ejection::is_unfit,
     errand::{NO_META, Route, UNAVAILABLE},
     queued,
     spooling::Reply,
@@ -55,9 +56,7 @@ impl Pool {
         if !link.pump_ahead(key, now) {
             return None;
         }
-        if !errand.is_read() {
-            link.writes.overtake(key);
-        }
+        link.writes.follow(key, !errand.is_read());
         // On another connection it might come before the write.
         Some(OnLoss::Forget)
     }
@@ -77,8 +76,9 @@ impl Core {
         if errand.is_queued() {
             return self.queue_errand(route, number, key, errand, request);
         }
-        let seen = self.answer_from_queue(number, key, errand, request);
-        let seen = seen.or_else(|| self.answer_from_disk(key, errand, request));
+        // What is on disk alone is newer than what is queued.
+        let seen = self.answer_from_disk(key, errand, request);
+        let seen = seen.or_else(|| self.answer_from_queue(number, key, errand, request));
         seen.map(Some)
     }
 
@@ -254,16 +254,21 @@ impl Core {
         let Some(pool) = &mut self.pool else { return };
         let link = &mut pool.links[number];
         let is_set = link.writes.is_set_first();
-        let is_final = failed && is_set && !super::ejection::is_unfit(frame);
+        let is_final = failed && (is_forbidden(frame) || (is_set && !will_pass(frame)));
+        let is_followed = link.writes.is_first_followed();
         if link.refused || (failed && !is_final) {
             // Refused deletes are not done: the link is given up and all are sent again. Those
             // behind it are confirmed in vain, as only the oldest can be taken off the queue.
             link.refused = true;
             return;
         }
-        let lsn = match is_final {
-            // A value that a server does not take: what it has instead is older.
-            true => link.writes.refuse(),
+        let lsn = match is_final && is_set {
+            // A value that a server does not take: what it has instead is older, and so is what
+            // was sent behind the value told.
+            true => {
+                link.refused = is_followed;
+                link.writes.refuse()
+            }
             false => link.writes.confirm(),
         };
         link.pump_writes(now);
@@ -283,7 +288,7 @@ impl Core {
         }
     }
 
-    /// A server has not taken a value; its operator is told of the first.
+    /// A server has not taken a write; its operator is told of the first.
     #[cold]
     fn note_refused(&self, number: usize, line: &[u8]) {
         let Some(pool) = &self.pool else { return };
@@ -294,7 +299,7 @@ impl Core {
             let line = line.trim_ascii_end().escape_ascii();
             tracing::warn!(
                 backend,
-                "does not take a value, its key is deleted: {line}; more are only counted"
+                "does not take a write, and is told to delete its key: {line}; more are only counted"
             );
         }
     }
@@ -316,4 +321,15 @@ impl Core {
         let queues = self.pool.as_ref().is_some_and(Pool::queues_writes);
         if queues { OnLoss::Forget } else { OnLoss::Fail }
     }
+}
+
+/// Whether an error to a queued write is about the server, and not about the write: it is sent again.
+fn will_pass(line: &[u8]) -> bool {
+    const PASSING: [&[u8]; 4] = [b"-READONLY ", b"-MISCONF ", b"-NOREPLICAS ", b"-NOAUTH "];
+    is_unfit(line) || PASSING.iter().any(|start| line.starts_with(start))
+}
+
+/// Whether an error says that ringfort may not write such a key, and so not delete it either.
+fn is_forbidden(line: &[u8]) -> bool {
+    line.starts_with(b"-NOPERM ")
 }
