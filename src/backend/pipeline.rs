@@ -260,10 +260,12 @@ impl<T> Pipeline<T> {
             repeats: 0,
             is_timed: false,
             hop_count: 0,
+            number: 0,
         });
     }
 
-    fn enqueue_entry(&mut self, entry: Entry<T>) {
+    fn enqueue_entry(&mut self, mut entry: Entry<T>) {
+        entry.number = self.pushed_total;
         self.pushed_total += 1;
         self.earliest = match self.entries.is_empty() {
             true => entry.deadline,

@@ -54,6 +54,11 @@ impl SlotRange {
         (first <= last).then_some(Self { first, last })
     }
 
+    /// How many slots they are.
+    pub fn slot_count(self) -> usize {
+        usize::from(self.last.0 - self.first.0) + 1
+    }
+
     /// Its slots, ascending.
     pub fn slots(self) -> impl Iterator<Item = Slot> {
         (self.first.0..=self.last.0).map(Slot)

@@ -98,7 +98,7 @@ impl Topology {
         let groups = (0..count)
             .map(|_| reader.group())
             .collect::<Result<_, _>>()?;
-        Ok(Self { groups })
+        Self::of(groups)
     }
 
     /// Reads the whole reply to CLUSTER SLOTS. Ranges of one master become one group.
@@ -121,6 +121,17 @@ impl Topology {
                     nodes,
                 }),
             }
+        }
+        Self::of(groups)
+    }
+
+    /// The cluster of these groups. A slot is one group's: a server that tells of more slots than
+    /// there are is none of a cluster's.
+    fn of(groups: Vec<SlotGroup>) -> Result<Self, TopologyError> {
+        let ranges = groups.iter().flat_map(|group| &group.ranges);
+        let slot_count: usize = ranges.map(|range| range.slot_count()).sum();
+        if slot_count > super::slot::SLOT_COUNT {
+            return Err(TopologyError::Unexpected("range of slots"));
         }
         Ok(Self { groups })
     }

@@ -5,7 +5,7 @@
 //! moves requests keeps them in order: they come out in the order in which they went in, and
 //! [`Pipeline::pushed_total`] and [`Pipeline::settled_total`] tell when the last of them has.
 
-use super::{Entry, Pipeline, Shape, Terms, history::Oldest};
+use super::{Entry, OnLoss, Pipeline, Shape, Terms, history::Oldest};
 use crate::store::UnixMs;
 
 /// A request on its way from one pipeline to another.
@@ -28,6 +28,15 @@ impl Recalled {
     /// How often servers have sent it on.
     pub fn hop_count(&self) -> u8 {
         self.hop_count
+    }
+
+    /// The same, which fails if it was sent and its connection is lost.
+    pub fn unrepeated(self) -> Self {
+        let terms = Terms {
+            on_loss: OnLoss::Fail,
+            ..self.terms
+        };
+        Self { terms, ..self }
     }
 }
 
@@ -58,6 +67,7 @@ impl<T> Pipeline<T> {
             repeats: 0,
             is_timed: again.is_timed,
             hop_count: again.hop_count,
+            number: 0,
         });
     }
 
@@ -83,9 +93,11 @@ impl<T> Pipeline<T> {
         self.pushed_total
     }
 
-    /// How many of them are over: answered, failed, or taken out. The oldest are first.
+    /// How many of them are over, and all that were added before them: answered, failed, or taken
+    /// out.
     pub fn settled_total(&self) -> u64 {
-        self.pushed_total - self.entries.len() as u64
+        let front = self.entries.front();
+        front.map_or(self.pushed_total, |entry| entry.number)
     }
 
     /// Keeps the oldest request for another server. False as long as its bytes are on their way
@@ -198,9 +210,11 @@ mod tests {
         assert_eq!(taken, [(2, &b"bb"[..]), (3, b"c")]);
         assert!(!pipeline.has_output());
         assert_eq!(pipeline.in_flight(), 1);
-        assert_eq!((pipeline.pushed_total(), pipeline.settled_total()), (3, 2));
+        // The first one is not over, whatever has become of those behind it.
+        assert_eq!((pipeline.pushed_total(), pipeline.settled_total()), (3, 0));
         let Received::Complete { tag: 1, .. } = pipeline.receive(b"+OK\r\n") else {
             panic!("a reply");
         };
+        assert_eq!((pipeline.pushed_total(), pipeline.settled_total()), (3, 3));
     }
 }

@@ -94,6 +94,8 @@ pub(super) struct Entry<T> {
     pub(super) is_timed: bool,
     /// How often it was sent on to another server.
     pub(super) hop_count: u8,
+    /// How many were added before it.
+    pub(super) number: u64,
 }
 
 /// The end of a patience that begins now.

@@ -315,6 +315,7 @@ impl Core {
                 self.confirm(*confirmations, Some(&line), deliver);
             }
             Pending::Unit(unit) => {
+                self.take_refusal(unit.origin().token);
                 // What comes too late may still be done: its heir opens the keys then.
                 if reason != LATE {
                     self.open_keys(&unit);

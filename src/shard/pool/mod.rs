@@ -275,7 +275,7 @@ impl Pool {
             (Some(Place(server)), None) => Some(server),
             (Some(Place(slot)), Some(cluster)) => Some(cluster.server_at(slot)),
             (None, None) => Some(0),
-            (None, Some(cluster)) => cluster.masters().first().copied(),
+            (None, Some(_)) => self.nodes_at_hand().first().copied(),
         }
     }
 

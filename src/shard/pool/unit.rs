@@ -383,7 +383,7 @@ impl Core {
         }
     }
 
-    fn take_refusal(&mut self, client: Token) -> Option<Vec<u8>> {
+    pub(super) fn take_refusal(&mut self, client: Token) -> Option<Vec<u8>> {
         let Refusals(refusals) = &mut self.pool.as_mut()?.refusals;
         let place = refusals.iter().position(|(other, _)| *other == client)?;
         Some(refusals.swap_remove(place).1)
@@ -443,7 +443,8 @@ impl Core {
 
 impl<I: Io> Shard<I> {
     /// Another shard has closed its keys of a unit. It goes on even if its client has gone: what
-    /// was asked is done.
+    /// was asked is done. Not so what would have a connection for the client alone, and may wait
+    /// there for ever.
     pub(in crate::shard) fn keys_closed(&mut self, origin: Origin) {
         let Some(waiting) = self.core.unit_closed(origin) else {
             return;
@@ -452,6 +453,9 @@ impl<I: Io> Shard<I> {
             unit, place, load, ..
         } = waiting;
         let Self { core, peers, .. } = self;
+        if load.is_apart() && peers.downstream(origin.token).is_none() {
+            return core.open_keys(&unit);
+        }
         core.send_unit(unit, place, load, &mut |core, delivery| {
             if let Some(conn) = peers.downstream(delivery.origin.token) {
                 let seq = delivery.origin.seq;

@@ -125,26 +125,41 @@ impl Core {
         None
     }
 
-    /// Sends the units whose time has come.
-    pub(super) fn retry_units(&mut self, deliver: &mut impl FnMut(&mut Self, Delivery<'_>)) {
+    /// The units whose time has come.
+    pub(super) fn due_units(&mut self) -> Vec<Unit> {
         let now = self.now;
+        self.pool
+            .as_mut()
+            .map_or_else(Vec::new, |pool| pool.take_retries(now))
+    }
+
+    /// Sends a unit whose time has come. What would have a connection for its client alone is
+    /// dropped if that is not there any more: it may wait for ever.
+    pub(super) fn retry_unit(
+        &mut self,
+        mut unit: Unit,
+        is_client_there: bool,
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        let now = self.now;
+        let is_apart = unit.again().is_some_and(|again| again.load.is_apart());
+        if is_apart && !is_client_there {
+            return self.open_keys(&unit);
+        }
+        let place = unit.again().and_then(|again| again.place);
         let Some(pool) = &mut self.pool else { return };
-        for mut unit in pool.take_retries(now) {
-            let place = unit.again().and_then(|again| again.place);
-            let Some(pool) = &mut self.pool else { return };
-            match pool.server_at(place) {
-                // It is on its way: not long now.
-                Some(WAITING) => {
-                    let due = UnixMs(now.0 + PAUSE_MS);
-                    pool.try_later(Retry { due, unit });
-                }
-                server => {
-                    let target = Target {
-                        server: server.unwrap_or(super::NOBODY),
-                        is_asking: false,
-                    };
-                    self.send_unit_to(unit, target, deliver);
-                }
+        match pool.server_at(place) {
+            // It is on its way: not long now.
+            Some(WAITING) => {
+                let due = UnixMs(now.0 + PAUSE_MS);
+                pool.try_later(Retry { due, unit });
+            }
+            server => {
+                let target = Target {
+                    server: server.unwrap_or(super::NOBODY),
+                    is_asking: false,
+                };
+                self.send_unit_to(unit, target, deliver);
             }
         }
     }

@@ -321,6 +321,19 @@ impl Pool {
         }
     }
 
+    /// The nodes that have keys and are connected; if none is, all that have keys.
+    pub(super) fn nodes_at_hand(&self) -> Vec<usize> {
+        let mut masters = self.masters();
+        let is_serving = |server: &usize| {
+            let first = self.first_link(*server);
+            self.links[first].core.is_serving()
+        };
+        if masters.iter().any(is_serving) {
+            masters.retain(is_serving);
+        }
+        masters
+    }
+
     /// A node that has keys, the same for the same number as long as there are as many.
     pub(super) fn any_node(&self, number: usize) -> usize {
         let masters = self.masters();

@@ -77,7 +77,7 @@ impl Core {
             target.server = pool.way_of(elsewhere.slot, from, hop, target.server);
         }
         if let Some(pool) = &mut self.pool
-            && let Err(pending) = pool.push_on(number, target, &elsewhere, pending, &again, now)
+            && let Err(pending) = pool.push_on(number, target, &elsewhere, pending, again, now)
         {
             self.fail(pending, UNAVAILABLE, deliver);
         }
@@ -121,7 +121,7 @@ impl Pool {
         target: Target,
         elsewhere: &Elsewhere,
         pending: Pending,
-        again: &Recalled,
+        again: Recalled,
         now: UnixMs,
     ) -> Result<(), Pending> {
         // The same connection among those to a server: a key is bound to one.
@@ -130,18 +130,23 @@ impl Pool {
         if !link.core.takes_requests(now) {
             return Err(pending);
         }
-        if target.is_asking {
-            asking(link.core.pipeline().push_unheard(ASKING_TERMS, now));
-        }
-        link.core.pipeline().push_again(pending, again);
+        // What was sent with ASKING must not be sent again without it.
+        let again = match target.is_asking {
+            true => {
+                asking(link.core.pipeline().push_unheard(ASKING_TERMS, now));
+                again.unrepeated()
+            }
+            false => again,
+        };
+        link.core.pipeline().push_again(pending, &again);
         self.note_sent_on(elsewhere.slot, target.server);
         Ok(())
     }
 }
 
-/// It stands before a request, and goes with its connection as that does.
+/// It stands before a request, and goes with its connection as that does: unsent, both stay.
 pub(in crate::shard::pool) const ASKING_TERMS: Terms = Terms {
-    on_loss: OnLoss::Forget,
+    on_loss: OnLoss::Fail,
     patience_ms: Terms::FOR_EVER,
 };
 

@@ -59,6 +59,7 @@ impl<I: Io> Shard<I> {
                     self.disconnect(number, Loss::GivenUp(&"the cluster counts it as failed"));
                 }
             }
+            self.lose_dedicated_to(server);
         }
     }
 
@@ -75,7 +76,12 @@ impl<I: Io> Shard<I> {
         if pool.cluster.as_mut().is_some_and(has_news) {
             core.let_go(&mut |core, delivery| deliver(core, peers, touched, &delivery));
         }
-        core.retry_units(&mut |core, delivery| deliver(core, peers, touched, &delivery));
+        for unit in core.due_units() {
+            let is_there = peers.downstream(unit.origin().token).is_some();
+            core.retry_unit(unit, is_there, &mut |core, delivery| {
+                deliver(core, peers, touched, &delivery);
+            });
+        }
         self.settle_touched();
     }
 
