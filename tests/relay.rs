@@ -103,11 +103,11 @@ fn what_several_servers_cannot_do_is_refused_by_name() {
             "SCRIPT is about one server: ask that, not the pool",
         ),
         (
-            "SINTER a b c d e f g h",
+            "SINTER a b c d e f g h i j k l m n o p q r s t u v w x y z",
             "SINTER has keys on several servers of the pool",
         ),
         (
-            "MSETNX a 1 b 1 c 1 d 1 e 1 f 1",
+            "MSETNX a 1 b 1 c 1 d 1 e 1 f 1 g 1 h 1 i 1 j 1 k 1 l 1 m 1 n 1 o 1 p 1 q 1 r 1 s 1",
             "MSETNX has keys on several servers of the pool",
         ),
     ] {
