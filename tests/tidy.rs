@@ -61,8 +61,7 @@ const LAYERS: &[Layer] = &[
 /// Edges that point up all the same, and what would mend them. To be emptied, not to be added to.
 const UPWARD: &[Upward] = &[];
 
-/// Where `unsafe` may stand: raw memory, the kernel, the queue between two cores, glommio's descriptors, resource
-/// limits.
+/// Where `unsafe` may stand: raw memory, the kernel, the queue between two cores, resource limits.
 const UNSAFE_FENCES: &[&str] = &[
     "src/store/arena.rs",
     "src/store/entry.rs",
@@ -71,7 +70,6 @@ const UNSAFE_FENCES: &[&str] = &[
     "src/store/mod.rs",
     "src/io/",
     "src/mesh/spsc.rs",
-    "src/runtime/net.rs",
     "tests/no_alloc.rs",
     "bench/src/bin/floor/echo.rs",
 ];

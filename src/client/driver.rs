@@ -14,7 +14,7 @@ use bytes::{Buf, BytesMut};
 use super::shared::Shared;
 use crate::{
     backend::{Effect, Received},
-    io::watch,
+    io::watch_stream,
     runtime::net::{Stream, Target, Timer, spawn_local},
     store::UnixMs,
 };
@@ -159,7 +159,7 @@ impl Driver {
             return false;
         };
         let watched = result.and_then(|stream| {
-            stream.tcp_socket().as_ref().map_or(Ok(()), watch)?;
+            stream.tcp().map_or(Ok(()), watch_stream)?;
             Ok(stream)
         });
         match watched {

@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     net::SocketAddr,
-    os::fd::AsFd,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -59,7 +59,7 @@ impl Address {
 ///
 /// # Errors
 /// It is no TCP socket.
-pub fn watch(socket: &impl AsFd) -> io::Result<()> {
+fn watch(socket: &impl AsFd) -> io::Result<()> {
     let socket = SockRef::from(socket);
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_IDLE)
@@ -67,6 +67,18 @@ pub fn watch(socket: &impl AsFd) -> io::Result<()> {
         .with_retries(KEEPALIVE_PROBES);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(UNCONFIRMED_MAX))
+}
+
+/// The same for a stream that tells no more of its socket than the number.
+///
+/// # Errors
+/// It is no TCP socket.
+#[expect(unsafe_code, reason = "a number becomes a descriptor again")]
+pub(crate) fn watch_stream(stream: &impl AsRawFd) -> io::Result<()> {
+    // SAFETY: relies on the number being that of an open descriptor as long as the stream is
+    // borrowed. Whoever calls upholds it by handing over what owns its socket, as glommio's do.
+    let socket = unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) };
+    watch(&socket)
 }
 
 impl From<SocketAddr> for Address {

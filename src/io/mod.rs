@@ -17,8 +17,9 @@ mod waker;
 
 use std::{io, net::SocketAddr};
 
+pub(crate) use self::address::watch_stream;
 pub use self::{
-    address::{Address, watch},
+    address::Address,
     stopwatch::Stopwatch,
     token::Token,
     waker::{RingDirectory, Waker},

@@ -4,7 +4,7 @@ use std::{
     future::Future,
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::AsRawFd,
     path::PathBuf,
     pin::Pin,
     task::{Context, Poll},
@@ -52,13 +52,10 @@ impl Stream {
         Err(last)
     }
 
-    /// The socket, if it is a TCP one: glommio hands out no more than its number.
-    #[expect(unsafe_code, reason = "a number becomes a descriptor again")]
-    pub(crate) fn tcp_socket(&self) -> Option<BorrowedFd<'_>> {
+    /// What owns the socket, if it is a TCP one.
+    pub(crate) fn tcp(&self) -> Option<&impl AsRawFd> {
         match self {
-            // SAFETY: the stream owns the descriptor and closes it when it is dropped, so not while
-            // it is borrowed.
-            Self::Tcp(stream) => Some(unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }),
+            Self::Tcp(stream) => Some(stream),
             Self::Unix(_) => None,
         }
     }
