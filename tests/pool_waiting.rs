@@ -169,6 +169,41 @@ fn redis_py_has_its_queues_scripts_and_transactions() {
     python::run("redis_pool.py", &[&port.to_string()]);
 }
 
+/// Where the owners of its keys are asked first, it may have gone before they have answered.
+#[test]
+fn who_goes_before_its_server_is_asked_takes_nothing() {
+    const CLIENTS: usize = 60;
+    let (backends, ringfort) = pool("60s");
+    for number in 0..CLIENTS {
+        let mut wire = Wire::connect(ringfort.resp());
+        wire.send(format!("BLPOP list-{number} 0\r\n").as_bytes());
+        wire.finish_sending();
+    }
+    let mut wire = Wire::connect(ringfort.resp());
+    let mut direct = backends[0].connect();
+    support::wait_for("ringfort to have seen them go", || {
+        wire.send(b"INFO clients\r\n");
+        number_of(&mut wire, "connected_clients").filter(|count| *count == 1)
+    });
+    support::wait_for("nobody to wait at the server", || {
+        direct.send(b"INFO clients\r\n");
+        number_of(&mut direct, "blocked_clients").filter(|count| *count == 0)
+    });
+    for number in 0..CLIENTS {
+        direct.ask(format!("RPUSH list-{number} x\r\n"), ":1\r\n");
+        direct.ask(format!("LLEN list-{number}\r\n"), ":1\r\n");
+    }
+}
+
+/// Reads an answer of INFO, and a number out of it.
+fn number_of(wire: &mut Wire, name: &str) -> Option<u64> {
+    let head = wire.line();
+    let length: usize = head.trim_start_matches('$').parse().expect("a length");
+    let text = String::from_utf8(wire.bytes(length + 2)).expect("text");
+    let mut lines = text.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.parse().ok())
+}
+
 fn pool(l1: &str) -> (Vec<Backend>, Ringfort) {
     redis_pool(1, &["--l1", l1])
 }

@@ -41,7 +41,7 @@ impl<I: Io> Shard<I> {
             let gave_up = conn.link.handle_timeout(now, Pending::heir);
             let is_of_no_use = conn.link.has_failed() || conn.link.in_flight() == 0;
             if gave_up.is_some() || is_of_no_use {
-                conn.link.give_up(now);
+                conn.end(now);
             }
             self.drive_dedicated(slot);
         }
@@ -70,7 +70,7 @@ impl<I: Io> Shard<I> {
     pub(in crate::shard) fn lose_dedicated(&mut self, slot: usize) {
         let now = self.core.now;
         if let Some(conn) = dedicated(&mut self.core, slot) {
-            conn.link.give_up(now);
+            conn.end(now);
         }
         self.drive_dedicated(slot);
     }
@@ -185,6 +185,9 @@ impl<I: Io> Shard<I> {
             while let Some(buffer) = conn.link.pipeline().take_released() {
                 buffers.put(buffer);
             }
+            if conn.is_over && conn.token.is_none() {
+                return self.vacate(slot);
+            }
             let Some(effect) = conn.link.poll_effect(now, || buffers.take()) else {
                 break;
             };
@@ -202,7 +205,7 @@ impl<I: Io> Shard<I> {
                     conn.token = address.and_then(|address| io.connect(&address).ok());
                     match conn.token {
                         Some(token) => peers.insert(token, Peer::Dedicated { slot }),
-                        None => conn.link.give_up(now),
+                        None => conn.end(now),
                     }
                 }
                 Effect::Close => {

@@ -46,6 +46,8 @@ struct Dedicated {
     server: usize,
     version: Version,
     purpose: Purpose,
+    /// It is to go, or never to come.
+    is_over: bool,
     token: Option<Token>,
     link: Link<Pending>,
     /// The start of a reply that is not whole, and bytes of it before which looking is pointless.
@@ -219,7 +221,7 @@ impl DedicatedConns {
         for slot in self.slots_with(|conn| conn.purpose == purpose) {
             if let Some(conn) = self.get(slot) {
                 conn.purpose = Purpose::Idle;
-                conn.link.give_up(now);
+                conn.end(now);
             }
             self.dirty.push(slot);
         }
@@ -256,6 +258,7 @@ impl DedicatedConns {
             server,
             version,
             purpose: Purpose::Idle,
+            is_over: false,
             token: None,
             link: Link::new(settings, now),
             input: BytesMut::new(),
@@ -312,7 +315,14 @@ impl DedicatedConns {
 impl Dedicated {
     fn is_idle_for(&self, server: usize, version: Version) -> bool {
         let is_idle = self.purpose == Purpose::Idle && self.link.in_flight() == 0;
-        is_idle && self.server == server && self.version == version
+        is_idle && !self.is_over && self.server == server && self.version == version
+    }
+
+    /// It is given up: what it was asked fails, and where it has not begun to connect it never does.
+    fn end(&mut self, now: UnixMs) {
+        self.is_over = true;
+        self.link.give_up(now);
+        self.link.pipeline().fail_unsent();
     }
 
     /// Whose it is.
