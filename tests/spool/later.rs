@@ -239,6 +239,61 @@ fn a_server_that_was_frozen_ends_with_the_newest_values() {
     }
 }
 
+/// A server that may not be written to for now gets its values once it may.
+#[test]
+fn a_value_waits_until_its_server_may_take_it() {
+    let redis = Backend::redis();
+    let mut direct = redis.connect();
+    assert_eq!(line(&mut direct, "SET k older\r\n"), "+OK");
+    assert_eq!(line(&mut direct, "REPLICAOF 127.0.0.1 1\r\n"), "+OK");
+    let folder = ScratchFolder::new();
+    let ringfort = pool_with("behind", redis.address(), Protocol::Resp, &folder, &[]);
+    let mut wire = Wire::connect(ringfort.resp());
+    assert_eq!(line(&mut wire, "SET k newest\r\n"), "+OK");
+    wait_for("the server to refuse it", || {
+        direct.send(b"INFO errorstats\r\n");
+        let head = direct.line();
+        let length: usize = head.trim_start_matches('$').parse().expect("a length");
+        let text = String::from_utf8(direct.bytes(length + 2)).expect("text");
+        text.contains("errorstat_READONLY").then_some(())
+    });
+    assert_eq!(
+        [line(&mut wire, "GET k\r\n"), wire.line()],
+        ["$6", "newest"]
+    );
+    assert_eq!(line(&mut direct, "REPLICAOF NO ONE\r\n"), "+OK");
+    line_until(&mut direct, "STRLEN k\r\n", ":6");
+    assert_eq!(
+        [line(&mut direct, "GET k\r\n"), direct.line()],
+        ["$6", "newest"]
+    );
+}
+
+/// What a server may never be told holds up nothing behind it.
+#[test]
+fn a_forbidden_key_holds_up_no_other() {
+    for policy in ["invalidate", "behind"] {
+        let redis = Backend::redis();
+        let mut direct = redis.connect();
+        assert_eq!(line(&mut direct, "SET app:k older\r\n"), "+OK");
+        let allowed = "ACL SETUSER default resetkeys ~app:*\r\n";
+        assert_eq!(line(&mut direct, allowed), "+OK");
+        let folder = ScratchFolder::new();
+        let shards = ["--shards", "1"];
+        let ringfort = pool_with(policy, redis.address(), Protocol::Resp, &folder, &shards);
+        let mut wire = Wire::connect(ringfort.resp());
+        for (request, expected) in [
+            ("DEL other\r\n", ":1"),
+            ("SET another v\r\n", "+OK"),
+            ("DEL app:k\r\n", ":1"),
+        ] {
+            assert_eq!(line(&mut wire, request), expected, "{policy} {request}");
+        }
+        line_until(&mut direct, "EXISTS app:k\r\n", ":0");
+        wait_for_servers(&ringfort);
+    }
+}
+
 /// A value that a server does not take was answered already: what the server has instead is older.
 #[test]
 fn a_value_that_is_refused_is_deleted() {
@@ -394,4 +449,35 @@ fn what_is_on_disk_alone_is_not_passed_over() {
     line_until(&mut wire, &format!("mg {last} v\r\n"), "VA 1");
     assert_eq!(wire.line(), "v");
     assert_eq!(line(&mut direct, &format!("mg {last} v\r\n")), "VA 1");
+}
+
+/// The newest write of a key may find no room where an older one waits.
+#[test]
+fn a_write_on_disk_hides_an_older_one_that_is_queued() {
+    const VALUE_BYTES: usize = 1_000_000;
+    const QUEUE_BYTES_MAX: usize = 16 << 20;
+    let memcached = Backend::memcached();
+    let gate = Gate::shut_before(memcached.address());
+    let folder = ScratchFolder::new();
+    let shards = ["--shards", "1"];
+    let server = gate.address();
+    let ringfort = pool_with("behind", server, Protocol::Memcache, &folder, &shards);
+    let mut wire = Wire::connect(ringfort.memcache());
+    let mut set = |key: &str, value: &str| {
+        let length = value.len();
+        let request = format!("set {key} 0 0 {length}\r\n{value}\r\n");
+        assert_eq!(line(&mut wire, &request), "STORED", "{key}");
+    };
+    set("k", "old");
+    let value = "v".repeat(VALUE_BYTES);
+    for number in 0..QUEUE_BYTES_MAX / VALUE_BYTES {
+        set(&format!("other-{number}"), &value);
+    }
+    set("k", &value);
+    let untold = "SERVER_ERROR key has a write that is still on disk";
+    assert_eq!(line(&mut wire, "get k\r\n"), untold);
+    gate.open();
+    line_until(&mut wire, "mg k s\r\n", &format!("HD s{VALUE_BYTES}"));
+    let mut direct = memcached.connect();
+    line_until(&mut direct, "mg k s\r\n", &format!("HD s{VALUE_BYTES}"));
 }

@@ -217,4 +217,28 @@ mod tests {
         };
         assert_eq!((pipeline.pushed_total(), pipeline.settled_total()), (3, 3));
     }
+
+    #[test]
+    fn what_is_not_to_be_repeated_goes_with_its_connection() {
+        for (is_repeated, failed) in [(true, None), (false, Some((1, Failure::Lost)))] {
+            let (mut from, mut to) = (pipeline(), pipeline());
+            let terms = Terms {
+                on_loss: OnLoss::Repeat,
+                patience_ms: 100,
+            };
+            from.push(1, Expects::Line, terms, NOW)
+                .extend_from_slice(b"GET k\r\n");
+            let (_, again) = from.take_unsent().pop().expect("a request");
+            let again = match is_repeated {
+                true => again,
+                false => again.unrepeated(),
+            };
+            to.push_again(1, &again);
+            let output = to.take_output(Vec::new(), NOW);
+            to.sent(output);
+            to.lose(NOW);
+            assert_eq!(to.poll_failed(), failed);
+            assert_eq!(to.in_flight(), usize::from(is_repeated));
+        }
+    }
 }

@@ -237,3 +237,20 @@ fn what_has_no_place_in_a_topology_is_named() {
         assert_eq!(slots(frame), Err(TopologyError::Unexpected(what)), "{what}");
     }
 }
+
+#[test]
+fn more_slots_than_there_are_are_nobodys() {
+    let range = |first: u16| {
+        format!("*3\r\n:{first}\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:7000\r\n$2\r\nid\r\n")
+    };
+    let of = |ranges: &[u16]| {
+        let count = ranges.len();
+        let ranges: String = ranges.iter().map(|first| range(*first)).collect();
+        slots(format!("*{count}\r\n{ranges}").as_bytes())
+    };
+    assert!(of(&[0]).is_ok());
+    assert_eq!(
+        of(&[0, 16_383]),
+        Err(TopologyError::Unexpected("range of slots"))
+    );
+}
