@@ -283,48 +283,51 @@ impl Core {
             | Pending::Queued(_)
             | Pending::Probe
             | Pending::Purge
-            | Pending::Fence => return,
-            Pending::Topology(_) => return self.not_heard_of_cluster(),
-            Pending::Straggler(parcel) => return self.put_away(parcel),
-            _ => {}
-        }
-        self.counters().backend_failures.add(1);
-        let AnswerBody::Replied { bytes: line, .. } = self.failure(reason) else {
-            return;
-        };
-        match pending {
-            Pending::QueuedWrite
-            | Pending::Fence
-            | Pending::Script
-            | Pending::ListenerId
-            | Pending::Tracking(_)
-            | Pending::TimeLeft(_)
-            | Pending::Queued(_)
-            | Pending::Probe
-            | Pending::Purge
-            | Pending::Topology(_)
-            | Pending::Straggler(_) => {}
-            Pending::Flush(origin, at) => self.flushed(origin, at, true, &line, deliver),
-            Pending::Request(route) => self.hand_over(route, true, &line, deliver),
+            | Pending::Fence => {}
+            Pending::Topology(_) => self.not_heard_of_cluster(),
+            Pending::Straggler(parcel) => self.put_away(parcel),
+            Pending::QueuedWrite => self.counters().backend_failures.add(1),
+            Pending::Flush(origin, at) => self.with_failure(reason, |core, line| {
+                core.flushed(origin, at, true, line, deliver);
+            }),
+            Pending::Request(route) => self.with_failure(reason, |core, line| {
+                core.hand_over(route, true, line, deliver);
+            }),
             Pending::Write(route, parcel) => {
                 self.put_away(parcel);
-                self.hand_over(route, true, &line, deliver);
+                self.with_failure(reason, |core, line| {
+                    core.hand_over(route, true, line, deliver);
+                });
             }
-            Pending::Steps(stepping) => self.end_steps(*stepping, true, &line, deliver),
-            Pending::Confirmations(confirmations) => {
-                self.confirm(*confirmations, Some(&line), deliver);
-            }
+            Pending::Steps(stepping) => self.with_failure(reason, |core, line| {
+                core.end_steps(*stepping, true, line, deliver);
+            }),
+            Pending::Confirmations(confirmations) => self.with_failure(reason, |core, line| {
+                core.confirm(*confirmations, Some(line), deliver);
+            }),
             Pending::Unit(unit) => {
                 self.take_refusal(unit.origin().token);
                 // What comes too late may still be done: its heir opens the keys then.
                 if reason != LATE {
                     self.open_keys(&unit);
                 }
-                self.hand_over(Route::Here(unit.origin()), true, &line, deliver);
+                self.with_failure(reason, |core, line| {
+                    core.hand_over(Route::Here(unit.origin()), true, line, deliver);
+                });
             }
-            Pending::Fill(fill) => self.finish_fill(fill, true, &line, deliver),
+            Pending::Fill(fill) => self.with_failure(reason, |core, line| {
+                core.finish_fill(fill, true, line, deliver);
+            }),
         }
-        self.buffers.put(line);
+    }
+
+    /// Counts a failure, and has clients told of it with a line.
+    fn with_failure(&mut self, reason: &str, tell: impl FnOnce(&mut Self, &[u8])) {
+        self.counters().backend_failures.add(1);
+        if let AnswerBody::Replied { bytes: line, .. } = self.failure(reason) {
+            tell(self, &line);
+            self.buffers.put(line);
+        }
     }
 
     /// Drops the L1 copy of a key that was changed.
