@@ -99,7 +99,7 @@ fn needs(configs: &[Config]) -> preflight::Needs {
             };
             let listener_count = usize::from(pool.l1 == L1Config::Tracked);
             let each = usize::from(pool.backend.connection_count) + listener_count;
-            pool.servers.len().max(nodes) * each
+            (pool.servers.len() + pool.backend.eject.failover.len()).max(nodes) * each
         }
     };
     let connections = configs.iter().map(|config| config.connections_max);

@@ -252,7 +252,7 @@ impl Pool {
     pub(super) fn masters(&self) -> Vec<usize> {
         match &self.cluster {
             None => (0..self.data_count() / self.connection_count).collect(),
-            Some(cluster) => cluster.masters(),
+            Some(cluster) => cluster.masters().collect(),
         }
     }
 
@@ -275,7 +275,7 @@ impl Pool {
             (Some(Place(server)), None) => Some(server),
             (Some(Place(slot)), Some(cluster)) => Some(cluster.server_at(slot)),
             (None, None) => Some(0),
-            (None, Some(_)) => self.nodes_at_hand().first().copied(),
+            (None, Some(cluster)) => self.node_at_hand(cluster, 0),
         }
     }
 

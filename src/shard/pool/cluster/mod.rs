@@ -150,11 +150,10 @@ impl Cluster {
     }
 
     /// The servers that have keys.
-    pub(super) fn masters(&self) -> Vec<usize> {
+    pub(super) fn masters(&self) -> impl Iterator<Item = usize> {
         let is_target = |server| self.moves.values().any(|one| one.target() == server);
         (FIRST_NODE..self.nodes.len())
-            .filter(|server| self.nodes[*server].slot_count > 0 || is_target(*server))
-            .collect()
+            .filter(move |server| self.nodes[*server].slot_count > 0 || is_target(*server))
     }
 
     /// How many nodes are known.
@@ -321,24 +320,24 @@ impl Pool {
         }
     }
 
-    /// The nodes that have keys and are connected; if none is, all that have keys.
-    pub(super) fn nodes_at_hand(&self) -> Vec<usize> {
-        let mut masters = self.masters();
-        let is_serving = |server: &usize| {
-            let first = self.first_link(*server);
-            self.links[first].core.is_serving()
-        };
-        if masters.iter().any(is_serving) {
-            masters.retain(is_serving);
+    /// A node that has keys and is connected, if any is; not always the same for another number.
+    pub(super) fn node_at_hand(&self, cluster: &Cluster, number: usize) -> Option<usize> {
+        let is_serving = |server: &usize| self.links[self.first_link(*server)].core.is_serving();
+        let serving = || cluster.masters().filter(is_serving);
+        match serving().count() {
+            0 => {
+                let place = number.checked_rem(cluster.masters().count())?;
+                cluster.masters().nth(place)
+            }
+            count => serving().nth(number % count),
         }
-        masters
     }
 
-    /// A node that has keys, the same for the same number as long as there are as many.
+    /// The same, or the server of what nobody has.
     pub(super) fn any_node(&self, number: usize) -> usize {
-        let masters = self.masters();
-        let place = number.checked_rem(masters.len());
-        place.map_or(NOBODY, |place| masters[place])
+        let cluster = self.cluster.as_ref();
+        let node = cluster.and_then(|cluster| self.node_at_hand(cluster, number));
+        node.unwrap_or(NOBODY)
     }
 
     /// Whether requests to this server wait until it is known who has their slot.

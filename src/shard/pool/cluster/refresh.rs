@@ -229,8 +229,8 @@ impl Pool {
         let Some(cluster) = &self.cluster else {
             return false;
         };
-        let is_away = |server: &usize| !self.links[self.first_link(*server)].core.is_serving();
-        !cluster.refresh.is_known || cluster.masters().iter().any(is_away)
+        let is_away = |server: usize| !self.links[self.first_link(server)].core.is_serving();
+        !cluster.refresh.is_known || cluster.masters().any(is_away)
     }
 
     fn put(&mut self, server: usize, question: Question, now: UnixMs) {
