@@ -15,7 +15,7 @@ mod speaker;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use checker::{Call, Operation, Outcome};
+use checker::{Call, Operation, Outcome, told};
 use speaker::{KEY_COUNT, Speaker, Stage};
 use support::backends::Backend;
 use support::gate::Fault;
@@ -240,13 +240,13 @@ fn assert_accepted(histories: &[Vec<Operation>]) {
         assert!(
             register::is_linearizable(history),
             "no order explains k{key}:\n{}",
-            told(history)
+            told_by_two_values(history)
         );
     }
 }
 
-/// Two values that cannot both be right are enough to tell the story: their operations, by the time of their calls.
-fn told(history: &[Operation]) -> String {
+/// Two values that cannot both be right are enough to tell the story.
+fn told_by_two_values(history: &[Operation]) -> String {
     let value_of = |operation: &Operation| match (operation.call, operation.outcome) {
         (Call::Set(value), _) | (_, Outcome::Value(Some(value))) => value,
         other => panic!("{other:?} is not recorded"),
@@ -265,10 +265,5 @@ fn told(history: &[Operation]) -> String {
     let wrong = pairs
         .map(|(one, other)| only(one, other))
         .find(|operations| !register::is_linearizable(operations));
-    let mut operations = wrong.unwrap_or_default();
-    operations.sort_by_key(|operation| operation.called_ns);
-    let lines = operations
-        .iter()
-        .map(|operation| format!("{operation:?}\n"));
-    lines.collect()
+    told(&wrong.unwrap_or_default())
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 mod checker;
 mod support;
 
-use checker::{Call, Operation, Outcome, is_linearizable};
+use checker::{Call, Operation, Outcome, is_linearizable, told};
 use support::backends::Backend;
 use support::ringfort::Ringfort;
 use support::wire::Wire;
@@ -75,22 +75,6 @@ fn check(speakers: Vec<Speaker>) {
             told(history)
         );
     }
-}
-
-/// A line for each operation, by the time of its call.
-fn told(history: &[Operation]) -> String {
-    let mut history = history.to_vec();
-    history.sort_by_key(|operation| operation.called_ns);
-    let line = |operation: &Operation| {
-        let Operation {
-            called_ns,
-            returned_ns,
-            call,
-            outcome,
-        } = operation;
-        format!("{called_ns}..{returned_ns} {call:?} -> {outcome:?}\n")
-    };
-    history.iter().map(line).collect()
 }
 
 /// Lets all speakers loose on the same keys; what they saw, by key.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::checker::{Call, Operation, Outcome, is_linearizable};
+use crate::checker::{Call, Operation, Outcome, is_linearizable, told};
 use crate::support::wire::Wire;
 
 /// What clients saw of each key, and how often they got an error.
@@ -113,22 +113,6 @@ impl Seen {
             );
         }
     }
-}
-
-/// A line for each operation, by the time of its call.
-fn told(history: &[Operation]) -> String {
-    let mut history = history.to_vec();
-    history.sort_by_key(|operation| operation.called_ns);
-    let line = |operation: &Operation| {
-        let Operation {
-            called_ns,
-            returned_ns,
-            call,
-            outcome,
-        } = operation;
-        format!("{called_ns}..{returned_ns} {call:?} -> {outcome:?}\n")
-    };
-    history.iter().map(line).collect()
 }
 
 /// One connection.

@@ -4,14 +4,15 @@
 use std::cell::Cell;
 
 use ringfort::config::Protocol;
-use ringfort::io::sim::{Faults, ServerState};
+use ringfort::io::sim::Faults;
 
 use crate::checker::Call;
 use crate::embedded::{PATIENCE_MS, check_histories, converse, finish, hear_all};
 use crate::for_each_seed;
+use crate::pool::change_ways;
 use crate::sim::caller::{self, Caller};
 use crate::sim::exact::{self, Exact};
-use crate::sim::{Fleet, Setup, address, register};
+use crate::sim::{Fleet, Setup, register};
 
 const CLIENT_COUNT: usize = 5;
 
@@ -154,22 +155,8 @@ fn check_all_is_well(fleet: &mut Fleet) {
 fn trouble(fleet: &mut Fleet) {
     let number = fleet.rng.below(nodes(fleet, |nodes| nodes.node_count()));
     match fleet.rng.below(9) {
-        0 => fleet
-            .world
-            .set_server(address(number), ServerState::Hanging),
-        1 => fleet
-            .world
-            .set_server(address(number), ServerState::Refusing),
-        2 => fleet
-            .world
-            .set_server(address(number), ServerState::Unreachable),
-        3 => fleet.world.break_connections(address(number)),
-        4 => {
-            let ms = fleet.rng.below(6_000) as u64;
-            fleet.world.advance(ms);
-        }
         5 => nodes(fleet, |nodes| nodes.fail_over(number)),
-        _ => fleet.world.set_server(address(number), ServerState::Up),
+        choice => change_ways(fleet, number, choice),
     }
 }
 

@@ -3,7 +3,7 @@
 use ringfort::config::Protocol;
 use ringfort::io::sim::{Faults, SimRng};
 
-use crate::checker::{Call, Operation, is_linearizable};
+use crate::checker::{Call, Operation, is_linearizable, told};
 use crate::for_each_seed;
 use crate::sim::caller::Caller;
 use crate::sim::exact::Exact;
@@ -161,7 +161,8 @@ pub(crate) fn check_histories(callers: &[Caller], is_explained: impl Fn(&[Operat
         history.sort_by_key(|operation| operation.called_ns);
         assert!(
             is_explained(&history),
-            "no order explains key {key}: {history:#?}"
+            "no order explains key {key}:\n{}",
+            told(&history)
         );
     }
 }

@@ -178,7 +178,13 @@ pub(crate) fn call_at_random(
 /// One of the servers changes its ways, or time passes.
 pub(crate) fn trouble(fleet: &mut Fleet) {
     let number = fleet.rng.below(fleet.backends.len());
-    match fleet.rng.below(8) {
+    let choice = fleet.rng.below(8);
+    change_ways(fleet, number, choice);
+}
+
+/// A server changes its ways, or time passes; all choices from 5 on let it serve.
+pub(crate) fn change_ways(fleet: &mut Fleet, number: usize, choice: usize) {
+    match choice {
         0 => fleet
             .world
             .set_server(address(number), ServerState::Hanging),

@@ -177,6 +177,22 @@ fn step(value: Option<u64>, call: Call) -> (Outcome, Option<u64>) {
     }
 }
 
+/// A line for each operation, by the time of its call.
+pub(crate) fn told(history: &[Operation]) -> String {
+    let mut history = history.to_vec();
+    history.sort_by_key(|operation| operation.called_ns);
+    let line = |operation: &Operation| {
+        let Operation {
+            called_ns,
+            returned_ns,
+            call,
+            outcome,
+        } = operation;
+        format!("{called_ns}..{returned_ns} {call:?} -> {outcome:?}\n")
+    };
+    history.iter().map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use ringfort::route::{SLOT_COUNT, Slot};
 use ringfort::shard::Addresses;
 
 use super::address;
-use super::redis::{Redis, array, bulk};
+use super::redis::{Redis, bulk, take_arrays};
 
 /// Who has each slot.
 type Owners = Rc<[u8; SLOT_COUNT]>;
@@ -390,12 +390,7 @@ impl SimServer for Node {
     fn received(&mut self, connection: usize, bytes: &[u8], out: &mut Vec<u8>) {
         let mut pending = self.partial.remove(&connection).unwrap_or_default();
         pending.extend_from_slice(bytes);
-        let mut start = 0;
-        while let Some((words, count)) = array(&pending[start..]) {
-            self.take(connection, &words, out);
-            start += count;
-        }
-        pending.drain(..start);
+        take_arrays(&mut pending, |words| self.take(connection, words, out));
         self.partial.insert(connection, pending);
     }
 

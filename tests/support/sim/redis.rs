@@ -279,12 +279,7 @@ impl SimServer for Redis {
     fn received(&mut self, connection: usize, bytes: &[u8], out: &mut Vec<u8>) {
         let mut pending = self.partial.remove(&connection).unwrap_or_default();
         pending.extend_from_slice(bytes);
-        let mut start = 0;
-        while let Some((words, count)) = array(&pending[start..]) {
-            self.take(connection, &words, out);
-            start += count;
-        }
-        pending.drain(..start);
+        take_arrays(&mut pending, |words| self.take(connection, words, out));
         self.partial.insert(connection, pending);
     }
 
@@ -297,6 +292,16 @@ impl SimServer for Redis {
     fn take_unasked(&mut self) -> Vec<(usize, Vec<u8>)> {
         self.tracked.take_unasked()
     }
+}
+
+/// Takes every whole array out of `pending`.
+pub(crate) fn take_arrays(pending: &mut Vec<u8>, mut take: impl FnMut(&[&[u8]])) {
+    let mut start = 0;
+    while let Some((words, count)) = array(&pending[start..]) {
+        take(&words);
+        start += count;
+    }
+    pending.drain(..start);
 }
 
 /// The array of bulks at the front of `bytes` and its length, if it is whole.
