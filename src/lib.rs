@@ -16,6 +16,7 @@
 //! cli        what was typed, as a Config; explain
 //! server     checks the machine, binds, spawns and pins shards, ends them on a signal
 //! shard      the turn: connections, requests, replies in order, pool mode, statistics
+//! group      where values come from that are loaded once for all: an origin, or peers
 //! client     for other programs: an asynchronous client over the same links
 //! backend    links to servers and their queued deletes, without their sockets
 //! fill       one fetch per key for all who ask for it, void once the key is written
@@ -39,6 +40,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod fill;
+pub mod group;
 pub mod io;
 pub mod mesh;
 pub mod protocol;

@@ -37,6 +37,7 @@ const LAYERS: &[Layer] = &[
     ("io", &["store"]),
     ("fill", &["store"]),
     ("backend", &["store", "protocol", "config", "spool"]),
+    ("group", &[]),
     (
         "client",
         &["store", "protocol", "config", "backend", "runtime", "io"],
@@ -122,6 +123,7 @@ const FENCES: &[Fence] = &[
             ("src/io/", "std::time"),
             ("src/server/", "std::time"),
             ("src/runtime/", "std::time"),
+            ("src/group/", "std::time"),
             ("src/cli/", "std::time"),
             ("src/", "std::time::Duration"),
         ],
