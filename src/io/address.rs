@@ -26,7 +26,8 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 /// Between two probes that are not answered.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Probes that are not answered before the connection is broken.
+/// Probes that are not answered before the connection is broken. Where [`UNCONFIRMED_MAX`] is over
+/// sooner Linux goes by that (tcp(7), `TCP_USER_TIMEOUT`): an idle connection lasts 30 to 35 s.
 const KEEPALIVE_PROBES: u32 = 3;
 
 /// Bytes that the peer's kernel has not confirmed for so long break the connection; the kernel's

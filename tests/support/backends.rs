@@ -38,6 +38,11 @@ impl Backend {
         Self::start(Kind::Memcached, |_| String::new())
     }
 
+    /// The same with more arguments, for example one more address to listen at.
+    pub(crate) fn memcached_with(extra: &str) -> Self {
+        Self::start_with(Kind::Memcached, extra, |_| String::new())
+    }
+
     /// As [`Self::memcached`], without the threads that look after entries and hold on to them now and then, which
     /// shows in whether a number is written in place.
     pub(crate) fn still_memcached() -> Self {
