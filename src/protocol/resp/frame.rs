@@ -211,6 +211,24 @@ pub(super) struct Line {
 /// The plain number at `at` with the line end after it: the fast path. `None` means look closer.
 #[inline(always)]
 pub(super) fn length_at(input: &[u8], at: usize) -> Option<Line> {
+    // Nearly all have one digit or two, and are told from others by four bytes.
+    if let Some(&[first, second, third, _]) = input.get(at..).and_then(<[u8]>::first_chunk) {
+        let (tens, ones) = (first.wrapping_sub(b'0'), second.wrapping_sub(b'0'));
+        if second == b'\r' && tens <= 9 {
+            let (value, next) = (usize::from(tens), at + 1 + LINE_END_BYTES);
+            return Some(Line { value, next });
+        }
+        if third == b'\r' && (1..=9).contains(&tens) && ones <= 9 {
+            let value = usize::from(tens) * 10 + usize::from(ones);
+            let next = at + 2 + LINE_END_BYTES;
+            return Some(Line { value, next });
+        }
+    }
+    long_length_at(input, at)
+}
+
+/// As [`length_at`], for any number of digits.
+fn long_length_at(input: &[u8], at: usize) -> Option<Line> {
     let mut value = 0;
     for (index, &byte) in input.get(at..)?.iter().take(DIGITS_FAST + 1).enumerate() {
         let digit = byte.wrapping_sub(b'0');

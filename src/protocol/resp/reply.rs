@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::{Limits, Version};
+use super::{Limits, Version, frame};
 use crate::protocol::{Parsed, number};
 
 /// What SET and most commands without a result answer.
@@ -160,10 +160,15 @@ pub fn encode_command(out: &mut Vec<u8>, arguments: &[&[u8]]) {
 
 #[inline]
 fn header(out: &mut Vec<u8>, kind: u8, count: usize) {
-    // Most counts are one digit, and most of those make a header that is copied in one go.
+    // Most counts have one digit or two, and make a header that is copied in one go.
     if count < 10 {
         // Fits: below 10.
         out.extend_from_slice(&[kind, b'0' + count as u8, b'\r', b'\n']);
+        return;
+    }
+    if count < 100 {
+        let (tens, ones) = (count as u8 / 10, count as u8 % 10);
+        out.extend_from_slice(&[kind, b'0' + tens, b'0' + ones, b'\r', b'\n']);
         return;
     }
     out.push(kind);
@@ -370,6 +375,13 @@ impl Scan {
 #[inline]
 fn read_element<'b>(input: &'b [u8], at: usize, limits: &Limits) -> Result<Element<'b>, Stop> {
     let kind = read_kind(input, at)?;
+    // A value, almost always.
+    if kind == b'$'
+        && let Some(frame::Line { value, next }) = frame::length_at(input, at + 1)
+        && input[next - 1] == b'\n'
+    {
+        return read_body(input, kind, value, next, limits);
+    }
     let (text, end) = read_line(input, at + 1, limits)?;
     let whole = |reply| {
         Ok(Element {
@@ -389,7 +401,11 @@ fn read_element<'b>(input: &'b [u8], at: usize, limits: &Limits) -> Result<Eleme
         b'%' => aggregate(Kind::Aggregate, count(text, 2, limits)?),
         b'>' => aggregate(Kind::Whole(Reply::Push), count(text, 1, limits)?),
         b'|' => aggregate(Kind::Attribute, count(text, 2, limits)?),
-        _ => read_body(input, kind, text, end, limits),
+        _ => {
+            let length = number::unsigned(text).ok_or(INVALID)?;
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            read_body(input, kind, length, end, limits)
+        }
     }
 }
 
@@ -422,15 +438,13 @@ fn count(text: &[u8], frames_each: usize, limits: &Limits) -> Result<usize, Stop
 fn read_body<'b>(
     input: &'b [u8],
     kind: u8,
-    length: &[u8],
+    length: usize,
     at: usize,
     limits: &Limits,
 ) -> Result<Element<'b>, Stop> {
-    let length = number::unsigned(length).ok_or(INVALID)?;
-    let length = usize::try_from(length)
-        .ok()
-        .filter(|&length| length <= limits.bulk_bytes_max);
-    let length = length.ok_or(Stop::Refused(ReplyRefusal::BulkTooLarge))?;
+    if length > limits.bulk_bytes_max {
+        return Err(Stop::Refused(ReplyRefusal::BulkTooLarge));
+    }
     let end = at + length + CRLF.len();
     let block = input.get(at..end).ok_or(Stop::Incomplete(end))?;
     let invalid = Stop::Refused(ReplyRefusal::BulkInvalid);
