@@ -196,14 +196,15 @@ impl Replies {
                 if position == 0 && slot.parts_left == 0 && slot.encoded.is_none() =>
             {
                 // The usual case: nothing waits before it, so no copy in between.
-                if !(self.group_failed && slot.form.is_grouped()) {
-                    if self.out.capacity() == 0 {
-                        self.out = buffers.take();
-                    }
-                    slot.form.emit(bytes, &mut self.out);
+                let form = slot.form;
+                if self.out.capacity() == 0 {
+                    self.out = buffers.take();
                 }
-                self.group_failed &= !slot.form.ends_group();
-                slot.form = Form::Silent;
+                if !(self.group_failed && form.is_grouped()) {
+                    form.emit(bytes, &mut self.out);
+                }
+                self.group_failed &= !form.ends_group();
+                self.leave_first();
             }
             Part::Bytes(bytes) => {
                 if slot.encoded.is_none() {
@@ -243,40 +244,42 @@ impl Replies {
 
     /// Moves what is ready at the front to `out`.
     fn advance(&mut self, buffers: &mut BufferPool) {
-        while self.slots.front().is_some_and(|slot| slot.parts_left == 0) {
-            let Some(mut slot) = self.slots.pop_front() else {
-                return;
-            };
-            self.first_seq = self.first_seq.wrapping_add(1);
+        while let Some(slot) = self.slots.front_mut().filter(|slot| slot.parts_left == 0) {
+            let (form, total, encoded) = (slot.form, slot.total, slot.encoded.take());
             if self.out.capacity() == 0 {
                 self.out = buffers.take();
             }
-            self.emit(&mut slot, buffers);
-            let held_end = self
-                .slots
-                .front()
-                .map_or(self.held.len(), |next| next.held_start);
-            self.out
-                .extend_from_slice(&self.held[slot.held_start..held_end]);
+            self.emit(form, total, encoded.as_deref());
+            self.leave_first();
+            encoded.into_iter().for_each(|bytes| buffers.put(bytes));
         }
         if self.slots.is_empty() && self.held.capacity() > 0 {
             buffers.put(core::mem::take(&mut self.held));
         }
     }
 
-    fn emit(&mut self, slot: &mut Slot, buffers: &mut BufferPool) {
-        let encoded = slot.encoded.take();
-        let is_suppressed = self.group_failed && slot.form.is_grouped();
-        if !is_suppressed {
-            match &encoded {
-                Some(bytes) => slot.form.emit(bytes, &mut self.out),
-                None => slot.form.emit_total(slot.total, &mut self.out),
+    fn emit(&mut self, form: Form, total: i64, encoded: Option<&[u8]>) {
+        if !(self.group_failed && form.is_grouped()) {
+            match encoded {
+                Some(bytes) => form.emit(bytes, &mut self.out),
+                None => form.emit_total(total, &mut self.out),
             }
-            self.group_failed |= slot.form == Form::FailedPart;
+            self.group_failed |= form == Form::FailedPart;
         }
-        self.group_failed &= !slot.form.ends_group();
-        if let Some(bytes) = encoded {
-            buffers.put(bytes);
+        self.group_failed &= !form.ends_group();
+    }
+
+    /// Takes away the first slot, whose reply is in `out`, and puts there what is held behind it.
+    fn leave_first(&mut self) {
+        let Some(slot) = self.slots.pop_front() else {
+            return;
+        };
+        self.first_seq = self.first_seq.wrapping_add(1);
+        let next = self.slots.front();
+        let held_end = next.map_or(self.held.len(), |next| next.held_start);
+        if slot.held_start < held_end {
+            let held = &self.held[slot.held_start..held_end];
+            self.out.extend_from_slice(held);
         }
     }
 
