@@ -414,7 +414,7 @@ fn pool_settings(
         L1Config::For(ttl) => L1Settings::For {
             ms: ttl.as_millis() as u64,
         },
-        L1Config::Tracked => L1Settings::tracked(shard_count, all.len() * connection_count),
+        L1Config::Tracked => L1Settings::tracked(shard_count, all.len(), connection_count),
     };
     Ok(PoolSettings {
         protocol: pool.protocol,

@@ -40,9 +40,10 @@ pub(super) enum L1 {
 }
 
 impl L1Settings {
-    /// For so many shards, each with so many links for data.
-    pub fn tracked(shard_count: usize, link_count: usize) -> Self {
-        Self::Tracked(Arc::new(Covers::new(shard_count, link_count)))
+    /// For so many shards, each with so many links for requests to each of so many servers.
+    pub fn tracked(shard_count: usize, server_count: usize, connection_count: usize) -> Self {
+        let width = connection_count + 1;
+        Self::Tracked(Arc::new(Covers::new(shard_count, server_count * width)))
     }
 
     /// Whether servers are to tell of changes.
@@ -58,13 +59,13 @@ impl L1Settings {
         }
     }
 
-    pub(super) fn of_shard(&self, shard: usize, server_count: usize, link_count: usize) -> L1 {
+    pub(super) fn of_shard(&self, shard: usize, server_count: usize, width: usize) -> L1 {
         match self {
             Self::Off => L1::Off,
             Self::For { ms } => L1::For { ms: *ms },
             Self::Tracked(covers) => {
                 let covers = Arc::clone(covers);
-                L1::Tracked(Tracked::new(covers, shard, server_count, link_count))
+                L1::Tracked(Tracked::new(covers, shard, server_count, width))
             }
         }
     }

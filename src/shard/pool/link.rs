@@ -1,6 +1,8 @@
 //! One backend server as a shard sees it: the link to it, what is in flight there, and what it
 //! still has to be told.
 
+use std::ops::Range;
+
 use bytes::BytesMut;
 
 use crate::shard::pool::{EjectSettings, errand::Pending, over_resp, queued};
@@ -46,40 +48,63 @@ pub(super) struct LinkMaker {
     pub(super) patience_ms: u32,
     pub(super) eject: EjectSettings,
     pub(super) settings: LinkSettings,
+    /// How many links for requests there are to each server.
+    pub(super) connection_count: usize,
+    /// What a link begins with by which a server tells of changes; none if they are not to.
+    pub(super) listener: Option<Greeting>,
+    /// Servers may name others that are to be asked instead.
+    pub(super) recalls: bool,
     /// What the shard's pauses are drawn from.
     pub(super) seed: u64,
     pub(super) shard: usize,
 }
 
 impl LinkMaker {
-    /// The link of this number.
-    pub(super) fn make(&self, number: usize, now: UnixMs) -> Link {
-        Link::new(self, backend::Link::new(self.settings_of(number), now))
+    /// How many links there are to each server.
+    pub(super) fn width(&self) -> usize {
+        self.connection_count + usize::from(self.listener.is_some())
     }
 
-    /// The same to hear of changes, with a greeting of its own. Whether it is there says nothing of
-    /// how requests are answered, so nothing ejects it.
-    pub(super) fn make_listener(&self, number: usize, greeting: Greeting, now: UnixMs) -> Link {
+    /// All links to a server: those for requests, then the one by which it tells of changes.
+    pub(super) fn make_to(&self, server: usize, now: UnixMs) -> Vec<Link> {
+        let mut numbers = self.numbers(server);
+        let for_requests = numbers.by_ref().take(self.connection_count);
+        let mut links: Vec<Link> = for_requests.map(|number| self.make(number, now)).collect();
+        links.extend(numbers.filter_map(|number| self.make_listener(number, now)));
+        links
+    }
+
+    /// The same to a server that is none: they lead nowhere.
+    pub(super) fn make_unconnected(&self, server: usize, now: UnixMs) -> Vec<Link> {
+        let make = |number| {
+            let core = backend::Link::unconnected(self.settings_of(number), now);
+            Link::new(self, core)
+        };
+        self.numbers(server).map(make).collect()
+    }
+
+    fn make(&self, number: usize, now: UnixMs) -> Link {
+        let mut link = Link::new(self, backend::Link::new(self.settings_of(number), now));
+        if self.recalls {
+            link.core.pipeline().recall_redirected();
+        }
+        link
+    }
+
+    /// Whether it is there says nothing of how requests are answered, so nothing ejects it.
+    fn make_listener(&self, number: usize, now: UnixMs) -> Option<Link> {
         let settings = LinkSettings {
-            greeting,
+            greeting: self.listener.clone()?,
             ..self.settings_of(number)
         };
         let mut link = Link::new(self, backend::Link::new(settings, now));
         link.health = Health::new(None, self.seed);
-        link
+        Some(link)
     }
 
-    /// The same to a node of a cluster, which may name another one.
-    pub(super) fn make_recalling(&self, number: usize, now: UnixMs) -> Link {
-        let mut link = self.make(number, now);
-        link.core.pipeline().recall_redirected();
-        link
-    }
-
-    /// The link of this number, which leads nowhere.
-    pub(super) fn make_unconnected(&self, number: usize, now: UnixMs) -> Link {
-        let core = backend::Link::unconnected(self.settings_of(number), now);
-        Link::new(self, core)
+    fn numbers(&self, server: usize) -> Range<usize> {
+        let first = server * self.width();
+        first..first + self.width()
     }
 
     fn settings_of(&self, number: usize) -> LinkSettings {

@@ -149,11 +149,9 @@ pub(super) struct Pool {
     timeout_ms: u32,
     write: WritePolicy,
     l1: L1,
-    /// Those to one server stand together; behind them come the listeners, one to each server,
-    /// where servers tell of changes.
+    /// Those to one server stand together: first the ones for requests, then the one by which it
+    /// tells of changes, where it does.
     pub(super) links: Vec<Link>,
-    /// How many of them are listeners.
-    listener_count: usize,
     maker: LinkMaker,
     /// What is known of the cluster, if the pool is one.
     cluster: Option<Box<Cluster>>,
@@ -199,18 +197,18 @@ impl Pool {
             }
         });
         let server_count = settings.addresses.server_count();
-        let data_count = server_count * settings.connection_count;
         let maker = LinkMaker {
             speech,
             patience_ms: settings.timeout_ms,
             eject: settings.eject.clone(),
             settings: link,
+            connection_count: settings.connection_count,
+            listener: tracked::greeting(settings),
+            recalls: settings.cluster_seeds.is_some(),
             seed: settings.seed,
             shard,
         };
-        let listeners = tracked::listeners(settings, &maker, now);
-        let listener_count = listeners.len();
-        let links = (0..data_count).map(|number| maker.make(number, now));
+        let links = (0..server_count).flat_map(|server| maker.make_to(server, now));
         let mut pool = Self {
             protocol: settings.protocol,
             is_crossed: settings.is_crossed,
@@ -222,9 +220,8 @@ impl Pool {
             in_flight_max: settings.in_flight_max,
             timeout_ms: settings.timeout_ms,
             write: settings.write,
-            l1: settings.l1.of_shard(shard, server_count, data_count),
-            links: links.chain(listeners).collect(),
-            listener_count,
+            l1: settings.l1.of_shard(shard, server_count, maker.width()),
+            links: links.collect(),
             maker,
             cluster: None,
             connection_count: settings.connection_count,
@@ -251,14 +248,14 @@ impl Pool {
     /// The servers that have keys.
     pub(super) fn masters(&self) -> Vec<usize> {
         match &self.cluster {
-            None => (0..self.data_count() / self.connection_count).collect(),
+            None => (0..self.links.len() / self.width()).collect(),
             Some(cluster) => cluster.masters().collect(),
         }
     }
 
     /// Whether one server has all keys, and will.
     pub(super) fn is_single(&self) -> bool {
-        self.data_count() == self.connection_count
+        self.links.len() == self.width()
     }
 
     /// Where a key is.
@@ -287,10 +284,7 @@ impl Pool {
 
     /// The server that a link leads to.
     pub(super) fn server_of(&self, link: usize) -> usize {
-        match link.checked_sub(self.data_count()) {
-            Some(server) => server,
-            None => link / self.connection_count,
-        }
+        link / self.width()
     }
 
     /// The links to a server for requests.
@@ -299,19 +293,35 @@ impl Pool {
         first..first + self.connection_count
     }
 
-    /// How many links there are for requests.
-    pub(super) fn data_count(&self) -> usize {
-        self.links.len() - self.listener_count
+    /// All links to a server.
+    pub(super) fn all_links_to(&self, server: usize) -> Range<usize> {
+        let first = self.first_link(server);
+        first..first + self.width()
     }
 
-    /// The link by which a server tells of changes, where there is one.
+    /// The link by which a server tells of changes, where it does.
     pub(super) fn listener_of(&self, server: usize) -> usize {
-        self.data_count() + server
+        self.first_link(server) + self.connection_count
+    }
+
+    /// Whether a link is there to hear of changes.
+    pub(super) fn is_listener(&self, link: usize) -> bool {
+        self.lane_of(link) >= self.connection_count
     }
 
     /// The link to a server for what is about no key.
     pub(super) fn first_link(&self, server: usize) -> usize {
-        server * self.connection_count
+        server * self.width()
+    }
+
+    /// Which of the links to its server a link is.
+    pub(super) fn lane_of(&self, link: usize) -> usize {
+        link % self.width()
+    }
+
+    /// How many links there are to each server.
+    fn width(&self) -> usize {
+        self.maker.width()
     }
 
     /// The number of the link for a key. All that is about one key goes over one connection, so it

@@ -381,7 +381,7 @@ fn pool_settings(seed: u64, pool: PoolSetup, setup: &Setup) -> PoolSettings {
         eject: EjectSettings::new(eject, placement, &servers).expect("a ring"),
         write: pool.write,
         l1: match (pool.l1_ms, setup.is_tracked) {
-            (_, true) => L1Settings::tracked(setup.shard_count, all_count * connection_count),
+            (_, true) => L1Settings::tracked(setup.shard_count, all_count, connection_count),
             (Some(ms), _) => L1Settings::For { ms },
             (None, _) => L1Settings::Off,
         },

@@ -31,7 +31,7 @@ use self::{
     moves::{Move, Source},
     refresh::Refresh,
 };
-use super::{Pool, errand::UNAVAILABLE, link::LinkMaker, unit::Retry};
+use super::{Pool, errand::UNAVAILABLE, unit::Retry};
 use crate::{
     io::Address,
     route::{Endpoint, SLOT_COUNT, ServerSpec, Slot},
@@ -87,7 +87,6 @@ enum NodeState {
 #[derive(Debug)]
 pub(super) struct Cluster {
     seeds: Arc<[ServerSpec]>,
-    maker: LinkMaker,
     /// The server of each slot.
     slots: Box<[u16; SLOT_COUNT]>,
     nodes: Vec<Node>,
@@ -108,7 +107,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// A cluster of which nothing is known but where to ask.
-    pub(super) fn new(seeds: Arc<[ServerSpec]>, maker: LinkMaker, now: UnixMs) -> Self {
+    pub(super) fn new(seeds: Arc<[ServerSpec]>, now: UnixMs) -> Self {
         let nobody = || Node {
             host: String::new(),
             port: 0,
@@ -120,7 +119,6 @@ impl Cluster {
         nodes[WAITING].slot_count = SLOT_COUNT;
         Self {
             seeds,
-            maker,
             slots: Box::new([WAITING as u16; SLOT_COUNT]),
             nodes,
             moves: BTreeMap::new(),
@@ -193,25 +191,18 @@ impl Cluster {
 impl Pool {
     /// Makes the pool a cluster's.
     pub(super) fn found_cluster(&mut self, seeds: &Arc<[ServerSpec]>, now: UnixMs) {
-        let maker = self.maker.clone();
-        for number in 0..FIRST_NODE * self.connection_count {
-            self.links.push(maker.make_unconnected(number, now));
+        for server in [WAITING, NOBODY] {
+            self.links.extend(self.maker.make_unconnected(server, now));
         }
-        self.cluster = Some(Box::new(Cluster::new(Arc::clone(seeds), maker, now)));
+        self.cluster = Some(Box::new(Cluster::new(Arc::clone(seeds), now)));
         self.close_server(NOBODY);
         self.call_seeds(now);
     }
 
     fn close_server(&mut self, server: usize) {
-        for number in self.links_of(server) {
+        for number in self.all_links_to(server) {
             self.links[number].core.set_open(false);
         }
-    }
-
-    /// The numbers of the links to a server.
-    fn links_of(&self, server: usize) -> std::ops::Range<usize> {
-        let first = self.first_link(server);
-        first..first + self.connection_count
     }
 
     /// Has links to the servers that the operator named.
@@ -251,18 +242,14 @@ impl Pool {
             None if nodes.len() - FIRST_NODE >= NODES_MAX => return None,
             None => nodes.len(),
         };
-        let first = server * self.connection_count;
-        for number in first..first + self.connection_count {
-            let link = cluster.maker.make_recalling(number, now);
-            match self.links.get_mut(number) {
-                Some(place) => *place = link,
-                None => self.links.push(link),
-            }
-        }
         match nodes.get_mut(server) {
             Some(place) => *place = node,
             None => nodes.push(node),
         }
+        let numbers = self.all_links_to(server);
+        let end = numbers.end.min(self.links.len());
+        let links = self.maker.make_to(server, now);
+        self.links.splice(numbers.start..end, links);
         Some(server)
     }
 
@@ -272,14 +259,14 @@ impl Pool {
             return;
         };
         cluster.nodes[server].state = NodeState::Leaving;
-        for number in self.links_of(server) {
+        for number in self.all_links_to(server) {
             self.links[number].core.drain();
         }
     }
 
     /// Whether nothing is left of a node that was parted with.
     fn has_left(&self, server: usize) -> bool {
-        self.links_of(server)
+        self.all_links_to(server)
             .all(|number| self.links[number].core.is_closed() && self.links[number].token.is_none())
     }
 

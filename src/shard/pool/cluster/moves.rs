@@ -202,7 +202,7 @@ impl Pool {
 
     /// A server with all that is under way to it now.
     fn source(&self, server: usize) -> Source {
-        let links = &self.links[self.links_of(server)];
+        let links = &self.links[self.links_to(server)];
         Source {
             server,
             marks: links.iter().map(|link| link.core.pushed_total()).collect(),
@@ -210,7 +210,7 @@ impl Pool {
     }
 
     fn is_past(&self, source: &Source) -> bool {
-        let links = &self.links[self.links_of(source.server)];
+        let links = &self.links[self.links_to(source.server)];
         let mut pairs = links.iter().zip(&source.marks);
         pairs.all(|(link, mark)| link.core.settled_total() >= *mark)
     }

@@ -125,8 +125,8 @@ impl Pool {
         now: UnixMs,
     ) -> Result<(), Pending> {
         // The same connection among those to a server: a key is bound to one.
-        let lane = number % self.connection_count;
-        let link = &mut self.links[target.server * self.connection_count + lane];
+        let place = self.first_link(target.server) + self.lane_of(number);
+        let link = &mut self.links[place];
         if !link.core.takes_requests(now) {
             return Err(pending);
         }

@@ -53,7 +53,7 @@ impl<I: Io> Shard<I> {
             else {
                 return;
             };
-            for number in pool.links_of(server) {
+            for number in pool.all_links_to(server) {
                 let is_connected = |pool: &Pool| pool.links[number].token.is_some();
                 if self.core.pool.as_ref().is_some_and(is_connected) {
                     self.disconnect(number, Loss::GivenUp(&"the cluster counts it as failed"));
@@ -139,7 +139,7 @@ impl Pool {
             && nodes
                 .filter(|(_, node)| node.state == NodeState::Known)
                 .any(|(server, _)| self.links[self.first_link(server)].takes_requests(now));
-        for number in self.links_of(WAITING) {
+        for number in self.links_to(WAITING) {
             self.links[number].core.set_open(is_hopeful);
         }
         if !is_hopeful && now >= cluster.next_look {

@@ -29,7 +29,7 @@ impl Core {
         };
         for lane in 0..lanes {
             let Some(pool) = &mut self.pool else { return };
-            let waiting = WAITING * lanes + lane;
+            let waiting = pool.first_link(WAITING) + lane;
             for (pending, again) in pool.links[waiting].core.pipeline().take_unsent() {
                 let failed = self.place_waiting(lane, pending, &again, &limits);
                 if let Some((pending, reason)) = failed {
@@ -55,7 +55,8 @@ impl Core {
         if server == NOBODY {
             return Some((pending, UNSERVED));
         }
-        let link = &mut pool.links[server * pool.connection_count + lane];
+        let place = pool.first_link(server) + lane;
+        let link = &mut pool.links[place];
         if !link.core.takes_requests(now) {
             return Some((pending, UNAVAILABLE));
         }

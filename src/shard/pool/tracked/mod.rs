@@ -49,12 +49,7 @@ use std::sync::Arc;
 
 pub use self::covers::Covers;
 use self::told::{Told, told};
-use super::{
-    Pool, PoolSettings,
-    errand::Pending,
-    l1::L1,
-    link::{Link, LinkMaker},
-};
+use super::{Pool, PoolSettings, errand::Pending, l1::L1};
 use crate::{
     backend::{Access, Expects, Greeting, OnLoss, Terms},
     fill::Cover,
@@ -73,7 +68,7 @@ pub(super) struct Tracked {
     shard: usize,
     /// By server.
     listeners: Vec<Listener>,
-    /// By data link.
+    /// By link. Those of listeners stay [`State::Off`].
     links: Vec<State>,
 }
 
@@ -98,21 +93,14 @@ enum State {
     Refused,
 }
 
-/// The links by which servers tell of changes, behind those for requests; none unless they are to.
-pub(super) fn listeners(settings: &PoolSettings, maker: &LinkMaker, now: UnixMs) -> Vec<Link> {
-    if !settings.l1.is_tracked() {
-        return Vec::new();
-    }
+/// What a link begins with by which a server tells of changes; none if servers are not to.
+pub(super) fn greeting(settings: &PoolSettings) -> Option<Greeting> {
     let access = Access {
         version: Version::Resp3,
         ..settings.access.clone()
     };
-    let greeting = Greeting::new(settings.protocol, &access);
-    let server_count = settings.addresses.server_count();
-    let first = server_count * settings.connection_count;
-    (first..first + server_count)
-        .map(|number| maker.make_listener(number, greeting.clone(), now))
-        .collect()
+    let is_tracked = settings.l1.is_tracked();
+    is_tracked.then(|| Greeting::new(settings.protocol, &access))
 }
 
 impl Tracked {
@@ -120,13 +108,13 @@ impl Tracked {
         covers: Arc<Covers>,
         shard: usize,
         server_count: usize,
-        link_count: usize,
+        width: usize,
     ) -> Self {
         Self {
             covers,
             shard,
             listeners: vec![Listener::default(); server_count],
-            links: vec![State::Off; link_count],
+            links: vec![State::Off; server_count * width],
         }
     }
 
@@ -136,9 +124,7 @@ impl Tracked {
 
     /// Whether a link's keys are not told of yet.
     fn is_off(&self, link: usize) -> bool {
-        self.links
-            .get(link)
-            .is_none_or(|state| *state == State::Off)
+        self.links[link] == State::Off
     }
 
     /// What vouches for a value that is asked for now.
@@ -168,11 +154,6 @@ impl Tracked {
 }
 
 impl Pool {
-    /// Whether a link is there to hear of changes.
-    pub(super) fn is_listener(&self, link: usize) -> bool {
-        link >= self.data_count()
-    }
-
     /// Whether a reply on a link may mean that its connection has just begun. A listener has no
     /// other replies.
     #[inline]
