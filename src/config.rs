@@ -234,7 +234,7 @@ impl Config {
             placement: *placement,
             error,
         })?;
-        if let Some(obstacle) = pool.l1.obstacle(pool.protocol, pool.is_cluster) {
+        if let Some(obstacle) = pool.l1.obstacle(pool.protocol) {
             return Err(ConfigError::Untracked(obstacle));
         }
         let eject = &pool.backend.eject;

@@ -13,6 +13,8 @@ mod commands;
 mod load;
 #[path = "cluster/outages.rs"]
 mod outages;
+#[path = "cluster/tracked.rs"]
+mod tracked;
 
 use support::cluster::Cluster;
 use support::ringfort::Ringfort;

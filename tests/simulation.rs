@@ -32,6 +32,8 @@ mod pool;
 mod told;
 #[path = "simulation/tracked.rs"]
 mod tracked;
+#[path = "simulation/tracked_cluster.rs"]
+mod tracked_cluster;
 #[path = "simulation/tracking.rs"]
 mod tracking;
 #[path = "simulation/transactions.rs"]

@@ -25,17 +25,11 @@ pub enum L1Config {
 
 impl L1Config {
     /// Why the servers of a pool cannot do their part, if so.
-    pub(super) fn obstacle(self, protocol: Protocol, is_cluster: bool) -> Option<&'static str> {
-        match (self, protocol) {
-            (Self::Tracked, Protocol::Memcache) => Some(NO_TRACKED_MEMCACHE),
-            (Self::Tracked, Protocol::Resp) if is_cluster => Some(NO_TRACKED_CLUSTER),
-            _ => None,
-        }
+    pub(super) fn obstacle(self, protocol: Protocol) -> Option<&'static str> {
+        let is_deaf = self == Self::Tracked && protocol == Protocol::Memcache;
+        is_deaf.then_some(NO_TRACKED_MEMCACHE)
     }
 }
-
-const NO_TRACKED_CLUSTER: &str = "--l1 tracked: does not go with --pool cluster, whose nodes hand \
-     keys to each other; give a duration instead";
 
 const NO_TRACKED_MEMCACHE: &str = "--l1 tracked: memcache servers do not tell of \
      changes, Redis servers do; give a duration instead";

@@ -135,6 +135,11 @@ impl<W> Fills<W> {
         self.slots[id.0 as usize].warrant = Some(warrant);
     }
 
+    /// The value of a fill under way will come from somebody whom what was said so is not about.
+    pub fn unwarrant(&mut self, id: FillId) {
+        self.slots[id.0 as usize].warrant = None;
+    }
+
     /// What was said so.
     pub fn warrant_of(&self, id: FillId) -> Option<&Warrant> {
         self.slots[id.0 as usize].warrant.as_ref()

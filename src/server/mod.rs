@@ -414,6 +414,7 @@ fn pool_settings(
         L1Config::For(ttl) => L1Settings::For {
             ms: ttl.as_millis() as u64,
         },
+        L1Config::Tracked if pool.is_cluster => L1Settings::tracked_by_slot(shard_count),
         L1Config::Tracked => L1Settings::tracked(shard_count, all.len(), connection_count),
     };
     Ok(PoolSettings {

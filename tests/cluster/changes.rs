@@ -16,6 +16,7 @@ fn a_slot_that_moves_key_by_key_is_followed() {
     for flags in [
         &["--l1", "off"][..],
         &["--l1", "60s", "--backend-connections", "2"],
+        &["--l1", "tracked"],
     ] {
         let ringfort = ringfort(&cluster, flags);
         wait_until_served(&ringfort);
@@ -113,8 +114,17 @@ fn a_watched_key_that_moves_is_a_changed_key() {
 /// The replica has everything when it takes over, so nothing is lost.
 #[test]
 fn a_master_that_steps_down_is_not_noticed() {
+    step_down(&["--l1", "off"]);
+}
+
+#[test]
+fn a_master_that_steps_down_is_not_noticed_if_it_tells_of_changes() {
+    step_down(&["--l1", "tracked", "--backend-connections", "2"]);
+}
+
+fn step_down(flags: &[&str]) {
     let cluster = Cluster::start();
-    let ringfort = ringfort(&cluster, &[]);
+    let ringfort = ringfort(&cluster, flags);
     wait_until_served(&ringfort);
     let keys: Vec<String> = (0..4).map(|key| format!("key:{key}")).collect();
     let seen = while_clients_call(ringfort.resp(), &keys, || {

@@ -16,6 +16,7 @@ fn a_cluster_is_served_as_one_redis() {
         &["--l1", "off"][..],
         &["--l1", "60s"],
         &["--backend-connections", "3"],
+        &["--l1", "tracked", "--backend-connections", "2"],
     ] {
         let ringfort = ringfort(&cluster, flags);
         keys_of_all_slots_reach_their_nodes(&cluster, &ringfort);

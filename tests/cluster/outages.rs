@@ -21,8 +21,17 @@ const EXPECTED: [&str; 5] = [
 
 #[test]
 fn a_master_that_is_killed_is_replaced() {
+    kill_and_replace(&[]);
+}
+
+#[test]
+fn a_master_that_is_killed_is_replaced_if_it_tells_of_changes() {
+    kill_and_replace(&["--l1", "tracked"]);
+}
+
+fn kill_and_replace(flags: &[&str]) {
     let mut cluster = Cluster::start();
-    let ringfort = ringfort(&cluster, &FLAGS);
+    let ringfort = ringfort(&cluster, &[&FLAGS[..], flags].concat());
     wait_until_served(&ringfort);
     let keys = keys();
     let seen = while_clients_call(ringfort.resp(), &keys, || {
@@ -50,8 +59,17 @@ fn a_master_that_is_killed_is_replaced() {
 
 #[test]
 fn a_master_that_stops_and_wakes_is_not_believed() {
+    stop_and_wake(&[]);
+}
+
+#[test]
+fn a_master_that_stops_and_wakes_is_not_believed_if_it_tells_of_changes() {
+    stop_and_wake(&["--l1", "tracked"]);
+}
+
+fn stop_and_wake(flags: &[&str]) {
     let cluster = Cluster::start();
-    let ringfort = ringfort(&cluster, &FLAGS);
+    let ringfort = ringfort(&cluster, &[&FLAGS[..], flags].concat());
     wait_until_served(&ringfort);
     let keys = keys();
     let seen = while_clients_call(ringfort.resp(), &keys, || {

@@ -14,7 +14,7 @@ use crate::pool::{connect_all, trouble};
 use crate::sim::redis::request;
 use crate::sim::{Backend, Fleet, PoolSetup, Setup, address};
 
-const KEYS: [&str; 3] = ["a", "b", "c"];
+pub(crate) const KEYS: [&str; 3] = ["a", "b", "c"];
 
 /// Clients and strangers set and get few keys while servers come and go. Each value is written once, so a value says
 /// which version it is.
@@ -122,7 +122,7 @@ fn break_one(fleet: &mut Fleet, is_listener: bool) -> bool {
 }
 
 /// Each shard shows this value.
-fn check_value(fleet: &mut Fleet, key: &str, value: &str) {
+pub(crate) fn check_value(fleet: &mut Fleet, key: &str, value: &str) {
     for shard in 0..fleet.shard_count() {
         let client = client(fleet, shard);
         fleet.world.send(client, &ask(&["GET", key]));
@@ -133,7 +133,7 @@ fn check_value(fleet: &mut Fleet, key: &str, value: &str) {
 }
 
 /// Once nothing is on its way, each shard shows what the server has, out of a copy, and what a stranger writes then.
-fn check_quiet(fleet: &mut Fleet) {
+pub(crate) fn check_quiet(fleet: &mut Fleet) {
     // Connections that failed last are tried again within that, and are told of changes then.
     fleet.run_until(5_000, |_| false);
     for key in KEYS {
@@ -213,20 +213,20 @@ impl Waiting {
     }
 }
 
-struct Reader {
-    id: ClientId,
+pub(crate) struct Reader {
+    pub(crate) id: ClientId,
     waiting: VecDeque<Waiting>,
     unread: Vec<u8>,
 }
 
 /// Clients, and the newest version of each key that any of them was told of.
-struct Readers {
-    clients: Vec<Reader>,
+pub(crate) struct Readers {
+    pub(crate) clients: Vec<Reader>,
     known: HashMap<&'static str, usize>,
 }
 
 impl Readers {
-    fn new(fleet: &Fleet, count: usize) -> Self {
+    pub(crate) fn new(fleet: &Fleet, count: usize) -> Self {
         let shard_count = fleet.shard_count();
         let reader = |number| Reader {
             id: client(fleet, number % shard_count),
@@ -239,25 +239,25 @@ impl Readers {
         }
     }
 
-    fn set(&mut self, fleet: &Fleet, client: usize, key: &'static str, value: &str) {
+    pub(crate) fn set(&mut self, fleet: &Fleet, client: usize, key: &'static str, value: &str) {
         let value = value.to_owned();
         let client = &mut self.clients[client];
         fleet.world.send(client.id, &ask(&["SET", key, &value]));
         client.waiting.push_back(Waiting::Set { key, value });
     }
 
-    fn get(&mut self, fleet: &Fleet, client: usize, key: &'static str) {
+    pub(crate) fn get(&mut self, fleet: &Fleet, client: usize, key: &'static str) {
         let floor = self.known.get(key).copied().unwrap_or(0);
         let client = &mut self.clients[client];
         fleet.world.send(client.id, &ask(&["GET", key]));
         client.waiting.push_back(Waiting::Get { key, floor });
     }
 
-    fn is_answered(&self) -> bool {
+    pub(crate) fn is_answered(&self) -> bool {
         self.clients.iter().all(|client| client.waiting.is_empty())
     }
 
-    fn hear(&mut self, fleet: &Fleet) {
+    pub(crate) fn hear(&mut self, fleet: &Fleet) {
         let Self { clients, known } = self;
         for client in clients {
             client.unread.extend(fleet.world.take_received(client.id));
@@ -356,7 +356,7 @@ fn fleet(seed: u64) -> Fleet {
     fleet_of(seed, 1 + seed as usize / 3 % 2)
 }
 
-fn client(fleet: &Fleet, shard: usize) -> ClientId {
+pub(crate) fn client(fleet: &Fleet, shard: usize) -> ClientId {
     fleet.world.connect(shard, ListenerId::Resp)
 }
 
@@ -367,6 +367,9 @@ fn ask(words: &[&str]) -> Vec<u8> {
 
 /// Looks into the server of a key.
 fn redis<R>(fleet: &Fleet, key: &str, look: impl FnOnce(&mut crate::sim::redis::Redis) -> R) -> R {
+    if let Some(nodes) = &fleet.nodes {
+        return look(&mut nodes.borrow_mut().redis);
+    }
     let Backend::Redis(redis) = &fleet.backends[fleet.server_of(key.as_bytes())] else {
         panic!("Redis");
     };
@@ -374,12 +377,15 @@ fn redis<R>(fleet: &Fleet, key: &str, look: impl FnOnce(&mut crate::sim::redis::
 }
 
 /// Somebody asks the server of a key without us.
-fn stranger(fleet: &Fleet, key: &str, words: &[&str]) {
+pub(crate) fn stranger(fleet: &Fleet, key: &str, words: &[&str]) {
     let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+    if let Some(nodes) = &fleet.nodes {
+        return nodes.borrow_mut().run_for_a_stranger(&words);
+    }
     redis(fleet, key, |redis| redis.run_for_a_stranger(&words));
 }
 
-fn get_count(fleet: &Fleet, key: &str) -> usize {
+pub(crate) fn get_count(fleet: &Fleet, key: &str) -> usize {
     redis(fleet, key, |redis| {
         redis.get_counts.get(key.as_bytes()).copied().unwrap_or(0)
     })

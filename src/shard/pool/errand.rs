@@ -284,7 +284,7 @@ impl Core {
             | Pending::Probe
             | Pending::Purge
             | Pending::Fence => {}
-            Pending::Topology(_) => self.not_heard_of_cluster(),
+            Pending::Topology(question) => self.not_heard_of_cluster(question),
             Pending::Straggler(parcel) => self.put_away(parcel),
             Pending::QueuedWrite => self.counters().backend_failures.add(1),
             Pending::Flush(origin, at) => self.with_failure(reason, |core, line| {

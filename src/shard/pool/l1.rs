@@ -12,6 +12,7 @@ use super::{
 use crate::{
     backend::{HEARTBEAT_MS, Meaning, OnLoss},
     fill::{Cover, FillId, Lease, Warrant},
+    route::SLOT_COUNT,
     shard::{core::Core, settings::TRACKED_HEARTBEAT_MS},
     store::{Condition, Deadline, EntryRef, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
 };
@@ -46,6 +47,11 @@ impl L1Settings {
         Self::Tracked(Arc::new(Covers::new(shard_count, server_count * width)))
     }
 
+    /// For so many shards in front of a cluster.
+    pub fn tracked_by_slot(shard_count: usize) -> Self {
+        Self::Tracked(Arc::new(Covers::new(shard_count, SLOT_COUNT)))
+    }
+
     /// Whether servers are to tell of changes.
     pub(super) fn is_tracked(&self) -> bool {
         matches!(self, Self::Tracked(_))
@@ -78,7 +84,7 @@ impl Pool {
     }
 
     /// Whether servers tell of changes, some time after they show them.
-    fn hears_late(&self) -> bool {
+    pub(super) fn hears_late(&self) -> bool {
         matches!(self.l1, L1::Tracked(_))
     }
 
@@ -91,11 +97,12 @@ impl Pool {
         }
     }
 
-    /// What vouches for a value that is asked for now over a link, if something does.
-    fn warrant(&self, number: usize, now: UnixMs) -> Option<Warrant> {
+    /// What vouches for a key's value that is asked for now over a link, if something does.
+    fn warrant(&self, number: usize, key: Key<'_>, now: UnixMs) -> Option<Warrant> {
         match &self.l1 {
             L1::Tracked(tracked) => {
-                let cover = tracked.cover(number)?;
+                let part = self.part_of(number, key.bytes);
+                let cover = tracked.cover(number, part)?;
                 Some(Warrant::new(cover, now))
             }
             _ => None,
@@ -132,7 +139,7 @@ impl Core {
             match pool.fills.join_or_start(key, route) {
                 Lease::Started(fill) => {
                     // In one piece, so both have one fate.
-                    if let Some(warrant) = pool.warrant(number, now) {
+                    if let Some(warrant) = pool.warrant(number, key, now) {
                         pool.fills.warrant(fill, warrant);
                         pool.links[number].ask_time_left(fill, key, on_loss, now);
                     }

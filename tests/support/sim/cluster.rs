@@ -2,7 +2,8 @@
 //! at once.
 //!
 //! All keys are in one [`Redis`]; what a node has is a matter of what the cluster says of their slots. So nothing is
-//! ever lost, and whoever asks the wrong node is told by a redirect, not by a missing key.
+//! ever lost, and whoever asks the wrong node is told by a redirect, not by a missing key. Changes are told by the node
+//! where they are made, to those who have read there; what changes hands without being moved key by key is not told.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,12 +16,17 @@ use ringfort::shard::Addresses;
 
 use super::address;
 use super::redis::{Redis, bulk, take_arrays};
+use super::tracked::Tracked;
 
 /// Who has each slot.
 type Owners = Rc<[u8; SLOT_COUNT]>;
 
 pub(crate) struct Cluster {
-    redis: Redis,
+    pub(crate) redis: Redis,
+    /// Whom each node tells of changes.
+    pub(crate) tracked: Vec<Tracked>,
+    /// Nodes that see no majority of the others.
+    cut_off: HashSet<usize>,
     /// As the cluster was, step by step; the last is how it is. The number of a step is its epoch.
     views: Vec<Owners>,
     /// The step that each node knows of.
@@ -53,6 +59,8 @@ impl Cluster {
         let owners: [u8; SLOT_COUNT] = owners.try_into().expect("as many as there are");
         let cluster = Rc::new(RefCell::new(Self {
             redis: Redis::new(seed, moment),
+            tracked: (0..node_count).map(|_| Tracked::default()).collect(),
+            cut_off: HashSet::new(),
             views: vec![Rc::new(owners)],
             known: vec![0; node_count],
             moving: BTreeMap::new(),
@@ -98,17 +106,28 @@ impl Cluster {
             None => {
                 self.moving.insert(slot, to);
             }
-            Some(_) if self.rng.chance(700) => {
-                if self.redis.items.contains_key(key) {
-                    self.arrived.insert(key.clone());
-                }
-            }
+            Some(_) if self.rng.chance(700) => self.move_key(key),
             Some(to) if self.moved.insert(slot) => {
                 self.moving.remove(&slot);
                 self.arrived.retain(|key| Slot::of(key).index() != slot);
                 self.change(|owners| owners[slot] = to);
             }
             Some(_) => {}
+        }
+    }
+
+    /// A slot begins to move to another node.
+    pub(crate) fn begin_move(&mut self, key: &[u8]) {
+        let slot = Slot::of(key).index();
+        let to = (self.owner(slot) + 1) % self.node_count();
+        self.moving.insert(slot, to as u8);
+    }
+
+    /// A key of a slot that moves has moved.
+    pub(crate) fn move_key(&mut self, key: &[u8]) {
+        let owner = self.owner(Slot::of(key).index());
+        if self.redis.items.contains_key(key) && self.arrived.insert(key.to_vec()) {
+            self.tracked[owner].note_change(key);
         }
     }
 
@@ -140,12 +159,47 @@ impl Cluster {
         let moving: HashSet<usize> = self.moving.keys().copied().collect();
         self.arrived
             .retain(|key| moving.contains(&Slot::of(key).index()));
+        let now = Rc::clone(self.now());
+        let lost = (0..SLOT_COUNT).filter(|slot| now[*slot] == node);
+        self.moved.extend(lost);
         self.change(|owners| {
             owners
                 .iter_mut()
                 .filter(|owner| **owner == node)
                 .for_each(|owner| *owner = to);
         });
+    }
+
+    /// The same with a node that does not hear of it, but sees that it is alone.
+    pub(crate) fn cut_off(&mut self, node: usize) {
+        let known = self.known[node];
+        self.fail_over(node);
+        self.known[node] = known;
+        self.cut_off.insert(node);
+    }
+
+    /// Somebody who is no client of ours asks who has the key.
+    pub(crate) fn run_for_a_stranger(&mut self, words: &[&[u8]]) {
+        let key = words[1];
+        let slot = Slot::of(key).index();
+        let is_here = self.redis.items.contains_key(key) && !self.arrived.contains(key);
+        let node = match self.moving.get(&slot) {
+            Some(to) if !is_here => {
+                let to = usize::from(*to);
+                self.arrived.insert(key.to_vec());
+                to
+            }
+            _ => self.owner(slot),
+        };
+        self.at(node, |redis| redis.run_for_a_stranger(words));
+    }
+
+    /// Does something at a node, which tells of what is changed by that.
+    fn at<R>(&mut self, node: usize, act: impl FnOnce(&mut Redis) -> R) -> R {
+        std::mem::swap(&mut self.redis.tracked, &mut self.tracked[node]);
+        let result = act(&mut self.redis);
+        std::mem::swap(&mut self.redis.tracked, &mut self.tracked[node]);
+        result
     }
 
     fn change(&mut self, change: impl FnOnce(&mut [u8; SLOT_COUNT])) {
@@ -163,6 +217,7 @@ impl Cluster {
 
     /// Ends all moves, and lets every node know everything.
     pub(crate) fn settle(&mut self) {
+        self.cut_off.clear();
         let moving = std::mem::take(&mut self.moving);
         self.arrived.clear();
         self.change(|owners| {
@@ -226,7 +281,12 @@ impl Cluster {
         match what {
             b"INFO" => {
                 let epoch = self.known[node];
-                let text = format!("cluster_state:ok\r\ncluster_current_epoch:{epoch}\r\n");
+                let state = if self.cut_off.contains(&node) {
+                    "fail"
+                } else {
+                    "ok"
+                };
+                let text = format!("cluster_state:{state}\r\ncluster_current_epoch:{epoch}\r\n");
                 bulk(out, Some(text.as_bytes()));
             }
             b"SHARDS" if !self.has_shards => {
@@ -351,9 +411,11 @@ impl Node {
                     return out.extend_from_slice(format!("{line}\r\n").as_bytes());
                 }
                 out.extend_from_slice(format!("*{}\r\n", requests.len()).as_bytes());
-                for words in &requests {
-                    cluster.redis.take(connection, words, out);
-                }
+                cluster.at(self.number, |redis| {
+                    for words in &requests {
+                        redis.take(connection, words, out);
+                    }
+                });
                 return;
             }
             _ => {}
@@ -370,7 +432,7 @@ impl Node {
         self.asking.remove(&connection);
         match refusal {
             Some(line) => out.extend_from_slice(format!("{line}\r\n").as_bytes()),
-            None => cluster.redis.take(connection, words, out),
+            None => cluster.at(self.number, |redis| redis.take(connection, words, out)),
         }
     }
 }
@@ -378,7 +440,7 @@ impl Node {
 /// The keys of a request.
 fn keys<'w>(words: &[&'w [u8]]) -> Vec<&'w [u8]> {
     match words {
-        [b"PING" | b"SCRIPT", ..] => Vec::new(),
+        [b"PING" | b"SCRIPT" | b"CLIENT" | b"HELLO", ..] => Vec::new(),
         [b"RENAME" | b"RENAMENX" | b"COPY", key, newkey, ..] => vec![*key, *newkey],
         [b"MSETNX", pairs @ ..] => pairs.iter().copied().step_by(2).collect(),
         [_, key, ..] => vec![*key],
@@ -398,6 +460,11 @@ impl SimServer for Node {
         self.partial.remove(&connection);
         self.asking.remove(&connection);
         self.queued.remove(&connection);
+        self.cluster.borrow_mut().tracked[self.number].closed(connection);
+    }
+
+    fn take_unasked(&mut self) -> Vec<(usize, Vec<u8>)> {
+        self.cluster.borrow_mut().tracked[self.number].take_unasked()
     }
 }
 

@@ -381,6 +381,7 @@ fn pool_settings(seed: u64, pool: PoolSetup, setup: &Setup) -> PoolSettings {
         eject: EjectSettings::new(eject, placement, &servers).expect("a ring"),
         write: pool.write,
         l1: match (pool.l1_ms, setup.is_tracked) {
+            (_, true) if is_cluster => L1Settings::tracked_by_slot(setup.shard_count),
             (_, true) => L1Settings::tracked(setup.shard_count, all_count, connection_count),
             (Some(ms), _) => L1Settings::For { ms },
             (None, _) => L1Settings::Off,

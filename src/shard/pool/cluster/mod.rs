@@ -17,6 +17,7 @@ mod again;
 mod moves;
 mod redirect;
 mod refresh;
+mod standing;
 mod tend;
 mod waiting;
 
@@ -31,7 +32,7 @@ use self::{
     moves::{Move, Source},
     refresh::Refresh,
 };
-use super::{Pool, errand::UNAVAILABLE, unit::Retry};
+use super::{Pool, errand::UNAVAILABLE, l1::L1, link::Link, unit::Retry};
 use crate::{
     io::Address,
     route::{Endpoint, SLOT_COUNT, ServerSpec, Slot},
@@ -101,13 +102,15 @@ pub(super) struct Cluster {
     retries: Vec<Retry>,
     /// Nodes whose connections are to be given up.
     to_cut: Vec<usize>,
+    /// When masters are asked whether they stand for their slots still.
+    standing_at: UnixMs,
     /// When something is to be looked at, if nothing happens before.
     next_look: UnixMs,
 }
 
 impl Cluster {
     /// A cluster of which nothing is known but where to ask.
-    pub(super) fn new(seeds: Arc<[ServerSpec]>, now: UnixMs) -> Self {
+    fn new(seeds: Arc<[ServerSpec]>, standing_at: UnixMs, now: UnixMs) -> Self {
         let nobody = || Node {
             host: String::new(),
             port: 0,
@@ -127,6 +130,7 @@ impl Cluster {
             has_news: false,
             retries: Vec::new(),
             to_cut: Vec::new(),
+            standing_at,
             next_look: now,
         }
     }
@@ -158,6 +162,11 @@ impl Cluster {
     fn known_count(&self) -> usize {
         let nodes = self.nodes.iter();
         nodes.filter(|node| node.state == NodeState::Known).count()
+    }
+
+    /// The slots of a server.
+    pub(super) fn slots_of(&self, server: usize) -> impl Iterator<Item = usize> {
+        (0..SLOT_COUNT).filter(move |slot| self.server_at(*slot) == server)
     }
 
     fn set_slot(&mut self, slot: Slot, server: usize) {
@@ -192,9 +201,12 @@ impl Pool {
     /// Makes the pool a cluster's.
     pub(super) fn found_cluster(&mut self, seeds: &Arc<[ServerSpec]>, now: UnixMs) {
         for server in [WAITING, NOBODY] {
-            self.links.extend(self.maker.make_unconnected(server, now));
+            let links = self.maker.make_unconnected(server, now);
+            self.put_links(server, links);
         }
-        self.cluster = Some(Box::new(Cluster::new(Arc::clone(seeds), now)));
+        let standing_at = self.first_standing(now);
+        let cluster = Cluster::new(Arc::clone(seeds), standing_at, now);
+        self.cluster = Some(Box::new(cluster));
         self.close_server(NOBODY);
         self.call_seeds(now);
     }
@@ -246,11 +258,19 @@ impl Pool {
             Some(place) => *place = node,
             None => nodes.push(node),
         }
+        let links = self.maker.make_to(server, now);
+        self.put_links(server, links);
+        Some(server)
+    }
+
+    /// Puts a server's links in their places, which are empty, or at the end.
+    fn put_links(&mut self, server: usize, links: Vec<Link>) {
         let numbers = self.all_links_to(server);
         let end = numbers.end.min(self.links.len());
-        let links = self.maker.make_to(server, now);
         self.links.splice(numbers.start..end, links);
-        Some(server)
+        if let L1::Tracked(tracked) = &mut self.l1 {
+            tracked.begin(server, numbers);
+        }
     }
 
     /// Asks a node for nothing more.

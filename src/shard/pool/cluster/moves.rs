@@ -19,7 +19,7 @@
 //! sends on while the slot stays where it is: they are remembered until they are settled.
 
 use super::{Cluster, FIRST_NODE, Pool, WAITING};
-use crate::route::Slot;
+use crate::{route::Slot, shard::pool::l1::L1};
 
 /// A slot's way to another server.
 #[derive(Debug)]
@@ -179,6 +179,7 @@ impl Pool {
             sources.push(source);
         }
         sources.retain(|source| source.server != to && !self.is_past(source));
+        self.lose_slot(slot);
         let Some(cluster) = &mut self.cluster else {
             return;
         };
@@ -190,6 +191,13 @@ impl Pool {
         cluster.set_slot(slot, WAITING);
         let ways = Vec::new();
         cluster.moves.insert(slot, Move { to, sources, ways });
+    }
+
+    /// Who tells of changes in a slot is another one now.
+    fn lose_slot(&self, slot: Slot) {
+        if let L1::Tracked(tracked) = &self.l1 {
+            tracked.lose(slot.index());
+        }
     }
 
     fn with_move(&mut self, slot: Slot, change: impl FnOnce(&mut Move)) {

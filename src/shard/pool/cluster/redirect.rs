@@ -70,6 +70,9 @@ impl Core {
             return Some(pending);
         };
         let now = self.now;
+        if let (Some(pool), Pending::Fill(fill)) = (&mut self.pool, &pending) {
+            pool.fills.unwarrant(*fill);
+        }
         if let Some(pool) = &mut self.pool
             && !target.is_asking
         {

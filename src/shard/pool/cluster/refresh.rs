@@ -37,6 +37,8 @@ pub(in crate::shard) enum Question {
     Shards,
     /// The same, of older servers.
     Slots,
+    /// Whether it [stands](super::standing) for its slots.
+    Standing,
 }
 
 /// A node that is being asked.
@@ -106,6 +108,14 @@ impl Refresh {
         self.asked.is_none().then_some(at)
     }
 
+    /// A node knows of this epoch. If it is news, that node is asked next.
+    pub(super) fn hear_epoch(&mut self, server: usize, epoch: u64) {
+        if epoch > self.epoch {
+            self.is_wanted = true;
+            self.turn = server - FIRST_NODE;
+        }
+    }
+
     /// Whether a view of this epoch is believed. It is noted if it is.
     fn believes(&mut self, epoch: Option<u64>, now: UnixMs) -> bool {
         let Some(epoch) = epoch else { return true };
@@ -156,6 +166,9 @@ impl Core {
         failed: bool,
         frame: &[u8],
     ) {
+        if question == Question::Standing {
+            return self.heard_standing(number, failed, frame);
+        }
         let now = self.now;
         let Some(pool) = &mut self.pool else { return };
         let server = pool.server_of(number);
@@ -172,7 +185,7 @@ impl Core {
                 return pool.put(server, Question::Slots, now);
             }
             Question::Shards => Topology::from_shards(frame, &limits),
-            Question::Slots => Topology::from_slots(frame, &limits),
+            Question::Slots | Question::Standing => Topology::from_slots(frame, &limits),
         };
         let epoch = asked.epoch;
         pool.end_question();
@@ -190,8 +203,10 @@ impl Core {
     }
 
     /// A node will not answer what it was asked about the cluster.
-    pub(in crate::shard) fn not_heard_of_cluster(&mut self) {
-        if let Some(pool) = &mut self.pool {
+    pub(in crate::shard) fn not_heard_of_cluster(&mut self, question: Question) {
+        if let Some(pool) = &mut self.pool
+            && question != Question::Standing
+        {
             pool.end_question();
             pool.want_refresh();
         }
@@ -233,9 +248,10 @@ impl Pool {
         !cluster.refresh.is_known || cluster.masters().any(is_away)
     }
 
-    fn put(&mut self, server: usize, question: Question, now: UnixMs) {
+    /// Asks a node.
+    pub(super) fn put(&mut self, server: usize, question: Question, now: UnixMs) {
         let words: [&[u8]; 2] = match question {
-            Question::Epoch => [b"CLUSTER", b"INFO"],
+            Question::Epoch | Question::Standing => [b"CLUSTER", b"INFO"],
             Question::Shards => [b"CLUSTER", b"SHARDS"],
             Question::Slots => [b"CLUSTER", b"SLOTS"],
         };
@@ -366,7 +382,7 @@ fn is_no_cluster(line: &[u8]) -> bool {
 }
 
 /// The epoch in the reply to CLUSTER INFO.
-fn epoch(frame: &[u8]) -> Option<u64> {
+pub(super) fn epoch(frame: &[u8]) -> Option<u64> {
     const FIELD: &[u8] = b"cluster_current_epoch:";
     let start = memchr::memmem::find(frame, FIELD)? + FIELD.len();
     let end = memchr::memchr(b'\r', &frame[start..])?;

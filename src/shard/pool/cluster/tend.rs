@@ -36,6 +36,7 @@ impl<I: Io> Shard<I> {
         self.core.ask_of_cluster();
         self.see_nodes_off();
         if let Some(pool) = &mut self.core.pool {
+            pool.ask_standing(now);
             pool.plan_next_look(now);
         }
     }
@@ -163,7 +164,7 @@ impl Pool {
             true => LOOK_MS,
             false => 2 * super::NODE_LINGER_MS,
         };
-        let look = UnixMs(now.0 + look_ms);
+        let look = UnixMs(now.0 + look_ms).min(cluster.standing_at);
         cluster.next_look = retry.map_or(look, |retry| retry.min(look));
     }
 

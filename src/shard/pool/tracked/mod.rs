@@ -38,6 +38,10 @@
 //! * when the server flushes, or says what cannot be read;
 //! * when keys are placed anew: the server that is asked next hears of other changes.
 //!
+//! **In front of a cluster** a cover is about a slot: it ends with its node's connections, and when
+//! the slot is another node's ([`cluster`](super::cluster)). What a node was sent on for is answered
+//! and not kept: who answers it is not who was asked how long the key lives.
+//!
 //! A connection that is dead and does not look so is found out by asking: see
 //! [`TRACKED_HEARTBEAT_MS`](crate::shard::settings::TRACKED_HEARTBEAT_MS). A server that will not
 //! tell of changes is used like one without an L1: its values are passed on, and none is kept.
@@ -45,7 +49,7 @@
 mod covers;
 mod told;
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 pub use self::covers::Covers;
 use self::told::{Told, told};
@@ -57,6 +61,7 @@ use crate::{
         number,
         resp::{Version, reply::encode_command},
     },
+    route::Slot,
     shard::core::Core,
     store::UnixMs,
 };
@@ -127,28 +132,36 @@ impl Tracked {
         self.links[link] == State::Off
     }
 
-    /// What vouches for a value that is asked for now.
-    pub(super) fn cover(&self, link: usize) -> Option<Cover> {
+    /// What vouches for a value that is asked for now over a link, in a part of what there is.
+    pub(super) fn cover(&self, link: usize, part: usize) -> Option<Cover> {
         let is_on = matches!(self.links[link], State::On { .. });
-        is_on.then(|| self.covers.cover(self.shard, link))
+        is_on.then(|| self.covers.cover(self.shard, part))
     }
 
-    fn lose(&self, links: impl Iterator<Item = usize>) {
-        for link in links {
-            self.covers.lose(self.shard, link);
-        }
+    /// What was asked for in a part is not vouched for any more.
+    pub(super) fn lose(&self, part: usize) {
+        self.covers.lose(self.shard, part);
+    }
+
+    /// A server's links were made just now.
+    pub(super) fn begin(&mut self, server: usize, links: Range<usize>) {
+        let listener_count = self.listeners.len().max(server + 1);
+        self.listeners
+            .resize_with(listener_count, Listener::default);
+        self.listeners[server] = Listener::default();
+        self.links
+            .resize(self.links.len().max(links.end), State::Off);
+        self.links[links].fill(State::Off);
     }
 
     /// The server does not tell of what a link reads.
     fn refuse(&mut self, link: usize) {
         self.links[link] = State::Refused;
-        self.covers.lose(self.shard, link);
     }
 
     /// A link is told of no more; whether it was.
     fn end(&mut self, link: usize) -> bool {
         let was = core::mem::replace(&mut self.links[link], State::Off);
-        self.covers.lose(self.shard, link);
         matches!(was, State::On { .. })
     }
 }
@@ -167,7 +180,29 @@ impl Pool {
     /// Keys have other servers now: what is kept of them is not told of there.
     pub(super) fn lose_all_track(&self) {
         if let L1::Tracked(tracked) = &self.l1 {
-            tracked.lose(0..tracked.links.len());
+            tracked.covers.lose_all(tracked.shard);
+        }
+    }
+
+    /// What a key's copies are vouched for with that are asked for over a link.
+    pub(super) fn part_of(&self, link: usize, key: &[u8]) -> usize {
+        match &self.cluster {
+            None => link,
+            Some(_) => Slot::of(key).index(),
+        }
+    }
+
+    /// What was asked for over these links, all of one server, is not vouched for any more.
+    pub(super) fn lose_cover(&self, links: Range<usize>) {
+        let L1::Tracked(tracked) = &self.l1 else {
+            return;
+        };
+        match &self.cluster {
+            None => links.for_each(|link| tracked.lose(link)),
+            // A slot that the server had before lost its cover when it left.
+            Some(cluster) => cluster
+                .slots_of(self.server_of(links.start))
+                .for_each(|slot| tracked.lose(slot)),
         }
     }
 
@@ -248,9 +283,8 @@ impl Core {
         match integer(frame).filter(|_| !failed) {
             Some(listener) => pool.track(server, listener, now),
             None => {
-                for link in links {
-                    tracked.refuse(link);
-                }
+                links.clone().for_each(|link| tracked.refuse(link));
+                pool.lose_cover(links);
                 self.log_refusal(number, frame);
             }
         }
@@ -265,6 +299,7 @@ impl Core {
         // A listener that is gone is no reason to give up.
         if failed && tracked.links[number] == (State::On { listener: id }) {
             tracked.refuse(number);
+            pool.lose_cover(number..number + 1);
             self.log_refusal(number, frame);
         }
     }
@@ -323,10 +358,8 @@ impl Core {
     /// A server has changed everything, or said what was not read.
     pub(super) fn hear_too_much(&self, number: usize) {
         let Some(pool) = &self.pool else { return };
-        if let L1::Tracked(tracked) = &pool.l1
-            && pool.is_listener(number)
-        {
-            tracked.lose(pool.links_to(pool.server_of(number)));
+        if pool.hears_late() && pool.is_listener(number) {
+            pool.lose_cover(pool.links_to(pool.server_of(number)));
             self.counters().l1_invalidations.add(1);
         }
     }
@@ -346,8 +379,12 @@ impl Core {
         if is_listener {
             tracked.listeners[server].is_asked = false;
         }
-        let ended_count = links.filter(|link| tracked.end(*link)).count();
-        self.counters().l1_losses.add(u64::from(ended_count > 0));
+        let ended_count = links.clone().filter(|link| tracked.end(*link)).count();
+        // Without, nothing that was asked for over them is kept.
+        if ended_count > 0 {
+            pool.lose_cover(links);
+            self.counters().l1_losses.add(1);
+        }
     }
 }
 
