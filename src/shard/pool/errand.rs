@@ -324,6 +324,11 @@ impl Core {
     /// Counts a failure, and has clients told of it with a line.
     fn with_failure(&mut self, reason: &str, tell: impl FnOnce(&mut Self, &[u8])) {
         self.counters().backend_failures.add(1);
+        self.with_line(reason, tell);
+    }
+
+    /// Has a client told why not, in the words of the pool's protocol.
+    pub(super) fn with_line(&mut self, reason: &str, tell: impl FnOnce(&mut Self, &[u8])) {
         if let AnswerBody::Replied { bytes: line, .. } = self.failure(reason) {
             tell(self, &line);
             self.buffers.put(line);

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use super::{
     Pool,
     dedicated::TOO_MANY,
-    errand::{Delivery, Pending, Route},
+    errand::{Delivery, Pending, Route, UNAVAILABLE},
 };
 use crate::shard::{
     core::Core,
@@ -129,6 +129,10 @@ pub(in crate::shard) fn subscribe<'n>(
         .collect();
     servers.sort_unstable();
     servers.dedup();
+    if let Some(reason) = why_nobody(core, feed, &servers) {
+        core.with_line(reason, |core, line| session.refuse(core, line));
+        return Step::Done;
+    }
     if !has_feeds(session, core, servers.into_iter()) {
         return Step::Done;
     }
@@ -304,10 +308,22 @@ fn home(session: &mut Session, core: &Core) -> Option<usize> {
     let client = session.token();
     let pool = core.pool.as_ref().filter(|pool| pool.is_cluster())?;
     let all = subscriptions(session)?;
-    Some(
-        *all.home
-            .get_or_insert_with(|| pool.any_node(client.index())),
-    )
+    let home = all.home.unwrap_or_else(|| pool.any_node(client.index()));
+    if pool.is_somebody(home) {
+        all.home = Some(home);
+    }
+    Some(home)
+}
+
+/// Why one of these servers cannot be listened to, if it is none: a cluster's node may not be known
+/// just now.
+fn why_nobody(core: &Core, feed: Feed, servers: &[usize]) -> Option<&'static str> {
+    let pool = core.pool.as_ref()?;
+    let nobody = servers.iter().find(|server| !pool.is_somebody(**server))?;
+    Some(match feed {
+        Feed::ShardChannels => pool.why_not(*nobody),
+        Feed::Channels | Feed::Patterns => UNAVAILABLE,
+    })
 }
 
 /// The servers that have a channel, or channels that match a pattern.

@@ -347,6 +347,11 @@ impl Pool {
         node.unwrap_or(NOBODY)
     }
 
+    /// Whether there is a server behind this number.
+    pub(super) fn is_somebody(&self, server: usize) -> bool {
+        self.cluster.is_none() || server >= FIRST_NODE
+    }
+
     /// Whether requests to this server wait until it is known who has their slot.
     pub(super) fn is_waiting(&self, server: usize) -> bool {
         self.cluster.is_some() && server == WAITING
