@@ -13,6 +13,8 @@ mod commands;
 mod load;
 #[path = "cluster/outages.rs"]
 mod outages;
+#[path = "cluster/setups.rs"]
+mod setups;
 #[path = "cluster/tracked.rs"]
 mod tracked;
 

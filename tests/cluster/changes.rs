@@ -129,11 +129,7 @@ fn step_down(flags: &[&str]) {
     let keys: Vec<String> = (0..4).map(|key| format!("key:{key}")).collect();
     let seen = while_clients_call(ringfort.resp(), &keys, || {
         for master in 0..3 {
-            cluster.ask(master + 3, "CLUSTER FAILOVER");
-            wait_for("the replica to take over", || {
-                let role = cluster.ask(master + 3, "INFO replication");
-                role.contains("role:master").then_some(())
-            });
+            cluster.hand_over_to(master + 3);
             pause();
         }
         std::thread::sleep(Duration::from_millis(500));

@@ -49,11 +49,7 @@ fn kill_and_replace(flags: &[&str]) {
     });
     check(&seen);
     // It has taken up what it missed, and gives way to the one that has replaced it.
-    cluster.ask(0, "CLUSTER FAILOVER");
-    wait_for("the first master to be one again", || {
-        let role = cluster.ask(0, "INFO replication");
-        role.contains("role:master").then_some(())
-    });
+    cluster.hand_over_to(0);
     wait_until_served(&ringfort);
 }
 

@@ -264,6 +264,7 @@ impl Backend {
             Kind::Memcached | Kind::StillMemcached => (b"mn\r\n", b"MN\r\n"),
             Kind::LockedMemcached => (b"mn\r\n", b"CLIENT_ERROR unauthenticated\r\n"),
             Kind::Redis if !self.extra.is_empty() => (b"ECHO\r\n", b"-"),
+            Kind::ClusterRedis if self.extra.contains("--requirepass") => (b"PING\r\n", b"-NOAUTH"),
             Kind::Redis | Kind::ClusterRedis => (b"PING\r\n", b"+PONG\r\n"),
             // twemproxy closes on what it does not know; asking for a key tells that a server is behind it.
             Kind::Nutcracker => (b"get ready\r\n", b"END\r\n"),

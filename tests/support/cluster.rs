@@ -1,11 +1,12 @@
 //! A real Redis Cluster: three masters and a replica of each, as processes.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use super::backends::Backend;
 use super::process::free_port;
 use super::wire::Wire;
-use super::{DEADLINE, wait_for};
+use super::{DEADLINE, POLL_INTERVAL, wait_for};
 
 /// After so many milliseconds a node that says nothing is thought to have failed.
 const NODE_TIMEOUT_MS: u32 = 1_000;
@@ -16,14 +17,35 @@ const MASTERS: usize = 3;
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Backend>,
     bus_ports: Vec<u16>,
+    /// More arguments of every node.
+    extra: String,
+    /// What has to be said first on a connection to a node.
+    hello: String,
 }
 
 impl Cluster {
     /// All of it, well.
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same with more arguments of every node.
+    pub(crate) fn start_with(extra: &str) -> Self {
+        Self::assemble(extra, "")
+    }
+
+    /// The same with a password, which nodes want of each other, too.
+    pub(crate) fn start_locked(password: &str) -> Self {
+        let extra = format!("--requirepass {password} --masterauth {password}");
+        Self::assemble(&extra, &format!("AUTH {password}\r\n"))
+    }
+
+    fn assemble(extra: &str, hello: &str) -> Self {
         let mut cluster = Self {
             nodes: Vec::new(),
             bus_ports: Vec::new(),
+            extra: extra.to_owned(),
+            hello: hello.to_owned(),
         };
         for _ in 0..2 * MASTERS {
             cluster.add_process();
@@ -59,7 +81,8 @@ impl Cluster {
     fn add_process(&mut self) {
         let bus_port = free_port();
         let extra = format!(
-            "--cluster-port {bus_port} --cluster-node-timeout {NODE_TIMEOUT_MS} --repl-diskless-sync-delay 0"
+            "--cluster-port {bus_port} --cluster-node-timeout {NODE_TIMEOUT_MS} --repl-diskless-sync-delay 0 {}",
+            self.extra
         );
         self.nodes.push(Backend::cluster_redis_with(&extra));
         self.bus_ports.push(bus_port);
@@ -77,7 +100,7 @@ impl Cluster {
 
     /// What a node answers to an inline command: a line, or a bulk.
     pub(crate) fn ask(&self, number: usize, command: &str) -> String {
-        let mut wire = self.nodes[number].connect();
+        let mut wire = self.connect(number);
         wire.send(format!("{command}\r\n").as_bytes());
         let line = wire.line();
         match line.strip_prefix('$') {
@@ -91,6 +114,15 @@ impl Cluster {
                 line
             }
         }
+    }
+
+    /// A connection to a node that may say anything.
+    pub(crate) fn connect(&self, number: usize) -> Wire {
+        let mut wire = self.nodes[number].connect();
+        if !self.hello.is_empty() {
+            wire.ask(&self.hello, "+OK\r\n");
+        }
+        wire
     }
 
     pub(crate) fn id(&self, number: usize) -> String {
@@ -133,6 +165,20 @@ impl Cluster {
         }
     }
 
+    /// Has a replica take over from its master, which stays. Nodes may be unwilling for a while.
+    pub(crate) fn hand_over_to(&self, number: usize) {
+        let is_master = || self.ask(number, "INFO replication").contains("role:master");
+        wait_for("a replica to take over", || {
+            self.ask(number, "CLUSTER FAILOVER");
+            // After five seconds a node gives the attempt up by itself.
+            let until = Instant::now() + Duration::from_secs(6);
+            while !is_master() && Instant::now() < until {
+                std::thread::sleep(POLL_INTERVAL);
+            }
+            is_master().then_some(())
+        });
+    }
+
     /// Begins to move a slot from one master to another.
     pub(crate) fn begin_move(&self, slot: usize, from: usize, to: usize) {
         let (from_id, to_id) = (self.id(from), self.id(to));
@@ -142,12 +188,13 @@ impl Cluster {
 
     /// Moves up to so many keys of a slot; how many there were.
     pub(crate) fn move_keys(&self, slot: usize, from: usize, to: usize, count: usize) -> usize {
-        let mut wire = self.nodes[from].connect();
+        let mut wire = self.connect(from);
         let keys = keys_in_slot(&mut wire, slot, count);
         let port = self.address(to).port();
+        let auth = self.hello.trim_end();
         for key in &keys {
             wire.ask(
-                format!("MIGRATE 127.0.0.1 {port} {key} 0 5000\r\n"),
+                format!("MIGRATE 127.0.0.1 {port} {key} 0 5000 {auth}\r\n"),
                 "+OK\r\n",
             );
         }
