@@ -32,6 +32,8 @@ pub(super) enum Round {
     ThisClient,
     /// CLIENT KILL.
     Kill(Kill),
+    /// CLIENT UNBLOCK.
+    Unblock(Unblock),
     /// CLIENT PAUSE.
     Pause(Pause),
     /// CLIENT UNPAUSE.
@@ -87,6 +89,14 @@ pub(super) struct Kill {
     pub(super) is_old_form: bool,
 }
 
+/// Whose wait at a server of the pool CLIENT UNBLOCK ends.
+#[derive(Debug)]
+pub(super) struct Unblock {
+    pub(super) id: u64,
+    /// The request that waits is answered with an error, and not as if its time were over.
+    pub(super) with_error: bool,
+}
+
 /// One shard's share of a reply.
 #[derive(Debug, Default)]
 pub(super) struct Share {
@@ -123,12 +133,23 @@ pub(super) struct Rounds {
     gatherings: Vec<Gathering>,
     /// Rounds to which this shard has not given its own share.
     own: Vec<(Origin, Arc<Round>)>,
+    /// Own shares that had to wait for a server.
+    late: Vec<(Origin, Share)>,
 }
 
 impl Rounds {
     /// Whether this shard owes a share to a client of its own.
     pub(super) fn has_own(&self) -> bool {
-        !self.own.is_empty()
+        !self.own.is_empty() || !self.late.is_empty()
+    }
+
+    /// A share for a client of this shard is there that was asked for earlier.
+    pub(super) fn give_late(&mut self, origin: Origin, share: Share) {
+        self.late.push((origin, share));
+    }
+
+    pub(super) fn take_late(&mut self) -> Vec<(Origin, Share)> {
+        std::mem::take(&mut self.late)
     }
 
     pub(super) fn take_own(&mut self) -> Vec<(Origin, Arc<Round>)> {

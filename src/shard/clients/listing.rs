@@ -138,7 +138,10 @@ impl<I: Io> Shard<I> {
         let flags = [
             ('P', conn.session.is_subscribed()),
             ('x', conn.session.is_queueing),
-            ('b', conn.is_held() && self.core.pause.is_on()),
+            (
+                'b',
+                conn.session.is_blocked() || (conn.is_held() && self.core.pause.is_on()),
+            ),
             ('t', tracking.is_some()),
             (
                 'R',

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::{
     memcache,
     message::{AnswerBody, Origin},
+    pool::errand::Route,
     resp,
     round::{Round, Share},
     turn::Shard,
@@ -17,7 +18,15 @@ impl<I: Io> Shard<I> {
         if !self.core.rounds.has_own() {
             return;
         }
+        for (origin, share) in self.core.rounds.take_late() {
+            self.take_share(origin, share);
+        }
         for (origin, round) in self.core.rounds.take_own() {
+            if let Round::Unblock(wanted) = &*round
+                && self.core.unblock(wanted, Route::Here(origin))
+            {
+                continue;
+            }
             let share = self.share(&round, Some(origin.token));
             self.take_share(origin, share);
         }
@@ -30,6 +39,11 @@ impl<I: Io> Shard<I> {
         origin: Origin,
         round: &Arc<Round>,
     ) {
+        if let Round::Unblock(wanted) = &**round
+            && self.core.unblock(wanted, Route::Shard(asker, origin))
+        {
+            return;
+        }
         let share = self.share(round, None);
         let body = AnswerBody::Shared(share);
         self.core.answer(asker, origin, body);
@@ -61,6 +75,8 @@ impl<I: Io> Shard<I> {
             Round::Conns { .. } => return self.list_conns(asker),
             Round::ThisClient => return self.list_client(asker),
             Round::Kill(kill) => return self.kill_clients(kill, asker),
+            // Nobody waits who could be told not to.
+            Round::Unblock(_) => {}
             Round::Pause(pause) => core.pause(*pause),
             Round::Unpause => core.unpause(),
             Round::ResetStats => {

@@ -17,6 +17,7 @@ use crate::{
     backend::{Expects, Meaning, OnLoss, Reply},
     config::Protocol,
     fill::FillId,
+    protocol::resp::reply,
     store::{Key, Operation, UnixMs},
 };
 
@@ -238,6 +239,9 @@ impl Core {
                 self.heard_of_cluster(number, question, failed, reply.frame);
             }
             Pending::Script => self.loaded(number, failed, reply.frame),
+            // Concluded where its connection is.
+            Pending::Identity => {}
+            Pending::Unblock(route) => self.unblocked(route, !failed && reply.frame == reply::ONE),
             Pending::ListenerId => self.hear_listener_id(number, failed, reply.frame),
             Pending::Tracking(id) => self.hear_tracked(number, id, failed, reply.frame),
             Pending::TimeLeft(fill) => self.hear_time_left(number, fill, reply.frame),
@@ -277,6 +281,7 @@ impl Core {
     ) {
         match pending {
             Pending::Script
+            | Pending::Identity
             | Pending::ListenerId
             | Pending::Tracking(_)
             | Pending::TimeLeft(_)
@@ -284,6 +289,7 @@ impl Core {
             | Pending::Probe
             | Pending::Purge
             | Pending::Fence => {}
+            Pending::Unblock(route) => self.unblocked(route, false),
             Pending::Topology(question) => self.not_heard_of_cluster(question),
             Pending::Straggler(parcel) => self.put_away(parcel),
             Pending::QueuedWrite => self.counters().backend_failures.add(1),

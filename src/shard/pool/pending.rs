@@ -44,6 +44,10 @@ pub(in crate::shard) enum Pending {
     Queued(Token),
     /// The last request of what a server does as one.
     Unit(Box<Unit>),
+    /// What number a dedicated connection has at its server.
+    Identity,
+    /// A server is told to end the wait of a client, for who asks so.
+    Unblock(Route),
     /// A command about what a client listens to.
     Confirmations(Box<Confirmations>),
     /// A server is given its script again.

@@ -5,11 +5,12 @@ use super::super::{
     core::Core,
     pause::Pause,
     pool::feeds::Subscriptions,
-    round::{ClientsWanted, Kill, Round},
+    round::{ClientsWanted, Kill, Round, Unblock},
     session::{Session, Step},
 };
 use super::transaction::Transaction;
 use crate::{
+    config::Protocol,
     protocol::resp::{
         ClientAttribute, ClientFilter, ClientRequest, KillFilter, Progress, ReplyMode, Version,
         reply,
@@ -161,6 +162,26 @@ impl Client {
     }
 }
 
+/// Ends the wait of a client at a server of the pool. Nobody waits for anything else.
+fn unblock(
+    session: &mut Session,
+    core: &mut Core,
+    id: i64,
+    with_error: bool,
+    version: Version,
+) -> Step {
+    match u64::try_from(id) {
+        Ok(id) if core.backend_protocol() == Some(Protocol::Resp) => {
+            let wanted = Unblock { id, with_error };
+            session.go_round(core, Round::Unblock(wanted), version)
+        }
+        _ => {
+            session.reply(core, reply::ZERO);
+            Step::Done
+        }
+    }
+}
+
 /// Answers CLIENT.
 pub(super) fn client(
     session: &mut Session,
@@ -204,8 +225,9 @@ pub(super) fn client(
             return session.go_round(core, Round::Pause(pause), version);
         }
         ClientRequest::Unpause => return session.go_round(core, Round::Unpause, version),
-        // No client waits for anything that it could be told to stop waiting for.
-        ClientRequest::Unblock { .. } => session.reply(core, reply::ZERO),
+        ClientRequest::Unblock { id, with_error } => {
+            return unblock(session, core, id, with_error, version);
+        }
         ClientRequest::Id => {
             reply::integer(session.replies.ready(&mut core.buffers), session.id as i64);
         }

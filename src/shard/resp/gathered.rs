@@ -25,6 +25,7 @@ pub(in crate::shard) fn finish_round(core: &Core, finished: Finished, out: &mut 
         // It is memcache's.
         Round::Conns { .. } => {}
         Round::Kill(kill) => write_killed(kill, count(&shares), out),
+        Round::Unblock(_) => reply::integer(out, count(&shares) as i64),
         Round::Pause(_)
         | Round::Unpause
         | Round::ResetStats

@@ -54,6 +54,7 @@ pub enum ClientRequest<'b> {
     Unpause,
     Unblock {
         id: i64,
+        with_error: bool,
     },
 }
 
@@ -348,5 +349,8 @@ fn read_unblock(args: Args<'_>) -> Result<ClientRequest<'_>, RequestError<'_>> {
     }
     Ok(ClientRequest::Unblock {
         id: integer(args.at(2))?,
+        with_error: args
+            .get(3)
+            .is_some_and(|reason| reason.eq_ignore_ascii_case(b"error")),
     })
 }

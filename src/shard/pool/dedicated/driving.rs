@@ -156,6 +156,14 @@ impl<I: Io> Shard<I> {
                     consumed
                 }
                 Received::Complete {
+                    tag: Pending::Identity,
+                    reply,
+                    consumed,
+                } => {
+                    conn.identify(reply.frame);
+                    consumed
+                }
+                Received::Complete {
                     tag,
                     reply,
                     consumed,

@@ -6,9 +6,10 @@
 //! again, up to [`DEDICATED_IDLE_MAX`] for each server and version. It speaks the client's version
 //! of RESP, so replies are the client's as they come. A request that waits has no deadline: how
 //! long to wait is the client's to say. If the client goes, so does the connection, and with it the
-//! server's wait.
+//! server's wait. [`unblock`] ends a wait from outside.
 
 mod driving;
+pub(in crate::shard) mod unblock;
 
 use bytes::BytesMut;
 
@@ -40,6 +41,16 @@ enum Purpose {
     Watch(Token),
 }
 
+/// What is known of a connection's number at its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Identity {
+    Unasked,
+    Asked,
+    Known(i64),
+    /// The server does not say.
+    Unknown,
+}
+
 /// One connection.
 #[derive(Debug)]
 struct Dedicated {
@@ -48,6 +59,10 @@ struct Dedicated {
     purpose: Purpose,
     /// It is to go, or never to come.
     is_over: bool,
+    /// It is nobody's after what it is for now.
+    is_last_use: bool,
+    /// What the server calls it.
+    identity: Identity,
     token: Option<Token>,
     link: Link<Pending>,
     /// The start of a reply that is not whole, and bytes of it before which looking is pointless.
@@ -109,6 +124,7 @@ impl DedicatedConns {
         };
         if let Some(conn) = self.get(slot) {
             conn.purpose = Purpose::Request(wanted.client);
+            conn.ask_identity(now);
             if wanted.is_asking {
                 asking(conn.link.pipeline().push_unheard(ASKING_TERMS, now));
             }
@@ -259,6 +275,8 @@ impl DedicatedConns {
             version,
             purpose: Purpose::Idle,
             is_over: false,
+            is_last_use: false,
+            identity: Identity::Unasked,
             token: None,
             link: Link::new(settings, now),
             input: BytesMut::new(),
@@ -306,6 +324,9 @@ impl DedicatedConns {
             return false;
         }
         conn.purpose = Purpose::Idle;
+        if conn.is_last_use {
+            return true;
+        }
         let (server, version) = (conn.server, conn.version);
         let idle = self.slots_with(|conn| conn.is_idle_for(server, version));
         idle.len() > DEDICATED_IDLE_MAX
@@ -315,7 +336,8 @@ impl DedicatedConns {
 impl Dedicated {
     fn is_idle_for(&self, server: usize, version: Version) -> bool {
         let is_idle = self.purpose == Purpose::Idle && self.link.in_flight() == 0;
-        is_idle && !self.is_over && self.server == server && self.version == version
+        let is_usable = !self.is_over && !self.is_last_use;
+        is_idle && is_usable && self.server == server && self.version == version
     }
 
     /// It is given up: what it was asked fails, and where it has not begun to connect it never does.
