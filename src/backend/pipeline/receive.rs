@@ -8,6 +8,7 @@ use crate::{
     },
     config::Protocol,
     protocol::{Parsed, memcache, number, resp},
+    store::KeyHash,
 };
 
 /// What a server says: a reply, or something unasked, which may be too large.
@@ -154,7 +155,7 @@ impl<T> Pipeline<T> {
             (Element::Value { key, .. }, Shape::Member { hash, .. })
                 if self.hasher.hash(key) != hash =>
             {
-                if is_last {
+                if is_last || !self.is_of_later_member(self.hasher.hash(key)) {
                     return refused(end);
                 }
                 Parsed::Complete {
@@ -185,6 +186,19 @@ impl<T> Pipeline<T> {
                 }
             }
         }
+    }
+
+    /// Whether a value may be that of a later key of the `get` that is being answered: then the one
+    /// before it were not found. Else nobody asked for it, and it says nothing of anybody's.
+    fn is_of_later_member(&self, found: KeyHash) -> bool {
+        for entry in self.entries.iter().skip(1) {
+            match entry.shape {
+                Shape::Member { hash, .. } if hash == found => return true,
+                Shape::Member { is_last: false, .. } => {}
+                _ => return false,
+            }
+        }
+        false
     }
 
     fn meta_reply<'b>(&mut self, bytes: &'b [u8]) -> Parsed<Said<'b>, ()> {

@@ -294,8 +294,32 @@ fn an_error_is_every_remaining_keys_answer() {
 
 #[test]
 fn a_value_that_nobody_asked_for_breaks_it() {
-    let (_, got) = get_joined(&["a", "b"], b"VALUE x 0 1\r\nX\r\nEND\r\n");
-    assert_eq!(got, ["Miss", "broken"]);
+    // It says nothing of those who wait, either: none of them was not found.
+    for (wire, expected) in [
+        ("VALUE x 0 1\r\nX\r\nEND\r\n", &["broken"][..]),
+        ("VALUE a 0 1\r\nA\r\nVALUE x 0 1\r\nX\r\n", &["A", "broken"]),
+        (
+            "VALUE b 0 1\r\nB\r\nVALUE x 0 1\r\nX\r\n",
+            &["Miss", "B", "broken"],
+        ),
+        (
+            "VALUE b 0 1\r\nB\r\nVALUE a 0 1\r\nA\r\n",
+            &["Miss", "B", "broken"],
+        ),
+        ("VALUE x 0 200\r\n", &["broken"]),
+    ] {
+        let (_, got) = get_joined(&["a", "b", "c"], wire.as_bytes());
+        assert_eq!(got, expected, "{wire:?}");
+    }
+    // That of a key of the next `get` is nobody's, either.
+    let hasher = KeyHasher::new(1);
+    let mut pipeline = Pipeline::new(Protocol::Memcache, hasher, 100);
+    for (tag, key) in ["a", "b"].into_iter().enumerate() {
+        pipeline.push_get(tag, hasher.key(key.as_bytes()), Spelling::Text, TERMS, NOW);
+        pipeline.take_output(Vec::new(), NOW);
+    }
+    let received = pipeline.receive(b"VALUE b 0 1\r\nB\r\nEND\r\n");
+    assert!(matches!(received, Received::Broken), "{received:?}");
 }
 
 #[test]
