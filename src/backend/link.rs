@@ -34,11 +34,11 @@ pub(super) use self::backoff::Backoff;
 use self::greeting::Greeted;
 pub use self::{
     backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN},
-    greeting::{Access, Greeting},
+    greeting::{Access, Greeting, hello},
     settings::{HEARTBEAT_MS, HOLD_MS, LinkSettings},
 };
 use super::{Failure, OnLoss, Pipeline, Received, Terms};
-use crate::{config::Protocol, protocol::resp::reply::encode_command, store::UnixMs};
+use crate::store::UnixMs;
 
 /// What is to be done to the socket.
 #[derive(Debug, PartialEq, Eq)]
@@ -434,12 +434,10 @@ impl<T> Link<T> {
             on_loss: OnLoss::Forget,
             patience_ms: Terms::FOR_EVER,
         };
-        let out = self.pipeline.push_unheard(terms, now);
-        match self.settings.protocol {
-            Protocol::Resp => encode_command(out, &[b"PING"]),
-            Protocol::Memcache if self.knew_meta => out.extend_from_slice(b"mn\r\n"),
-            Protocol::Memcache => out.extend_from_slice(b"version\r\n"),
-        }
+        let request = hello(self.settings.protocol);
+        self.pipeline
+            .push_unheard(terms, now)
+            .extend_from_slice(request);
     }
 
     /// Takes no more requests, finishes those that are in flight, then closes.

@@ -13,6 +13,14 @@ use crate::{
     },
 };
 
+/// What any server answers at once, whoever asks: it says that it is there.
+pub const fn hello(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Resp => b"*1\r\n$4\r\nPING\r\n",
+        Protocol::Memcache => b"version\r\n",
+    }
+}
+
 /// Who one is to a server, and where.
 #[derive(Debug, Clone, Default)]
 pub struct Access {
@@ -92,7 +100,7 @@ impl Greeting {
             );
             self.steps.push(Step::MemcacheAuth);
         }
-        self.request.extend_from_slice(b"version\r\n");
+        self.request.extend_from_slice(hello(self.protocol));
         self.steps.push(Step::Version);
     }
 
@@ -126,7 +134,8 @@ impl Greeting {
             encode_command(&mut self.request, &[b"CLIENT", b"SETNAME", name]);
             self.steps.push(Step::Wished);
         }
-        self.need("PING", &[b"PING"]);
+        self.request.extend_from_slice(hello(self.protocol));
+        self.steps.push(Step::Needed("PING"));
     }
 
     fn need(&mut self, name: &'static str, words: &[&[u8]]) {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     backend::{Expects, REPEATS_MAX},
-    config::Secret,
+    config::{Protocol, Secret},
     store::KeyHasher,
 };
 
@@ -263,7 +263,7 @@ fn one_late_reply_costs_one_request_and_silence_the_connection() {
 fn who_says_nothing_for_long_is_asked_whether_it_is_there() {
     for (protocol, question, answer) in [
         (Protocol::Resp, "send *1 $4 PING", "+PONG\r\n"),
-        (Protocol::Memcache, "send mn", "MN\r\n"),
+        (Protocol::Memcache, "send version", "VERSION 1.6.18\r\n"),
     ] {
         let mut bench = Bench::serving(protocol);
         bench.hear("");

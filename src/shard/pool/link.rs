@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 use crate::shard::pool::{EjectSettings, errand::Pending, over_resp, queued};
 use crate::{
-    backend::{self, Expects, Greeting, Health, LinkSettings, OnLoss, Terms, WriteQueue},
+    backend::{self, Expects, Greeting, Health, LinkSettings, OnLoss, Terms, WriteQueue, hello},
     config::Protocol,
     fill::FillId,
     io::Token,
@@ -230,7 +230,7 @@ impl Link {
     pub(super) fn probe(&mut self, now: UnixMs) -> bool {
         let is_due = self.core.is_serving() && self.health.poll_probe(now);
         if is_due {
-            let request = self.hello();
+            let request = hello(self.speech.protocol);
             self.ask(Pending::Probe, Expects::Line, OnLoss::Fail, now)
                 .extend_from_slice(request);
         }
@@ -292,7 +292,7 @@ impl Link {
     /// Asks the server to answer once more, if it is not asked already.
     fn fence(&mut self, now: UnixMs) {
         if !core::mem::replace(&mut self.is_fencing, true) {
-            let request = self.hello();
+            let request = hello(self.speech.protocol);
             let pipeline = self.core.pipeline();
             pipeline
                 .push(Pending::Fence, Expects::Line, TERMS, now)
@@ -305,14 +305,6 @@ impl Link {
         self.is_fencing = false;
         self.fence_left = self.fence_left.saturating_sub(1);
         self.pump_writes(now);
-    }
-
-    /// What any server answers at once.
-    fn hello(&self) -> &'static [u8] {
-        match self.speech.protocol {
-            Protocol::Resp => b"*1\r\n$4\r\nPING\r\n",
-            Protocol::Memcache => b"version\r\n",
-        }
     }
 
     /// The connection is closed: nothing of it is left. Its token, if it had one.
