@@ -1,5 +1,8 @@
 //! CONFIG: the settings that tools ask for, under redis.conf's names.
 
+mod check;
+
+use self::check::Check;
 use super::super::{
     core::Core,
     round::Round,
@@ -10,7 +13,6 @@ use super::super::{
 use crate::config::LISTEN_BACKLOG;
 use crate::protocol::{
     glob::{self, Case},
-    number,
     resp::{ConfigRequest, Rest, Version, reply},
 };
 
@@ -24,8 +26,12 @@ struct Parameter {
 enum Value {
     /// It cannot, in Redis neither.
     Fixed(&'static str),
-    /// It cannot, but whoever sets it to what it is may believe so: here it is always so.
-    Always(fn(&Settings) -> String),
+    /// It cannot, but whoever sets it to what it is may believe so: here it is always so. In Redis it
+    /// can be changed, to what passes the check.
+    Always {
+        text: fn(&Settings) -> String,
+        check: Check,
+    },
     /// A number within bounds.
     Number {
         knob: fn(&Tunables) -> &Knob,
@@ -41,8 +47,8 @@ const fn fixed(name: &'static str, text: &'static str) -> Parameter {
     Parameter { name, value }
 }
 
-const fn always(name: &'static str, text: fn(&Settings) -> String) -> Parameter {
-    let value = Value::Always(text);
+const fn always(name: &'static str, check: Check, text: fn(&Settings) -> String) -> Parameter {
+    let value = Value::Always { text, check };
     Parameter { name, value }
 }
 
@@ -73,36 +79,50 @@ static PARAMETERS: &[Parameter] = &[
             knob: |t| &t.latency_tracking,
         },
     },
-    always("latency-tracking-info-percentiles", |_| "50 99 99.9".into()),
-    always("maxmemory", |s| s.memory_bytes.to_string()),
-    always("maxmemory-policy", |_| "allkeys-lru".into()),
-    always("maxmemory-clients", |_| "0".into()),
-    always("proto-max-bulk-len", |s| s.bulk_bytes_max().to_string()),
-    always("client-query-buffer-limit", |_| {
+    always("latency-tracking-info-percentiles", check::text, |_| {
+        "50 99 99.9".into()
+    }),
+    always("maxmemory", check::memory, |s| s.memory_bytes.to_string()),
+    always("maxmemory-policy", eviction_policy, |_| {
+        "allkeys-lru".into()
+    }),
+    always("maxmemory-clients", check::memory_or_percent, |_| {
+        "0".into()
+    }),
+    always("proto-max-bulk-len", check::buffer_bytes, |s| {
+        s.bulk_bytes_max().to_string()
+    }),
+    always("client-query-buffer-limit", check::buffer_bytes, |_| {
         REQUEST_BYTES_MAX.to_string()
     }),
-    always("port", |s| s.resp_port.to_string()),
-    always("tls-port", |_| "0".into()),
-    always("bind", |s| s.resp_address.clone()),
-    always("protected-mode", |_| "no".into()),
-    always("requirepass", |_| String::new()),
-    always("save", |_| String::new()),
-    always("appendonly", |_| "no".into()),
-    always("appendfsync", |_| "everysec".into()),
-    always("notify-keyspace-events", |_| String::new()),
-    always("hz", |_| "10".into()),
-    always("tcp-keepalive", |_| "0".into()),
-    always("activedefrag", |_| "no".into()),
-    always("lazyfree-lazy-eviction", |_| "no".into()),
-    always("lazyfree-lazy-expire", |_| "no".into()),
-    always("lazyfree-lazy-user-del", |_| "no".into()),
-    always("lazyfree-lazy-user-flush", |_| "no".into()),
-    always("replica-read-only", |_| "yes".into()),
-    always("slave-read-only", |_| "yes".into()),
-    always("replicaof", |_| String::new()),
-    always("slaveof", |_| String::new()),
-    always("stop-writes-on-bgsave-error", |_| "no".into()),
-    always("loglevel", |_| "notice".into()),
+    always("port", check::port, |s| s.resp_port.to_string()),
+    always("tls-port", check::port, |_| "0".into()),
+    always("bind", check::text, |s| s.resp_address.clone()),
+    always("protected-mode", check::yes_or_no, |_| "no".into()),
+    always("requirepass", check::text, |_| String::new()),
+    always("save", check::text, |_| String::new()),
+    always("appendonly", check::yes_or_no, |_| "no".into()),
+    always("appendfsync", sync_policy, |_| "everysec".into()),
+    always("notify-keyspace-events", check::event_classes, |_| {
+        String::new()
+    }),
+    always("hz", check::small_number, |_| "10".into()),
+    always("tcp-keepalive", check::small_number, |_| "0".into()),
+    always("activedefrag", check::yes_or_no, |_| "no".into()),
+    always("lazyfree-lazy-eviction", check::yes_or_no, |_| "no".into()),
+    always("lazyfree-lazy-expire", check::yes_or_no, |_| "no".into()),
+    always("lazyfree-lazy-user-del", check::yes_or_no, |_| "no".into()),
+    always("lazyfree-lazy-user-flush", check::yes_or_no, |_| {
+        "no".into()
+    }),
+    always("replica-read-only", check::yes_or_no, |_| "yes".into()),
+    always("slave-read-only", check::yes_or_no, |_| "yes".into()),
+    fixed("replicaof", ""),
+    fixed("slaveof", ""),
+    always("stop-writes-on-bgsave-error", check::yes_or_no, |_| {
+        "no".into()
+    }),
+    always("loglevel", log_level, |_| "notice".into()),
     fixed("databases", "1"),
     fixed("tcp-backlog", "4096"),
     fixed("unixsocket", ""),
@@ -128,7 +148,7 @@ impl Parameter {
         let tunables = &settings.tunables;
         match &self.value {
             Value::Fixed(text) => (*text).to_owned(),
-            Value::Always(text) => text(settings),
+            Value::Always { text, .. } => text(settings),
             Value::Number { knob, .. } => match knob(tunables).get() {
                 NEVER => "-1".to_owned(),
                 number => number.to_string(),
@@ -141,29 +161,37 @@ impl Parameter {
     fn check(&self, text: &[u8], settings: &Settings) -> Result<Option<u64>, String> {
         match &self.value {
             Value::Fixed(_) => Err(IMMUTABLE.to_owned()),
-            Value::Always(present) => {
-                if present(settings).as_bytes().eq_ignore_ascii_case(text) {
-                    Ok(None)
-                } else {
-                    Err(IMMUTABLE.to_owned())
+            Value::Always {
+                text: present,
+                check,
+            } => {
+                check(text)?;
+                let present = present(settings);
+                let is_same = present.as_bytes().eq_ignore_ascii_case(text)
+                    || self.is_same_memory(present.as_bytes(), text);
+                match is_same {
+                    true => Ok(None),
+                    false => Err(IMMUTABLE.to_owned()),
                 }
             }
             Value::Number { min, max, .. } => {
-                let number = number::signed(text)
-                    .ok_or_else(|| "argument couldn't be parsed into an integer".to_owned())?;
-                if number < *min || number > *max {
-                    let text = format!("argument must be between {min} and {max} inclusive");
-                    return Err(text);
-                }
+                let number = check::number_in(text, *min, *max)?;
                 let number = u64::try_from(number).unwrap_or(NEVER);
                 self.check_machine(number, settings).map(Some)
             }
-            Value::Switch { .. } => match text {
-                text if text.eq_ignore_ascii_case(b"yes") => Ok(Some(1)),
-                text if text.eq_ignore_ascii_case(b"no") => Ok(Some(0)),
-                _ => Err("argument must be 'yes' or 'no'".to_owned()),
-            },
+            Value::Switch { .. } => {
+                check::yes_or_no(text)?;
+                Ok(Some(u64::from(text.eq_ignore_ascii_case(b"yes"))))
+            }
         }
+    }
+
+    /// Whether these are the same bytes, in whichever units.
+    fn is_same_memory(&self, present: &[u8], text: &[u8]) -> bool {
+        let is_memory = self.name.starts_with("maxmemory") || self.name.ends_with("-limit");
+        let is_memory = is_memory || self.name == "proto-max-bulk-len";
+        let bytes = check::memory_bytes(present);
+        is_memory && bytes.is_some() && bytes == check::memory_bytes(text)
     }
 
     /// Descriptors were counted out at start; no more clients fit than were meant then.
@@ -188,6 +216,28 @@ impl Parameter {
     fn is_immutable(&self) -> bool {
         matches!(self.value, Value::Fixed(_))
     }
+}
+
+fn eviction_policy(text: &[u8]) -> Result<(), String> {
+    const POLICIES: [&str; 8] = [
+        "volatile-lru",
+        "volatile-lfu",
+        "volatile-random",
+        "volatile-ttl",
+        "allkeys-lru",
+        "allkeys-lfu",
+        "allkeys-random",
+        "noeviction",
+    ];
+    check::one_of(text, &POLICIES)
+}
+
+fn sync_policy(text: &[u8]) -> Result<(), String> {
+    check::one_of(text, &["everysec", "always", "no"])
+}
+
+fn log_level(text: &[u8]) -> Result<(), String> {
+    check::one_of(text, &["debug", "verbose", "notice", "warning"])
 }
 
 const IMMUTABLE: &str = "can't set immutable config";
