@@ -175,6 +175,30 @@ fn the_commands_of_a_transaction_count_as_in_redis() {
     assert_eq!(counts[0], counts[1]);
 }
 
+/// What EXEC will do nothing with is neither kept nor counted.
+#[test]
+fn nothing_more_is_queued_once_a_watched_key_has_changed() {
+    // On one shard what has changed is known at once.
+    let (ringfort, redis) = (Ringfort::start(&["--shards", "1"]), Backend::redis());
+    let told = [ringfort.resp(), redis.address()].map(|address| {
+        let mut scene = Scene::at(address);
+        let steps = [
+            (It, "WATCH w"),
+            (It, "MULTI"),
+            (It, "SET a 1"),
+            (Other, "SET w 1"),
+            (It, "SET b 1"),
+            (It, "GET"),
+            (It, "SET c 1"),
+            (It, "EXEC"),
+            (It, "MULTI"),
+            (It, "SET a 1"),
+        ];
+        steps.map(|(who, request)| (scene.ask(who, request), scene.line()["multi"].clone()))
+    });
+    assert_eq!(told[0], told[1]);
+}
+
 #[test]
 fn what_is_queued_is_counted() {
     let ringfort = Ringfort::embedded();

@@ -130,7 +130,7 @@ pub(super) fn serve(
             queue_for_server(session, core, args);
             return Step::Done;
         }
-        _ => queue(session, args),
+        _ => queue(session, core, args),
     };
     session.reply(core, line);
     Step::Done
@@ -144,7 +144,7 @@ fn queue_for_server(session: &mut Session, core: &mut Core, args: Args<'_>) {
             if let Some(transaction) = of(session) {
                 transaction.place = place;
             }
-            let line = queue(session, args);
+            let line = queue(session, core, args);
             session.reply(core, line);
         }
         Err(refusal) => {
@@ -160,12 +160,13 @@ fn queue_for_server(session: &mut Session, core: &mut Core, args: Args<'_>) {
 }
 
 /// Keeps a request for EXEC; what to answer.
-fn queue(session: &mut Session, args: Args<'_>) -> &'static [u8] {
+fn queue(session: &mut Session, core: &Core, args: Args<'_>) -> &'static [u8] {
+    let token = session.token();
     let Some(transaction) = of(session) else {
         return QUEUED;
     };
-    // EXEC will be refused: nothing is kept for it.
-    if transaction.is_spoilt {
+    // EXEC will do nothing: nothing is kept for it, nor counted.
+    if transaction.is_spoilt || transaction.is_dirty(core, token) {
         return QUEUED;
     }
     let bytes = transaction.requests.len() + args.raw().len();
