@@ -63,7 +63,7 @@ pub const MEMORY_BYTES_PER_SHARD_MIN: usize = 16 * MIB;
 /// writes of every size: 5 MiB each, and 7 MiB of program and allocator for both.
 pub const FIXED_BYTES_PER_SHARD: usize = 8 * MIB;
 
-/// The largest item (key, value and 56 bytes, as memcached counts it) in bytes, by default:
+/// The largest item (key, value and 59 bytes, as memcached counts it) in bytes, by default:
 /// memcached's.
 pub const ITEM_BYTES_MAX_DEFAULT: usize = MIB;
 
@@ -118,7 +118,7 @@ pub struct Config {
     pub cores: Vec<usize>,
     /// Memory of all shards together, buffers and store, in bytes.
     pub memory_bytes: usize,
-    /// The largest item in bytes: key, value and memcached's header of 56 bytes.
+    /// The largest item in bytes: key, value and memcached's header of 59 bytes.
     pub item_bytes_max: usize,
     /// Open downstream connections, of all shards together.
     pub connections_max: usize,

@@ -12,9 +12,10 @@ use super::{
     segments::Stream,
 };
 
-/// What the item limit counts beside key and value, in bytes: memcached's own header with CAS,
-/// so that both servers draw the line at the same value.
-const ITEM_OVERHEAD_BYTES: usize = 56;
+/// What the item limit counts beside key and value, in bytes: memcached's own header with CAS, a
+/// NUL behind the key and CRLF behind the value, so that both servers draw the line at the same
+/// value. (With flags that are not 0 memcached counts 4 more.)
+const ITEM_OVERHEAD_BYTES: usize = 56 + 1 + 2;
 
 // So an entry within the limit takes no more than the limit, which is what a segment has room for.
 const _: () = assert!(ENTRY_OVERHEAD_BYTES_MAX <= ITEM_OVERHEAD_BYTES);

@@ -47,7 +47,7 @@ pub(crate) const LIST: &[Difference] = &[
     Difference {
         name: "item-limit",
         protocol: Protocol::Text,
-        reason: "memcached's header has 59 bytes or, with flags, 63, ringfort's counts as 56; up to the item limit \
+        reason: "memcached's header has 59 bytes or, with flags, 63, ringfort's counts as 59; up to the item limit \
                  without any header ringfort asks whether there is something to replace first",
         kind: Kind::Avoided(text::is_near_the_item_limit),
     },

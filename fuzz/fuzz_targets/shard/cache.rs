@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::words::{Guess, ITEM_BYTES_MAX, Key, Ttl};
 
 /// What memcached's header takes of the item limit.
-const ITEM_OVERHEAD_BYTES: usize = 56;
+const ITEM_OVERHEAD_BYTES: usize = 59;
 
 /// ringfort counts in no longer values. (memcached does up to half a megabyte, all of it blanks.)
 const NUMBER_BYTES_MAX: usize = 1024;

@@ -143,7 +143,7 @@ pub(super) fn model(
     let there = map.get(&key).cloned();
     let mut put = |twin: Twin| {
         let bytes = twin.value.len() as u64;
-        if 1 + twin.value.len() + 56 > 4096 {
+        if 1 + twin.value.len() + 59 > 4096 {
             map.remove(&key);
             return Outcome::TooLarge;
         }
@@ -198,7 +198,7 @@ pub(super) fn model(
                     Side::Back => [&twin.value, value].concat(),
                     Side::Front => [value, &twin.value].concat(),
                 };
-                if 1 + joined.len() + 56 > 4096 {
+                if 1 + joined.len() + 59 > 4096 {
                     return (Outcome::TooLarge, None);
                 }
                 (put(twin.with_value(&joined)), None)
