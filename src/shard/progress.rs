@@ -18,9 +18,7 @@ use crate::{protocol::Resume, store::Operation};
 /// Where a request with many keys goes on after it was held back.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Keys done, and where the next one is.
-    done: usize,
-    place: usize,
+    walk: Walk,
     /// What stands before the keys' replies is written.
     has_begun: bool,
     /// The slot of its sum, if it has one.
@@ -29,6 +27,40 @@ pub(super) struct Progress {
     mark: Option<u64>,
     /// How far its way through all keys is.
     tour: Option<Box<Tour>>,
+}
+
+/// How far it is through its keys.
+#[derive(Debug, Default, Clone, Copy)]
+struct Walk {
+    /// Keys done, and where the next one is.
+    done: usize,
+    place: usize,
+}
+
+impl Walk {
+    /// Calls `each` for every item that has not been done yet, until one must wait. Items that are
+    /// done are not looked at.
+    fn go_on<T>(
+        &mut self,
+        mut items: impl Resume<Item = T>,
+        mut each: impl FnMut(T) -> Step,
+    ) -> Step {
+        if self.done > 0 {
+            items.resume(self.place, self.done);
+        }
+        loop {
+            let place = items.place();
+            let Some(item) = items.next() else {
+                return Step::Done;
+            };
+            let step = each(item);
+            if step != Step::Done {
+                self.place = place;
+                return step;
+            }
+            self.done += 1;
+        }
+    }
 }
 
 impl Session {
@@ -40,28 +72,16 @@ impl Session {
         items: impl IntoIterator<Item = T, IntoIter: Resume>,
         mut each: impl FnMut(&mut Self, &mut Core, T) -> Step,
     ) -> Step {
-        let mut items = items.into_iter();
-        if self.progress.done > 0 {
-            items.resume(self.progress.place, self.progress.done);
+        let mut walk = self.progress.walk;
+        let step = walk.go_on(items.into_iter(), |item| match self.is_full() {
+            true => Step::Hold,
+            false => each(self, core, item),
+        });
+        match step {
+            Step::Done => self.progress = Progress::default(),
+            _ => self.progress.walk = walk,
         }
-        loop {
-            let place = items.place();
-            let Some(item) = items.next() else {
-                break;
-            };
-            let step = if self.is_full() {
-                Step::Hold
-            } else {
-                each(self, core, item)
-            };
-            if step != Step::Done {
-                self.progress.place = place;
-                return step;
-            }
-            self.progress.done += 1;
-        }
-        self.progress = Progress::default();
-        Step::Done
+        step
     }
 
     /// Whether what is ready may end in the middle of a reply.
@@ -147,5 +167,77 @@ impl Session {
             }
             Step::Done
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::protocol::resp::{self, Args, Limits, reply::encode_command};
+
+    /// Notes how often an item was looked at.
+    struct Counted<'c, I>(I, &'c Cell<usize>);
+
+    impl<I: Resume> Iterator for Counted<'_, I> {
+        type Item = I::Item;
+
+        fn next(&mut self) -> Option<I::Item> {
+            self.1.set(self.1.get() + 1);
+            self.0.next()
+        }
+    }
+
+    impl<I: Resume> Resume for Counted<'_, I> {
+        fn place(&self) -> usize {
+            self.0.place()
+        }
+
+        fn resume(&mut self, place: usize, taken: usize) {
+            self.0.resume(place, taken);
+        }
+    }
+
+    /// A DEL of so many keys that it is held again and again: its owner's mailbox has no more room.
+    #[test]
+    fn a_request_that_is_held_is_not_walked_through_from_the_start() {
+        const KEYS: usize = 100_000;
+        const ROOM: usize = 512;
+        let keys: Vec<String> = (0..KEYS).map(|key| format!("key-{key}")).collect();
+        let words: Vec<&[u8]> = std::iter::once("DEL")
+            .chain(keys.iter().map(String::as_str))
+            .map(str::as_bytes)
+            .collect();
+        let mut wire = Vec::new();
+        encode_command(&mut wire, &words);
+        let args: Args<'_> = match resp::parse(&wire, &Limits::for_replies(64)) {
+            crate::protocol::Parsed::Complete { request, .. } => request,
+            other => panic!("{other:?}"),
+        };
+        let looks = Cell::new(0);
+        let mut walk = Walk::default();
+        let (mut done, mut goes) = (0, 0);
+        loop {
+            goes += 1;
+            let mut room = ROOM;
+            let items = Counted(args.iter_from(1), &looks);
+            let step = walk.go_on(items, |key| {
+                if room == 0 {
+                    return Step::Hold;
+                }
+                assert_eq!(key, keys[done].as_bytes(), "each once, in order");
+                room -= 1;
+                done += 1;
+                Step::Done
+            });
+            if step == Step::Done {
+                break;
+            }
+        }
+        assert_eq!(done, KEYS);
+        assert!(goes > KEYS / ROOM, "{goes}");
+        // One for each key, and in each go one for what had to wait, or for the end.
+        assert_eq!(looks.get(), KEYS + goes);
     }
 }
