@@ -15,6 +15,17 @@ const CONTAINERS: &[&str] = &[
 
 #[test]
 fn details_are_those_of_redis() {
+    is_told_alike("COMMAND INFO", Value::without_order);
+}
+
+#[test]
+fn documentation_is_that_of_redis() {
+    is_told_alike("COMMAND DOCS", |value, _| value.without_subcommands());
+}
+
+/// Asks both servers about each of our commands, in both versions. `comparable` makes of a reply, and of all names,
+/// what is to be the same.
+fn is_told_alike(request: &str, comparable: fn(Value, &[String]) -> Value) {
     let (ringfort, redis) = (Ringfort::embedded(), Backend::redis());
     for hello in ["HELLO 2\r\n", "HELLO 3\r\n"] {
         let [mut ours, mut theirs] = [ringfort.resp(), redis.address()].map(Wire::connect);
@@ -25,10 +36,9 @@ fn details_are_those_of_redis() {
         let names = names(&mut ours);
         assert!(names.len() > 100, "{names:?}");
         for name in names.iter().filter(|name| !NEWER.contains(&name.as_str())) {
-            let request = format!("COMMAND INFO {name}\r\n");
             let [ours, theirs] = [&mut ours, &mut theirs].map(|wire| {
-                wire.send(request.as_bytes());
-                value(wire).without_order(&names)
+                wire.send(format!("{request} {name}\r\n").as_bytes());
+                comparable(value(wire), &names)
             });
             assert_eq!(ours, theirs, "{name}");
         }
@@ -50,27 +60,6 @@ fn help_is_that_of_redis() {
                 value(wire)
             });
             assert_eq!(ours, theirs, "{request}");
-        }
-    }
-}
-
-#[test]
-fn documentation_is_that_of_redis() {
-    let (ringfort, redis) = (Ringfort::embedded(), Backend::redis());
-    for hello in ["HELLO 2\r\n", "HELLO 3\r\n"] {
-        let [mut ours, mut theirs] = [ringfort.resp(), redis.address()].map(Wire::connect);
-        for wire in [&mut ours, &mut theirs] {
-            wire.send(hello.as_bytes());
-            value(wire);
-        }
-        let names = names(&mut ours);
-        for name in names.iter().filter(|name| !NEWER.contains(&name.as_str())) {
-            let request = format!("COMMAND DOCS {name}\r\n");
-            let [ours, theirs] = [&mut ours, &mut theirs].map(|wire| {
-                wire.send(request.as_bytes());
-                value(wire).without_subcommands()
-            });
-            assert_eq!(ours, theirs, "{name}");
         }
     }
 }

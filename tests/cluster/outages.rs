@@ -84,6 +84,43 @@ fn stop_and_wake(flags: &[&str]) {
     check(&seen);
 }
 
+/// Who waits has no deadline, and the kernel of a process that stands still answers for it: it is the cluster that tells.
+#[test]
+fn who_waits_at_a_master_that_failed_is_told() {
+    let cluster = Cluster::start();
+    let ringfort = ringfort(&cluster, &FLAGS);
+    wait_until_served(&ringfort);
+    let mut direct = cluster.nodes[1].connect();
+    // One that the second master has.
+    let list = (0..100)
+        .map(|number| format!("list-{number}"))
+        .find(|list| {
+            direct.send(format!("LLEN {list}\r\n").as_bytes());
+            direct.line() == ":0"
+        });
+    let list = list.expect("a third of all keys is of each");
+    let mut waiting = Wire::connect(ringfort.resp());
+    waiting.send(format!("BLPOP {list} 0\r\n").as_bytes());
+    wait_for("it to wait", || {
+        let clients = cluster.ask(1, "CLIENT LIST");
+        clients.contains("cmd=blpop").then_some(())
+    });
+    cluster.nodes[1].pause();
+    waiting.expect(b"-ERR backend connection was lost\r\n");
+    // And goes on with the one that has taken over.
+    let mut other = Wire::connect(ringfort.resp());
+    wait_for("the replica to take over", || {
+        other.send(format!("RPUSH {list} x\r\n").as_bytes());
+        (other.line() == ":1").then_some(())
+    });
+    waiting.ask(
+        format!("BLPOP {list} 0\r\n"),
+        format!("*2\r\n${}\r\n{list}\r\n$1\r\nx\r\n", list.len()),
+    );
+    cluster.nodes[1].resume();
+    cluster.wait_until_well();
+}
+
 #[test]
 fn a_cluster_that_was_down_comes_back() {
     let mut cluster = Cluster::start();
