@@ -4,8 +4,11 @@ mod backend;
 mod behind;
 mod cluster;
 mod eject;
+mod http_address;
 mod l1;
 mod listeners;
+mod origin;
+mod peers;
 mod spool;
 
 use std::fmt;
@@ -25,9 +28,15 @@ pub use self::eject::{
     BACKEND_IN_FLIGHT_DEFAULT, BACKEND_IN_FLIGHT_MAX, EJECT_AFTER_DEFAULT, EJECT_AFTER_MAX,
     EjectConfig, FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, OnEject, Readmit,
 };
+pub use self::http_address::HttpAddress;
 pub use self::l1::{L1_TTL_MAX, L1_TTL_MIN, L1Config};
 pub use self::listeners::check_together;
 use self::listeners::{is_listener, overlap};
+pub use self::origin::{HttpOriginSpec, OriginSpec};
+pub use self::peers::{
+    PEER_SECRET_BYTES_MAX, PEERS_FILE_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl, check_peer_secret,
+    parse_peers,
+};
 pub use self::spool::{
     SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolConfig, SpoolSync,
 };

@@ -23,6 +23,7 @@ pub use placement::{Distribution, HashTag, Placement};
 pub use redirect::{Elsewhere, Redirect};
 pub use router::{Reason, Router, Step};
 pub use server_spec::{ServerSpec, ServerSpecError, WEIGHT_MAX};
+pub(crate) use servers_file::uncommented;
 pub use servers_file::{
     SERVERS_MAX, ServersError, ServersErrorReason, join_servers, parse_servers,
 };

@@ -154,7 +154,7 @@ impl Taken {
 }
 
 /// The line without its comment: a `#` that begins the line or follows a blank.
-fn uncommented(line: &str) -> &str {
+pub(crate) fn uncommented(line: &str) -> &str {
     let begins_comment = |(at, _): &(usize, &str)| *at == 0 || line[..*at].ends_with([' ', '\t']);
     match line.match_indices('#').find(begins_comment) {
         Some((at, _)) => &line[..at],
