@@ -37,7 +37,7 @@ const LAYERS: &[Layer] = &[
     ("io", &["store"]),
     ("fill", &["store"]),
     ("backend", &["store", "protocol", "config", "spool"]),
-    ("group", &[]),
+    ("group", &["config", "runtime"]),
     (
         "client",
         &["store", "protocol", "config", "backend", "runtime", "io"],
@@ -83,6 +83,11 @@ const FENCES: &[Fence] = &[
         path: "glommio",
         allowed: &[("src/runtime/", "glommio")],
         instead: "it must stay replaceable: add what you need to src/runtime",
+    },
+    Fence {
+        path: "hyper",
+        allowed: &[("src/group/", "hyper")],
+        instead: "HTTP is spoken by the group's executor, not on a shard: ask through src/group",
     },
     Fence {
         path: "io_uring",

@@ -2,7 +2,7 @@
 
 use core::{
     future::{Future, poll_fn},
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Poll, Waker},
     time::Duration,
 };
@@ -52,4 +52,17 @@ pub(crate) async fn wait_until(
         }
     })
     .await;
+}
+
+/// What a future gives, unless so much time passes first: then it is dropped.
+pub(crate) async fn within<T>(patience: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut timer = Timer::new(patience);
+    poll_fn(|context| {
+        if let Poll::Ready(result) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(result));
+        }
+        Pin::new(&mut timer).poll(context).map(|_| None)
+    })
+    .await
 }

@@ -83,6 +83,19 @@ impl Stream {
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
+
+    /// Tells the other side that nothing more will be written.
+    pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_close(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_close(cx),
+        }
+    }
+}
+
+/// Has another thread do what blocks, and waits for it. Who stops waiting does not stop it.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    glommio::executor().spawn_blocking(work).await
 }
 
 async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -90,11 +103,11 @@ async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
     // The resolver of the C library blocks.
-    let resolving = glommio::executor().spawn_blocking(move || {
+    blocking(move || {
         let found = (host.as_str(), port).to_socket_addrs()?;
         Ok(found.collect())
-    });
-    resolving.await
+    })
+    .await
 }
 
 /// Has a future run beside what called, until it ends.

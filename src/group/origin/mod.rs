@@ -1,0 +1,23 @@
+//! Sources of values that are built in: an HTTP server, a folder.
+
+mod folder;
+mod freshness;
+mod http;
+
+use std::rc::Rc;
+
+use self::{folder::Folder, http::HttpOrigin};
+use super::Loader;
+use crate::config::OriginSpec;
+
+/// Makes ready to load from a source; on the executor that will ask it. A value of more than
+/// `value_bytes_max` bytes is an error.
+///
+/// # Errors
+/// There is no such folder; why, without its name.
+pub fn open(spec: &OriginSpec, value_bytes_max: usize) -> Result<Rc<dyn Loader>, String> {
+    match spec {
+        OriginSpec::Http(spec) => Ok(Rc::new(HttpOrigin::new(spec.clone(), value_bytes_max))),
+        OriginSpec::Folder(path) => Ok(Rc::new(Folder::open(path, value_bytes_max)?)),
+    }
+}
