@@ -45,7 +45,9 @@ def round_of(options, scenario, programs, scratch, failures):
     """One measurement of each point, the servers one after the other."""
     one = paused.measure if scenario.kind == "paused" else measure
     loads = paused.LOADS if scenario.kind == "paused" else scenario.loads
-    points = [(p, load, depth) for p in PROTOCOLS for load in loads for depth in scenario.depths]
+    spoken = {p for name in scenario.servers if name != "floor" for p in SERVERS[name]}
+    protocols = [p for p in PROTOCOLS if p in spoken]
+    points = [(p, load, depth) for p in protocols for load in loads for depth in scenario.depths]
     for protocol, load, depth in points:
         floor_cpu_ns = None
         for name in scenario.servers:
@@ -71,7 +73,7 @@ def measure(options, scenario, name, point, programs, scratch):
     read_ratio = round(scenario.loads[load]) if name == "floor" else scenario.loads[load]
     for _ in range(TRIES):
         with contextlib.ExitStack() as running:
-            server = start(running, name, protocol, load, scenario.backends, programs, scratch)
+            server = start(running, name, protocol, load, scenario, programs, scratch)
             row = generate(options, name, point, read_ratio, server, programs, scratch)
         waiting = row["server_waiting"]
         if name not in PROXIES:

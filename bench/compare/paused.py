@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 1
 def measure(options, scenario, name, point, programs, scratch):
     protocol, load, _ = point
     with contextlib.ExitStack() as running:
-        server = start(running, name, protocol, load, scenario.backends, programs, scratch)
+        server = start(running, name, protocol, load, scenario, programs, scratch)
         # Where keys of a tag are is asked of the backends, so no proxy is taken at its word.
         (_, ours), (other_pid, theirs) = tags_of_two_backends(protocol, server)
         running.enter_context(Others(server.address, request(protocol, f"{theirs}000000000000")))

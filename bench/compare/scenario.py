@@ -9,8 +9,8 @@ from .servers import SERVERS
 
 FOLDER = Path(__file__).resolve().parent.parent / "scenarios"
 # In this order where all are run: the first ones are what the others are read beside.
-ORDER = ("hits", "pool", "l1", "paused", "spool")
-KEYS = {"about", "kind", "servers", "depths", "backends", "loads"}
+ORDER = ("hits", "pool", "l1", "cluster", "paused", "spool")
+KEYS = {"about", "kind", "servers", "depths", "backends", "is_cluster", "loads"}
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Scenario:
     servers: tuple[str, ...]
     depths: tuple[int, ...]
     backends: int  # behind each proxy
+    is_cluster: bool  # they are masters of one Redis Cluster
     loads: dict[str, float]  # name: share of reads
 
     def only(self, keep):
@@ -54,5 +55,6 @@ def read(name):
         servers=tuple(raw["servers"]),
         depths=tuple(raw["depths"]),
         backends=raw.get("backends", 0),
+        is_cluster=raw.get("is_cluster", False),
         loads={load: settings["read_ratio"] for load, settings in raw.get("loads", {}).items()},
     )

@@ -1,19 +1,15 @@
 """The servers that are compared: how each is started, pinned, and ended by its pid."""
 
-import contextlib
-import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import GENERATOR_CORE, PROTOCOLS, SERVER_CORE, VALUE_BYTES, Failed
+from . import PROTOCOLS, SERVER_CORE, VALUE_BYTES, Failed
+from .backends import as_nobody, memcached, redis, start_backends
+from .process import free_port, spawn
 
-START_SECONDS_MAX = 10  # a server that does not listen by then has failed
-STOP_SECONDS_MAX = 5  # a server that has not ended by then is killed
 HASH_TAG = "{}"
 KEY_HASH = "murmur"  # fnv1a_64, the common one, puts all short tags in one place
 
@@ -25,6 +21,9 @@ SERVERS = {
     "redis": ("resp",),
     "ringfort-pool": PROTOCOLS,
     "ringfort-l1": PROTOCOLS,
+    "ringfort-tracked": ("resp",),
+    "ringfort-cluster": ("resp",),
+    "ringfort-cluster-tracked": ("resp",),
     "ringfort-invalidate": PROTOCOLS,
     "ringfort-spool-none": PROTOCOLS,
     "ringfort-spool-interval": PROTOCOLS,
@@ -33,6 +32,7 @@ SERVERS = {
     "ringfort-behind-always": PROTOCOLS,
     "nutcracker": PROTOCOLS,
     "predixy": ("resp",),
+    "predixy-cluster": ("resp",),
     "memcached-proxy": ("memcache",),
 }
 # Pools that answer writes before their backends have them: policy, --spool-sync if there is a spool.
@@ -44,12 +44,15 @@ LATER = {
     "ringfort-behind": ("behind", None),
     "ringfort-behind-always": ("behind", "always"),
 }
-PROXIES = ("ringfort-pool", "ringfort-l1", *LATER, "nutcracker", "predixy", "memcached-proxy")
+CLUSTER_PROXIES = ("ringfort-cluster", "ringfort-cluster-tracked", "predixy-cluster")
+PROXIES = ("ringfort-pool", "ringfort-l1", "ringfort-tracked", *LATER, *CLUSTER_PROXIES, "nutcracker",
+           "predixy", "memcached-proxy")
 # program: what installs it, who needs it
 DEBIAN = {
     "memcached": ("apt install memcached", ("memcached", *PROXIES)),
     "redis-server": ("apt install redis-server", ("redis", *PROXIES)),
     "nutcracker": ("apt install nutcracker", ("nutcracker",)),
+    "redis-cli": ("apt install redis-tools", CLUSTER_PROXIES),
     "taskset": ("apt install util-linux", tuple(SERVERS)),
 }
 # Not packaged by Debian: measured where a path is given.
@@ -57,6 +60,9 @@ GIVEN = {
     "predixy": "https://github.com/joyieldInc/predixy, `make`",
     "memcached-proxy": "memcached 1.6.23 or later, `./configure --enable-proxy && make`",
 }
+
+# Servers that are one of those under another configuration.
+SAME_PROGRAM = {"predixy-cluster": "predixy"}
 
 
 @dataclass(frozen=True)
@@ -75,15 +81,13 @@ class Started:
     backends: tuple  # (port, pid) of each
 
 
-def start(running, name, protocol, load, backend_count, programs, scratch):
+def start(running, name, protocol, load, scenario, programs, scratch):
     """Starts a server and its backends; `running` ends them."""
     port = free_port()
     address = f"127.0.0.1:{port}"
     backends = ()
     if name in PROXIES:
-        backends = tuple(
-            start_backend(running, protocol, scratch) for _ in range(backend_count)
-        )
+        backends = start_backends(running, protocol, scenario, scratch)
     options = ("--prefill",)
     if name == "floor":
         request_bytes, reply_bytes = shape(programs, protocol, load)
@@ -95,12 +99,6 @@ def start(running, name, protocol, load, backend_count, programs, scratch):
         command = COMMANDS[name](programs, protocol, port, ports, scratch)
     pid = spawn(running, command, SERVER_CORE, port, scratch)
     return Started(address, pid, options, backends)
-
-
-def start_backend(running, protocol, scratch):
-    port = free_port()
-    command = COMMANDS["memcached" if protocol == "memcache" else "redis"](None, None, port, (), None)
-    return port, spawn(running, command, GENERATOR_CORE, port, scratch)
 
 
 def shape(programs, protocol, load):
@@ -136,6 +134,19 @@ def ringfort_l1(programs, protocol, port, backends, scratch):
     return [*ringfort_pool(programs, protocol, port, backends, scratch), "--l1", "60s"]
 
 
+def ringfort_tracked(programs, protocol, port, backends, scratch):
+    return [*ringfort_pool(programs, protocol, port, backends, scratch), "--l1", "tracked"]
+
+
+def ringfort_cluster(programs, protocol, port, backends, scratch):
+    return [*ringfort(programs, protocol, port, backends, scratch), "--pool", "cluster",
+            "--server", f"127.0.0.1:{backends[0]}"]
+
+
+def ringfort_cluster_tracked(programs, protocol, port, backends, scratch):
+    return [*ringfort_cluster(programs, protocol, port, backends, scratch), "--l1", "tracked"]
+
+
 def ringfort_later(name):
     policy, sync = LATER[name]
 
@@ -147,20 +158,6 @@ def ringfort_later(name):
         return words
 
     return command
-
-
-def memcached(_programs, _protocol, port, _backends, _scratch):
-    return ["memcached", "-l", "127.0.0.1", "-p", port, "-U", 0, "-t", 1, "-m", 256, "-c", 4096,
-            *as_nobody()]
-
-
-def as_nobody():
-    """memcached refuses to run as root, but not as root told to become somebody else."""
-    return ["-u", "nobody"] if os.geteuid() == 0 else []
-
-
-def redis(_programs, _protocol, port, _backends, _scratch):
-    return ["redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no"]
 
 
 def nutcracker(_programs, protocol, port, backends, scratch):
@@ -175,16 +172,28 @@ def nutcracker(_programs, protocol, port, backends, scratch):
 
 
 def predixy(programs, _protocol, port, backends, scratch):
-    config = scratch / "predixy.conf"
     groups = "".join(
         f"    Group g{number} {{\n        + 127.0.0.1:{backend}\n    }}\n"
         for number, backend in enumerate(backends)
     )
-    config.write_text(
-        f"Name predixy\nBind 127.0.0.1:{port}\nWorkerThreads 1\nClientTimeout 300\n"
-        "Authority {\n    Auth {\n        Mode admin\n    }\n}\n"
+    pool = (
         "StandaloneServerPool {\n    Databases 1\n    Hash crc16\n"
         f"    HashTag \"{HASH_TAG}\"\n    Distribution modula\n    RefreshMethod fixed\n{groups}}}\n"
+    )
+    return predixy_with(pool, programs, port, scratch)
+
+
+def predixy_cluster(programs, _protocol, port, backends, scratch):
+    seeds = "".join(f"        + 127.0.0.1:{backend}\n" for backend in backends)
+    pool = f"ClusterServerPool {{\n    Servers {{\n{seeds}    }}\n}}\n"
+    return predixy_with(pool, programs, port, scratch)
+
+
+def predixy_with(pool, programs, port, scratch):
+    config = scratch / "predixy.conf"
+    config.write_text(
+        f"Name predixy\nBind 127.0.0.1:{port}\nWorkerThreads 1\nClientTimeout 300\n"
+        f"Authority {{\n    Auth {{\n        Mode admin\n    }}\n}}\n{pool}"
     )
     return [programs.given["predixy"], config]
 
@@ -207,45 +216,15 @@ COMMANDS = {
     "redis": redis,
     "ringfort-pool": ringfort_pool,
     "ringfort-l1": ringfort_l1,
+    "ringfort-tracked": ringfort_tracked,
+    "ringfort-cluster": ringfort_cluster,
+    "ringfort-cluster-tracked": ringfort_cluster_tracked,
     **{name: ringfort_later(name) for name in LATER},
     "nutcracker": nutcracker,
     "predixy": predixy,
+    "predixy-cluster": predixy_cluster,
     "memcached-proxy": memcached_proxy,
 }
-
-
-def spawn(running, command, core, port, scratch):
-    """Starts a server on a core, ends it with `running`, returns its pid once it listens."""
-    command = [str(word) for word in ["taskset", "-c", core, *command]]
-    log_path = scratch / "server.log"
-    with log_path.open("w") as log:
-        # taskset becomes the server, so the pid is the server's.
-        child = subprocess.Popen(command, cwd=scratch, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    running.callback(stop, child)
-    deadline = time.monotonic() + START_SECONDS_MAX
-    while time.monotonic() < deadline:
-        if child.poll() is not None:
-            said = log_path.read_text().strip().splitlines() or ["it says nothing"]
-            raise Failed(f"{command[3]} ended at once: {said[0]}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return child.pid
-        time.sleep(0.02)
-    raise Failed(f"{command[3]} does not listen on port {port}")
-
-
-def stop(child):
-    child.terminate()
-    try:
-        child.wait(STOP_SECONDS_MAX)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def missing(servers):
