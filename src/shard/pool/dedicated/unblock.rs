@@ -14,7 +14,8 @@
 //!
 //! Who asks is answered what the server says: 1 if it has ended a wait. Of a client that is not
 //! there, does not wait, or whose request has not reached the server, that is 0; so it is if the
-//! server is away, or does not let its user say `CLIENT ID` or `CLIENT UNBLOCK`.
+//! server is away, or does not let its user say `CLIENT ID` or `CLIENT UNBLOCK`. One that was
+//! told and did not answer in time may still do it.
 
 use super::{Dedicated, DedicatedConns, Identity, Purpose};
 use crate::{
