@@ -17,13 +17,14 @@
 //!
 //! What only one shard may do at a time, it does once it is through the [`Turnstile`].
 
+mod doorbell;
 mod spsc;
 mod turnstile;
 
 use std::sync::Arc;
 
 pub(crate) use self::spsc::{Consumer, Producer, queue};
-pub use self::turnstile::Turnstile;
+pub use self::{doorbell::Doorbell, turnstile::Turnstile};
 use crate::sync::{AtomicBool, CachePadded, Ordering, fence};
 
 /// Requests a shard may have unanswered at one other shard, for few shards. Enough for the

@@ -12,14 +12,16 @@ use glommio::{LocalExecutorBuilder, Placement, timer::Timer};
 
 use super::Executor;
 
-/// Entries of its rings: one task, which waits for one file after the other.
-const RING_DEPTH: usize = 16;
-
-/// Starts a thread, pinned nowhere, that runs the task which `start` makes there.
+/// Starts a thread, pinned nowhere, that runs the task which `start` makes there; `ring_depth` is how
+/// much it may have the kernel do at a time.
 ///
 /// # Errors
 /// The executor cannot be made.
-pub(crate) fn spawn_control<T, Start, Work>(name: &str, start: Start) -> io::Result<Executor<T>>
+pub(crate) fn spawn_control<T, Start, Work>(
+    name: &str,
+    ring_depth: usize,
+    start: Start,
+) -> io::Result<Executor<T>>
 where
     T: Send + 'static,
     Start: FnOnce() -> Work + Send + 'static,
@@ -28,7 +30,7 @@ where
     LocalExecutorBuilder::new(Placement::Unbound)
         .name(name)
         .io_memory(0)
-        .ring_depth(RING_DEPTH)
+        .ring_depth(ring_depth)
         // A task of its own, so that other threads can wake it.
         .spawn(move || async move { glommio::spawn_local(start()).await })
         .map(Executor)

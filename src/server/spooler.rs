@@ -22,11 +22,12 @@ use super::StartError;
 use crate::{
     config::{PoolConfig, SpoolSync, WritePolicy},
     io::Waker,
+    mesh::Doorbell,
     runtime::{self, Executor},
     shard::{SpoolParts, StopFlag},
     spool::{
         Board, Count, Folder, Full, Limits, Log, Operation, Write,
-        port::{Answer, ControlPort, Doorbell, Failure, Note, ServerName, Task, Wanted, ports},
+        port::{Answer, ControlPort, Failure, Note, ServerName, Task, Wanted, ports},
         record::Lsn,
     },
     store::KeyHasher,
@@ -35,6 +36,9 @@ use crate::{
 /// Bytes of a group after which no more writes are taken into it: what takes a disk a few
 /// milliseconds, so that those at its front do not wait for ever.
 const GROUP_BYTES_MAX: usize = 1 << 20;
+
+/// Entries of the thread's rings: one task, which waits for one file after the other.
+const RING_DEPTH: usize = 16;
 
 /// The number of what is no write.
 const NO_WRITE: Lsn = Lsn(0);
@@ -158,7 +162,7 @@ impl Spooler {
     pub(super) fn start(&mut self, wakers: Vec<Waker>) -> io::Result<()> {
         if let State::Opened(seed) = std::mem::replace(&mut self.state, State::Failed) {
             let task = move || async move { Work::new(*seed, wakers).run().await };
-            self.state = State::Running(runtime::spawn_control("control", task)?);
+            self.state = State::Running(runtime::spawn_control("control", RING_DEPTH, task)?);
         }
         Ok(())
     }

@@ -9,18 +9,14 @@
 //!          <- waiting -----              found at start, or not held: to be sent to its server
 //! ```
 //!
-//! A shard rings the doorbell once a turn, which costs a system call only while nobody listens: the
-//! control executor says so before it sleeps and then looks at its queues once more; the shard
-//! pushes and then looks whether somebody sleeps, with a SeqCst fence between the two steps on each
-//! side, as between shards.
+//! A shard rings the [`Doorbell`] once a turn, which costs a system call only while nobody listens.
 
-use core::task::{Poll, Waker};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::record::{Lsn, Operation, Speech};
 use crate::{
-    mesh::{Consumer, Producer, queue},
-    sync::{AtomicBool, AtomicUsize, Ordering, fence},
+    mesh::{Consumer, Doorbell, Producer, queue},
+    sync::{AtomicUsize, Ordering},
 };
 
 /// Writes of one shard that are not answered; more wait in the shard. A sync takes some
@@ -332,52 +328,6 @@ impl core::fmt::Debug for ControlPort {
     }
 }
 
-/// What wakes the control executor.
-#[derive(Debug, Clone, Default)]
-pub struct Doorbell(Arc<Bell>);
-
-#[derive(Debug, Default)]
-struct Bell {
-    /// Whether somebody sleeps until it rings.
-    is_awaited: AtomicBool,
-    /// Who. Set before the first sleep, and then the same for ever.
-    sleeper: OnceLock<Waker>,
-}
-
-impl Doorbell {
-    /// Ready if something is there to do, by `is_idle`'s word; else the task of `waker` will be
-    /// woken when the bell rings. Always called by one and the same task.
-    pub fn poll(&self, waker: &Waker, mut is_idle: impl FnMut() -> bool) -> Poll<()> {
-        let sleeper = self.0.sleeper.get_or_init(|| waker.clone());
-        debug_assert!(sleeper.will_wake(waker), "one task listens");
-        self.0.is_awaited.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if is_idle() {
-            return Poll::Pending;
-        }
-        self.0.is_awaited.store(false, Ordering::Relaxed);
-        Poll::Ready(())
-    }
-
-    /// Nobody sleeps any more, whatever has woken them.
-    pub fn awake(&self) {
-        self.0.is_awaited.store(false, Ordering::Relaxed);
-    }
-
-    /// Wakes who sleeps.
-    pub fn ring(&self) {
-        fence(Ordering::SeqCst);
-        let bell = &self.0;
-        let sleeps = bell.is_awaited.load(Ordering::Relaxed);
-        if sleeps
-            && bell.is_awaited.swap(false, Ordering::Relaxed)
-            && let Some(sleeper) = bell.sleeper.get()
-        {
-            sleeper.wake_by_ref();
-        }
-    }
-}
-
 #[cfg(all(test, not(ringfort_loom)))]
 mod tests {
     use super::*;
@@ -415,6 +365,7 @@ mod tests {
 
     #[test]
     fn the_bell_rings_for_writes_and_only_where_somebody_sleeps() {
+        use core::task::Waker;
         use std::sync::atomic::AtomicUsize;
         struct Counting(AtomicUsize);
         impl std::task::Wake for Counting {
@@ -440,36 +391,5 @@ mod tests {
         shard.ring();
         shard.ring();
         assert_eq!(rung(), 1);
-    }
-}
-
-#[cfg(all(test, ringfort_loom))]
-mod loom_tests {
-    use super::*;
-
-    struct Flag(AtomicBool);
-
-    impl std::task::Wake for Flag {
-        fn wake(self: Arc<Self>) {
-            self.0.store(true, Ordering::SeqCst);
-        }
-    }
-
-    #[test]
-    fn no_write_is_slept_through() {
-        loom::model(|| {
-            let flag = Arc::new(Flag(AtomicBool::new(false)));
-            let waker = Waker::from(Arc::clone(&flag));
-            let doorbell = Doorbell::default();
-            let (mut producer, mut consumer) = queue::<u32>(2);
-            let ringing = doorbell.clone();
-            let sender = loom::thread::spawn(move || {
-                producer.push(1).expect("room");
-                ringing.ring();
-            });
-            let slept = doorbell.poll(&waker, || consumer.is_empty()).is_pending();
-            sender.join().expect("no panic");
-            assert!(!slept || flag.0.load(Ordering::SeqCst), "it sleeps on");
-        });
     }
 }
