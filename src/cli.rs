@@ -8,6 +8,7 @@ mod cluster;
 mod eject;
 mod error;
 mod explain;
+mod group;
 mod nutcracker;
 mod pools;
 mod spool;
@@ -25,6 +26,7 @@ use clap::Parser;
 use self::backend::BackendArgs;
 pub use self::error::CliError;
 pub use self::explain::Explain;
+use self::group::GroupArgs;
 use self::nutcracker::Nutcracker;
 pub use self::pools::Pools;
 pub use self::spool::{Spool, Verdict};
@@ -153,6 +155,8 @@ struct ServeArgs {
     resources: ResourceArgs,
     #[command(flatten)]
     pool: PoolArgs,
+    #[command(flatten)]
+    group: GroupArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -279,11 +283,26 @@ impl ServeArgs {
             item_bytes_max,
             connections_max: self.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
             allows_shutdown: self.enable_shutdown,
-            mode: self.pool.resolve()?,
+            mode: self.mode()?,
             log: self.resources.log.unwrap_or(tracing::Level::WARN),
         };
         config.check().map_err(CliError::new)?;
         Ok(config)
+    }
+
+    /// Where the truth lives.
+    fn mode(&self) -> Result<Mode, CliError> {
+        match (self.group.resolve()?, self.pool.pool) {
+            (Some(group), Some(_)) => Err(CliError::new(format_args!(
+                "--group {}: cannot be had together with --pool; leave one of the two out",
+                group.name
+            ))),
+            (Some(group), None) => match self.pool.resolve()? {
+                Mode::Embedded => Ok(Mode::Group(group)),
+                mode => Ok(mode),
+            },
+            (None, _) => self.pool.resolve(),
+        }
     }
 
     /// A pool's other protocol has to be asked for: it can do less there, and where both are served

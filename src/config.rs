@@ -4,6 +4,7 @@ mod backend;
 mod behind;
 mod cluster;
 mod eject;
+mod group;
 mod http_address;
 mod l1;
 mod listeners;
@@ -27,6 +28,11 @@ pub use self::cluster::{
 pub use self::eject::{
     BACKEND_IN_FLIGHT_DEFAULT, BACKEND_IN_FLIGHT_MAX, EJECT_AFTER_DEFAULT, EJECT_AFTER_MAX,
     EjectConfig, FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, OnEject, Readmit,
+};
+pub use self::group::{
+    GROUP_NAME_BYTES_MAX, GroupConfig, LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX,
+    LOAD_TIMEOUT_DEFAULT, LOAD_TIMEOUT_MAX, LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX,
+    NEGATIVE_TTL_MAX, NEGATIVE_TTL_MIN,
 };
 pub use self::http_address::HttpAddress;
 pub use self::l1::{L1_TTL_MAX, L1_TTL_MIN, L1Config};
@@ -141,12 +147,13 @@ pub struct Config {
 
 /// Where the truth lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub enum Mode {
     /// In ringfort's own store.
     Embedded,
     /// In the servers of a pool.
     Pool(PoolConfig),
+    /// With an origin that keys are loaded from.
+    Group(GroupConfig),
 }
 
 /// The servers behind ringfort, and how it treats them.
@@ -202,7 +209,7 @@ impl Config {
         self.check_listeners()?;
         self.check_memory()?;
         match &self.mode {
-            Mode::Embedded => Ok(()),
+            Mode::Embedded | Mode::Group(_) => Ok(()),
             Mode::Pool(pool) => self.check_pool(pool),
         }
     }

@@ -13,6 +13,7 @@
 //!
 //! ```text
 //! main       the process: what was typed, and serve it or print it
+//! library    for other programs: a group in a process of their own
 //! cli        what was typed, as a Config; explain
 //! server     checks the machine, binds, spawns and pins shards, ends them on a signal
 //! shard      the turn: connections, requests, replies in order, pool mode, statistics
@@ -42,6 +43,7 @@ pub mod config;
 pub mod fill;
 pub mod group;
 pub mod io;
+pub mod library;
 pub mod mesh;
 pub mod protocol;
 pub mod route;

@@ -70,7 +70,7 @@ impl ServeArgs {
         }
         let moves_keys = |config: &Config| match &config.mode {
             Mode::Pool(pool) => pool.backend.eject.policy.moves_keys(),
-            Mode::Embedded => false,
+            Mode::Embedded | Mode::Group(_) => false,
         };
         if self.pool.backend.wants_flush() && !configs.iter().any(moves_keys) {
             return Err(CliError::new(
@@ -130,6 +130,9 @@ impl ServeArgs {
             ("--pool", self.pool.pool.is_some()),
         ];
         refuse(&flags)?;
+        if let Some(flag) = self.group.any() {
+            refuse(&[(flag, true)])?;
+        }
         self.pool.backend.refuse_beside_nutcracker()?;
         self.pool.servers.refuse_beside_nutcracker()
     }

@@ -2,6 +2,7 @@
 
 mod backend;
 mod cluster;
+mod group;
 mod nutcracker;
 mod pool;
 

@@ -319,7 +319,7 @@ pub(super) fn core_list(cores: &[usize]) -> impl Display {
     })
 }
 
-fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
+pub(super) fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
     text.parse()
         .ok()
         .filter(|number| range.contains(number))

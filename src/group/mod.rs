@@ -1,11 +1,28 @@
 //! Groups: a key that is missing is loaded once for everybody who asks for it, on every shard and,
 //! with peers, on every machine; the protocol between peers is groupcache's.
+//!
+//! ```text
+//!   client, any shard -> miss -> the key's owner shard: its fill is joined or started
+//!        started -> port -> dispatch, on the group's executor -> loader
+//!        answered <- kept for its TTL <- port <------------------ value
+//! ```
+//!
+//! * `loader`: where values come from
+//! * `port`: how shards have keys loaded, and hear of what became of it
+//! * `dispatch`: limits, deadlines, and asking the loader
+//! * `visits`, `calls`: who is no client, and threads of the program that asks
+//! * `statistics`: what is counted
 
+pub mod calls;
 mod connections;
+pub mod dispatch;
 mod loader;
 pub mod origin;
 pub mod peers;
+pub mod port;
+pub mod statistics;
 mod stream;
+mod visits;
 pub mod wire;
 
 pub use self::loader::{LoadError, LoadFuture, Loaded, Loader, Wanted};

@@ -72,6 +72,13 @@ pub enum StartError {
         /// Why.
         error: FolderError,
     },
+    /// A group's origin cannot be used.
+    Origin {
+        /// As it was typed.
+        origin: String,
+        /// Why.
+        reason: String,
+    },
     /// A shard's thread could not be started.
     Shard {
         /// The CPU it was for.
@@ -143,6 +150,9 @@ impl Display for StartError {
                 plain(error)
             ),
             Self::Spool { folder, error } => spool(f, folder, error),
+            Self::Origin { origin, reason } => {
+                write!(f, "--origin {origin}: {reason}; name another one")
+            }
             Self::Shard { cpu, error } => {
                 write!(
                     f,
@@ -241,6 +251,10 @@ mod tests {
             StartError::Spool {
                 folder: "spool".into(),
                 error: FolderError::InUse,
+            },
+            StartError::Origin {
+                origin: "dir:values".into(),
+                reason: "there is no such folder".into(),
             },
             StartError::Shard {
                 cpu: 3,

@@ -1,16 +1,19 @@
 //! The server: checks the machine, binds, spawns the shards, and ends them on a signal.
 
 mod addresses;
+mod announce;
 mod cpu_time;
 mod error;
+mod grouper;
 mod listen;
 mod names;
 mod preflight;
+mod running;
 mod spooler;
 mod vitals;
 
 use std::{
-    io::{self, Write},
+    io,
     net::{SocketAddr, TcpListener},
     sync::{
         Arc, OnceLock,
@@ -26,11 +29,16 @@ use signal_hook::{
 };
 
 pub use self::error::StartError;
-use self::spooler::Spooler;
-use self::{addresses::AddressBook, names::NameBook};
+pub(crate) use self::running::Running;
+use self::{addresses::AddressBook, announce::announce, names::NameBook};
+use self::{
+    grouper::{Grouper, OpenLoader},
+    spooler::Spooler,
+};
 use crate::{
     backend::Access,
     config::{CLUSTER_NODES_EXPECTED, Config, L1Config, Mode, PoolConfig},
+    group::calls::Caller,
     io::{RingDirectory, Waker, uring::Uring},
     mesh,
     route::{HashRingError, Router},
@@ -77,11 +85,11 @@ pub fn run_pools(configs: &[Config]) -> Result<io::Result<()>, StartError> {
     let connection_count = Arc::new(AtomicUsize::new(0));
     let mut fleets = configs
         .iter()
-        .map(|config| Fleet::launch(config, &stop, &connection_count, &events))
+        .map(|config| Fleet::launch(config, None, &stop, &connection_count, &events))
         .collect::<Result<Vec<_>, _>>()?;
     let shard_count = configs.iter().map(|config| config.cores.len()).sum();
     let wakers = await_start(&inbox, shard_count)?;
-    fleets.iter_mut().try_for_each(Fleet::start_spooler)?;
+    fleets.iter_mut().try_for_each(Fleet::start_control)?;
     fleets.iter().for_each(Fleet::release);
     announce(configs, &fleets);
     Ok(serve(fleets, &stop, &inbox, &wakers))
@@ -91,7 +99,7 @@ pub fn run_pools(configs: &[Config]) -> Result<io::Result<()>, StartError> {
 /// to servers nobody else uses. Client connections are counted together.
 fn needs(configs: &[Config]) -> preflight::Needs {
     let server_count = |config: &Config| match &config.mode {
-        Mode::Embedded => 0,
+        Mode::Embedded | Mode::Group(_) => 0,
         Mode::Pool(pool) => {
             let nodes = match pool.is_cluster {
                 true => CLUSTER_NODES_EXPECTED,
@@ -102,13 +110,18 @@ fn needs(configs: &[Config]) -> preflight::Needs {
             (pool.servers.len() + pool.backend.eject.failover.len()).max(nodes) * each
         }
     };
+    // Each load may have a connection of its own.
+    let loads = |config: &Config| match &config.mode {
+        Mode::Group(group) => group.loads_max,
+        Mode::Embedded | Mode::Pool(_) => 0,
+    };
     let connections = configs.iter().map(|config| config.connections_max);
     let sum = |of: &dyn Fn(&Config) -> usize| configs.iter().map(of).sum();
     preflight::Needs {
         shard_count: sum(&|config| config.cores.len()),
         memory_bytes: sum(&|config| config.memory_bytes),
         connections_max: connections.max().unwrap_or(0),
-        link_count: sum(&|config| config.cores.len() * server_count(config)),
+        link_count: sum(&|config| config.cores.len() * server_count(config) + loads(config)),
     }
 }
 
@@ -119,10 +132,11 @@ fn serve(
     inbox: &Receiver<Event>,
     wakers: &[Waker],
 ) -> io::Result<()> {
-    let (mut executors, mut spoolers) = (Vec::new(), Vec::new());
+    let (mut executors, mut spoolers, mut groupers) = (Vec::new(), Vec::new(), Vec::new());
     for fleet in fleets {
         executors.extend(fleet.executors);
         spoolers.extend(fleet.spooler);
+        groupers.extend(fleet.grouper);
     }
     let mut result = Ok(());
     let mut running = executors.len();
@@ -145,6 +159,7 @@ fn serve(
     executors.into_iter().try_for_each(Executor::join)?;
     // What shards said last is still to be written.
     spoolers.into_iter().try_for_each(Spooler::finish)?;
+    groupers.into_iter().try_for_each(Grouper::finish)?;
     result
 }
 
@@ -153,6 +168,7 @@ struct Fleet {
     executors: Vec<Executor<()>>,
     gates: Vec<Sender<()>>,
     spooler: Option<Spooler>,
+    grouper: Option<Grouper>,
     /// How to wake each shard, once it has started.
     wakers: Arc<[OnceLock<Waker>]>,
     memcache: Option<SocketAddr>,
@@ -162,6 +178,7 @@ struct Fleet {
 impl Fleet {
     fn launch(
         config: &Config,
+        source: Option<OpenLoader>,
         stop: &StopFlag,
         connection_count: &Arc<AtomicUsize>,
         events: &Sender<Event>,
@@ -174,18 +191,31 @@ impl Fleet {
         let (resp, resp_listeners) = bind(flag("--resp"), config.resp, shard_count)?;
         let hasher = KeyHasher::new(seed());
         let (spools, spooler) = match &config.mode {
-            Mode::Embedded => (Vec::new(), None),
+            Mode::Embedded | Mode::Group(_) => (Vec::new(), None),
             Mode::Pool(pool) => spooler::open(pool, config.item_bytes_max, shard_count, hasher)?,
         };
         let mut parts = parts(config, hasher, memcache, resp, stop, connection_count)?;
         for (parts, spool) in parts.iter_mut().zip(spools) {
             parts.spool = Some(spool);
         }
+        let grouper = match &config.mode {
+            Mode::Embedded | Mode::Pool(_) => None,
+            Mode::Group(group) => {
+                let source =
+                    source.unwrap_or_else(|| grouper::source(group, config.item_bytes_max));
+                let (groups, grouper) = grouper::open(group, source, shard_count, hasher);
+                for (parts, group) in parts.iter_mut().zip(groups) {
+                    parts.group = Some(group);
+                }
+                Some(grouper)
+            }
+        };
         let directory = RingDirectory::new(shard_count);
         let mut fleet = Self {
             executors: Vec::new(),
             gates: Vec::new(),
             spooler,
+            grouper,
             wakers: (0..shard_count).map(|_| OnceLock::new()).collect(),
             memcache,
             resp,
@@ -210,15 +240,24 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Starts the one that writes the spool, if there is one.
-    fn start_spooler(&mut self) -> Result<(), StartError> {
-        let Some(spooler) = &mut self.spooler else {
-            return Ok(());
-        };
+    /// Starts those who write the spool and load the group's keys, if there are any.
+    fn start_control(&mut self) -> Result<(), StartError> {
         let wakers = self.wakers.iter().filter_map(OnceLock::get).cloned();
-        spooler
-            .start(wakers.collect())
-            .map_err(StartError::UringRefused)
+        let wakers: Vec<Waker> = wakers.collect();
+        if let Some(grouper) = &mut self.grouper {
+            grouper.start(wakers.clone())?;
+        }
+        match &mut self.spooler {
+            Some(spooler) => spooler.start(wakers).map_err(StartError::UringRefused),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the group, if it is one.
+    fn caller(&self) -> Option<Caller> {
+        self.grouper
+            .as_ref()
+            .map(|grouper| grouper.caller().clone())
     }
 
     /// All shards can be woken by all: they may serve.
@@ -354,7 +393,7 @@ fn parts(
     let shard_count = config.cores.len();
     let stores = store::build(&config.store_params(), hasher).map_err(StartError::MemoryRefused)?;
     let pool = match &config.mode {
-        Mode::Embedded => None,
+        Mode::Embedded | Mode::Group(_) => None,
         Mode::Pool(pool) => {
             let is_crossed = config.listener(pool.protocol.other()).is_some();
             Some(pool_settings(pool, is_crossed, shard_count)?)
@@ -387,6 +426,7 @@ fn parts(
             stop: stop.clone(),
             pool: pool.clone(),
             spool: None,
+            group: None,
         })
         .collect())
 }
@@ -457,36 +497,4 @@ fn unix_ms() -> u64 {
     let now = std::time::SystemTime::now();
     let since_epoch = now.duration_since(std::time::SystemTime::UNIX_EPOCH);
     since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64)
-}
-
-/// The one line that says where clients can connect.
-fn announce(configs: &[Config], fleets: &[Fleet]) {
-    let mut line = String::from("ringfort ready: ");
-    for fleet in fleets {
-        for (name, address) in [("memcache", fleet.memcache), ("resp", fleet.resp)] {
-            if let Some(address) = address {
-                line += &format!("{name} {address}, ");
-            }
-        }
-    }
-    let shards = configs
-        .iter()
-        .map(|config| config.cores.len())
-        .sum::<usize>();
-    let plural = if shards == 1 { "" } else { "s" };
-    let memory_bytes = configs.iter().map(|config| config.memory_bytes).sum();
-    line += &format!("{shards} shard{plural}, {}", human(memory_bytes));
-    // Who does not read it has decided so.
-    let _ = writeln!(io::stdout(), "{line}");
-    let _ = io::stdout().flush();
-}
-
-/// Bytes in the largest binary unit that divides them.
-fn human(bytes: usize) -> String {
-    for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
-        if bytes >= 1 << shift && bytes.is_multiple_of(1 << shift) {
-            return format!("{} {unit}", bytes >> shift);
-        }
-    }
-    format!("{bytes} B")
 }

@@ -7,6 +7,7 @@ use super::{
     buffers::BufferPool,
     flush::{self, FlushWait},
     flush_behind::FlushStart,
+    group::Group,
     message::{Answer, AnswerBody, Ask, AskBody, Notice, Origin, Parcel},
     meter::Meter,
     pause::Pause,
@@ -42,6 +43,8 @@ pub(super) struct Core {
     pub(super) pool: Option<Pool>,
     /// Where queued writes are kept on disk.
     pub(super) spool: Option<Spooling>,
+    /// What loads keys that are missing.
+    pub(super) group: Option<Group>,
     pub(super) buffers: BufferPool,
     pub(super) settings: Arc<Settings>,
     pub(super) board: StatsBoard,
@@ -159,6 +162,9 @@ impl Core {
 
     /// Applies an operation to a key that this shard owns.
     pub(super) fn apply(&mut self, key: Key<'_>, operation: Operation, value: &[u8]) -> Applied {
+        if let Some(group) = &mut self.group {
+            group.void(key);
+        }
         self.old.clear();
         let applied = self
             .store
@@ -260,6 +266,10 @@ impl Core {
                 AnswerBody::Noted
             }
             AskBody::Tell => AnswerBody::Noted,
+            AskBody::Load(parcel) => {
+                self.serve_load(asker, origin, parcel);
+                return None;
+            }
             AskBody::Backend { errand, parcel } => {
                 self.serve_backend(asker, origin, errand, parcel);
                 return None;
@@ -309,6 +319,9 @@ impl Core {
         if let Some(pool) = &mut self.pool {
             pool.void_fills();
         }
+        if let Some(group) = &mut self.group {
+            group.void_all();
+        }
     }
 
     /// Whether values read from backends are kept.
@@ -324,6 +337,12 @@ impl Core {
     /// What the servers of the pool speak; none without a pool.
     pub(super) fn backend_protocol(&self) -> Option<Protocol> {
         self.pool.as_ref().map(|pool| pool.protocol)
+    }
+
+    /// What errors of whoever has the keys are written in; none where that is the store.
+    pub(super) fn spoken_behind(&self) -> Option<Protocol> {
+        let group = self.is_group().then_some(Protocol::Resp);
+        self.backend_protocol().or(group)
     }
 
     /// Whether clients may speak another protocol than the pool's servers.

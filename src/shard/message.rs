@@ -87,6 +87,8 @@ pub(super) enum AskBody {
     Open(Arc<KeyList>),
     /// Give your share.
     Round(Arc<Round>),
+    /// Have this key of the group loaded, unless it is there.
+    Load(Parcel),
     /// Ask the key's backend, under the rules of the L1.
     Backend { errand: Errand, parcel: Parcel },
 }

@@ -6,6 +6,7 @@
 //! * `memcache`, `resp`, `flush`: what requests mean; `run`: those that run where their key lives
 //! * `world`: what must look like one step to everybody
 //! * `pool`: the same where the truth lives on servers behind
+//! * `group`: the same where what is missing is loaded from an origin
 //! * `tracking`: telling clients of changes of what they have read
 //! * `downstream`, `mailboxes`, `turn`, `drain`: connections, other shards, the loop, and its end
 
@@ -19,6 +20,7 @@ mod drain;
 mod flush;
 mod flush_behind;
 mod form;
+mod group;
 mod mailboxes;
 mod memcache;
 mod message;
@@ -43,6 +45,7 @@ mod world;
 
 pub use self::{
     drain::StopFlag,
+    group::GroupParts,
     message::{Answer, Ask, Notice},
     pool::{Addresses, Covers, EjectSettings, L1Settings, PoolSettings, spooling::SpoolParts},
     settings::{CpuTime, Settings},

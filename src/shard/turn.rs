@@ -10,6 +10,7 @@ use super::{
     buffers::BufferPool,
     core::Core,
     drain::StopFlag,
+    group::{Group, GroupParts},
     message::{Answer, Ask, Notice},
     meter::Meter,
     pause::Pause,
@@ -50,6 +51,8 @@ pub struct Parts {
     pub pool: Option<PoolSettings>,
     /// The spool, if the pool has one.
     pub spool: Option<SpoolParts>,
+    /// The group, in group mode.
+    pub group: Option<GroupParts>,
 }
 
 /// A shard on its I/O.
@@ -95,6 +98,7 @@ impl<I: Io> Shard<I> {
             stop,
             pool,
             spool,
+            group,
         } = parts;
         let now = io.now();
         LISTENERS.iter().for_each(|listener| io.accept(*listener));
@@ -114,6 +118,7 @@ impl<I: Io> Shard<I> {
             mesh,
             pool,
             spool: spool.map(Spooling::new),
+            group: group.map(Group::new),
             buffers: BufferPool::new(),
             settings,
             board,
@@ -177,6 +182,7 @@ impl<I: Io> Shard<I> {
         self.completions = completions;
         self.drain_mailboxes();
         self.hear_spool();
+        self.hear_group();
         self.start_flushes();
         self.core.send_asks();
         self.run_own_rounds();
@@ -197,6 +203,9 @@ impl<I: Io> Shard<I> {
         self.tell();
         if let Some(spool) = &mut self.core.spool {
             spool.flush();
+        }
+        if let Some(group) = &mut self.core.group {
+            group.flush();
         }
         self.flush();
         self.address_slow_requests();

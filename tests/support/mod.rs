@@ -10,6 +10,7 @@ pub(crate) mod cluster;
 pub(crate) mod gate;
 pub(crate) mod gated;
 pub(crate) mod node;
+pub(crate) mod origin;
 pub(crate) mod process;
 pub(crate) mod python;
 pub(crate) mod ringfort;

@@ -12,7 +12,7 @@ const REDIS: &str = "--pool resp --server a:1";
 fn backend(line: &str) -> BackendConfig {
     match config(line).mode {
         Mode::Pool(pool) => pool.backend,
-        Mode::Embedded => panic!("{line}: no pool"),
+        Mode::Embedded | Mode::Group(_) => panic!("{line}: no pool"),
     }
 }
 

@@ -7,7 +7,7 @@ const CLUSTER: &str = "--pool cluster --server a:1";
 fn pool(line: &str) -> PoolConfig {
     match config(line).mode {
         Mode::Pool(pool) => pool,
-        Mode::Embedded => panic!("{line}: no pool"),
+        Mode::Embedded | Mode::Group(_) => panic!("{line}: no pool"),
     }
 }
 

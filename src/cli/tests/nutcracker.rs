@@ -55,7 +55,7 @@ fn each_pool_is_served_at_its_address() {
     assert_eq!(notes, [note]);
     let timeout = |config: &Config| match &config.mode {
         Mode::Pool(pool) => pool.backend.timeout,
-        Mode::Embedded => panic!("a pool"),
+        Mode::Embedded | Mode::Group(_) => panic!("a pool"),
     };
     assert_eq!(timeout(one), BACKEND_TIMEOUT_DEFAULT);
     assert_eq!(timeout(two), Duration::from_millis(400));
@@ -94,7 +94,7 @@ fn a_file_brings_its_own_pools() {
 fn eject(config: &Config) -> &EjectConfig {
     match &config.mode {
         Mode::Pool(pool) => &pool.backend.eject,
-        Mode::Embedded => panic!("a pool"),
+        Mode::Embedded | Mode::Group(_) => panic!("a pool"),
     }
 }
 
@@ -159,7 +159,7 @@ fn connections_are_named_where_servers_take_names() {
         let configs = pools(&format!("--nutcracker {} {flags}", file.path())).configs;
         let name = |config: &Config| match &config.mode {
             Mode::Pool(pool) => pool.backend.name.clone(),
-            Mode::Embedded => panic!("a pool"),
+            Mode::Embedded | Mode::Group(_) => panic!("a pool"),
         };
         configs.iter().map(name).collect::<Vec<_>>()
     };

@@ -8,7 +8,7 @@ const POOL: &str = "--pool memcache --server 10.0.0.1:11211";
 fn pool(line: &str) -> PoolConfig {
     match config(line).mode {
         Mode::Pool(pool) => pool,
-        Mode::Embedded => panic!("{line}: no pool"),
+        Mode::Embedded | Mode::Group(_) => panic!("{line}: no pool"),
     }
 }
 

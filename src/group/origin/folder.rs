@@ -11,7 +11,7 @@
 use std::{
     fs::File,
     io::Read,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -45,10 +45,10 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    pub(super) fn open(path: &PathBuf, value_bytes_max: usize) -> Result<Self, String> {
+    pub(super) fn open(path: &Path, value_bytes_max: usize) -> Result<Self, String> {
         open_folder(path).map_err(|error| error.to_string())?;
         Ok(Self {
-            path: path.as_path().into(),
+            path: path.into(),
             value_bytes_max,
             jobs: Arc::default(),
         })
@@ -163,7 +163,7 @@ fn failed(what: &str, error: Errno) -> LoadError {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::symlink};
+    use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
     use super::*;
 

@@ -9,6 +9,7 @@ use super::{
         core::Core,
         flush,
         form::Form,
+        group,
         pool::{binary as pool, over_resp},
         session::{Session, Step},
         settings::MEMCACHED_VERSION,
@@ -79,6 +80,11 @@ fn limits(core: &Core) -> Limits {
 
 fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &[u8]) -> Step {
     let echo = request.echo;
+    if core.is_group()
+        && let Some(step) = group::execute_binary(session, core, request)
+    {
+        return step;
+    }
     match request.command {
         Command::Get { key, shows_key } if core.pool.is_none() => {
             return get(session, core, request, key, shows_key);

@@ -10,6 +10,7 @@ mod stats;
 pub(super) use self::{
     binary::{Binary, run as run_binary},
     change::Change,
+    meta::answer_here as answer_meta,
     meta::{deadline_of, seconds_left},
     retrieve::show,
     stats::finish_conns,
@@ -23,6 +24,7 @@ use super::{
     core::Core,
     flush,
     form::Form,
+    group,
     pool::{memcache as memcache_pool, meta as meta_pool, over_resp},
     session::{Session, Step},
     settings::{LINE_BYTES_MAX, MEMCACHED_VERSION},
@@ -135,6 +137,11 @@ pub(super) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) {
 }
 
 fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &[u8]) -> Step {
+    if core.is_group()
+        && let Some(step) = group::execute_memcache(session, core, request)
+    {
+        return step;
+    }
     match *request {
         Request::Retrieve { keys, cas, touch } => match (touch, core.backend_protocol()) {
             (None, None) => retrieve(session, core, keys, cas),

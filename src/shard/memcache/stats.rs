@@ -108,6 +108,7 @@ fn write(core: &Core, argument: &[u8], option: &[u8], out: &mut Vec<u8>) {
         b"slabs" => view.slabs(&mut lines),
         b"sizes" => lines.put("sizes_status", "disabled"),
         b"shards" => view.by_shard(&mut lines),
+        b"groups" if core.is_group() => lines.counts(&core.group_figures()),
         b"reset" => {
             core.board.reset(core.store.stats());
             return lines.end_with(reply::RESET);

@@ -4,6 +4,7 @@ use super::{binary, over_memcache, over_resp};
 use crate::shard::{
     core::Core,
     form::Form,
+    group,
     replies::{Part, Seq},
     session::Session,
 };
@@ -64,6 +65,7 @@ impl Session {
             Form::RespEvery(_) => Part::Add(i64::from(bytes.ends_with(b":1\r\n"))),
             form if form.adds_up() => Part::Add(0),
             Form::OverResp(wanted) => {
+                let bytes = group::value_of(core, bytes);
                 return self.translate(core, seq, |key, out| wanted.encode(key, bytes, out));
             }
             Form::OverRespMeta {
@@ -114,7 +116,7 @@ impl Session {
 
     /// Whether the pool's servers speak another protocol than the client.
     fn is_foreign(&self, core: &Core) -> bool {
-        core.backend_protocol()
+        core.spoken_behind()
             .is_some_and(|spoken| spoken != self.protocol())
     }
 

@@ -374,7 +374,7 @@ impl Core {
         self.waiters = waiters;
     }
 
-    pub(super) fn hand_over(
+    pub(in crate::shard) fn hand_over(
         &mut self,
         route: Route,
         failed: bool,

@@ -114,7 +114,7 @@ fn answer_from_l1(session: &mut Session, core: &mut Core, key: Key<'_>, is_singl
 }
 
 /// Ends a retrieval. What a single key's backend sent ends itself.
-fn end_group(session: &mut Session, core: &mut Core, is_single: bool) {
+pub(in crate::shard) fn end_group(session: &mut Session, core: &mut Core, is_single: bool) {
     match (session.take_deferred(), is_single) {
         (false, _) => session.reply(core, reply::END),
         (true, true) => {}

@@ -35,6 +35,7 @@ use super::{
     batch::Dialect,
     core::Core,
     form::Form,
+    group,
     pool::{feeds, over_memcache, relay, resp as resp_pool},
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
@@ -274,6 +275,11 @@ fn execute_as(
     args: &Args<'_>,
     version: Version,
 ) -> Step {
+    if core.is_group()
+        && let Some(step) = group::execute_resp(session, core, request, version)
+    {
+        return step;
+    }
     match request {
         Request::Connection(request) => {
             return connection::connection(session, core, request, version);

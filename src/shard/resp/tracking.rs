@@ -18,6 +18,9 @@ use crate::{
 
 /// Tracking where the truth lives on servers behind.
 const POOL: &str = "ERR client tracking is not possible in a pool: its servers change keys unheard";
+/// The same where keys are loaded from an origin.
+const GROUP: &str =
+    "ERR client tracking is not possible in a group: its sources change keys unheard";
 /// More prefixes than a shard holds every change against.
 const TOO_MANY_PREFIXES: &str = "ERR too many prefixes are tracked";
 
@@ -90,6 +93,10 @@ fn set(
     let token = session.token();
     if core.pool.is_some() {
         answer(session, core, Err(POOL));
+        return Step::Done;
+    }
+    if core.is_group() {
+        answer(session, core, Err(GROUP));
         return Step::Done;
     }
     // Of changes that are still under way the client hears as it has asked for so far.

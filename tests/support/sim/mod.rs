@@ -431,6 +431,7 @@ fn parts(
             stop: stop.clone(),
             pool: pool.clone(),
             spool: None,
+            group: None,
         })
         .collect()
 }

@@ -68,7 +68,7 @@ impl<'e> Item<'e> {
 }
 
 /// Answers on any shard, unless the request is to change the entry, or to make one.
-pub(super) fn answer_here(
+pub(in crate::shard) fn answer_here(
     session: &mut Session,
     core: &mut Core,
     key: Key<'_>,

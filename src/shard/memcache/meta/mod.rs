@@ -8,6 +8,7 @@ mod delete;
 mod get;
 mod set;
 
+pub(in crate::shard) use self::get::answer_here;
 use super::{
     super::{
         core::Core,
@@ -49,7 +50,7 @@ pub(super) fn execute(
         get::debug(session, core, key, request);
         return Step::Done;
     }
-    if reads && get::answer_here(session, core, key, request) {
+    if reads && answer_here(session, core, key, request) {
         return Step::Done;
     }
     session.run_at_owner(core, key, raw, Form::Verbatim, |core, out| {

@@ -157,7 +157,7 @@ pub(super) fn refuse(
     Step::Done
 }
 
-fn packet(request: &Request<'_>) -> Packet {
+pub(in crate::shard) fn packet(request: &Request<'_>) -> Packet {
     let wanted = match request.command {
         Command::Get { shows_key, .. } | Command::GetAndTouch { shows_key, .. } => {
             Wanted::Value { shows_key }

@@ -23,7 +23,7 @@ pub(in crate::shard) use self::{
     meta::execute as execute_meta,
     reply::{Wanted, error, error_text, is_too_large},
     script::{Script, is_missing, load},
-    stored::{HEADER_BYTES, split},
+    stored::{HEADER_BYTES, cas, split},
 };
 pub(super) use self::{lifetime::PX_MAX, stored::push as push_stored};
 use super::{at_once, memcache::each_key};

@@ -60,7 +60,7 @@ pub(super) const CAS_DIGITS: u32 = 15;
 
 /// The CAS id of a stored string: the first 60 bits of its SHA-1, as it is the one digest that
 /// Redis' scripts can make.
-pub(super) fn cas(stored: &[u8]) -> u64 {
+pub(in crate::shard) fn cas(stored: &[u8]) -> u64 {
     cas_in(Sha1::digest(stored).into())
 }
 

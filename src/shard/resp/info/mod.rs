@@ -20,8 +20,11 @@ use crate::{
 /// A section: its title, whether it is shown unasked, and what writes it.
 type Section = (&'static str, bool, fn(&Facts<'_>, &mut Lines<'_>));
 
+/// A section of ringfort's own, where there is a group.
+const GROUPS: &str = "Groups";
+
 /// In Redis' order.
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     ("Server", true, server::server),
     ("Clients", true, server::clients),
     ("Memory", true, server::memory),
@@ -35,6 +38,12 @@ const SECTIONS: [Section; 13] = [
     ("Latencystats", false, commands::latencies),
     ("Cluster", true, |_, lines| lines.add("cluster_enabled", 0)),
     ("Keyspace", true, stats::keyspace),
+    (GROUPS, true, |facts, lines| {
+        let figures = facts.core.group_figures();
+        figures
+            .iter()
+            .for_each(|(name, count)| lines.add(name, count));
+    }),
 ];
 
 /// What sections are written from.
@@ -104,7 +113,8 @@ pub(super) fn info(session: &mut Session, core: &mut Core, wanted: Rest<'_>, ver
         vitals: OnceCell::new(),
     };
     for (title, is_default, write) in SECTIONS {
-        if !is_wanted(title, is_default, wanted) {
+        let is_there = title != GROUPS || core.is_group();
+        if !is_there || !is_wanted(title, is_default, wanted) {
             continue;
         }
         if !text.is_empty() {

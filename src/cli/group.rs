@@ -1,0 +1,124 @@
+//! Flags about a group.
+
+use std::time::Duration;
+
+use super::{CliError, values::number};
+use crate::config::{
+    GROUP_NAME_BYTES_MAX, GroupConfig, LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX,
+    LOAD_TIMEOUT_DEFAULT, LOAD_TIMEOUT_MAX, LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX,
+    NEGATIVE_TTL_MAX, NEGATIVE_TTL_MIN, OriginSpec,
+};
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Group")]
+pub(super) struct GroupArgs {
+    /// Load keys that are missing from an origin, each once for all who ask for it [default: no group]
+    #[arg(long, value_name = "NAME", value_parser = group_name)]
+    group: Option<String>,
+    /// Where the group's values come from: http://HOST[:PORT]/PATH/{key}, which is asked with GET, or
+    /// dir:PATH, a folder with a file for each key [default: none]
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+    origin: Option<OriginSpec>,
+    /// How long a load may take, with its time in the queue, 1ms to 10m [default: 5s]
+    #[arg(long, value_name = "DURATION", value_parser = load_timeout)]
+    load_timeout: Option<Duration>,
+    /// Most loads under way at a time, 1 to 4096 [default: 256]
+    #[arg(long, value_name = "N", value_parser = loads_max, allow_hyphen_values = true)]
+    loads_max: Option<usize>,
+    /// Most loads that wait for their turn, up to 65536; one more is refused [default: 4096]
+    #[arg(long, value_name = "N", value_parser = load_queue_max, allow_hyphen_values = true)]
+    load_queue_max: Option<usize>,
+    /// How long it is remembered that a key has no value, or that its load failed, up to 24h, as in
+    /// 500ms, 2s [default: not at all]
+    #[arg(long, value_name = "DURATION", value_parser = negative_ttl)]
+    negative_ttl: Option<Duration>,
+}
+
+impl GroupArgs {
+    /// The group, if one is asked for.
+    pub(super) fn resolve(&self) -> Result<Option<GroupConfig>, CliError> {
+        let Some(name) = &self.group else {
+            return match self.given().into_iter().find(|(_, is_given)| *is_given) {
+                Some((flag, _)) => Err(CliError::new(format_args!(
+                    "{flag}: only means something for a group; add --group NAME"
+                ))),
+                None => Ok(None),
+            };
+        };
+        let Some(origin) = &self.origin else {
+            return Err(CliError::new(format_args!(
+                "--group {name}: no origin to load from; add --origin http://HOST/PATH/{{key}} or \
+                 --origin dir:PATH"
+            )));
+        };
+        Ok(Some(GroupConfig {
+            name: name.clone(),
+            origin: Some(origin.clone()),
+            load_timeout: self.load_timeout.unwrap_or(LOAD_TIMEOUT_DEFAULT),
+            loads_max: self.loads_max.unwrap_or(LOADS_MAX_DEFAULT),
+            load_queue_max: self.load_queue_max.unwrap_or(LOAD_QUEUE_MAX_DEFAULT),
+            negative_ttl: self.negative_ttl.unwrap_or_default(),
+        }))
+    }
+
+    /// Flags that need `--group`, and whether each was given.
+    fn given(&self) -> [(&'static str, bool); 5] {
+        [
+            ("--origin", self.origin.is_some()),
+            ("--load-timeout", self.load_timeout.is_some()),
+            ("--loads-max", self.loads_max.is_some()),
+            ("--load-queue-max", self.load_queue_max.is_some()),
+            ("--negative-ttl", self.negative_ttl.is_some()),
+        ]
+    }
+
+    /// A flag that was given, for who has no use for any.
+    pub(super) fn any(&self) -> Option<&'static str> {
+        let group = [("--group", self.group.is_some())];
+        let flags = group.into_iter().chain(self.given());
+        flags
+            .into_iter()
+            .find_map(|(flag, is_given)| is_given.then_some(flag))
+    }
+}
+
+/// It stands in paths between peers and in statistics.
+fn group_name(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if !text.bytes().all(is_plain) || !(1..=GROUP_NAME_BYTES_MAX).contains(&text.len()) {
+        return Err(format!(
+            "not a name; write up to {GROUP_NAME_BYTES_MAX} letters, digits, and - _ ."
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn origin(text: &str) -> Result<OriginSpec, String> {
+    text.parse()
+}
+
+fn load_timeout(text: &str) -> Result<Duration, String> {
+    let timeout = humantime::parse_duration(text)
+        .map_err(|_| "not a duration; write for example 200ms, 2s or 1m")?;
+    if !(LOAD_TIMEOUT_MIN..=LOAD_TIMEOUT_MAX).contains(&timeout) {
+        return Err("out of range; write 1ms to 10m".into());
+    }
+    Ok(timeout)
+}
+
+fn negative_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = humantime::parse_duration(text)
+        .map_err(|_| "not a duration; write for example 500ms, 2s or 1m")?;
+    if !(NEGATIVE_TTL_MIN..=NEGATIVE_TTL_MAX).contains(&ttl) {
+        return Err("out of range; write 1ms to 24h".into());
+    }
+    Ok(ttl)
+}
+
+fn loads_max(text: &str) -> Result<usize, String> {
+    number(text, 1..=LOADS_MAX_MAX)
+}
+
+fn load_queue_max(text: &str) -> Result<usize, String> {
+    number(text, 0..=LOAD_QUEUE_MAX_MAX)
+}

@@ -1,0 +1,52 @@
+//! A group: what it is called, where its values come from, and what loads are held to.
+
+use std::time::Duration;
+
+use super::OriginSpec;
+
+/// Longest name of a group, in bytes: it is part of every path between peers.
+pub const GROUP_NAME_BYTES_MAX: usize = 200;
+
+/// How long a load may take, by default.
+pub const LOAD_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
+/// The least that loads may be given: no source on another machine is faster.
+pub const LOAD_TIMEOUT_MIN: Duration = Duration::from_millis(1);
+
+/// The most that loads may be given.
+pub const LOAD_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+
+/// Loads under way at a time, by default.
+pub const LOADS_MAX_DEFAULT: usize = 256;
+
+/// The most: each may be a connection, and its value is in memory until it is answered.
+pub const LOADS_MAX_MAX: usize = 4_096;
+
+/// Loads that wait for their turn, by default.
+pub const LOAD_QUEUE_MAX_DEFAULT: usize = 4_096;
+
+/// The most.
+pub const LOAD_QUEUE_MAX_MAX: usize = 65_536;
+
+/// The least time that a missing value is remembered for: what a shard's clock tells apart.
+pub const NEGATIVE_TTL_MIN: Duration = Duration::from_millis(1);
+
+/// The longest time that a missing value is remembered for.
+pub const NEGATIVE_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A group of keys, each loaded once for all who ask for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupConfig {
+    /// What peers and origins know it by.
+    pub name: String,
+    /// Where values come from; `None` if a program brings a source of its own.
+    pub origin: Option<OriginSpec>,
+    /// How long a load may take, with its time in the queue.
+    pub load_timeout: Duration,
+    /// Loads under way at a time.
+    pub loads_max: usize,
+    /// Loads that wait for their turn; one more is refused.
+    pub load_queue_max: usize,
+    /// How long it is remembered that a key has no value, or that its load failed; zero does not.
+    pub negative_ttl: Duration,
+}

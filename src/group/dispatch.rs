@@ -1,0 +1,260 @@
+//! The group's executor: it takes what shards want loaded, asks the source, and answers.
+//!
+//! So many loads are under way at a time, and so many wait for that; one more is refused at once.
+//! Each has its deadline, from when it was asked for: a load that is late is dropped, and one that
+//! waits for its turn until then is not begun. Nothing is joined here: for each key there is one
+//! load, as the shard that owns it sees to.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{
+    LoadError, Loaded, Loader, Wanted,
+    calls::Calls,
+    port::{ControlPort, Outcome, Task, Ticket, Wish},
+    statistics::{Board, Count},
+    visits::Visits,
+};
+use crate::{
+    mesh::Doorbell,
+    runtime::{self, net},
+};
+
+/// What a group is held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a load may take, with its time in the queue.
+    pub timeout: Duration,
+    /// Loads under way.
+    pub loads_max: usize,
+    /// Loads that wait for their turn.
+    pub queue_max: usize,
+}
+
+/// Which shard owns a key.
+pub type OwnerOf = Box<dyn Fn(&[u8]) -> usize>;
+
+/// What the executor has to know of the shards.
+pub struct Shards {
+    /// Its end of the queues of each, by number.
+    pub ports: Vec<ControlPort>,
+    /// Wakes one.
+    pub wake: Box<dyn Fn(usize)>,
+    /// Which of them owns a key.
+    pub owner: OwnerOf,
+}
+
+/// Asks the source for what shards want.
+pub struct Dispatch {
+    shared: Rc<Shared>,
+    doorbell: Doorbell,
+}
+
+/// What loads under way share with who starts them.
+struct Shared {
+    group: Arc<str>,
+    loader: Rc<dyn Loader>,
+    limits: Limits,
+    board: Board,
+    ports: RefCell<Vec<ControlPort>>,
+    wake: Box<dyn Fn(usize)>,
+    owner: OwnerOf,
+    visits: Visits,
+    calls: Calls,
+    queue: RefCell<VecDeque<Load>>,
+    under_way: Cell<usize>,
+}
+
+/// A key that a shard wants.
+struct Load {
+    shard: usize,
+    ticket: Ticket,
+    wanted: Wanted,
+}
+
+impl Dispatch {
+    /// For these shards, and for threads of the program that call.
+    pub fn new(
+        group: Arc<str>,
+        loader: Rc<dyn Loader>,
+        limits: Limits,
+        board: Board,
+        shards: Shards,
+        calls: Calls,
+        doorbell: Doorbell,
+    ) -> Self {
+        let Shards { ports, wake, owner } = shards;
+        let shared = Shared {
+            group,
+            loader,
+            limits,
+            board,
+            ports: RefCell::new(ports),
+            wake,
+            owner,
+            visits: Visits::default(),
+            calls,
+            queue: RefCell::default(),
+            under_way: Cell::new(0),
+        };
+        Self {
+            shared: Rc::new(shared),
+            doorbell,
+        }
+    }
+
+    /// Works until `is_stopping` says so. What is under way then is dropped: no shard is left to hear
+    /// of it.
+    pub async fn run(self, is_stopping: impl Fn() -> bool) {
+        let Self { shared, doorbell } = self;
+        while !is_stopping() {
+            shared.gather();
+            shared.answer_calls();
+            shared.give_up_late();
+            shared.start();
+            let patience = shared.patience();
+            let is_idle = || !is_stopping() && shared.is_idle();
+            runtime::wait_until(|waker| doorbell.poll(waker, is_idle), patience).await;
+            doorbell.awake();
+        }
+    }
+}
+
+impl Shared {
+    /// Takes what shards have handed over.
+    fn gather(&self) {
+        let deadline = Instant::now() + self.limits.timeout;
+        let shard_count = self.ports.borrow().len();
+        for shard in 0..shard_count {
+            while let Some(outcome) = self.next_visited(shard) {
+                self.visits.settle(outcome);
+            }
+            while let Some(Task { ticket, key }) = self.next_task(shard) {
+                let wanted = Wanted {
+                    group: Arc::clone(&self.group),
+                    key,
+                    deadline,
+                };
+                let load = Load {
+                    shard,
+                    ticket,
+                    wanted,
+                };
+                self.board.add(Count::LoadsDeduped);
+                let waiting = self.queue.borrow().len();
+                let room = self.limits.loads_max.saturating_sub(self.under_way.get());
+                match waiting < room + self.limits.queue_max {
+                    true => self.queue.borrow_mut().push_back(load),
+                    false => {
+                        self.board.add(Count::LoadsRefused);
+                        self.answer(&load, Err(LoadError::Busy));
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_task(&self, shard: usize) -> Option<Task> {
+        self.ports.borrow_mut()[shard].next_task()
+    }
+
+    fn next_visited(&self, shard: usize) -> Option<Outcome> {
+        self.ports.borrow_mut()[shard].next_visited()
+    }
+
+    fn is_idle(&self) -> bool {
+        let mut ports = self.ports.borrow_mut();
+        ports.iter_mut().all(ControlPort::is_empty) && self.calls.is_empty()
+    }
+
+    /// Has the owners of their keys do what threads of the program want.
+    fn answer_calls(self: &Rc<Self>) {
+        while let Some(call) = self.calls.next() {
+            let shared = Rc::clone(self);
+            net::spawn_local(async move {
+                let (key, wish) = (call.key.clone(), call.wish.clone());
+                let answer = shared.visit(key, wish).await;
+                call.answer(answer);
+            });
+        }
+    }
+
+    /// Visits the shard that owns a key.
+    async fn visit(&self, key: Bytes, wish: Wish) -> Result<Loaded, LoadError> {
+        let shard = (self.owner)(&key);
+        let wake = |shard| (self.wake)(shard);
+        self.visits.visit(&self.ports, shard, key, wish, wake).await
+    }
+
+    /// Answers those whose time is over before their turn has come. All have the same patience, so
+    /// the first is the first to lose it.
+    fn give_up_late(&self) {
+        let now = Instant::now();
+        loop {
+            let is_late = |load: &mut Load| load.wanted.deadline <= now;
+            let Some(load) = self.queue.borrow_mut().pop_front_if(is_late) else {
+                return;
+            };
+            self.board.add(Count::LocalLoadErrs);
+            self.answer(&load, Err(LoadError::Late));
+        }
+    }
+
+    /// Until when nobody in the queue is late, if somebody is in it.
+    fn patience(&self) -> Option<Duration> {
+        let queue = self.queue.borrow();
+        let first = queue.front()?;
+        Some(
+            first
+                .wanted
+                .deadline
+                .saturating_duration_since(Instant::now()),
+        )
+    }
+
+    /// Begins as many loads as may be under way.
+    fn start(self: &Rc<Self>) {
+        while self.under_way.get() < self.limits.loads_max {
+            let Some(load) = self.queue.borrow_mut().pop_front() else {
+                return;
+            };
+            self.under_way.set(self.under_way.get() + 1);
+            let shared = Rc::clone(self);
+            net::spawn_local(async move {
+                let loaded = shared.load(&load.wanted).await;
+                shared.under_way.set(shared.under_way.get() - 1);
+                shared.answer(&load, loaded);
+                shared.start();
+            });
+        }
+    }
+
+    /// Asks the source, no longer than somebody waits.
+    async fn load(&self, wanted: &Wanted) -> Result<Loaded, LoadError> {
+        let left = wanted.deadline.saturating_duration_since(Instant::now());
+        let loading = self.loader.load(wanted);
+        let loaded = runtime::within(left, loading).await;
+        let loaded = loaded.unwrap_or(Err(LoadError::Late));
+        self.board.add(match loaded {
+            Ok(_) | Err(LoadError::NotFound { .. }) => Count::LocalLoads,
+            Err(_) => Count::LocalLoadErrs,
+        });
+        loaded
+    }
+
+    fn answer(&self, load: &Load, loaded: Result<Loaded, LoadError>) {
+        let result = Outcome {
+            ticket: load.ticket,
+            loaded,
+        };
+        self.ports.borrow_mut()[load.shard].answer(result);
+        (self.wake)(load.shard);
+    }
+}

@@ -1,0 +1,278 @@
+//! How shards have keys loaded, and how others than clients reach the keys of shards.
+//!
+//! Between a shard and the group's executor there are four queues, each from one thread to the other:
+//!
+//! ```text
+//!   shard  -- tasks ----->  executor     as many unanswered as the lane holds
+//!          <- results ----               in any order; there is always room
+//!          <- visits -----               of peers and of the program; as many unanswered as that holds
+//!          -- visited --->               in any order; there is always room
+//! ```
+//!
+//! Who asks counts what is unanswered, so an answer always finds room. A shard rings the [`Doorbell`]
+//! once a turn.
+
+use bytes::Bytes;
+
+use super::{LoadError, Loaded};
+use crate::mesh::{Consumer, Doorbell, Producer, queue};
+
+/// Tasks of one shard that are not answered. One more is refused: a source is not asked by more
+/// than some thousands at a time, whatever the limits of the executor are.
+const TASKS_MAX: usize = 4_096;
+
+/// Visits to one shard that are not answered; one more is refused.
+const VISITS_MAX: usize = 4_096;
+
+/// Names a task of one shard, or a visit to it, until it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(pub u32);
+
+/// A key that a shard wants loaded.
+#[derive(Debug)]
+pub struct Task {
+    /// The shard's name for it; it comes back with the result.
+    pub ticket: Ticket,
+    /// The key.
+    pub key: Bytes,
+}
+
+/// What became of a task or a visit.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The task or visit.
+    pub ticket: Ticket,
+    /// The value, or why there is none.
+    pub loaded: Result<Loaded, LoadError>,
+}
+
+/// What a visitor wants of the key's owner.
+#[derive(Debug, Clone)]
+pub enum Wish {
+    /// The value; it is loaded if it is not there.
+    Get,
+    /// That it has this value; answered with it.
+    Set(Loaded),
+    /// That it is forgotten; answered as not found.
+    Delete,
+}
+
+/// Somebody who is no client, and what is wanted.
+#[derive(Debug)]
+pub struct Visit {
+    /// The executor's name for it; it comes back with the outcome.
+    pub ticket: Ticket,
+    /// The key.
+    pub key: Bytes,
+    /// What is to be done.
+    pub wish: Wish,
+}
+
+/// A shard's end.
+pub struct ShardPort {
+    tasks: Producer<Task>,
+    results: Consumer<Outcome>,
+    visits: Consumer<Visit>,
+    visited: Producer<Outcome>,
+    doorbell: Doorbell,
+    unanswered: usize,
+    has_sent: bool,
+}
+
+/// The executor's end of one shard.
+pub struct ControlPort {
+    tasks: Consumer<Task>,
+    results: Producer<Outcome>,
+    visits: Producer<Visit>,
+    visited: Consumer<Outcome>,
+    unanswered: usize,
+}
+
+/// Makes the queues of one shard.
+pub fn ports(doorbell: &Doorbell) -> (ShardPort, ControlPort) {
+    let (tasks_in, tasks) = queue(TASKS_MAX);
+    let (results, results_out) = queue(TASKS_MAX);
+    let (visits, visits_out) = queue(VISITS_MAX);
+    let (visited_in, visited) = queue(VISITS_MAX);
+    let shard = ShardPort {
+        tasks: tasks_in,
+        results: results_out,
+        visits: visits_out,
+        visited: visited_in,
+        doorbell: doorbell.clone(),
+        unanswered: 0,
+        has_sent: false,
+    };
+    let control = ControlPort {
+        tasks,
+        results,
+        visits,
+        visited,
+        unanswered: 0,
+    };
+    (shard, control)
+}
+
+impl ShardPort {
+    /// Hands a task over.
+    ///
+    /// # Errors
+    /// As many are unanswered as may be; the task comes back.
+    pub fn send(&mut self, task: Task) -> Result<(), Task> {
+        if self.unanswered == TASKS_MAX {
+            return Err(task);
+        }
+        self.tasks.push(task)?;
+        self.unanswered += 1;
+        self.has_sent = true;
+        Ok(())
+    }
+
+    /// What became of a task that is done.
+    pub fn next_result(&mut self) -> Option<Outcome> {
+        let result = self.results.pop()?;
+        self.unanswered -= 1;
+        Some(result)
+    }
+
+    /// Whether somebody visits who is no client.
+    pub fn has_visits(&mut self) -> bool {
+        !self.visits.is_empty()
+    }
+
+    /// The next who is no client.
+    pub fn next_visit(&mut self) -> Option<Visit> {
+        self.visits.pop()
+    }
+
+    /// Answers a visit that was taken.
+    pub fn answer(&mut self, outcome: Outcome) {
+        let pushed = self.visited.push(outcome);
+        debug_assert!(pushed.is_ok(), "more answers than visits");
+        self.has_sent = true;
+    }
+
+    /// Wakes the executor if it sleeps and something was sent since the last time.
+    pub fn ring(&mut self) {
+        if core::mem::take(&mut self.has_sent) {
+            self.doorbell.ring();
+        }
+    }
+}
+
+impl ControlPort {
+    /// The next task.
+    pub fn next_task(&mut self) -> Option<Task> {
+        self.tasks.pop()
+    }
+
+    /// Whether the shard has said nothing new.
+    pub fn is_empty(&mut self) -> bool {
+        self.tasks.is_empty() && self.visited.is_empty()
+    }
+
+    /// Answers a task that was taken.
+    pub fn answer(&mut self, outcome: Outcome) {
+        let pushed = self.results.push(outcome);
+        debug_assert!(pushed.is_ok(), "more results than tasks");
+    }
+
+    /// Has somebody visit the shard, which is to be woken.
+    ///
+    /// # Errors
+    /// As many are unanswered as may be; the visit comes back.
+    pub fn visit(&mut self, visit: Visit) -> Result<(), Visit> {
+        if self.unanswered == VISITS_MAX {
+            return Err(visit);
+        }
+        self.visits.push(visit)?;
+        self.unanswered += 1;
+        Ok(())
+    }
+
+    /// What became of a visit.
+    pub fn next_visited(&mut self) -> Option<Outcome> {
+        let outcome = self.visited.pop()?;
+        self.unanswered -= 1;
+        Some(outcome)
+    }
+}
+
+impl core::fmt::Debug for ShardPort {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ShardPort").finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for ControlPort {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ControlPort").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(ringfort_loom)))]
+mod tests {
+    use super::*;
+
+    fn task(number: u32) -> Task {
+        Task {
+            ticket: Ticket(number),
+            key: Bytes::new(),
+        }
+    }
+
+    fn visit(number: u32) -> Visit {
+        Visit {
+            ticket: Ticket(number),
+            key: Bytes::new(),
+            wish: Wish::Get,
+        }
+    }
+
+    fn busy(ticket: Ticket) -> Outcome {
+        Outcome {
+            ticket,
+            loaded: Err(LoadError::Busy),
+        }
+    }
+
+    #[test]
+    fn every_task_finds_room_for_its_result() {
+        let (mut shard, mut control) = ports(&Doorbell::default());
+        for _ in 0..2 {
+            for number in 0..TASKS_MAX as u32 {
+                shard.send(task(number)).expect("room");
+            }
+            let refused = shard.send(task(7)).expect_err("as many as may be");
+            assert_eq!(refused.ticket, Ticket(7));
+            let mut taken: Vec<Task> = std::iter::from_fn(|| control.next_task()).collect();
+            assert!(shard.send(task(0)).is_err(), "taken is not answered");
+            taken.reverse();
+            taken
+                .iter()
+                .for_each(|one| control.answer(busy(one.ticket)));
+            assert!(control.is_empty());
+            assert_eq!(
+                std::iter::from_fn(|| shard.next_result()).count(),
+                TASKS_MAX
+            );
+        }
+    }
+
+    #[test]
+    fn every_visit_finds_room_for_its_answer() {
+        let (mut shard, mut control) = ports(&Doorbell::default());
+        for _ in 0..2 {
+            for number in 0..VISITS_MAX as u32 {
+                control.visit(visit(number)).expect("room");
+            }
+            assert!(control.visit(visit(7)).is_err(), "as many as may be");
+            let mut taken: Vec<Visit> = std::iter::from_fn(|| shard.next_visit()).collect();
+            taken.reverse();
+            taken.iter().for_each(|one| shard.answer(busy(one.ticket)));
+            assert!(!control.is_empty());
+            let visited = std::iter::from_fn(|| control.next_visited());
+            assert_eq!(visited.count(), VISITS_MAX);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A group in a program of one's own: a cache that loads what is missing once for all threads that ask
+//! for it, with memcache and RESP listeners if they are wanted.
+//!
+//! ```no_run
+//! use ringfort::{group::{Loaded, Wanted}, library::Group};
+//!
+//! let group = Group::builder("squares").start(|| {
+//!     |wanted: Wanted| async move { Ok(Loaded::forever(wanted.key)) }
+//! })?;
+//! assert_eq!(group.get(b"7")?.as_deref(), Some(&b"7"[..]));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use core::time::Duration;
+use std::{io, net::SocketAddr, rc::Rc};
+
+use bytes::Bytes;
+
+use crate::{
+    config::{
+        CONNECTIONS_MAX_DEFAULT, Config, GroupConfig, ITEM_BYTES_MAX_DEFAULT,
+        LOAD_QUEUE_MAX_DEFAULT, LOAD_TIMEOUT_DEFAULT, LOADS_MAX_DEFAULT, Mode, NEGATIVE_TTL_MAX,
+        memory_bytes_min,
+    },
+    group::{LoadError, Loaded, Loader, calls::Caller, port::Wish},
+    runtime,
+    server::{Running, StartError},
+};
+
+/// Memory of a group of which nothing else is said, in bytes.
+const MEMORY_BYTES: usize = 64 << 20;
+
+/// A group that runs, on threads of its own. Dropping it ends them.
+#[derive(Debug)]
+pub struct Group {
+    caller: Caller,
+    running: Running,
+}
+
+/// What a group is to be like.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    config: GroupConfig,
+    cores: Vec<usize>,
+    memory_bytes: usize,
+    memcache: Option<SocketAddr>,
+    resp: Option<SocketAddr>,
+}
+
+impl Group {
+    /// A group of this name: one shard on the first core that the process may use, 64 MiB, no
+    /// listeners, and the limits that the program `ringfort` has by default.
+    pub fn builder(name: &str) -> Builder {
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        Builder {
+            config: GroupConfig {
+                name: name.to_owned(),
+                origin: None,
+                load_timeout: LOAD_TIMEOUT_DEFAULT,
+                loads_max: LOADS_MAX_DEFAULT,
+                load_queue_max: LOAD_QUEUE_MAX_DEFAULT,
+                negative_ttl: Duration::ZERO,
+            },
+            cores: vec![cores.first().map_or(0, |core| core.id)],
+            memory_bytes: MEMORY_BYTES,
+            memcache: None,
+            resp: None,
+        }
+    }
+
+    /// A key's value, from memory or loaded; `None` if its source has none. It blocks the thread for
+    /// as long as a load may take at most.
+    ///
+    /// # Errors
+    /// The source failed or was late, or too many loads wait.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, LoadError> {
+        match self.caller.call(key, Wish::Get) {
+            Ok(Loaded { value, .. }) => Ok(Some(value)),
+            Err(LoadError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a key a value. What is being loaded of it is not kept.
+    ///
+    /// # Errors
+    /// Too much waits to be done.
+    pub fn set(&self, key: &[u8], value: Loaded) -> Result<(), LoadError> {
+        self.caller.call(key, Wish::Set(value)).map(drop)
+    }
+
+    /// Forgets a key: it is loaded again when somebody asks for it.
+    ///
+    /// # Errors
+    /// Too much waits to be done.
+    pub fn delete(&self, key: &[u8]) -> Result<(), LoadError> {
+        match self.caller.call(key, Wish::Delete) {
+            Ok(_) | Err(LoadError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where memcache is served.
+    pub fn memcache(&self) -> Option<SocketAddr> {
+        self.running.memcache
+    }
+
+    /// Where RESP is served.
+    pub fn resp(&self) -> Option<SocketAddr> {
+        self.running.resp
+    }
+
+    /// Ends it: clients' requests are answered, then the threads end.
+    ///
+    /// # Errors
+    /// A thread had ended before.
+    pub fn end(mut self) -> io::Result<()> {
+        self.running.end()
+    }
+}
+
+impl Builder {
+    /// Runs a shard on each of these cores.
+    #[must_use]
+    pub fn cores(mut self, cores: &[usize]) -> Self {
+        self.cores = cores.to_vec();
+        self
+    }
+
+    /// Memory of all shards together, in bytes; each takes 16 MiB at least.
+    #[must_use]
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory_bytes = bytes;
+        self
+    }
+
+    /// Serves memcache clients, too; port 0 chooses one.
+    #[must_use]
+    pub fn listen_memcache(mut self, address: SocketAddr) -> Self {
+        self.memcache = Some(address);
+        self
+    }
+
+    /// Serves RESP clients, too; port 0 chooses one.
+    #[must_use]
+    pub fn listen_resp(mut self, address: SocketAddr) -> Self {
+        self.resp = Some(address);
+        self
+    }
+
+    /// How long a load may take, with its time in the queue.
+    #[must_use]
+    pub fn load_timeout(mut self, timeout: Duration) -> Self {
+        self.config.load_timeout = timeout;
+        self
+    }
+
+    /// Loads under way at a time, and how many may wait for that.
+    #[must_use]
+    pub fn loads_max(mut self, under_way: usize, waiting: usize) -> Self {
+        self.config.loads_max = under_way.max(1);
+        self.config.load_queue_max = waiting;
+        self
+    }
+
+    /// Remembers for so long that a key has no value, or that its load failed; at most 24 hours.
+    #[must_use]
+    pub fn negative_ttl(mut self, ttl: Duration) -> Self {
+        self.config.negative_ttl = ttl.min(NEGATIVE_TTL_MAX);
+        self
+    }
+
+    /// Starts the group. The source is made on the thread that will ask it.
+    ///
+    /// # Errors
+    /// The machine lacks something, or an address is taken.
+    pub fn start<L: Loader + 'static>(
+        self,
+        source: impl FnOnce() -> L + Send + 'static,
+    ) -> Result<Group, StartError> {
+        let item_bytes_max = ITEM_BYTES_MAX_DEFAULT;
+        let memory_bytes_min = memory_bytes_min(self.cores.len().max(1), item_bytes_max);
+        let config = Config {
+            memcache: self.memcache,
+            resp: self.resp,
+            cores: self.cores,
+            memory_bytes: self.memory_bytes.max(memory_bytes_min),
+            item_bytes_max,
+            connections_max: CONNECTIONS_MAX_DEFAULT,
+            allows_shutdown: false,
+            mode: Mode::Group(self.config),
+            log: tracing::Level::WARN,
+        };
+        let open = move || -> Result<Rc<dyn Loader>, String> { Ok(Rc::new(source())) };
+        let (running, caller) = Running::start(config, Box::new(open))?;
+        Ok(Group { caller, running })
+    }
+}
+
+/// Waits, in a source that a group asks.
+pub async fn sleep(duration: Duration) {
+    runtime::wait_until(|_| core::task::Poll::Pending, Some(duration)).await;
+}

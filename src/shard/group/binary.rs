@@ -1,0 +1,64 @@
+//! Binary memcache clients of a group.
+
+use super::{NO_FLAGS, UNCHANGEABLE};
+use crate::{
+    protocol::{
+        binary::{Command, Request, Status, reply},
+        memcache::StoreVerb,
+    },
+    shard::{
+        core::Core,
+        form::Form,
+        pool::{binary::packet, over_resp},
+        session::{Session, Step},
+    },
+};
+
+/// Executes what is another thing in a group than in a store of one's own.
+pub(in crate::shard) fn execute(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+) -> Option<Step> {
+    let text = match request.command {
+        Command::Get { key, .. } => return get(session, core, request, key),
+        Command::Store {
+            verb: StoreVerb::Set,
+            flags: 0,
+            cas: 0,
+            ..
+        }
+        | Command::Delete { cas: 0, .. } => return None,
+        Command::Store {
+            verb: StoreVerb::Set,
+            cas: 0,
+            ..
+        } => NO_FLAGS,
+        Command::Store { .. }
+        | Command::Delete { .. }
+        | Command::Count { .. }
+        | Command::Touch { .. }
+        | Command::GetAndTouch { .. } => UNCHANGEABLE,
+        _ => return None,
+    };
+    let out = session.ready(&mut core.buffers);
+    reply::refusal(out, request.echo, Status::NotSupported, text.as_bytes());
+    Some(Step::Done)
+}
+
+/// Has a key loaded that is not here.
+fn get(session: &mut Session, core: &mut Core, request: &Request<'_>, key: &[u8]) -> Option<Step> {
+    let key = core.key(key);
+    if session.must_wait_for(key) {
+        return Some(Step::Hold);
+    }
+    if core.store.peek(key, core.now).is_some() {
+        return None;
+    }
+    let form = Form::OverRespPacket(packet(request), over_resp::Asked::Value);
+    let step = session.load(core, key, form, key.bytes);
+    if step == Step::Done {
+        core.counters().gets.add(1);
+    }
+    Some(step)
+}

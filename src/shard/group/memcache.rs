@@ -1,0 +1,172 @@
+//! memcache clients of a group: text and meta commands.
+
+use super::{NO_FLAGS, UNCHANGEABLE};
+use crate::{
+    protocol::memcache::{
+        Keys, Request, StoreVerb,
+        meta::{KeyRoom, MetaRequest, MetaVerb},
+    },
+    shard::{
+        core::Core,
+        form::Form,
+        memcache::{answer_meta, show},
+        pool::{memcache::end_group, over_resp},
+        replies::{Covers, Part},
+        session::{Session, Step},
+    },
+    store::{Absence, Key},
+};
+
+/// Executes what is another thing in a group than in a store of one's own.
+pub(in crate::shard) fn execute(
+    session: &mut Session,
+    core: &mut Core,
+    request: &Request<'_>,
+) -> Option<Step> {
+    match *request {
+        Request::Retrieve {
+            keys,
+            cas,
+            touch: None,
+        } => Some(retrieve(session, core, keys, cas)),
+        Request::Store {
+            verb: StoreVerb::Set,
+            flags: 0,
+            ..
+        }
+        | Request::Delete { .. } => None,
+        Request::Store {
+            verb: StoreVerb::Set,
+            noreply,
+            ..
+        } => Some(refuse(session, core, NO_FLAGS, noreply)),
+        Request::Store { noreply, .. }
+        | Request::Arithmetic { noreply, .. }
+        | Request::Touch { noreply, .. } => Some(refuse(session, core, UNCHANGEABLE, noreply)),
+        Request::Retrieve { touch: Some(_), .. } => {
+            Some(refuse(session, core, UNCHANGEABLE, false))
+        }
+        Request::Meta(ref request) => meta(session, core, request),
+        _ => None,
+    }
+}
+
+fn refuse(session: &mut Session, core: &mut Core, text: &str, is_silent: bool) -> Step {
+    if !is_silent {
+        for part in ["SERVER_ERROR ", text, "\r\n"] {
+            session.reply(core, part.as_bytes());
+        }
+    }
+    Step::Done
+}
+
+/// Keys that are here are answered at once, the others once they are loaded, in the order asked.
+fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bool) -> Step {
+    let is_single = keys.count() == 1;
+    let step = session.for_each_key(core, keys, |session, core, bytes| {
+        let key = core.key(bytes);
+        if session.must_wait_for(key) {
+            return Step::Hold;
+        }
+        if show_if_here(session, core, key, cas, is_single) {
+            return Step::Done;
+        }
+        let wanted = match is_single {
+            true => over_resp::Wanted::Retrieval { cas },
+            false => over_resp::Wanted::Part { cas },
+        };
+        let step = session.load(core, key, Form::OverResp(wanted), key.bytes);
+        if step == Step::Done {
+            core.counters().gets.add(1);
+            session.set_deferred();
+        }
+        step
+    });
+    if step == Step::Done {
+        end_group(session, core, is_single);
+    }
+    step
+}
+
+/// Shows the value of a key if it is here.
+fn show_if_here(
+    session: &mut Session,
+    core: &mut Core,
+    key: Key<'_>,
+    cas: bool,
+    is_single: bool,
+) -> bool {
+    let counters = core.board.of(core.mesh.shard());
+    let entry = match core.store.look(key, core.now) {
+        Ok(entry) => entry,
+        Err(absence) => {
+            counters.note_absence(absence);
+            return false;
+        }
+    };
+    entry.mark_used(core.now);
+    counters.gets.add(1);
+    counters.get_hits.add(1);
+    if is_single || !session.is_deferred() {
+        show(entry, cas, session.replies.ready(&mut core.buffers));
+        return true;
+    }
+    // An earlier key of the group waits and may fail; this one shares its fate.
+    let mut block = core.buffers.take();
+    show(entry, cas, &mut block);
+    let seq = session.replies.defer(Form::Part, Covers::Nothing, 1);
+    session
+        .replies
+        .resolve(seq, Part::Bytes(&block), &mut core.buffers);
+    core.buffers.put(block);
+    true
+}
+
+/// Meta commands: one that tells of a value loads it, so nobody has to make room for one (`N`) or is
+/// told to renew it; one that sets or deletes without a condition does so; no other is possible.
+fn meta(session: &mut Session, core: &mut Core, request: &MetaRequest<'_>) -> Option<Step> {
+    let flags = request.flags;
+    let is_plain = match request.verb {
+        MetaVerb::Get => !flags.has_any(b"ERT"),
+        MetaVerb::Set => request.store_verb() == StoreVerb::Set && !flags.has_any(b"CEI"),
+        MetaVerb::Delete => !flags.has_any(b"CEIx"),
+        MetaVerb::Arithmetic => false,
+        MetaVerb::Debug => return None,
+    };
+    if !is_plain {
+        return Some(refuse(session, core, UNCHANGEABLE, false));
+    }
+    if request.verb == MetaVerb::Set && flags.number(b'F').is_some_and(|bits| bits != 0) {
+        return Some(refuse(session, core, NO_FLAGS, false));
+    }
+    (request.verb == MetaVerb::Get).then(|| meta_get(session, core, request))
+}
+
+fn meta_get(session: &mut Session, core: &mut Core, request: &MetaRequest<'_>) -> Step {
+    let mut room = KeyRoom::new();
+    let key = core.key(request.key.bytes(&mut room));
+    if session.must_wait_for(key) {
+        return Step::Hold;
+    }
+    match core.store.look(key, core.now) {
+        Ok(_) => {
+            answer_meta(session, core, key, request);
+            return Step::Done;
+        }
+        Err(Absence::Unknown) => {}
+        Err(absence) => core.counters().note_absence(absence),
+    }
+    let form = Form::OverRespMeta {
+        verb: request.verb,
+        is_quiet: request.is_quiet(),
+        asked: over_resp::Asked::Look,
+    };
+    let mut line = core.buffers.take();
+    request.encode_heard(&mut line);
+    let step = session.load(core, key, form, &line);
+    core.buffers.put(line);
+    if step == Step::Done {
+        core.counters().gets.add(1);
+    }
+    step
+}

@@ -1,0 +1,392 @@
+//! Group mode: what is missing is loaded once for everybody who asks for it, and kept for as long as
+//! its source says.
+//!
+//! ```text
+//!   miss -> the key's owner: its fill is joined, or started -> port -> the group's executor
+//!   answered <- kept, if the lease still holds <- port <- value, or why there is none
+//! ```
+//!
+//! A value travels to who waits as Redis would answer it, with what is left of its life behind it:
+//! what clients of each protocol make of that is [`over_resp`](super::pool::over_resp)'s.
+
+mod binary;
+mod figures;
+mod memcache;
+mod negatives;
+mod resp;
+mod visit;
+
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use self::negatives::Negatives;
+pub(in crate::shard) use self::{
+    binary::execute as execute_binary, memcache::execute as execute_memcache,
+    resp::execute as execute_resp,
+};
+use super::{
+    core::Core,
+    form::Form,
+    message::{AnswerBody, Ask, AskBody, Origin, Parcel},
+    pool::{
+        errand::{Delivery, Route},
+        over_resp,
+    },
+    replies::Covers,
+    session::{Session, Step},
+    turn::Shard,
+};
+use crate::{
+    fill::{FillId, Fills, Lease},
+    group::{
+        LoadError, Loaded,
+        port::{Outcome, ShardPort, Task, Ticket},
+        statistics::Board,
+    },
+    io::Io,
+    protocol::resp::reply,
+    store::{Condition, Deadline, Expiry, Key, Operation, Stamp, UnixMs},
+};
+
+/// The text for what a key of a group cannot be used for.
+const UNCHANGEABLE: &str = "a key of a group can only be read, set and deleted";
+
+/// The text for memcache flags, which sources and peers know nothing of.
+const NO_FLAGS: &str = "a value of a group has no flags";
+
+/// What a shard is told about its group.
+#[derive(Debug)]
+pub struct GroupParts {
+    /// Its queues.
+    pub port: ShardPort,
+    /// What the executor counts.
+    pub board: Board,
+    /// How long it is remembered that a key has no value, in milliseconds; 0 if not at all.
+    pub negative_ttl_ms: u64,
+}
+
+/// A shard's dealings with its group.
+pub(super) struct Group {
+    port: ShardPort,
+    board: Board,
+    /// What is being loaded of the keys that this shard owns, and who waits for it.
+    fills: Fills<Waiter>,
+    tickets: Tickets,
+    negatives: Negatives,
+    /// Room for the waiters of a fill that ends.
+    waiters: Vec<Waiter>,
+}
+
+/// Who waits for a fill.
+#[derive(Debug, Clone, Copy)]
+enum Waiter {
+    Client(Route),
+    /// Who is no client.
+    Visitor(Ticket),
+}
+
+/// The fills that the executor has been asked for, by ticket.
+#[derive(Debug, Default)]
+struct Tickets {
+    slots: Vec<Option<FillId>>,
+    free: Vec<u32>,
+}
+
+impl Tickets {
+    fn issue(&mut self, fill: FillId) -> Ticket {
+        if let Some(number) = self.free.pop() {
+            self.slots[number as usize] = Some(fill);
+            return Ticket(number);
+        }
+        self.slots.push(Some(fill));
+        Ticket((self.slots.len() - 1) as u32)
+    }
+
+    fn redeem(&mut self, Ticket(number): Ticket) -> Option<FillId> {
+        let fill = self.slots.get_mut(number as usize)?.take()?;
+        self.free.push(number);
+        Some(fill)
+    }
+}
+
+impl Group {
+    pub(super) fn new(parts: GroupParts) -> Self {
+        Self {
+            port: parts.port,
+            board: parts.board,
+            fills: Fills::default(),
+            tickets: Tickets::default(),
+            negatives: Negatives::new(parts.negative_ttl_ms),
+            waiters: Vec::new(),
+        }
+    }
+
+    /// A key is written: what is being loaded of it may be of before.
+    #[inline]
+    pub(super) fn void(&mut self, key: Key<'_>) {
+        self.fills.void(key);
+        self.negatives.forget(key.bytes);
+    }
+
+    /// Everything is written.
+    pub(super) fn void_all(&mut self) {
+        self.fills.void_all();
+        self.negatives.clear();
+    }
+
+    /// Wakes the executor if there is something new for it to do.
+    pub(super) fn flush(&mut self) {
+        self.port.ring();
+    }
+
+    /// What the executor counts, by name.
+    fn counts(&self) -> [(&'static str, u64); 4] {
+        self.board.list()
+    }
+}
+
+impl Session {
+    /// Has a key that is not here loaded; the reply takes the next slot. What cannot be encoded
+    /// without is `kept`.
+    fn load(&mut self, core: &mut Core, key: Key<'_>, form: Form, kept: &[u8]) -> Step {
+        let owner = core.store.owner(key.hash);
+        let is_here = owner == core.shard();
+        if !is_here && !core.may_ask(owner, key.bytes.len()) {
+            return Step::Hold;
+        }
+        let seq = self.replies.defer(form, Covers::Nothing, 1);
+        if !kept.is_empty() {
+            let kept = core.buffers.copy(&[kept]);
+            self.replies.keep_key(seq, kept);
+        }
+        let origin = Origin {
+            token: self.token(),
+            seq,
+        };
+        if is_here {
+            if let Some(body) = core.load(Route::Here(origin), key) {
+                self.answered(core, seq, body);
+            }
+            return Step::Done;
+        }
+        let parcel = core.parcel(key, &[]);
+        let body = AskBody::Load(parcel);
+        core.ask(owner, Ask { origin, body });
+        Step::Done
+    }
+}
+
+impl Core {
+    /// Whether keys that are missing are loaded.
+    pub(super) fn is_group(&self) -> bool {
+        self.group.is_some()
+    }
+
+    /// Loads a key for another shard.
+    pub(super) fn serve_load(&mut self, asker: usize, origin: Origin, parcel: Parcel) {
+        let key = Key {
+            bytes: parcel.key(),
+            hash: parcel.hash,
+        };
+        if let Some(body) = self.load(Route::Shard(asker, origin), key) {
+            self.answer(asker, origin, body);
+        }
+        self.buffers.put(parcel.bytes);
+    }
+
+    /// Loads a key that this shard owns, for a client. `Some` if it is over already.
+    fn load(&mut self, route: Route, key: Key<'_>) -> Option<AnswerBody> {
+        // Somebody else's fill may have ended since it was missed.
+        if let Some(entry) = self.store.get(key, self.now) {
+            let mut bytes = self.buffers.take();
+            push_value(&mut bytes, entry.value(), entry.deadline(), self.now);
+            let failed = false;
+            return Some(AnswerBody::Replied { failed, bytes });
+        }
+        let error = self.join(Waiter::Client(route), key).err()?;
+        let mut bytes = self.buffers.take();
+        let failed = push_error(&mut bytes, &error);
+        Some(AnswerBody::Replied { failed, bytes })
+    }
+
+    /// Joins the fill of a key that this shard owns, or starts it.
+    ///
+    /// # Errors
+    /// There is known to be no value, or too much is being loaded.
+    fn join(&mut self, waiter: Waiter, key: Key<'_>) -> Result<(), LoadError> {
+        let Some(group) = &mut self.group else {
+            return Err(LoadError::Busy);
+        };
+        if let Some(error) = group.negatives.find(key.bytes, self.now) {
+            return Err(error.clone());
+        }
+        let Lease::Started(fill) = group.fills.join_or_start(key, waiter) else {
+            self.counters().fills_joined.add(1);
+            return Ok(());
+        };
+        let task = Task {
+            ticket: group.tickets.issue(fill),
+            key: Bytes::copy_from_slice(key.bytes),
+        };
+        group.port.send(task).map_err(|refused| {
+            // Nobody has joined it yet.
+            group.tickets.redeem(refused.ticket);
+            group.fills.finish(fill, |_| {});
+            LoadError::Busy
+        })
+    }
+
+    /// Takes what became of loads. `deliver` gets each reply for a connection of this shard.
+    fn hear_group(&mut self, deliver: &mut impl FnMut(&mut Self, Delivery<'_>)) {
+        while let Some(group) = &mut self.group
+            && let Some(Outcome { ticket, loaded }) = group.port.next_result()
+        {
+            if let Some(fill) = group.tickets.redeem(ticket) {
+                self.filled(fill, &loaded, deliver);
+            }
+        }
+        self.receive_visits();
+    }
+
+    fn filled(
+        &mut self,
+        fill: FillId,
+        loaded: &Result<Loaded, LoadError>,
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        let mut frame = self.buffers.take();
+        let mut failed = false;
+        match loaded {
+            Ok(Loaded { value, ttl }) => {
+                let deadline = deadline(*ttl, self.now);
+                self.keep_loaded(fill, value, deadline);
+                push_value(&mut frame, value, deadline, self.now);
+            }
+            Err(error) => {
+                self.note_negative(fill, error);
+                failed = push_error(&mut frame, error);
+            }
+        }
+        // The waiters are taken out first, as handing over needs the whole core.
+        let mut waiters = Vec::new();
+        if let Some(group) = &mut self.group {
+            waiters = core::mem::take(&mut group.waiters);
+            group.fills.finish(fill, |waiter| waiters.push(waiter));
+        }
+        for waiter in waiters.drain(..) {
+            match waiter {
+                Waiter::Client(route) => self.hand_over(route, failed, &frame, deliver),
+                Waiter::Visitor(ticket) => self.answer_visit(ticket, loaded.clone()),
+            }
+        }
+        if let Some(group) = &mut self.group {
+            group.waiters = waiters;
+        }
+        self.buffers.put(frame);
+    }
+
+    /// Remembers that a key has no value, if that is asked for, and nothing was written to it meanwhile.
+    fn note_negative(&mut self, fill: FillId, error: &LoadError) {
+        let Some(group) = &mut self.group else { return };
+        let (key, is_valid) = group.fills.key(fill);
+        if is_valid {
+            group.negatives.note(key, error, self.now);
+        }
+    }
+
+    /// Keeps a value, if nothing was written to its key meanwhile.
+    fn keep_loaded(&mut self, fill: FillId, value: &[u8], deadline: Deadline) {
+        let Some(group) = &self.group else { return };
+        let (key, is_valid) = group.fills.key(fill);
+        if !is_valid || deadline.is_past(self.now) || !self.store.fits(key.len(), value.len()) {
+            return;
+        }
+        let key = self.store.hasher().key(key);
+        let operation = keep(value, deadline);
+        self.old.clear();
+        self.store
+            .apply(self.now, key, operation, value, &mut self.old);
+    }
+}
+
+/// Stores a value that did not come from a client.
+fn keep(value: &[u8], deadline: Deadline) -> Operation {
+    Operation::Set {
+        flags: 0,
+        expiry: Expiry::Until(deadline),
+        condition: Condition::Always,
+        // What is told of the value to those who wait for it is told to later ones, too.
+        stamp: Stamp {
+            cas: Some(over_resp::cas(value)),
+            ..Stamp::default()
+        },
+        wants_old: false,
+    }
+}
+
+impl<I: Io> Shard<I> {
+    /// Takes what the group's executor says, and answers who waits for it.
+    pub(super) fn hear_group(&mut self) {
+        if !self.core.is_group() {
+            return;
+        }
+        let Self {
+            core,
+            peers,
+            touched,
+            ..
+        } = self;
+        core.hear_group(&mut |core, delivery| {
+            let Delivery {
+                origin,
+                failed,
+                bytes,
+            } = delivery;
+            if let Some(conn) = peers.downstream(origin.token) {
+                conn.session.deliver(core, origin.seq, failed, bytes);
+                touched.push(origin.token);
+            }
+        });
+        self.settle_touched();
+    }
+}
+
+/// When a value ends that is good for so long from now.
+fn deadline(ttl: Option<Duration>, now: UnixMs) -> Deadline {
+    let ms = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+    ms.map_or(Deadline::NEVER, |ms| Deadline::after(now, ms))
+}
+
+/// What stands for a value that its source does not have.
+const NOT_FOUND: &[u8] = b"$-1\r\n";
+
+/// What a value that is there begins with, before the value itself.
+const PAIR: &[u8] = b"*2\r\n";
+
+/// Appends a value and what is left of its life.
+fn push_value(frame: &mut Vec<u8>, value: &[u8], deadline: Deadline, now: UnixMs) {
+    frame.extend_from_slice(PAIR);
+    over_resp::push_value(frame, value);
+    let left = deadline.instant().map(|at| at.0.saturating_sub(now.0));
+    let left = left.map_or(-1, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
+    reply::integer(frame, left);
+}
+
+/// Of what a group answers the value alone, for who is told nothing else.
+pub(super) fn value_of<'f>(core: &Core, frame: &'f [u8]) -> &'f [u8] {
+    match core.is_group() {
+        true => frame.strip_prefix(PAIR).unwrap_or(frame),
+        false => frame,
+    }
+}
+
+/// Appends why there is no value. Whether that is an error to clients.
+fn push_error(frame: &mut Vec<u8>, error: &LoadError) -> bool {
+    if let LoadError::NotFound { .. } = error {
+        frame.extend_from_slice(NOT_FOUND);
+        return false;
+    }
+    reply::error(frame, format!("ERR {error}"));
+    true
+}

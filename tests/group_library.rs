@@ -1,0 +1,99 @@
+//! The promise: a program has a group in its own process; a function of its own is called once for a key, however many
+//! threads ask for it, and clients that speak memcache or RESP to the program share what it loads.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ringfort::group::{LoadError, Loaded, Wanted};
+use ringfort::library::{Builder, Group, sleep};
+use support::wire::Wire;
+
+const THREADS: usize = 64;
+
+/// A source that takes a while, and how often it was asked.
+fn start(builder: Builder) -> (Group, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let source = move || {
+        move |wanted: Wanted| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async move {
+                sleep(Duration::from_millis(200)).await;
+                match wanted.key.as_ref() {
+                    b"none" => Err(LoadError::NotFound { ttl: None }),
+                    b"bad" => Err(LoadError::failed("no luck")),
+                    b"slow" => {
+                        sleep(Duration::from_secs(600)).await;
+                        Ok(Loaded::forever("late"))
+                    }
+                    key => Ok(Loaded::forever(
+                        [wanted.group.as_bytes(), b"/", key].concat(),
+                    )),
+                }
+            }
+        }
+    };
+    (builder.start(source).expect("a group"), calls)
+}
+
+#[test]
+fn threads_that_ask_together_are_answered_by_one_call() {
+    let (group, calls) = start(Group::builder("g"));
+    for (key, answer) in [
+        ("a", Ok(Some("g/a".into()))),
+        ("none", Ok(None)),
+        ("bad", Err(LoadError::failed("no luck"))),
+    ] {
+        let before = calls.load(Ordering::Relaxed);
+        // Some may come after the others' load: an answer that is not kept is asked for again then.
+        let ready = std::sync::Barrier::new(THREADS);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    ready.wait();
+                    assert_eq!(group.get(key.as_bytes()), answer);
+                });
+            }
+        });
+        let called = calls.load(Ordering::Relaxed) - before;
+        assert!(
+            called == 1 || (key != "a" && called < THREADS / 4),
+            "{key}: {called}"
+        );
+    }
+    assert_eq!(group.get(b"a"), Ok(Some("g/a".into())), "it is kept");
+    group.end().expect("a good end");
+}
+
+#[test]
+fn what_the_program_sets_its_clients_see() {
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let builder = Group::builder("g").listen_memcache(any).listen_resp(any);
+    let (group, calls) = start(builder);
+    let mut memcache = Wire::connect(group.memcache().expect("a listener"));
+    let mut resp = Wire::connect(group.resp().expect("a listener"));
+    memcache.ask("get a\r\n", "VALUE a 0 3\r\ng/a\r\nEND\r\n");
+    assert_eq!(group.get(b"a"), Ok(Some("g/a".into())));
+    group.set(b"b", Loaded::forever("set")).expect("room");
+    resp.ask("GET b\r\n", "$3\r\nset\r\n");
+    resp.ask("SET c client\r\n", "+OK\r\n");
+    assert_eq!(group.get(b"c"), Ok(Some("client".into())));
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+    group.delete(b"c").expect("room");
+    resp.ask("GET c\r\n", "$3\r\ng/c\r\n");
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+    let large = Loaded::forever(vec![0; 9 << 20]);
+    assert_eq!(group.set(b"d", large), Err(LoadError::TooLarge));
+}
+
+#[test]
+fn a_call_takes_no_longer_than_a_load_may() {
+    let builder = Group::builder("g").load_timeout(Duration::from_millis(300));
+    let (group, calls) = start(builder);
+    assert_eq!(group.get(b"slow"), Err(LoadError::Late));
+    assert_eq!(group.get(b"a"), Ok(Some("g/a".into())));
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
