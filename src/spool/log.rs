@@ -16,7 +16,7 @@
 //! dead ones, the oldest segment's live records are moved to the new end. That happens when more
 //! than half of the disk is dead, so at most as many bytes are moved as were written.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use super::{
     index::{Fingerprint, Index, Place},
@@ -99,6 +99,8 @@ pub(super) struct Group {
     pub(super) moved_bytes: u64,
     /// The last segment with a write that is marked as taken in it.
     marked: Option<u64>,
+    /// Writes that were taken by their servers when they were not live any more.
+    done: Vec<Lsn>,
 }
 
 /// Something that a group changed in the index.
@@ -234,6 +236,10 @@ impl Log {
     /// server is told again.
     pub fn done(&mut self, lsn: Lsn) {
         let Some((_, place)) = self.index.remove(lsn) else {
+            // A newer write stands in its place. Should that be taken back, this one is over still.
+            if !self.group.changes.is_empty() {
+                self.group.done.push(lsn);
+            }
             return;
         };
         self.discount(place);
@@ -270,8 +276,9 @@ impl Log {
     /// The group is not on disk, or nobody knows. What to clean up; nothing else of the group is.
     pub fn undo(&mut self) -> Vec<Leftover> {
         let group = core::mem::take(&mut self.group);
+        let done: HashSet<Lsn> = group.done.into_iter().collect();
         for change in group.changes.into_iter().rev() {
-            self.undo_change(change);
+            self.undo_change(change, &done);
         }
         self.unmarked = self.unmarked.max(group.marked);
         let mut leftovers = Vec::new();
@@ -407,14 +414,21 @@ impl Log {
         self.count(to);
     }
 
-    fn undo_change(&mut self, change: Change) {
+    fn undo_change(&mut self, change: Change, done: &HashSet<Lsn>) {
         match change {
             Change::Put { name, lsn, old } => {
                 if let Some((_, place)) = self.index.remove(lsn) {
                     self.discount(place);
                 }
-                if let Some(old) = old {
-                    self.put(name, old);
+                match old {
+                    // Nothing on disk says so.
+                    Some(old) if done.contains(&old.lsn) => {
+                        self.unmarked = self.unmarked.max(Some(old.segment));
+                    }
+                    Some(old) => {
+                        self.put(name, old);
+                    }
+                    None => {}
                 }
             }
             Change::Barrier { old } => self.barrier = old,

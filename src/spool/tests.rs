@@ -248,3 +248,26 @@ fn what_is_taken_and_written_nowhere_is_not_settled() {
     keep(&mut log, &mut files);
     assert_eq!(log.settle(), Ok(()), "its segment is gone");
 }
+
+/// What a server has taken is over, also if that is heard in a group that writes the key anew and is not kept.
+#[test]
+fn what_is_taken_stays_so_if_a_newer_write_is_taken_back() {
+    let mut log = Log::new(LIMITS, SEED);
+    let mut files = Files::new();
+    let lsn = log.append(&write(b"key", &None)).expect("room");
+    keep(&mut log, &mut files);
+    log.append(&write(b"key", &Some(b"newer".to_vec())))
+        .expect("room");
+    log.done(lsn);
+    clean_up(&mut files, log.undo());
+    assert_eq!(log.place(lsn), None, "it would be told again");
+    assert_eq!(log.figures().record_count, 0);
+    assert_eq!(log.settle(), Err(Full::Disk), "a start would find it again");
+    // One that was not heard of is there again.
+    let lsn = log.append(&write(b"key", &None)).expect("room");
+    keep(&mut log, &mut files);
+    log.append(&write(b"key", &Some(b"newer".to_vec())))
+        .expect("room");
+    clean_up(&mut files, log.undo());
+    assert!(log.place(lsn).is_some());
+}
