@@ -3,8 +3,10 @@
 mod health;
 mod link;
 mod pipeline;
+mod queued_write;
 mod reply;
 mod skip;
+mod slot_writes;
 mod strays;
 mod write_queue;
 
@@ -15,7 +17,9 @@ pub use self::{
         RECONNECT_MS_MAX, RECONNECT_MS_MIN, hello,
     },
     pipeline::{Expects, Failure, OnLoss, Pipeline, REPEATS_MAX, Recalled, Received, Terms},
+    queued_write::{QueueFull, WRITE_BYTES_MAX, WRITE_COUNT_MAX},
     reply::{Meaning, Reply, VALUE_TOO_LARGE},
+    slot_writes::SlotWrites,
     strays::Strays,
-    write_queue::{QueueFull, WRITE_BYTES_MAX, WRITE_COUNT_MAX, WriteQueue},
+    write_queue::WriteQueue,
 };

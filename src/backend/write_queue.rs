@@ -15,27 +15,14 @@ use std::collections::VecDeque;
 
 use hashbrown::HashTable;
 
+use super::queued_write::{
+    Kind, QueueFull, SENT_BYTES_MAX, SENT_COUNT_MAX, Spare, WRITE_BYTES_MAX, WRITE_COUNT_MAX,
+    fence_turns, value_of,
+};
 use crate::{
     spool::{Operation, record::Lsn},
     store::Key,
 };
-
-/// Writes that a queue holds.
-pub const WRITE_COUNT_MAX: usize = 65_536;
-
-/// Bytes of keys and values that a queue holds: two items of the largest size there is, and for
-/// small ones some seconds of a shard's writes.
-pub const WRITE_BYTES_MAX: usize = 16 << 20;
-
-/// Writes in flight on one backend connection.
-const SENT_COUNT_MAX: usize = 1_024;
-
-/// Bytes of them after which no more are sent: they are in the connection's buffers once more.
-const SENT_BYTES_MAX: usize = 1 << 20;
-
-/// The queue is full: the write cannot be promised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueueFull;
 
 /// Invariant: `latest` names, for each key in `entries`, its last entry; a key has at most one
 /// entry at or beyond `sent`, but for what a lost connection has left, and then the last counts.
@@ -50,8 +37,7 @@ pub struct WriteQueue {
     bytes: usize,
     /// Sequence number of each key's last entry.
     latest: HashTable<u64>,
-    /// Buffers of writes that are gone.
-    spare: Vec<Vec<u8>>,
+    spare: Spare,
 }
 
 #[derive(Debug)]
@@ -68,22 +54,6 @@ struct Entry {
     /// Something about the key was sent behind it.
     is_followed: bool,
 }
-
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Delete,
-    Set { flags: u32, exptime: u64 },
-}
-
-/// Bytes of a request besides its key and value, about.
-const REQUEST_BYTES: usize = 64;
-
-/// Turns of a server's event loop that are waited for at least: some to accept, and to wake threads.
-const FENCE_TURNS_MIN: usize = 8;
-
-/// Buffers kept for reuse, and how long one may be: what one queue may keep is 4 MiB.
-const SPARE_COUNT_MAX: usize = 1_024;
-const SPARE_BYTES_MAX: usize = 4 << 10;
 
 impl WriteQueue {
     /// Promises that the backend will be told of a write; `lsn` is its record on disk, if it has
@@ -133,7 +103,7 @@ impl WriteQueue {
         if self.entries.len() >= WRITE_COUNT_MAX || self.bytes + length > WRITE_BYTES_MAX {
             return Err(QueueFull);
         }
-        let mut bytes = self.spare.pop().unwrap_or_default();
+        let mut bytes = self.spare.take();
         bytes.extend_from_slice(key.bytes);
         bytes.extend_from_slice(value_of(operation));
         self.append_entry(Entry {
@@ -196,7 +166,7 @@ impl WriteQueue {
     /// The backend confirmed the oldest write in flight. Its record on disk, if it has one.
     pub fn confirm(&mut self) -> Option<Lsn> {
         let entry = self.pop()?;
-        self.reuse(entry.bytes);
+        self.spare.put(entry.bytes);
         entry.lsn
     }
 
@@ -205,7 +175,7 @@ impl WriteQueue {
     pub fn refuse(&mut self) -> Option<Lsn> {
         let entry = self.pop()?;
         if self.find_entry(&entry).is_some() {
-            self.reuse(entry.bytes);
+            self.spare.put(entry.bytes);
             return entry.lsn;
         }
         self.append_delete(entry);
@@ -259,15 +229,14 @@ impl WriteQueue {
     /// The connection is gone: what was in flight is to be sent again. Of two entries of a key
     /// the later one suffices, but its place is behind; both are sent.
     ///
-    /// A server that hung may still take the sets that were in flight from what it has received
-    /// before. It must have done so before it gets newer ones: how often it has to answer on the new
-    /// connection first. An event loop reads a part of each connection in each of its turns: Redis
-    /// 16 KiB, memcached 20 requests.
+    /// A server that hung may still take the writes that were in flight from what it has received
+    /// before. It must have done so before it gets newer ones, which a late delete would take away: how often it has to answer on the new
+    /// connection first.
     pub fn reset(&mut self) -> u32 {
-        let in_flight = self.entries.range(..self.sent);
-        let has_set = in_flight.clone().any(|entry| !entry.is_delete());
-        let bytes = self.sent_bytes + REQUEST_BYTES * self.sent;
-        let turns = FENCE_TURNS_MIN + bytes / (16 << 10) + self.sent / 20;
+        let turns = match self.sent {
+            0 => 0,
+            count => fence_turns(count, self.sent_bytes),
+        };
         let in_flight = self.entries.range_mut(..self.sent);
         in_flight.for_each(|entry| {
             entry.is_overtaken = false;
@@ -275,10 +244,7 @@ impl WriteQueue {
         });
         self.sent = 0;
         self.sent_bytes = 0;
-        match has_set {
-            true => u32::try_from(turns).unwrap_or(u32::MAX),
-            false => 0,
-        }
+        turns
     }
 
     /// What is promised of a key and not confirmed. Nothing is known of a key that something else
@@ -348,13 +314,6 @@ impl WriteQueue {
         self.append_entry(entry);
     }
 
-    fn reuse(&mut self, mut bytes: Vec<u8>) {
-        if self.spare.len() < SPARE_COUNT_MAX && bytes.capacity() <= SPARE_BYTES_MAX {
-            bytes.clear();
-            self.spare.push(bytes);
-        }
-    }
-
     fn find(&self, key: Key<'_>) -> Option<u64> {
         self.find_by(key.hash.0, key.bytes)
     }
@@ -379,30 +338,7 @@ impl Entry {
     }
 
     fn operation(&self) -> Operation<'_> {
-        match self.kind {
-            Kind::Delete => Operation::Delete,
-            Kind::Set { flags, exptime } => Operation::Set {
-                flags,
-                exptime,
-                value: &self.bytes[self.key_bytes..],
-            },
-        }
-    }
-}
-
-impl Kind {
-    fn of(operation: Operation<'_>) -> Self {
-        match operation {
-            Operation::Delete => Self::Delete,
-            Operation::Set { flags, exptime, .. } => Self::Set { flags, exptime },
-        }
-    }
-}
-
-fn value_of(operation: Operation<'_>) -> &[u8] {
-    match operation {
-        Operation::Delete => &[],
-        Operation::Set { value, .. } => value,
+        self.kind.operation(&self.bytes[self.key_bytes..])
     }
 }
 

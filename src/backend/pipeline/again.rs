@@ -30,10 +30,24 @@ impl Recalled {
         self.hop_count
     }
 
+    /// Whether it goes with its connection, whatever becomes of that: it relies on what was sent
+    /// before it.
+    pub fn is_bound(&self) -> bool {
+        self.terms.on_loss == OnLoss::Forget
+    }
+
+    /// What becomes of it when its connection is lost, if it must not be sent twice.
+    pub fn on_loss_if_once(&self) -> OnLoss {
+        match self.is_bound() {
+            true => OnLoss::Forget,
+            false => OnLoss::Fail,
+        }
+    }
+
     /// The same, which fails if it was sent and its connection is lost.
     pub fn unrepeated(self) -> Self {
         let terms = Terms {
-            on_loss: OnLoss::Fail,
+            on_loss: self.on_loss_if_once(),
             ..self.terms
         };
         Self { terms, ..self }

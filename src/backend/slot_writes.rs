@@ -1,0 +1,422 @@
+//! Writes that the nodes of a cluster are to be told, whoever has their keys' slots by then.
+//!
+//! It does for a cluster what a [`WriteQueue`](super::WriteQueue) does for one server. There a write
+//! belongs to the server's link for good; here it stands at the link of whoever has its slot, and
+//! goes on to another when the slot does:
+//!
+//! ```text
+//!   link A:  | unsent ... | sent, unconfirmed ...         sent on: to the end of B's
+//!   link B:  | unsent ... | sent, unconfirmed ...         lost: unsent again, at the slot's owner
+//! ```
+//!
+//! What is sent over a link is confirmed in that order, and what a node sends on is sent on in that
+//! order, so of each only the first is ever looked at. A key may have several writes on their way and
+//! at most one that is not, which is its newest. One that is lost on the way goes again only if it is
+//! the newest.
+//!
+//! A request that was sent behind a write of its key relies on it. A node may send both on, one by
+//! one; the request goes [the way of the write](SlotWrites::way_behind). If that is lost between the
+//! two, the request must not arrive without it: the key's writes are *torn* then, and it fails.
+
+mod entries;
+
+use hashbrown::HashTable;
+
+use self::entries::{Entry, Share};
+use super::queued_write::{
+    Kind, QueueFull, SENT_BYTES_MAX, SENT_COUNT_MAX, Spare, WRITE_BYTES_MAX, WRITE_COUNT_MAX,
+    fence_turns, value_of,
+};
+use crate::{
+    spool::{Operation, record::Lsn},
+    store::{Key, UnixMs},
+};
+
+/// Invariant: `latest` names each key's newest entry; one that is not sent is its key's newest. A
+/// link's `count` and `bytes` are those of the entries that stand at it.
+#[derive(Debug, Default)]
+pub struct SlotWrites {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    latest: HashTable<u32>,
+    links: Vec<Share>,
+    next_seq: u64,
+    count: usize,
+    /// Something unsent has come to another link than where it was.
+    has_arrivals: bool,
+    spare: Spare,
+}
+
+impl SlotWrites {
+    /// Promises that whoever has the key's slot will be told of a write; now that is who this link
+    /// leads to. `lsn` is its record on disk, if it has one. A record that is older than what is known
+    /// of the key changes nothing.
+    ///
+    /// # Errors
+    /// There are too many at that link.
+    pub fn push(
+        &mut self,
+        link: usize,
+        key: Key<'_>,
+        operation: Operation<'_>,
+        lsn: Option<Lsn>,
+    ) -> Result<(), QueueFull> {
+        let value = value_of(operation);
+        let length = key.bytes.len() + value.len();
+        let found = self.find(key);
+        if let Some(at) = found {
+            let entry = &self.entries[at as usize];
+            if let (Some(known), Some(lsn)) = (entry.lsn, lsn)
+                && lsn < known
+            {
+                return Ok(());
+            }
+            if !entry.is_sent {
+                return self.replace(at, operation, lsn);
+            }
+        }
+        let share = self.share(link);
+        if share.count >= WRITE_COUNT_MAX || share.bytes + length > WRITE_BYTES_MAX {
+            return Err(QueueFull);
+        }
+        let mut entry = Entry::new(link, key, self.spare.take(), lsn);
+        entry.bytes.extend_from_slice(value);
+        entry.kind = Kind::of(operation);
+        let at = self.insert(entry);
+        self.enlist(at, link);
+        Ok(())
+    }
+
+    /// An unsent write has a newer value.
+    fn replace(
+        &mut self,
+        at: u32,
+        operation: Operation<'_>,
+        lsn: Option<Lsn>,
+    ) -> Result<(), QueueFull> {
+        let entry = &mut self.entries[at as usize];
+        let share = &mut self.links[entry.link];
+        let value = value_of(operation);
+        let bytes = share.bytes - entry.bytes.len() + entry.key_bytes + value.len();
+        if bytes > WRITE_BYTES_MAX {
+            return Err(QueueFull);
+        }
+        share.bytes = bytes;
+        entry.bytes.truncate(entry.key_bytes);
+        entry.bytes.extend_from_slice(value);
+        entry.kind = Kind::of(operation);
+        entry.lsn = entry.lsn.max(lsn);
+        Ok(())
+    }
+
+    /// The next write to send over a link, if the window has room; it counts as sent from here on.
+    /// `home` says whose link a key's is now: what is another's goes there.
+    pub fn next_unsent(
+        &mut self,
+        link: usize,
+        now: UnixMs,
+        home: impl Fn(Key<'_>) -> usize,
+    ) -> Option<(&[u8], Operation<'_>)> {
+        let share = self.links.get(link)?;
+        let has_room = share.sent.len() < SENT_COUNT_MAX && share.sent_bytes < SENT_BYTES_MAX;
+        if !has_room || share.stalled_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        loop {
+            let mark = self.links[link].unsent.pop_front()?;
+            let Some(entry) = self.strike(link, mark) else {
+                continue;
+            };
+            match home(entry.key()) {
+                owner if owner == link => return Some(self.send(mark.at, link)),
+                owner => self.enlist(mark.at, owner),
+            }
+        }
+    }
+
+    /// The key's write to send so that something about it can be sent behind, over this link; none if
+    /// it is sent.
+    pub fn next_ahead(&mut self, key: Key<'_>, link: usize) -> Option<(&[u8], Operation<'_>)> {
+        let at = self.find(key)?;
+        if self.entries[at as usize].is_sent {
+            return None;
+        }
+        Some(self.send(at, link))
+    }
+
+    fn send(&mut self, at: u32, link: usize) -> (&[u8], Operation<'_>) {
+        self.stand_at(at, link);
+        let entry = &mut self.entries[at as usize];
+        entry.is_sent = true;
+        entry.is_asked = false;
+        let share = &mut self.links[link];
+        share.sent.push_back(at);
+        share.sent_bytes += entry.bytes.len();
+        let entry = &self.entries[at as usize];
+        (entry.key().bytes, entry.operation())
+    }
+
+    /// The first write that was sent over a link is confirmed. Its record on disk, if it has one.
+    pub fn confirm(&mut self, link: usize) -> Option<Lsn> {
+        let at = self.pop_sent(link)?;
+        self.remove(at)
+    }
+
+    /// The first write that was sent over a link will never be taken, and is a set: its key is to be
+    /// deleted instead, unless there is a newer write of it. The record on disk that is over.
+    pub fn refuse(&mut self, link: usize, home: impl Fn(Key<'_>) -> usize) -> Option<Lsn> {
+        let at = self.pop_sent(link)?;
+        if self.is_latest(at) {
+            let entry = &mut self.entries[at as usize];
+            let value_bytes = entry.bytes.len() - entry.key_bytes;
+            entry.bytes.truncate(entry.key_bytes);
+            entry.kind = Kind::Delete;
+            let owner = entry.link;
+            self.links[owner].bytes -= value_bytes;
+        }
+        self.put_back(at, home)
+    }
+
+    /// The first write that was sent over a link was sent on by its node, over another one; `is_asked`
+    /// is whether that one's node has to be told so.
+    pub fn send_on(&mut self, from: usize, to: usize, is_asked: bool) {
+        if let Some(at) = self.pop_sent(from) {
+            self.send(at, to);
+            self.entries[at as usize].is_asked = is_asked;
+        }
+    }
+
+    /// The first write that was sent over a link was not taken. If there is a newer one of its key, and
+    /// nothing was sent between them, it is over.
+    pub fn drop_if_older(&mut self, link: usize) -> bool {
+        let Some(at) = self
+            .links
+            .get(link)
+            .and_then(|share| share.sent.front().copied())
+        else {
+            return false;
+        };
+        let entry = &self.entries[at as usize];
+        let (is_torn, is_followed) = (entry.is_torn, entry.is_followed);
+        let latest = self.find(entry.key()).filter(|latest| *latest != at);
+        let Some(latest) = latest.filter(|_| !is_followed) else {
+            return false;
+        };
+        self.entries[latest as usize].is_torn |= is_torn;
+        self.pop_sent(link);
+        self.remove(at);
+        true
+    }
+
+    /// The first write that was sent over a link was not taken, and is to be sent again. The link at
+    /// which it waits, unless a newer one of its key suffices.
+    pub fn take_back(&mut self, link: usize, home: impl Fn(Key<'_>) -> usize) -> Option<usize> {
+        let at = self.pop_sent(link)?;
+        self.put_back(at, home);
+        let entry = &self.entries[at as usize];
+        (entry.seq > 0).then_some(entry.link)
+    }
+
+    /// A connection is gone, and all that was sent over it is to be sent again. How often the server
+    /// has to answer on a new connection before it is told anything newer.
+    pub fn lose(&mut self, link: usize, home: impl Fn(Key<'_>) -> usize) -> u32 {
+        let Some(share) = self.links.get_mut(link) else {
+            return 0;
+        };
+        let sent = core::mem::take(&mut share.sent);
+        if sent.is_empty() {
+            return 0;
+        }
+        let turns = fence_turns(sent.len(), share.sent_bytes);
+        share.sent_bytes = 0;
+        // The newest first: of a key's it is the one that goes again.
+        for at in sent.into_iter().rev() {
+            self.put_back(at, &home);
+        }
+        turns
+    }
+
+    /// A write that was on its way is to be sent again, or the newer one of its key suffices: then
+    /// its record on disk is over.
+    fn put_back(&mut self, at: u32, home: impl Fn(Key<'_>) -> usize) -> Option<Lsn> {
+        let entry = &mut self.entries[at as usize];
+        entry.is_sent = false;
+        entry.is_overtaken = false;
+        entry.is_torn |= core::mem::take(&mut entry.is_followed);
+        let is_torn = entry.is_torn;
+        let latest = self.find(self.entries[at as usize].key());
+        if let Some(latest) = latest
+            && latest != at
+        {
+            self.entries[latest as usize].is_torn |= is_torn;
+            return self.remove(at);
+        }
+        let owner = home(self.entries[at as usize].key());
+        self.stand_at(at, owner);
+        if !core::mem::replace(&mut self.entries[at as usize].is_listed, true) {
+            let mark = self.mark(at);
+            self.links[owner].unsent.push_front(mark);
+        }
+        None
+    }
+
+    /// Slots have left a link's node: what is not sent goes to where its slot is.
+    pub fn rehome(&mut self, link: usize, home: impl Fn(Key<'_>) -> usize) {
+        let Some(share) = self.links.get_mut(link) else {
+            return;
+        };
+        for mark in core::mem::take(&mut share.unsent) {
+            if let Some(entry) = self.strike(link, mark) {
+                let owner = home(entry.key());
+                self.enlist(mark.at, owner);
+            }
+        }
+    }
+
+    /// Whether something unsent has come to another link, which may have nothing else to do.
+    pub fn has_arrivals(&self) -> bool {
+        self.has_arrivals
+    }
+
+    /// They have been looked at.
+    pub fn end_arrivals(&mut self) {
+        self.has_arrivals = false;
+    }
+
+    /// Nothing is sent over a link before this time.
+    pub fn stall(&mut self, link: usize, until: UnixMs) {
+        self.share(link).stalled_until = Some(until);
+    }
+
+    /// When a link may be used again that was [stalled](Self::stall) and has something unsent.
+    pub fn stalled_until(&self) -> Option<UnixMs> {
+        let links = self.links.iter().filter(|share| !share.unsent.is_empty());
+        links.filter_map(|share| share.stalled_until).min()
+    }
+
+    /// Ends stalls whose time is over.
+    pub fn end_stalls(&mut self, now: UnixMs) {
+        for share in &mut self.links {
+            share.stalled_until = share.stalled_until.filter(|until| now < *until);
+        }
+    }
+
+    /// Turns every set into a delete. One that is on its way is followed by a delete; its record on
+    /// disk is that one's from here on. How many they were.
+    pub fn demote_all(&mut self) -> usize {
+        let mut count = 0;
+        let mut followers = Vec::new();
+        for at in 0..self.entries.len() as u32 {
+            let entry = &mut self.entries[at as usize];
+            if entry.seq == 0 || matches!(entry.kind, Kind::Delete) {
+                continue;
+            }
+            count += 1;
+            if entry.is_sent {
+                followers.push((at, entry.lsn.take()));
+                continue;
+            }
+            self.links[entry.link].bytes -= entry.bytes.len() - entry.key_bytes;
+            entry.bytes.truncate(entry.key_bytes);
+            entry.kind = Kind::Delete;
+        }
+        for (at, lsn) in followers {
+            // What came later of the key is a delete by now, or on its way and followed itself.
+            if self.is_latest(at) {
+                self.append_delete(at, lsn);
+            }
+        }
+        count
+    }
+
+    fn append_delete(&mut self, behind: u32, lsn: Option<Lsn>) {
+        let entry = &self.entries[behind as usize];
+        let link = entry.link;
+        let follower = Entry::new(link, entry.key(), Vec::new(), lsn);
+        let at = self.insert(follower);
+        self.enlist(at, link);
+    }
+
+    /// What is promised of a key and not confirmed. Nothing is known of a key that something else
+    /// was sent about behind it.
+    pub fn get(&self, key: Key<'_>) -> Option<Operation<'_>> {
+        let entry = &self.entries[self.find(key)? as usize];
+        (!entry.is_overtaken).then(|| entry.operation())
+    }
+
+    /// Whether a write of this key is not confirmed.
+    pub fn contains(&self, key: Key<'_>) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// Something about this key is sent behind what is on its way of it, perhaps a change.
+    pub fn follow(&mut self, key: Key<'_>, is_change: bool) {
+        if let Some(at) = self.find(key) {
+            let entry = &mut self.entries[at as usize];
+            debug_assert!(entry.is_sent, "it was sent ahead");
+            entry.is_overtaken |= is_change;
+            entry.is_followed = true;
+        }
+    }
+
+    /// The link over which a request goes on that was sent behind a write of its key, and whether its
+    /// node has to be told that it was sent there, as it had to be of the write. It was to go
+    /// from one link to another: behind that write, wherever it is. None if it is lost. What is at
+    /// `later` links came behind the request: the one that it is at still, and where nothing goes out.
+    pub fn way_behind(
+        &self,
+        key: Key<'_>,
+        later: &[usize],
+        to: (usize, bool),
+    ) -> Option<(usize, bool)> {
+        let mut way = None;
+        let mut next = self.find(key).map(|at| self.mark(at));
+        while let Some(entry) = next.and_then(|mark| self.at(mark)) {
+            if entry.is_torn {
+                return None;
+            }
+            if entry.is_sent && !later.contains(&entry.link) {
+                way = way.or(Some((entry.link, entry.is_asked)));
+            }
+            next = entry.older;
+        }
+        Some(way.unwrap_or(to))
+    }
+
+    /// Whether the first write that was sent over a link is a set.
+    pub fn is_set_first(&self, link: usize) -> bool {
+        let first = self.first_sent(link);
+        first.is_some_and(|entry| !matches!(entry.kind, Kind::Delete))
+    }
+
+    /// Whether something about its key was sent behind the first write that was sent over a link.
+    pub fn is_first_followed(&self, link: usize) -> bool {
+        self.first_sent(link).is_some_and(|entry| entry.is_followed)
+    }
+
+    /// Links that have something to be sent over them, perhaps.
+    pub fn waiting_links(&self) -> impl Iterator<Item = usize> + '_ {
+        let links = self.links.iter().enumerate();
+        links
+            .filter(|(_, share)| !share.unsent.is_empty())
+            .map(|(link, _)| link)
+    }
+
+    /// Writes that stand at a link.
+    pub fn count_at(&self, link: usize) -> usize {
+        self.links.get(link).map_or(0, |share| share.count)
+    }
+
+    /// Writes that are not confirmed.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether everything is confirmed.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+#[cfg(test)]
+mod tests;
