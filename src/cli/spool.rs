@@ -2,6 +2,7 @@
 //! it by hand.
 
 mod list;
+mod nodes;
 mod replay;
 mod sender;
 mod verify;
@@ -35,7 +36,8 @@ pub(super) enum SpoolArgs {
     Replay {
         /// The folder, as for ls; it is only read
         dir: PathBuf,
-        /// Send everything to this server instead
+        /// Send everything to this server instead; what waits for a cluster goes to whoever of its nodes has the slot,
+        /// as this one of them says
         #[arg(long, value_name = "HOST:PORT", value_parser = values::server)]
         to: Option<ServerSpec>,
     },

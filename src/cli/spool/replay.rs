@@ -3,12 +3,16 @@
 //! The spool itself is only read. What has been sent may be sent again: the last word on each key is
 //! the same.
 
-use std::{collections::BTreeMap, io::Write, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    path::PathBuf,
+};
 
-use super::{Failure, NO_LIMITS, Source, Verdict, sender::Sender, wish};
+use super::{Failure, NO_LIMITS, Source, Verdict, nodes::Nodes, sender::Sender, wish};
 use crate::{
     route::ServerSpec,
-    spool::{Folder, Write as Wish, mcrouter},
+    spool::{Folder, Write as Wish, mcrouter, port::CLUSTER},
 };
 
 pub(super) fn run(
@@ -17,14 +21,24 @@ pub(super) fn run(
     out: &mut impl Write,
 ) -> Result<Verdict, Failure> {
     let mut senders = Senders {
-        to: to.map(ServerSpec::address),
+        to: to.cloned(),
+        nodes: None,
+        nowhere_count: 0,
         by_server: BTreeMap::new(),
     };
     let flaw_count = match source {
         Source::Own(folder) => own(folder, &mut senders, out)?,
         Source::Mcrouter(files) => of_mcrouter(&files, &mut senders, out)?,
     };
-    let mut is_good = flaw_count == 0;
+    let mut is_good = flaw_count == 0 && senders.nowhere_count == 0;
+    if senders.nowhere_count > 0 {
+        let reason = senders.why_nowhere();
+        writeln!(
+            out,
+            "{CLUSTER}: 0 taken, {} not ({reason})",
+            senders.nowhere_count
+        )?;
+    }
     for (server, mut sender) in senders.by_server {
         sender.finish();
         let server = server.escape_debug();
@@ -49,19 +63,46 @@ pub(super) fn run(
 /// Who is told what.
 struct Senders {
     /// Everything goes here.
-    to: Option<String>,
+    to: Option<ServerSpec>,
+    /// Who has which slot of the cluster that `to` is in, or why that is not known; asked when
+    /// something waits for a cluster.
+    nodes: Option<io::Result<Nodes>>,
+    /// How much waits for a cluster and is nobody's.
+    nowhere_count: u64,
     by_server: BTreeMap<String, Sender>,
 }
 
 impl Senders {
     fn send(&mut self, wish: &Wish<'_>) {
         let server = match &self.to {
-            Some(to) => to.clone(),
+            _ if wish.server == CLUSTER.as_bytes() => match self.node_of(wish.key) {
+                Some(node) => node,
+                None => {
+                    self.nowhere_count += 1;
+                    return;
+                }
+            },
+            Some(to) => to.address(),
             None => String::from_utf8_lossy(wish.server).into_owned(),
         };
         let sender = self.by_server.entry(server);
         let sender = sender.or_insert_with_key(|server| Sender::new(server));
         sender.send(wish);
+    }
+
+    fn node_of(&mut self, key: &[u8]) -> Option<String> {
+        let to = self.to.as_ref()?;
+        let nodes = self.nodes.get_or_insert_with(|| Nodes::ask(to));
+        nodes.as_ref().ok()?.of(key)
+    }
+
+    /// Why something that waits for a cluster was sent to nobody.
+    fn why_nowhere(&self) -> String {
+        match &self.nodes {
+            None => "name one of its nodes: --to HOST:PORT".to_owned(),
+            Some(Ok(_)) => "nobody has their slots".to_owned(),
+            Some(Err(error)) => error.to_string(),
+        }
     }
 }
 

@@ -108,7 +108,7 @@ impl Sender {
     fn exchange(&mut self, asked: &[Speech], answered: &mut usize) -> io::Result<()> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
-            None => connect(&self.server)?,
+            None => Stream::connect(&self.server)?,
         };
         stream.write_all(&self.requests)?;
         let mut input = Vec::new();
@@ -150,42 +150,43 @@ impl Sender {
 
 /// A connection, over TCP or a unix socket.
 #[derive(Debug)]
-enum Stream {
+pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 impl Stream {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+    /// Connects to `HOST:PORT` or `unix:/PATH`.
+    pub(super) fn connect(server: &str) -> io::Result<Self> {
+        if let Some(path) = server.strip_prefix("unix:") {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            return Ok(Self::Unix(stream));
+        }
+        let address = server
+            .to_socket_addrs()?
+            .next()
+            .ok_or(io::ErrorKind::NotFound)?;
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self::Tcp(stream))
+    }
+
+    pub(super) fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(bytes),
             Self::Unix(stream) => stream.read(bytes),
         }
     }
 
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.write_all(bytes),
             Self::Unix(stream) => stream.write_all(bytes),
         }
     }
-}
-
-fn connect(server: &str) -> io::Result<Stream> {
-    if let Some(path) = server.strip_prefix("unix:") {
-        let stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        return Ok(Stream::Unix(stream));
-    }
-    let address = server
-        .to_socket_addrs()?
-        .next()
-        .ok_or(io::ErrorKind::NotFound)?;
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    Ok(Stream::Tcp(stream))
 }
 
 /// The time in milliseconds since the unix epoch.
