@@ -5,6 +5,8 @@
 mod checker;
 mod support;
 
+#[path = "cluster/behind.rs"]
+mod behind;
 #[path = "cluster/changes.rs"]
 mod changes;
 #[path = "cluster/commands.rs"]

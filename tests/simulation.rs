@@ -16,6 +16,8 @@ mod transcript;
 mod behind;
 #[path = "simulation/cluster.rs"]
 mod cluster;
+#[path = "simulation/cluster_behind.rs"]
+mod cluster_behind;
 #[path = "simulation/crossing.rs"]
 mod crossing;
 #[path = "simulation/ejection.rs"]

@@ -4,12 +4,16 @@ mod support;
 
 #[path = "spool/by_hand.rs"]
 mod by_hand;
+#[path = "spool/in_a_cluster.rs"]
+mod in_a_cluster;
 #[path = "spool/kills.rs"]
 mod kills;
 #[path = "spool/kills_behind.rs"]
 mod kills_behind;
 #[path = "spool/later.rs"]
 mod later;
+#[path = "spool/refused.rs"]
+mod refused;
 #[path = "spool/trouble.rs"]
 mod trouble;
 

@@ -1,10 +1,7 @@
 //! What does not go with `--pool cluster`: the cluster itself says who has a key, and who takes over.
 
 use super::{CliError, PoolArgs};
-use crate::{config::WritePolicy, route::ServerSpec};
-
-/// Why a write cannot be answered before its server has it.
-const WAITS: &str = "writes that wait belong to one server, and slots move; use --write through";
+use crate::route::ServerSpec;
 
 impl PoolArgs {
     /// Checks the flags and servers of a pool that is a cluster.
@@ -17,17 +14,6 @@ impl PoolArgs {
             ("--key-hash", servers.key_hash.is_some(), placed),
             ("--distribution", servers.distribution.is_some(), placed),
             ("--hash-tag", servers.hash_tag.is_some(), placed),
-            (
-                "--write invalidate",
-                self.write == Some(WritePolicy::Invalidate),
-                WAITS,
-            ),
-            (
-                "--write behind",
-                self.write == Some(WritePolicy::Behind),
-                WAITS,
-            ),
-            ("--spool", self.spool.is_some(), WAITS),
         ];
         let ejects = self.backend.ejection_given();
         let ejects = ejects.map(|(flag, is_given)| (flag, is_given, ejected));

@@ -11,6 +11,8 @@
 mod feeding;
 mod files;
 mod found;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io,
@@ -296,7 +298,7 @@ impl Work {
         while let Some(note) = self.ports[shard].next_note() {
             match note {
                 Note::Done(lsn) => self.log.done(lsn),
-                Note::Parked { lsn, server } => self.feeding.park(server, lsn),
+                Note::Parked { lsn, queue } => self.feeding.park((shard, queue), lsn),
             }
         }
     }

@@ -82,7 +82,7 @@ pub(super) fn flush_all(
         return Step::Done;
     };
     if core.is_behind() {
-        core.begin_flush(origin, at, request);
+        core.begin_flush(origin, at, request, servers.len());
         return Step::Done;
     }
     for server in servers {

@@ -23,6 +23,9 @@ use crate::{io::Io, store::UnixMs};
 /// The line for a client whose flush cannot be promised.
 const NOT_SPOOLED: &str = "spool cannot be told of the flush";
 
+/// The line for a client whose flush would not be answered by as many nodes of a cluster as are to.
+const OTHER_MASTERS: &str = "backend has other masters by now, try again";
+
 /// A flush that waits for queued writes.
 #[derive(Debug)]
 pub(super) struct FlushStart {
@@ -30,17 +33,26 @@ pub(super) struct FlushStart {
     at: UnixMs,
     /// What the servers are sent.
     request: Vec<u8>,
+    /// How many of them were to answer when it was asked for.
+    server_count: usize,
     shards_left: usize,
     is_promised: bool,
 }
 
 impl Core {
     /// Begins a flush; it goes on once all shards' queues are ready for it.
-    pub(super) fn begin_flush(&mut self, origin: Origin, at: UnixMs, request: &[u8]) {
+    pub(super) fn begin_flush(
+        &mut self,
+        origin: Origin,
+        at: UnixMs,
+        request: &[u8],
+        server_count: usize,
+    ) {
         self.flush_starts.push(FlushStart {
             origin,
             at,
             request: request.to_vec(),
+            server_count,
             shards_left: self.mesh.shard_count(),
             is_promised: true,
         });
@@ -84,10 +96,17 @@ impl Core {
             origin,
             at,
             request,
+            server_count,
             is_promised,
             ..
         } = start;
         let servers = self.pool.as_ref().map_or_else(Vec::new, Pool::masters);
+        if servers.len() != server_count {
+            for _ in 0..server_count {
+                self.fail(Pending::Flush(origin, at), OTHER_MASTERS, deliver);
+            }
+            return;
+        }
         for server in servers {
             let pending = Pending::Flush(origin, at);
             if !is_promised {

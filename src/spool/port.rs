@@ -123,8 +123,9 @@ pub enum Note {
     Parked {
         /// The write.
         lsn: Lsn,
-        /// Which server of the pool.
-        server: usize,
+        /// Which of the shard's queues is full: its number for a server of the pool, or for a node of
+        /// a cluster.
+        queue: usize,
     },
 }
 
@@ -173,10 +174,14 @@ pub struct Untold {
     pub is_set: bool,
 }
 
+/// What a Redis Cluster is called in place of a server: who of its nodes is told of a write, its
+/// slots say when it is sent. No server is called so, as each has a port or a path.
+pub const CLUSTER: &str = "cluster";
+
 /// A server that writes are kept for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerName {
-    /// `HOST:PORT`
+    /// `HOST:PORT`, or [`CLUSTER`].
     pub name: String,
     /// What it speaks.
     pub speech: Speech,

@@ -12,7 +12,7 @@ use crate::for_each_seed;
 use crate::pool::change_ways;
 use crate::sim::caller::{self, Caller};
 use crate::sim::exact::{self, Exact};
-use crate::sim::{Fleet, Setup, register};
+use crate::sim::{Fleet, Setup, address, register};
 
 const CLIENT_COUNT: usize = 5;
 
@@ -65,7 +65,7 @@ fn transactions_follow_their_slot_whole() {
 }
 
 /// Waits for all replies now and then: slots may move again.
-fn rest_at_times(fleet: &mut Fleet, clients: &mut [Exact]) {
+pub(crate) fn rest_at_times(fleet: &mut Fleet, clients: &mut [Exact]) {
     if !fleet.rng.chance(150) {
         return;
     }
@@ -152,15 +152,22 @@ fn check_all_is_well(fleet: &mut Fleet) {
 }
 
 /// A node fails and another one takes over, or one of them changes its ways, or time passes.
-fn trouble(fleet: &mut Fleet) {
+pub(crate) fn trouble(fleet: &mut Fleet) {
     let number = fleet.rng.below(nodes(fleet, |nodes| nodes.node_count()));
     match fleet.rng.below(9) {
-        5 => nodes(fleet, |nodes| nodes.fail_over(number)),
+        5 => {
+            let heir = nodes(fleet, |nodes| nodes.heir_of(number));
+            fleet.world.catch_up(address(heir));
+            nodes(fleet, |nodes| nodes.fail_over_to(number, heir));
+        }
         choice => change_ways(fleet, number, choice),
     }
 }
 
-fn nodes<R>(fleet: &Fleet, act: impl FnOnce(&mut crate::sim::cluster::Cluster) -> R) -> R {
+pub(crate) fn nodes<R>(
+    fleet: &Fleet,
+    act: impl FnOnce(&mut crate::sim::cluster::Cluster) -> R,
+) -> R {
     let nodes = fleet.nodes.as_ref().expect("a cluster");
     act(&mut nodes.borrow_mut())
 }

@@ -15,8 +15,21 @@ use crate::sim::{Backend, Fleet, PoolSetup, Setup};
 
 #[test]
 fn shared_keys_are_linearizable_across_protocols() {
-    for_each_seed(900, |seed| {
-        let mut fleet = fleet(seed);
+    check_shared_keys(900, WritePolicy::Through);
+}
+
+/// The same where a set of either protocol is answered before its server has it.
+#[test]
+fn shared_keys_are_linearizable_across_protocols_with_writes_behind() {
+    check_shared_keys(900, WritePolicy::Behind);
+}
+
+fn check_shared_keys(seed_count: u64, write: WritePolicy) {
+    for_each_seed(seed_count, |seed| {
+        let mut fleet = fleet(seed, write);
+        if write == WritePolicy::Behind {
+            fleet.world.read_in_turns();
+        }
         let mut callers: Vec<Caller> = (0..6)
             .map(|number| {
                 let shard = fleet.rng.below(fleet.shard_count());
@@ -139,11 +152,11 @@ fn memcached_fleet(seed: u64) -> Fleet {
 }
 
 /// Servers of both kinds, with and without an L1, with one to three servers and shards.
-fn fleet(seed: u64) -> Fleet {
+fn fleet(seed: u64, write: WritePolicy) -> Fleet {
     let pool = PoolSetup {
         protocol: [Protocol::Memcache, Protocol::Resp][seed as usize % 2],
         is_crossed: true,
-        write: WritePolicy::Through,
+        write,
         l1_ms: [None, Some(60_000), Some(20)][seed as usize / 2 % 3],
         server_count: 1 + seed as usize / 3 % 3,
     };

@@ -15,7 +15,7 @@ use ringfort::spool::{
 use crate::support::{backends::Backend, process::ScratchFolder};
 
 /// Exit code, stdout and stderr of `ringfort spool …`.
-fn spool(args: &[&str]) -> (i32, String, String) {
+pub(super) fn spool(args: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_ringfort"))
         .arg("spool")
         .args(args)
@@ -54,7 +54,7 @@ fn fill(folder: &Path, writes: &[Write<'_>], done: &[usize]) {
     }
 }
 
-fn path(folder: &ScratchFolder) -> String {
+pub(super) fn path(folder: &ScratchFolder) -> String {
     folder.path().display().to_string()
 }
 

@@ -23,10 +23,10 @@ const CLIENT_COUNT: usize = 4;
 const KEY_COUNT: usize = 5;
 
 /// What a key may be: more than one thing where an answer is missing.
-type Values = Vec<Option<u64>>;
+pub(super) type Values = Vec<Option<u64>>;
 
 /// A client's keys and what each may be.
-type Known = BTreeMap<String, Values>;
+pub(super) type Known = BTreeMap<String, Values>;
 
 #[test]
 fn a_kill_loses_no_answered_value_for_memcached() {
@@ -108,14 +108,18 @@ fn start(gate: &Gate, protocol: Protocol, folder: &ScratchFolder, sync: &str) ->
     pool_with("behind", gate.address(), protocol, folder, &more)
 }
 
-struct Written {
-    known: Known,
+pub(super) struct Written {
+    pub(super) known: Known,
     /// Changes that a server has answered.
     through_count: usize,
 }
 
 /// Has clients write until ringfort is killed.
-fn write_until_killed(ringfort: &mut Ringfort, protocol: Protocol, round: usize) -> Written {
+pub(super) fn write_until_killed(
+    ringfort: &mut Ringfort,
+    protocol: Protocol,
+    round: usize,
+) -> Written {
     let address = match protocol {
         Protocol::Memcache => ringfort.memcache(),
         Protocol::Resp => ringfort.resp(),
@@ -213,7 +217,7 @@ impl Writer {
         if is_over {
             return false;
         }
-        if reply.starts_with("SERVER_ERROR ") || reply.starts_with("-ERR ") {
+        if reply.starts_with("SERVER_ERROR ") || reply.starts_with('-') {
             assert_eq!(count % 7, 5, "{reply}");
             return true;
         }
@@ -277,7 +281,7 @@ fn read(address: SocketAddr, protocol: Protocol, name: &str) -> Result<Option<u6
     }))
 }
 
-fn live_count(ringfort: &Ringfort, protocol: Protocol) -> u64 {
+pub(super) fn live_count(ringfort: &Ringfort, protocol: Protocol) -> u64 {
     let (address, request, name): (_, &[u8], _) = match protocol {
         Protocol::Memcache => (
             ringfort.memcache(),

@@ -19,6 +19,9 @@ fn a_cluster_is_a_pool_of_redis_servers_that_ejects_none() {
     assert_eq!(cluster.servers.len(), 2);
     assert_eq!(cluster.backend.eject.after, None);
     assert!(!pool("--pool resp --server a:1").is_cluster);
+    let behind = pool(&format!("{CLUSTER} --write behind --spool /x"));
+    assert_eq!(behind.write, WritePolicy::Behind);
+    assert!(behind.spool.is_some());
     let config = config(CLUSTER);
     assert_eq!((config.memcache, config.resp), (None, Some(RESP_DEFAULT)));
 }
@@ -27,8 +30,6 @@ fn a_cluster_is_a_pool_of_redis_servers_that_ejects_none() {
 fn what_the_cluster_decides_is_refused() {
     const SLOTS: &str = "the cluster's slots say who has a key; leave it out";
     const NODES: &str = "the cluster itself says who takes over for a node; leave it out";
-    const WAITS: &str =
-        "writes that wait belong to one server, and slots move; use --write through";
     for (flags, flag, why) in [
         ("--hash-ring twemproxy", "--hash-ring", SLOTS),
         ("--key-hash md5", "--key-hash", SLOTS),
@@ -38,9 +39,6 @@ fn what_the_cluster_decides_is_refused() {
         ("--on-eject miss", "--on-eject", NODES),
         ("--failover-server b:1", "--failover-server", NODES),
         ("--readmit flush", "--readmit", NODES),
-        ("--write invalidate", "--write invalidate", WAITS),
-        ("--write behind", "--write behind", WAITS),
-        ("--spool /x", "--spool", WAITS),
     ] {
         let line = format!("{CLUSTER} {flags}");
         let expected = format!("{flag}: with --pool cluster {why}");

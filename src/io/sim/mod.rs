@@ -202,6 +202,11 @@ impl SimWorld {
         self.world().break_connections(address);
     }
 
+    /// Has a server read all that it has received so far, whatever its state.
+    pub fn catch_up(&self, address: SocketAddr) {
+        self.world().catch_up(address);
+    }
+
     /// Holds a server's answers to one shard back, or lets them go.
     pub fn hold_answers(&self, address: SocketAddr, shard: usize, is_held: bool) {
         self.world().hold_answers(address, shard, is_held);

@@ -120,6 +120,19 @@ impl World {
         }
     }
 
+    pub(super) fn catch_up(&mut self, address: SocketAddr) {
+        let Some(server) = self.server_at(address) else {
+            return;
+        };
+        for connection in self.servers[server].connections.clone() {
+            while self.servers[server].connections.contains(&connection)
+                && !self.remotes[connection].received.is_empty()
+            {
+                self.answer(server, connection);
+            }
+        }
+    }
+
     fn answer(&mut self, server: usize, connection: usize) {
         let Self {
             rng,

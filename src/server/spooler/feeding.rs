@@ -1,11 +1,11 @@
 //! Handing shards the writes that wait on disk, as far as they have room for them.
 //!
 //! At start that is everything that is live; later, what a shard could not keep because its queue
-//! for a server was full. A shard that still has no room gives it back, and then that server's are
-//! left alone for a while.
+//! for a server was full. A shard that still has no room gives it back, and then what is for that
+//! queue is left alone for a while.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -13,13 +13,13 @@ use super::files::Files;
 use crate::{
     spool::{
         Log, Operation, Place, Record,
-        port::{ControlPort, ServerName, Waiting},
+        port::{CLUSTER, ControlPort, ServerName, Waiting},
         record::{self, Lsn},
     },
     store::KeyHasher,
 };
 
-/// How long a server is left alone whose queue is full.
+/// How long a queue is left alone that is full.
 const STALL: Duration = Duration::from_millis(200);
 
 /// How soon to look again where a shard has not taken what it was handed.
@@ -29,6 +29,8 @@ const LANE_PATIENCE: Duration = Duration::from_millis(10);
 const ROUND_COUNT_MAX: u64 = 512;
 
 pub(super) struct Feeding {
+    /// Only shards know which of their queues a write is for.
+    is_cluster: bool,
     hasher: KeyHasher,
     /// The pool's servers by name.
     servers: HashMap<Vec<u8>, usize>,
@@ -36,8 +38,9 @@ pub(super) struct Feeding {
     strangers: HashMap<Vec<u8>, u64>,
     /// What was there at start; it is not known yet for whom.
     found: VecDeque<Lsn>,
-    /// What was given back, by server.
-    parked: Vec<Parked>,
+    /// What was given back, by shard and the number of its queue there. Nodes of a cluster have one
+    /// each, though the spool knows the cluster alone.
+    parked: BTreeMap<(usize, usize), Parked>,
     /// A shard had no room for what was next.
     is_stuck: bool,
 }
@@ -63,18 +66,19 @@ impl Feeding {
             .iter()
             .map(|server| server.name.clone().into_bytes());
         Self {
+            is_cluster: servers.iter().any(|server| server.name == CLUSTER),
             hasher,
             servers: names.zip(0..).collect(),
             strangers: HashMap::new(),
             found: log.live().iter().map(|place| place.lsn).collect(),
-            parked: vec![Parked::default(); servers.len()],
+            parked: BTreeMap::new(),
             is_stuck: false,
         }
     }
 
     /// A shard has given a write back.
-    pub(super) fn park(&mut self, server: usize, lsn: Lsn) {
-        let parked = &mut self.parked[server];
+    pub(super) fn park(&mut self, queue: (usize, usize), lsn: Lsn) {
+        let parked = self.parked.entry(queue).or_default();
         parked.lsns.push_back(lsn);
         parked.stalled_until = Some(Instant::now() + STALL);
     }
@@ -82,7 +86,10 @@ impl Feeding {
     /// How long until more can be handed over; none if there is nothing.
     pub(super) fn patience(&self) -> Option<Duration> {
         let stuck = self.is_stuck.then_some(LANE_PATIENCE);
-        let waiting = self.parked.iter().filter(|parked| !parked.lsns.is_empty());
+        let waiting = self
+            .parked
+            .values()
+            .filter(|parked| !parked.lsns.is_empty());
         let stalls = waiting.map(|parked| {
             parked.stalled_until.map_or(Duration::ZERO, |until| {
                 until.saturating_duration_since(Instant::now())
@@ -146,11 +153,14 @@ impl Feeding {
                 *self.strangers.entry(write.server.to_vec()).or_default() += 1;
                 continue;
             };
-            if self.parked[server].is_stalled(now) {
-                self.parked[server].lsns.push_back(lsn);
+            let shard = self.hasher.hash(write.key).owner(shard_count);
+            if !self.is_cluster
+                && let Some(parked) = self.parked.get_mut(&(shard, server))
+                && parked.is_stalled(now)
+            {
+                parked.lsns.push_back(lsn);
                 continue;
             }
-            let shard = self.hasher.hash(write.key).owner(shard_count);
             let (set, value) = match log.told(lsn, write).operation {
                 Operation::Delete => (None, &[][..]),
                 Operation::Set {
@@ -174,7 +184,7 @@ impl Feeding {
         self.found.pop_front().or_else(|| {
             let mut ready = self
                 .parked
-                .iter_mut()
+                .values_mut()
                 .filter(|parked| !parked.is_stalled(now));
             ready.find_map(|parked| parked.lsns.pop_front())
         })

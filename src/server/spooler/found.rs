@@ -6,7 +6,7 @@ use crate::{
     config::{PoolConfig, Protocol},
     spool::{
         Folder, FolderError, Log, Operation, Speech,
-        port::{ServerName, Untold},
+        port::{CLUSTER, ServerName, Untold},
     },
     store::KeyHasher,
 };
@@ -17,6 +17,12 @@ pub(super) fn servers(pool: &PoolConfig) -> Vec<ServerName> {
         Protocol::Memcache => Speech::Memcache,
         Protocol::Resp => Speech::Resp,
     };
+    if pool.is_cluster {
+        return vec![ServerName {
+            name: CLUSTER.to_owned(),
+            speech,
+        }];
+    }
     let servers = pool.servers.iter().map(|server| ServerName {
         name: server.address(),
         speech,

@@ -76,7 +76,7 @@ impl<I: Io> Shard<I> {
                     None => link.core.handle_sent(buffer),
                 },
                 Effect::Close => {
-                    if let Some(token) = link.close() {
+                    if let Some(token) = pool.close_link(number) {
                         peers.remove(token);
                         io.close(token);
                     }
@@ -200,8 +200,8 @@ impl<I: Io> Shard<I> {
         let now = self.core.now;
         match &mut self.core.pool {
             Some(pool) => {
+                pool.pump_writes(number, now);
                 let link = &mut pool.links[number];
-                link.pump_writes(now);
                 if input.is_empty() {
                     self.core.buffers.put_input(input);
                 } else {
@@ -273,6 +273,7 @@ impl<I: Io> Shard<I> {
                 break;
             };
             core.note_failed(number, &pending, failure);
+            core.note_write_failed(number, &pending);
             core.fail(pending, reason(failure), &mut |core, delivery| {
                 deliver(core, peers, touched, &delivery);
             });

@@ -12,6 +12,7 @@ use crate::{
     fill::FillId,
     io::Token,
     protocol::{memcache::Spelling, resp::reply::encode_command},
+    spool::Operation,
     store::{Key, UnixMs},
 };
 
@@ -40,6 +41,22 @@ const TERMS: Terms = Terms {
     on_loss: OnLoss::Forget,
     patience_ms: Terms::FOR_EVER,
 };
+
+/// Tells a server of queued writes.
+#[derive(Debug, Clone, Copy)]
+struct Teller {
+    speech: Speech,
+    knows_meta: bool,
+    now: UnixMs,
+}
+
+impl Teller {
+    fn tell(self, core: &mut backend::Link<Pending>, write: (&[u8], Operation<'_>)) {
+        let pipeline = core.pipeline();
+        let out = pipeline.push(QUEUED, Expects::Line, TERMS, self.now);
+        queued::encode(out, self.speech, self.knows_meta, write, self.now);
+    }
+}
 
 /// How the links of a shard's pool are made.
 #[derive(Debug, Clone)]
@@ -265,10 +282,9 @@ impl Link {
         if self.fence_left > 0 {
             return self.fence(now);
         }
-        let knows_meta = self.core.knew_meta();
+        let teller = self.teller(now);
         while let Some(write) = self.writes.next_unsent() {
-            let out = self.core.pipeline().push(QUEUED, Expects::Line, TERMS, now);
-            queued::encode(out, self.speech, knows_meta, write, now);
+            teller.tell(&mut self.core, write);
         }
     }
 
@@ -276,17 +292,39 @@ impl Link {
     /// behind it; at most what the queue holds. False if the server cannot be told now.
     pub(in crate::shard) fn pump_ahead(&mut self, key: Key<'_>, now: UnixMs) -> bool {
         let takes_writes = self.takes_writes();
-        let knows_meta = self.core.knew_meta();
+        let teller = self.teller(now);
         while takes_writes && let Some(write) = self.writes.next_ahead(key) {
-            let out = self.core.pipeline().push(QUEUED, Expects::Line, TERMS, now);
-            queued::encode(out, self.speech, knows_meta, write, now);
+            teller.tell(&mut self.core, write);
         }
         takes_writes
     }
 
+    /// Adds a queued write to the pipeline that is not in the link's own queue.
+    pub(super) fn tell(&mut self, write: (&[u8], Operation<'_>), now: UnixMs) {
+        self.teller(now).tell(&mut self.core, write);
+    }
+
+    fn teller(&self, now: UnixMs) -> Teller {
+        Teller {
+            speech: self.speech,
+            knows_meta: self.core.knew_meta(),
+            now,
+        }
+    }
+
+    /// Whether the server has to answer some more before it is told of queued writes.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.fence_left > 0
+    }
+
+    /// The server has to answer so often before it is told of more queued writes.
+    pub(super) fn set_fence(&mut self, turns: u32) {
+        self.fence_left = self.fence_left.max(turns);
+    }
+
     /// Whether the server can be told of queued writes now.
     pub(super) fn takes_writes(&self) -> bool {
-        self.core.is_serving() && self.fence_left == 0
+        self.core.is_serving() && !self.is_fenced()
     }
 
     /// Asks the server to answer once more, if it is not asked already.
@@ -301,10 +339,9 @@ impl Link {
     }
 
     /// The server has answered that.
-    pub(super) fn fenced(&mut self, now: UnixMs) {
+    pub(super) fn fenced(&mut self) {
         self.is_fencing = false;
         self.fence_left = self.fence_left.saturating_sub(1);
-        self.pump_writes(now);
     }
 
     /// The connection is closed: nothing of it is left. Its token, if it had one.
@@ -312,7 +349,8 @@ impl Link {
         self.refused = false;
         self.input.clear();
         self.want = 1;
-        self.fence_left = self.fence_left.max(self.writes.reset());
+        let turns = self.writes.reset();
+        self.set_fence(turns);
         self.is_fencing = false;
         self.token.take()
     }

@@ -20,6 +20,7 @@ mod on_behalf;
 pub(super) mod over_memcache;
 pub(super) mod over_resp;
 mod pending;
+mod queue;
 mod queued;
 mod queueing;
 pub(super) mod relay;
@@ -350,9 +351,7 @@ impl Pool {
 
     /// The link to a server for what is about a key, whoever owns it.
     pub(super) fn link_to(&self, server: usize, key: Key<'_>) -> usize {
-        // Another part of the hash than shards are chosen by.
-        let lane = (key.hash.0 >> 20) as usize % self.connection_count;
-        self.first_link(server) + lane
+        self.first_link(server) + lane(key.hash, self.connection_count)
     }
 
     /// The number of the link to a key's own server.
@@ -426,11 +425,6 @@ impl Pool {
         self.write != WritePolicy::Through
     }
 
-    /// Whether the backend is still to be told of a write of this key.
-    pub(super) fn is_being_written(&self, link: usize, key: Key<'_>) -> bool {
-        self.links[link].writes.contains(key)
-    }
-
     /// Nothing that is being read now may be kept.
     pub(super) fn void_fills(&mut self) {
         self.fills.void_all();
@@ -452,14 +446,23 @@ impl Pool {
 
     /// Queued writes that no backend has confirmed, of those backends that may yet.
     pub(super) fn unconfirmed_at_hand(&self) -> usize {
-        let at_hand = self.links.iter().filter(|link| link.core.is_serving());
-        at_hand.map(|link| link.writes.len()).sum()
+        let at_hand = self.links.iter().enumerate();
+        let at_hand = at_hand.filter(|(_, link)| link.core.is_serving());
+        at_hand.map(|(number, _)| self.queued_count(number)).sum()
     }
 
     /// Queued writes that no backend has confirmed.
     pub(super) fn unconfirmed(&self) -> usize {
-        self.links.iter().map(|link| link.writes.len()).sum()
+        (0..self.links.len())
+            .map(|number| self.queued_count(number))
+            .sum()
     }
+}
+
+/// Which of so many connections to a server a key is bound to.
+fn lane(hash: KeyHash, connection_count: usize) -> usize {
+    // Another part of the hash than shards are chosen by.
+    (hash.0 >> 20) as usize % connection_count
 }
 
 /// Bytes that servers' strings may have before the value.

@@ -52,11 +52,10 @@ impl Pool {
         if !self.queues_writes() || !self.is_being_written(number, key) {
             return Some(errand.on_loss());
         }
-        let link = &mut self.links[number];
-        if !link.pump_ahead(key, now) {
+        if !self.pump_ahead(number, key, now) {
             return None;
         }
-        link.writes.follow(key, !errand.is_read());
+        self.follow_write(number, key, !errand.is_read());
         // On another connection it might come before the write.
         Some(OnLoss::Forget)
     }
@@ -137,29 +136,27 @@ impl Core {
             false => link,
         };
         if stand_in != number {
-            let link = &mut pool.links[stand_in];
-            if link.writes.push(key, Operation::Delete, None).is_err() {
+            if pool.queue(stand_in, key, Operation::Delete, None).is_err() {
                 return Some(self.failure(QUEUE_FULL));
             }
-            link.pump_writes(now);
+            pool.pump_writes(stand_in, now);
         }
-        let link = &mut pool.links[number];
-        if is_base64 && !link.core.knew_meta() {
+        if is_base64 && !pool.links[number].core.knew_meta() {
             return Some(self.failure(NO_META));
         }
         if self.spool.is_some() {
-            let server = pool.server_of(number);
+            let server = pool.spooled_server(number);
             self.spool_write(route, server, key, operation, reply, said);
             return None;
         }
-        if link.writes.push(key, operation, None).is_err() {
+        if pool.queue(number, key, operation, None).is_err() {
             let is_behind = pool.is_behind();
             return Some(self.failure(match is_behind {
                 true => WRITE_QUEUE_FULL,
                 false => QUEUE_FULL,
             }));
         }
-        link.pump_writes(now);
+        pool.pump_writes(number, now);
         let bytes = match reply {
             Reply::Verbatim => self.buffers.copy(&[said]),
             _ => Vec::new(),
@@ -210,11 +207,10 @@ impl Core {
     ) -> Option<AnswerBody> {
         let now = self.now;
         let pool = self.pool.as_ref()?;
-        let link = &pool.links[number];
-        if !link.writes.contains(key) {
+        if !pool.is_being_written(number, key) {
             return None;
         }
-        let operation = link.writes.get(key);
+        let operation = pool.queued_write(number, key);
         let spelling = pool.spelling(key.bytes);
         let mut bytes = self.buffers.take();
         match operation {
@@ -233,7 +229,7 @@ impl Core {
                 bytes.extend_from_slice(reply);
             }
             _ => {
-                let can_be_asked = link.takes_writes() && !link.health.is_out();
+                let can_be_asked = pool.can_be_told(number, now);
                 self.buffers.put(bytes);
                 if !can_be_asked {
                     self.counters().backend_failures.add(1);
@@ -252,6 +248,9 @@ impl Core {
     pub(super) fn confirm_write(&mut self, number: usize, failed: bool, frame: &[u8]) {
         let now = self.now;
         let Some(pool) = &mut self.pool else { return };
+        if pool.is_cluster() {
+            return self.confirm_slot_write(number, failed, frame);
+        }
         let link = &mut pool.links[number];
         let is_set = link.writes.is_set_first();
         let is_final = failed && (is_forbidden(frame) || (is_set && !will_pass(frame)));
@@ -284,18 +283,19 @@ impl Core {
     pub(super) fn fenced(&mut self, number: usize) {
         let now = self.now;
         if let Some(pool) = &mut self.pool {
-            pool.links[number].fenced(now);
+            pool.links[number].fenced();
+            pool.pump_writes(number, now);
         }
     }
 
     /// A server has not taken a write; its operator is told of the first.
     #[cold]
-    fn note_refused(&self, number: usize, line: &[u8]) {
+    pub(super) fn note_refused(&self, number: usize, line: &[u8]) {
         let Some(pool) = &self.pool else { return };
         let counter = &self.counters().writes_refused;
         counter.add(1);
         if counter.value() == 1 {
-            let backend = pool.addresses.name(pool.server_of(number));
+            let backend = pool.name_of(pool.server_of(number));
             let line = line.trim_ascii_end().escape_ascii();
             tracing::warn!(
                 backend,
@@ -313,6 +313,7 @@ impl Core {
                 link.pump_writes(now);
             }
         }
+        pool.demote_slot_writes(now);
     }
 
     /// What becomes of a request that changes something when its connection is lost. Where writes
@@ -324,12 +325,12 @@ impl Core {
 }
 
 /// Whether an error to a queued write is about the server, and not about the write: it is sent again.
-fn will_pass(line: &[u8]) -> bool {
+pub(super) fn will_pass(line: &[u8]) -> bool {
     const PASSING: [&[u8]; 4] = [b"-READONLY ", b"-MISCONF ", b"-NOREPLICAS ", b"-NOAUTH "];
     is_unfit(line) || PASSING.iter().any(|start| line.starts_with(start))
 }
 
 /// Whether an error says that ringfort may not write such a key, and so not delete it either.
-fn is_forbidden(line: &[u8]) -> bool {
+pub(super) fn is_forbidden(line: &[u8]) -> bool {
     line.starts_with(b"-NOPERM ")
 }

@@ -386,15 +386,15 @@ impl Core {
         let (Some(pool), Some(spool)) = (&mut self.pool, &mut self.spool) else {
             return;
         };
-        let number = pool.link_to(server, key);
-        let link = &mut pool.links[number];
-        if link.writes.push(key, operation, Some(lsn)).is_ok() {
-            link.pump_writes(now);
+        let number = pool.link_of_spooled(server, key);
+        if pool.queue(number, key, operation, Some(lsn)).is_ok() {
+            pool.pump_writes(number, now);
             spool.untold.superseded(key.hash, lsn);
         } else {
             let is_set = matches!(operation, Operation::Set { .. });
             spool.untold.leave(key.hash, lsn, is_set);
-            spool.note(Note::Parked { lsn, server });
+            let queue = pool.server_of(number);
+            spool.note(Note::Parked { lsn, queue });
         }
     }
 

@@ -9,10 +9,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
-use ringfort::io::Address;
 use ringfort::io::sim::{SimRng, SimServer, SimWorld};
 use ringfort::route::{SLOT_COUNT, Slot};
-use ringfort::shard::Addresses;
 
 use super::address;
 use super::redis::{Redis, bulk, take_arrays};
@@ -88,6 +86,11 @@ impl Cluster {
         self.known.len()
     }
 
+    /// What some node has of a key.
+    pub(crate) fn stored(&self, key: &[u8]) -> Option<&[u8]> {
+        self.redis.items.get(key).map(Vec::as_slice)
+    }
+
     pub(crate) fn owner(&self, slot: usize) -> usize {
         usize::from(self.now()[slot])
     }
@@ -98,9 +101,23 @@ impl Cluster {
 
     /// A slot begins to move, another key of it has moved, or all of it has: at random.
     pub(crate) fn move_some(&mut self, keys: &[Vec<u8>]) {
-        let key = &keys[self.rng.below(keys.len())];
+        let (key, to) = self.choose(keys);
+        self.move_on(&key, to);
+    }
+
+    /// A key whose slot may move, and the node that it may move to.
+    pub(crate) fn choose(&mut self, keys: &[Vec<u8>]) -> (Vec<u8>, usize) {
+        let key = keys[self.rng.below(keys.len())].clone();
+        let to = self.rng.below(self.node_count());
+        let moving_to = self.moving.get(&Slot::of(&key).index());
+        let to = moving_to.map_or(to, |to| usize::from(*to));
+        (key, to)
+    }
+
+    /// The slot of a key begins to move to a node, or goes on with that.
+    pub(crate) fn move_on(&mut self, key: &[u8], to: usize) {
         let slot = Slot::of(key).index();
-        let to = self.rng.below(self.node_count()) as u8;
+        let to = to as u8;
         match self.moving.get(&slot).copied() {
             None if to == self.now()[slot] => {}
             None => {
@@ -145,10 +162,20 @@ impl Cluster {
         }
     }
 
+    /// Who could take over from a node.
+    pub(crate) fn heir_of(&mut self, node: usize) -> usize {
+        (node + 1 + self.rng.below(self.node_count() - 1)) % self.node_count()
+    }
+
     /// Another node takes over everything that this one has.
     pub(crate) fn fail_over(&mut self, node: usize) {
-        let to = ((node + 1 + self.rng.below(self.node_count() - 1)) % self.node_count()) as u8;
-        let node = node as u8;
+        let heir = self.heir_of(node);
+        self.fail_over_to(node, heir);
+    }
+
+    /// This other one does.
+    pub(crate) fn fail_over_to(&mut self, node: usize, to: usize) {
+        let (node, to) = (node as u8, to as u8);
         self.moving.retain(|_, target| *target != node);
         let gone: Vec<usize> = self.moving.keys().copied().collect();
         for slot in gone {
@@ -465,28 +492,5 @@ impl SimServer for Node {
 
     fn take_unasked(&mut self) -> Vec<(usize, Vec<u8>)> {
         self.cluster.borrow_mut().tracked[self.number].take_unasked()
-    }
-}
-
-/// Nodes are where they say.
-#[derive(Debug)]
-pub(crate) struct AnyAddress;
-
-impl Addresses for AnyAddress {
-    fn server_count(&self) -> usize {
-        0
-    }
-
-    fn name(&self, _server: usize) -> String {
-        String::new()
-    }
-
-    fn address(&self, _server: usize, _try_count: u32) -> Option<Address> {
-        None
-    }
-
-    fn find(&self, host: &str, port: u16, _try_count: u32) -> Option<Address> {
-        let ip = host.parse().ok()?;
-        Some(Address::Tcp(std::net::SocketAddr::new(ip, port)))
     }
 }

@@ -1,6 +1,7 @@
 //! The whole proxy on the fake I/O: shards, clients and servers in one thread, from one seed.
 #![allow(dead_code, reason = "a test binary that mounts this uses its own part")]
 
+mod addresses;
 pub(crate) mod cacher;
 pub(crate) mod caller;
 pub(crate) mod cluster;
@@ -29,7 +30,8 @@ use ringfort::shard::{
 };
 use ringfort::store::{self, KeyHasher, StoreParams};
 
-use self::cluster::{AnyAddress, Cluster};
+use self::addresses::AnyAddress;
+use self::cluster::Cluster;
 use self::memcached::Memcached;
 use self::redis::Redis;
 
@@ -86,6 +88,12 @@ impl Setup {
             node_count,
             ..Self::pool(shard_count, pool)
         }
+    }
+
+    /// The same, where writes are answered before or after they are done.
+    pub(crate) fn with_write(self, write: WritePolicy) -> Self {
+        let pool = self.pool.map(|pool| PoolSetup { write, ..pool });
+        Self { pool, ..self }
     }
 
     pub(crate) fn pool(shard_count: usize, pool: PoolSetup) -> Self {

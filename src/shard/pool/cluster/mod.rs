@@ -20,6 +20,7 @@ mod refresh;
 mod standing;
 mod tend;
 mod waiting;
+mod writes;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -34,6 +35,7 @@ use self::{
 };
 use super::{Pool, errand::UNAVAILABLE, l1::L1, link::Link, unit::Retry};
 use crate::{
+    backend::{OnLoss, SlotWrites, Terms},
     io::Address,
     route::{Endpoint, SLOT_COUNT, ServerSpec, Slot},
     store::UnixMs,
@@ -104,6 +106,10 @@ pub(super) struct Cluster {
     to_cut: Vec<usize>,
     /// When masters are asked whether they stand for their slots still.
     standing_at: UnixMs,
+    /// Writes that are answered and not done.
+    pub(super) writes: SlotWrites,
+    /// Servers that slots were taken from since those were looked at.
+    left: Vec<usize>,
     /// When something is to be looked at, if nothing happens before.
     next_look: UnixMs,
 }
@@ -131,6 +137,8 @@ impl Cluster {
             retries: Vec::new(),
             to_cut: Vec::new(),
             standing_at,
+            writes: SlotWrites::default(),
+            left: Vec::new(),
             next_look: now,
         }
     }
@@ -171,6 +179,7 @@ impl Cluster {
 
     fn set_slot(&mut self, slot: Slot, server: usize) {
         let old = self.server_of_slot(slot);
+        self.note_slot_left(old);
         self.nodes[old].slot_count -= 1;
         self.nodes[server].slot_count += 1;
         self.slots[slot.index()] = server as u16;
@@ -361,6 +370,16 @@ impl Pool {
     pub(super) fn ask_before(&mut self, number: usize, now: UnixMs) {
         let pipeline = self.links[number].core.pipeline();
         asking(pipeline.push_unheard(ASKING_TERMS, now));
+    }
+
+    /// The same before something that goes with its connection, sent or not.
+    pub(super) fn ask_bound(&mut self, number: usize, now: UnixMs) {
+        let terms = Terms {
+            on_loss: OnLoss::Forget,
+            ..ASKING_TERMS
+        };
+        let pipeline = self.links[number].core.pipeline();
+        asking(pipeline.push_unheard(terms, now));
     }
 
     /// Whether the pool is a cluster.

@@ -3,14 +3,17 @@
 //! What is under way about one key stays in order, see [`moves`](super::moves). What a request may
 //! take in all is what it had from the start.
 
-use super::Pool;
+use super::{
+    Pool,
+    waiting::{first_key, limits_of_kept},
+};
 use crate::{
     backend::{OnLoss, Recalled, Terms},
     protocol::resp::reply::encode_command,
     route::{Elsewhere, Redirect},
     shard::{
         core::Core,
-        pool::errand::{Delivery, Pending, UNAVAILABLE},
+        pool::errand::{Delivery, LOST, Pending, UNAVAILABLE},
     },
     store::UnixMs,
 };
@@ -55,15 +58,24 @@ impl Core {
         };
         pool.want_refresh();
         let again = pool.links[number].core.pipeline().take_recalled();
-        let (Pending::Request(_) | Pending::Write(..) | Pending::Fill(_)) = pending else {
+        let (Pending::Request(_) | Pending::Write(..) | Pending::Fill(_) | Pending::QueuedWrite) =
+            pending
+        else {
             return Some(pending);
         };
+        if matches!(pending, Pending::QueuedWrite) && pool.links[number].refused {
+            // It goes with the connection.
+            return None;
+        }
+        if matches!(pending, Pending::QueuedWrite) && pool.drops_older_write(number) {
+            return None;
+        }
         let Some(again) = again else {
-            self.fail(pending, ELSEWHERE, deliver);
+            self.end_here(number, pending, ELSEWHERE, deliver);
             return None;
         };
         if again.hop_count() > HOPS_MAX {
-            self.fail(pending, TOO_FAR, deliver);
+            self.end_here(number, pending, TOO_FAR, deliver);
             return None;
         }
         let Some((elsewhere, mut target)) = self.target_of(number, redirect) else {
@@ -79,12 +91,56 @@ impl Core {
             let (from, hop) = (pool.server_of(number), again.hop_count());
             target.server = pool.way_of(elsewhere.slot, from, hop, target.server);
         }
+        if again.is_bound() && !matches!(pending, Pending::QueuedWrite) {
+            match self.target_behind_write(number, target, &again) {
+                Some(behind) => target = behind,
+                None => {
+                    self.fail(pending, LOST, deliver);
+                    return None;
+                }
+            }
+        }
         if let Some(pool) = &mut self.pool
             && let Err(pending) = pool.push_on(number, target, &elsewhere, pending, again, now)
         {
-            self.fail(pending, UNAVAILABLE, deliver);
+            self.end_here(number, pending, UNAVAILABLE, deliver);
         }
         None
+    }
+
+    /// A request cannot be sent on: it fails, unless it is a queued write, which waits.
+    fn end_here(
+        &mut self,
+        number: usize,
+        pending: Pending,
+        reason: &str,
+        deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
+    ) {
+        let now = self.now;
+        match (&pending, &mut self.pool) {
+            (Pending::QueuedWrite, Some(pool)) => pool.take_write_back(number, now),
+            _ => self.fail(pending, reason, deliver),
+        }
+    }
+
+    /// Where a request goes on that was sent behind a queued write of its key, if not to `target`; none
+    /// if the write is lost.
+    fn target_behind_write(
+        &self,
+        number: usize,
+        target: Target,
+        again: &Recalled,
+    ) -> Option<Target> {
+        let pool = self.pool.as_ref()?;
+        let to = (pool.same_lane(number, target.server), target.is_asking);
+        let way = first_key(again.bytes(), &limits_of_kept(self), |key| {
+            pool.way_behind_write(self.store.hasher().key(key), number, to)
+        });
+        let (link, is_asking) = way.unwrap_or(Some(to))?;
+        Some(Target {
+            server: pool.server_of(link),
+            is_asking,
+        })
     }
 
     /// The node that was named by who was asked over this link. What it means for the slot is noted.
@@ -127,23 +183,36 @@ impl Pool {
         again: Recalled,
         now: UnixMs,
     ) -> Result<(), Pending> {
-        // The same connection among those to a server: a key is bound to one.
-        let place = self.first_link(target.server) + self.lane_of(number);
-        let link = &mut self.links[place];
-        if !link.core.takes_requests(now) {
+        let to = self.same_lane(number, target.server);
+        let is_queued = matches!(pending, Pending::QueuedWrite);
+        let has_room = match is_queued {
+            true => self.can_take_write(to, now),
+            false => self.links[to].core.takes_requests(now),
+        };
+        if !has_room {
             return Err(pending);
         }
+        self.note_write_sent_on(&pending, number, (to, target.is_asking));
         // What was sent with ASKING must not be sent again without it.
         let again = match target.is_asking {
             true => {
-                asking(link.core.pipeline().push_unheard(ASKING_TERMS, now));
+                match again.is_bound() {
+                    true => self.ask_bound(to, now),
+                    false => self.ask_before(to, now),
+                }
                 again.unrepeated()
             }
             false => again,
         };
-        link.core.pipeline().push_again(pending, &again);
+        let pipeline = self.links[to].core.pipeline();
+        pipeline.push_again(pending, &again);
         self.note_sent_on(elsewhere.slot, target.server);
         Ok(())
+    }
+
+    /// The same connection to another server: a key is bound to one.
+    pub(super) fn same_lane(&self, number: usize, server: usize) -> usize {
+        self.first_link(server) + self.lane_of(number)
     }
 }
 

@@ -33,6 +33,10 @@ impl<I: Io> Shard<I> {
         pool.settle_strays();
         pool.open_waiting(now);
         self.let_go();
+        if let Some(pool) = &mut self.core.pool {
+            // Behind what has waited for the same owners.
+            pool.tend_writes(now);
+        }
         self.core.ask_of_cluster();
         self.see_nodes_off();
         if let Some(pool) = &mut self.core.pool {
@@ -125,6 +129,7 @@ impl Cluster {
         self.has_news
             || self.is_moving()
             || !self.to_cut.is_empty()
+            || self.has_writes_to_tend(now)
             || now >= self.next_look
             || self.refresh.is_due(now)
     }
@@ -165,7 +170,9 @@ impl Pool {
             false => 2 * super::NODE_LINGER_MS,
         };
         let look = UnixMs(now.0 + look_ms).min(cluster.standing_at);
-        cluster.next_look = retry.map_or(look, |retry| retry.min(look));
+        let stall = cluster.writes.stalled_until();
+        let dues = [retry, stall].into_iter().flatten();
+        cluster.next_look = dues.min().map_or(look, |due| due.min(look));
     }
 
     /// When time alone changes something about the cluster.

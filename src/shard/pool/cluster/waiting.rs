@@ -11,10 +11,12 @@ use crate::{
             table::{self, Foreign, Relay},
         },
     },
-    route::Slot,
     shard::{
         core::Core,
-        pool::errand::{Delivery, Pending, UNAVAILABLE},
+        pool::{
+            errand::{Delivery, LOST, Pending, UNAVAILABLE},
+            over_resp,
+        },
         resp::limits,
     },
 };
@@ -22,7 +24,7 @@ use crate::{
 impl Core {
     /// Sends what has waited and need not any more.
     pub(super) fn let_go(&mut self, deliver: &mut impl FnMut(&mut Self, Delivery<'_>)) {
-        let limits = limits(self);
+        let limits = limits_of_kept(self);
         let lanes = match &self.pool {
             Some(pool) => pool.connection_count,
             None => return,
@@ -48,31 +50,63 @@ impl Core {
         limits: &Limits,
     ) -> Option<(Pending, &'static str)> {
         let now = self.now;
+        let hasher = self.store.hasher();
         let pool = self.pool.as_mut()?;
         let cluster = pool.cluster.as_ref()?;
-        let slot = slot_of(again.bytes(), limits);
-        let server = slot.map_or(NOBODY, |slot| cluster.server_of_slot(slot));
-        if server == NOBODY {
+        let waiting = pool.first_link(WAITING) + lane;
+        let is_queued = matches!(pending, Pending::QueuedWrite);
+        let nowhere = pool.first_link(NOBODY) + lane;
+        let way = first_key(again.bytes(), limits, |key| {
+            let number = pool.first_link(cluster.server(key)) + lane;
+            match again.is_bound() && !is_queued {
+                true => pool.way_behind_write(hasher.key(key), waiting, (number, false)),
+                false => Some((number, false)),
+            }
+        });
+        let Some((number, is_asked)) = way.unwrap_or(Some((nowhere, false))) else {
+            return Some((pending, LOST));
+        };
+        if is_queued && !pool.can_take_write(number, now) {
+            pool.take_write_back(waiting, now);
+            return None;
+        }
+        if number == nowhere {
             return Some((pending, UNSERVED));
         }
-        let place = pool.first_link(server) + lane;
-        let link = &mut pool.links[place];
-        if !link.core.takes_requests(now) {
+        if !pool.links[number].core.takes_requests(now) {
             return Some((pending, UNAVAILABLE));
         }
-        link.core.pipeline().push_again(pending, again);
+        pool.note_write_sent_on(&pending, waiting, (number, false));
+        if is_asked {
+            pool.ask_bound(number, now);
+        }
+        let pipeline = pool.links[number].core.pipeline();
+        pipeline.push_again(pending, again);
         None
     }
 }
 
-/// The slot of a request's first key.
-fn slot_of(request: &[u8], limits: &Limits) -> Option<Slot> {
+/// What requests to nodes are read by: they may have a header before the value that clients do not send.
+pub(super) fn limits_of_kept(core: &Core) -> Limits {
+    let limits = limits(core);
+    Limits {
+        bulk_bytes_max: limits.bulk_bytes_max + over_resp::HEADER_BYTES,
+        ..limits
+    }
+}
+
+/// What `look` makes of a request's first key, if it has one.
+pub(super) fn first_key<R>(
+    request: &[u8],
+    limits: &Limits,
+    look: impl FnOnce(&[u8]) -> R,
+) -> Option<R> {
     let Parsed::Complete { request: args, .. } = resp::parse(request, limits) else {
         return None;
     };
     let relay = relay_of(&args)?;
     let key = relay.keys(&args).next()?;
-    Some(Slot::of(key))
+    Some(look(key))
 }
 
 fn relay_of(args: &Args<'_>) -> Option<Relay> {
@@ -91,14 +125,14 @@ fn relay_of(args: &Args<'_>) -> Option<Relay> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::resp::reply::encode_command;
+    use crate::{protocol::resp::reply::encode_command, route::Slot};
 
     #[test]
     fn a_request_has_the_slot_of_its_first_key() {
         let slot = |words: &[&[u8]]| {
             let mut wire = Vec::new();
             encode_command(&mut wire, words);
-            slot_of(&wire, &Limits::for_replies(1024))
+            first_key(&wire, &Limits::for_replies(1024), Slot::of)
         };
         let foo = Some(Slot::of(b"foo"));
         for words in [
@@ -115,6 +149,7 @@ mod tests {
         }
         assert_eq!(slot(&[b"PING"]), None);
         assert_eq!(slot(&[b"NO-SUCH", b"foo"]), None);
-        assert_eq!(slot_of(b"*1\r\n$3", &Limits::for_replies(8)), None);
+        let cut_off = first_key(b"*1\r\n$3", &Limits::for_replies(8), Slot::of);
+        assert_eq!(cut_off, None);
     }
 }

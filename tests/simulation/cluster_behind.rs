@@ -1,0 +1,245 @@
+//! In front of a Redis Cluster with `--write behind`: a write is answered at once, everybody sees it from then on, and
+//! whoever has its slot by then gets the key's newest value, whatever moves and breaks.
+
+use std::cell::Cell;
+
+use ringfort::config::{Protocol, WritePolicy};
+use ringfort::io::sim::{ClientId, Faults};
+
+use crate::checker::{Call, Outcome};
+use crate::cluster::{nodes, rest_at_times, trouble};
+use crate::embedded::{PATIENCE_MS, check_histories, converse, finish, hear_all};
+use crate::for_each_seed;
+use crate::l1::{end, expect};
+use crate::sim::caller::{Caller, name};
+use crate::sim::exact::{self, Exact};
+use crate::sim::{Fleet, Setup, address, listener, redis, register};
+
+const CLIENT_COUNT: usize = 5;
+
+/// Keys that callers share.
+const KEY_COUNT: usize = 3;
+
+/// Not a reply is an error, and none is out of order, while slots move under writes that wait.
+#[test]
+fn moving_slots_are_not_noticed() {
+    let redirects = Cell::new((0, 0));
+    for_each_seed(600, |seed| {
+        let mut fleet = fleet(seed);
+        let mut clients: Vec<Exact> = (0..CLIENT_COUNT)
+            .map(|number| {
+                let shard = number % fleet.shard_count();
+                Exact::connect(&fleet, number, shard, Protocol::Resp).with_promised_deletes()
+            })
+            .collect();
+        let keys: Vec<Vec<u8>> = (0..CLIENT_COUNT).flat_map(exact::keys).collect();
+        for _ in 0..60 {
+            if fleet.rng.chance(600) {
+                move_some(&fleet, &keys);
+            }
+            converse(&mut fleet, &mut clients);
+            rest_at_times(&mut fleet, &mut clients);
+        }
+        settle(&fleet);
+        nodes(&fleet, |nodes| {
+            let (moved, asked) = redirects.get();
+            redirects.set((moved + nodes.moved_count, asked + nodes.asked_count));
+        });
+        finish(&mut fleet, clients);
+    });
+    let (moved, asked) = redirects.get();
+    assert!(moved > 0 && asked > 0, "{moved} moved, {asked} asked");
+}
+
+#[test]
+fn shared_keys_are_linearizable_and_nodes_get_what_was_written_last() {
+    let keys: Vec<Vec<u8>> = (0..KEY_COUNT).map(|key| name(key).into_bytes()).collect();
+    for_each_seed(1500, |seed| {
+        let mut fleet = fleet(seed);
+        let mut callers: Vec<Caller> = (0..6)
+            .map(|_| {
+                let shard = fleet.rng.below(fleet.shard_count());
+                Caller::connect(&fleet, shard, Protocol::Resp)
+            })
+            .collect();
+        let has_trouble = seed % 4 > 0;
+        if has_trouble {
+            fleet.world.set_faults(Faults::HARSH);
+        }
+        for value in 1..300 {
+            if fleet.rng.chance(200) {
+                nodes(&fleet, |nodes| nodes.rest());
+                move_some(&fleet, &keys);
+            }
+            if has_trouble && fleet.rng.chance(40) {
+                trouble(&mut fleet);
+            }
+            call_one(&mut fleet, &mut callers, value);
+        }
+        settle(&fleet);
+        fleet.heal();
+        hear_all(&mut fleet, &mut callers);
+        let last: Vec<_> = (0..KEY_COUNT)
+            .map(|key| last_value(&mut fleet, &mut callers, key))
+            .collect();
+        check_histories(&callers, register::is_linearizable);
+        let is_in_step = fleet.run_until(PATIENCE_MS, |fleet| values_at_nodes(fleet) == last);
+        let there = values_at_nodes(&fleet);
+        assert!(is_in_step, "nodes have {there:?}, not {last:?}");
+        callers
+            .iter()
+            .for_each(|caller| fleet.world.close(caller.client));
+        fleet.check_end();
+    });
+}
+
+/// A slot moves a step. A node takes one over in the same loop in which it reads what clients have sent it: so it has
+/// read what came before, however long it hung.
+fn move_some(fleet: &Fleet, keys: &[Vec<u8>]) {
+    let (key, to) = nodes(fleet, |nodes| nodes.choose(keys));
+    fleet.world.catch_up(address(to));
+    nodes(fleet, |nodes| nodes.move_on(&key, to));
+}
+
+/// Ends all moves.
+fn settle(fleet: &Fleet) {
+    for node in 0..nodes(fleet, |nodes| nodes.node_count()) {
+        fleet.world.catch_up(address(node));
+    }
+    nodes(fleet, |nodes| nodes.settle());
+}
+
+/// A caller that is not busy sets or gets something, and a little time passes.
+fn call_one(fleet: &mut Fleet, callers: &mut [Caller], value: u64) {
+    let caller = fleet.rng.below(callers.len());
+    let call = match fleet.rng.below(3) {
+        0 => Call::Set(value),
+        _ => Call::Get,
+    };
+    let key = fleet.rng.below(KEY_COUNT);
+    if !callers[caller].is_busy() {
+        callers[caller].call(fleet, key, call);
+    }
+    for _ in 0..fleet.rng.below(6) {
+        fleet.round();
+        callers.iter_mut().for_each(|caller| caller.hear(fleet));
+    }
+}
+
+/// What a key is read as once its node is there.
+fn last_value(fleet: &mut Fleet, callers: &mut [Caller], key: usize) -> Option<u64> {
+    let caller = fleet.rng.below(callers.len());
+    for _ in 0..1_000 {
+        let before = callers[caller].history.len();
+        callers[caller].call(fleet, key, Call::Get);
+        hear_all(fleet, callers);
+        if let Some((_, operation)) = callers[caller].history.get(before) {
+            let Outcome::Value(value) = operation.outcome else {
+                panic!("{operation:?}");
+            };
+            return value;
+        }
+        fleet.world.advance(20);
+    }
+    panic!("the node never comes back");
+}
+
+fn values_at_nodes(fleet: &Fleet) -> Vec<Option<u64>> {
+    let value = |key: usize| {
+        nodes(fleet, |nodes| {
+            let value = nodes.stored(name(key).as_bytes())?;
+            let digits = std::str::from_utf8(value).expect("digits");
+            Some(digits.parse().expect("a number"))
+        })
+    };
+    (0..KEY_COUNT).map(value).collect()
+}
+
+/// What waits when everything is flushed does not come back behind the flush, wherever its slot goes.
+#[test]
+fn a_flush_leaves_nothing_that_was_written_before_it() {
+    const COUNT: usize = 30;
+    let key = |number: usize| format!("key{number}");
+    let keys: Vec<Vec<u8>> = (0..COUNT).map(|number| key(number).into_bytes()).collect();
+    for_each_seed(400, |seed| {
+        let mut fleet = fleet(seed);
+        let clients: Vec<ClientId> = (0..fleet.shard_count())
+            .map(|shard| fleet.world.connect(shard, listener(Protocol::Resp)))
+            .collect();
+        for key in &keys {
+            if fleet.rng.chance(100) {
+                trouble(&mut fleet);
+            }
+            move_some(&fleet, &keys);
+            let client = clients[fleet.rng.below(clients.len())];
+            fleet
+                .world
+                .send(client, &redis::request(&[b"SET", key, b"old"]));
+            expect(&mut fleet, client, "+OK\r\n");
+        }
+        settle(&fleet);
+        fleet.heal();
+        // Some are unsent, some are on their way.
+        for _ in 0..fleet.rng.below(30) {
+            fleet.round();
+        }
+        let flusher = clients[fleet.rng.below(clients.len())];
+        until(
+            &mut fleet,
+            flusher,
+            &redis::request(&[b"FLUSHALL"]),
+            "+OK\r\n",
+        );
+        for key in &keys {
+            let client = clients[fleet.rng.below(clients.len())];
+            until(
+                &mut fleet,
+                client,
+                &redis::request(&[b"GET", key]),
+                "$-1\r\n",
+            );
+        }
+        let is_gone = |fleet: &Fleet| {
+            nodes(fleet, |nodes| {
+                keys.iter().all(|key| nodes.stored(key).is_none())
+            })
+        };
+        assert!(fleet.run_until(PATIENCE_MS, |fleet| is_gone(fleet)));
+        fleet.run_until_idle();
+        assert!(is_gone(&fleet));
+        end(&mut fleet, &clients);
+    });
+}
+
+/// Asks again as long as the answer is that a node is not there.
+fn until(fleet: &mut Fleet, client: ClientId, request: &[u8], expected: &str) {
+    for _ in 0..1_000 {
+        fleet.world.send(client, request);
+        let mut received = Vec::new();
+        fleet.run_until(PATIENCE_MS, |fleet| {
+            received.extend(fleet.world.take_received(client));
+            received.ends_with(b"\n")
+        });
+        if received == expected.as_bytes() {
+            return;
+        }
+        let text = String::from_utf8_lossy(&received);
+        assert!(
+            text.starts_with("-ERR backend"),
+            "{} is answered {text}",
+            request.escape_ascii()
+        );
+        fleet.world.advance(20);
+    }
+    panic!("the node never comes back");
+}
+
+/// Two to four nodes, one to three shards, with and without an L1.
+fn fleet(seed: u64) -> Fleet {
+    let l1_ms = [None, Some(60_000), Some(20)][seed as usize / 2 % 3];
+    let setup = Setup::cluster(1 + seed as usize % 3, 2 + seed as usize % 3, l1_ms);
+    let fleet = Fleet::new(seed, &setup.with_write(WritePolicy::Behind));
+    fleet.world.read_in_turns();
+    fleet.world.set_faults(Faults::NETWORK);
+    fleet
+}
