@@ -112,7 +112,7 @@ fn what_is_not_there_is_a_miss_and_what_fails_an_error_and_neither_is_kept() {
         memcache.ask("get none\r\n", "END\r\n");
         memcache.ask("get none none\r\n", "END\r\n");
         memcache.ask("mg none v\r\nmg none v q\r\nmn\r\n", "EN\r\nMN\r\n");
-        resp.ask("GET none\r\n", "$-1\r\n");
+        resp.ask("GET none\r\nGET \"\"\r\n", "$-1\r\n$-1\r\n");
         memcache.send(b"get bad\r\n");
         assert!(memcache.line().starts_with("SERVER_ERROR "));
         resp.send(b"GET bad\r\n");
@@ -120,6 +120,7 @@ fn what_is_not_there_is_a_miss_and_what_fails_an_error_and_neither_is_kept() {
         assert_eq!(origin.asked("bad"), 2 * (round + 1));
     }
     assert!(origin.asked("none") >= 8);
+    assert_eq!(origin.asked(""), 0, "the empty key names no value");
     assert_eq!(figure(&mut memcache, "Items"), 0);
 }
 

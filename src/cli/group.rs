@@ -15,7 +15,7 @@ pub(super) struct GroupArgs {
     /// Load keys that are missing from an origin, each once for all who ask for it [default: no group]
     #[arg(long, value_name = "NAME", value_parser = group_name)]
     group: Option<String>,
-    /// Where the group's values come from: http://HOST[:PORT]/PATH/{key}, which is asked with GET, or
+    /// Where the group's values come from: http://HOST:PORT/PATH/{key}, which is asked with GET, or
     /// dir:PATH, a folder with a file for each key [default: none]
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     origin: Option<OriginSpec>,

@@ -55,19 +55,19 @@ fn what_does_not_go_with_a_group_is_told() {
         ),
         (
             "--group a/b --origin dir:a",
-            "--group a/b: not a name; write",
+            "--group 'a/b': not a name; write",
         ),
         (
             "--group g --origin ftp://a/{key}",
-            "--origin ftp://a/{key}: ",
+            "--origin 'ftp://a/{key}': ",
         ),
         (
             "--group g --origin dir:a --load-timeout 0s",
-            "--load-timeout 0s: out of range; write 1ms to 10m",
+            "--load-timeout '0s': out of range; write 1ms to 10m",
         ),
         (
             "--group g --origin dir:a --loads-max 0",
-            "--loads-max 0: out of range; write a number from 1 to 4096",
+            "--loads-max '0': out of range; write a number from 1 to 4096",
         ),
         (
             "--group g --origin dir:a --pool resp --server a:1",

@@ -2,7 +2,7 @@
 //!
 //! | answer | is |
 //! |---|---|
-//! | 200 | the value, good as long as [`freshness`](super::freshness) says |
+//! | 200 | the value, good as long as [`freshness`] says |
 //! | 404, 410 | not found; how long that is good, if it says so |
 //! | anything else | an error: redirects are not followed, as what they lead to is another source |
 //!

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A value travels to who waits as Redis would answer it, with what is left of its life behind it:
-//! what clients of each protocol make of that is [`over_resp`](super::pool::over_resp)'s.
+//! what clients of each protocol make of that is [`over_resp`]'s.
 
 mod binary;
 mod figures;
@@ -218,6 +218,10 @@ impl Core {
         let Some(group) = &mut self.group else {
             return Err(LoadError::Busy);
         };
+        if key.bytes.is_empty() {
+            // It would name the whole of an origin.
+            return Err(LoadError::NotFound { ttl: None });
+        }
         if let Some(error) = group.negatives.find(key.bytes, self.now) {
             return Err(error.clone());
         }
