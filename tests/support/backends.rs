@@ -212,14 +212,15 @@ impl Backend {
     fn command(&self) -> Command {
         let port = self.port;
         let folder = self.folder.path().display();
-        let (program, args) = match self.kind {
+        let redis_server = redis_server();
+        let (program, args): (&str, _) = match self.kind {
             Kind::Memcached => ("memcached", memcached_args(port)),
             Kind::StillMemcached => (
                 "memcached",
                 memcached_args(port) + " -o no_lru_maintainer,no_lru_crawler",
             ),
             Kind::Redis => (
-                "redis-server",
+                &redis_server,
                 format!(
                     "--bind 127.0.0.1 --port {port} --save  --appendonly no --dir {folder} --unixsocket \
                      {folder}/redis.sock"
@@ -230,7 +231,7 @@ impl Backend {
                 memcached_args(port) + &format!(" -Y {folder}/config"),
             ),
             Kind::ClusterRedis => (
-                "redis-server",
+                &redis_server,
                 format!(
                     "--bind 127.0.0.1 --port {port} --save  --appendonly no --dir {folder} \
                      --cluster-enabled yes --cluster-port {}",
@@ -279,6 +280,11 @@ impl Backend {
         };
         ask().is_ok_and(|answer| answer == reply)
     }
+}
+
+/// Another program may take Redis' part: `RINGFORT_REDIS_SERVER` says where it is.
+fn redis_server() -> String {
+    std::env::var("RINGFORT_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into())
 }
 
 /// As root memcached wants to be told whom to become; else it ignores -u.
