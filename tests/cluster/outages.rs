@@ -131,12 +131,27 @@ fn a_cluster_that_was_down_comes_back() {
     let ringfort = ringfort(&cluster, &FLAGS);
     let mut wire = Wire::connect(ringfort.resp());
     wire.ask("GET key\r\n", "-ERR backend is unavailable\r\n");
-    for _ in 0..2 {
+    // Who would tell a client is not known, and the client stays.
+    let mut listener = Wire::connect(ringfort.resp());
+    listener.ask(
+        "SUBSCRIBE news\r\nPSUBSCRIBE n*\r\nSSUBSCRIBE one\r\nMONITOR\r\n",
+        "-ERR backend is unavailable\r\n".repeat(4),
+    );
+    for round in 0..2 {
         for node in &mut cluster.nodes {
             node.restart();
         }
         cluster.wait_until_well();
         wait_until_served(&ringfort);
+        if round == 0 {
+            listener.ask(
+                "SUBSCRIBE news\r\n",
+                "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n",
+            );
+            wire.send(b"PUBLISH news hi\r\n");
+            wire.line();
+            listener.expect(b"*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$2\r\nhi\r\n");
+        }
         wire.ask("SET key 1\r\nGET key\r\n", "+OK\r\n$1\r\n1\r\n");
         for node in &mut cluster.nodes {
             node.stop();
