@@ -4,6 +4,7 @@
 //! its arity, then what its own code looks at first.
 
 mod client;
+mod cluster;
 mod command;
 mod compound;
 mod config;

@@ -6,7 +6,7 @@ use super::super::{
     table::{Command, CommandSpec},
 };
 use super::{
-    client::timeout_ms, config::ConfigRequest, integer, latency::LatencyRequest,
+    client::timeout_ms, cluster, config::ConfigRequest, integer, latency::LatencyRequest,
     memory::MemoryRequest, slow_log::SlowLogRequest,
 };
 
@@ -109,9 +109,8 @@ fn read_lolwut(args: Args<'_>) -> Result<ServerRequest<'_>, RequestError<'_>> {
 /// What is said to commands that tools try and that mean nothing here.
 fn refusal<'b>(spec: &'static CommandSpec, args: Args<'b>) -> RequestError<'b> {
     match spec.command {
-        Command::Cluster | Command::ReadOnly | Command::ReadWrite | Command::Asking => {
-            RequestError::Said("ERR This instance has cluster support disabled")
-        }
+        Command::Cluster => cluster::refusal(&args),
+        Command::ReadOnly | Command::ReadWrite | Command::Asking => cluster::NO_CLUSTER,
         Command::Save | Command::BgSave | Command::BgRewriteAof => {
             let is_known = args
                 .get(1)

@@ -161,7 +161,7 @@ impl CommandSpec {
 
 /// Whether a command of this arity can have this many arguments.
 #[inline]
-const fn takes(arity: i8, count: usize) -> bool {
+pub(super) const fn takes(arity: i8, count: usize) -> bool {
     let least = arity.unsigned_abs() as usize;
     if arity < 0 {
         count >= least
