@@ -9,10 +9,11 @@ use ringfort::io::sim::Faults;
 use crate::checker::Call;
 use crate::embedded::{PATIENCE_MS, check_histories, converse, finish, hear_all};
 use crate::for_each_seed;
+use crate::l1::{end, expect};
 use crate::pool::change_ways;
 use crate::sim::caller::{self, Caller};
 use crate::sim::exact::{self, Exact};
-use crate::sim::{Fleet, Setup, address, register};
+use crate::sim::{Fleet, Setup, address, listener, register};
 
 const CLIENT_COUNT: usize = 5;
 
@@ -61,6 +62,23 @@ fn transactions_follow_their_slot_whole() {
             rest_at_times(&mut fleet, &mut clients);
         }
         finish(&mut fleet, clients);
+    });
+}
+
+/// What waits for the first word of the cluster is read again when it can go, with the header that keeps its flags.
+#[test]
+fn a_value_as_large_as_can_be_waits_like_any_other() {
+    let setup = Setup::cluster(1, 2, None).crossed();
+    let length = setup.item_bytes_max;
+    for_each_seed(4, |seed| {
+        let mut fleet = Fleet::new(seed, &setup);
+        let client = fleet.world.connect(0, listener(Protocol::Memcache));
+        let value = "v".repeat(length);
+        let request = format!("set key 7 0 {length}\r\n{value}\r\nget key\r\n");
+        fleet.world.send(client, request.as_bytes());
+        let expected = format!("STORED\r\nVALUE key 7 {length}\r\n{value}\r\nEND\r\n");
+        expect(&mut fleet, client, &expected);
+        end(&mut fleet, &[client]);
     });
 }
 

@@ -90,6 +90,15 @@ impl Setup {
         }
     }
 
+    /// The same, for clients of both protocols.
+    pub(crate) fn crossed(self) -> Self {
+        let pool = self.pool.map(|pool| PoolSetup {
+            is_crossed: true,
+            ..pool
+        });
+        Self { pool, ..self }
+    }
+
     /// The same, where writes are answered before or after they are done.
     pub(crate) fn with_write(self, write: WritePolicy) -> Self {
         let pool = self.pool.map(|pool| PoolSetup { write, ..pool });
