@@ -121,6 +121,7 @@ const FENCES: &[Fence] = &[
             ("src/cli.rs", "std::net"),
             ("src/library.rs", "std::net"),
             ("src/cli/", "std::net"),
+            ("src/group/peer_server.rs", "std::net::SocketAddr"),
             ("src/route/server_spec.rs", "std::net::Ipv6Addr"),
         ],
         instead: "what is below the sockets knows no address: name a connection by its `io::Token`",

@@ -181,7 +181,9 @@ async fn connect(address: &HttpAddress) -> Result<SendRequest<Full<Bytes>>, AskE
     let stream = Stream::connect(target)
         .await
         .map_err(|error| AskError::Unreachable(error.to_string()))?;
-    let (sender, connection) = http1::handshake(Wire::new(stream)).await.map_err(broken)?;
+    let (sender, connection) = http1::handshake(Wire::of_client(stream))
+        .await
+        .map_err(broken)?;
     net::spawn_local(async move {
         // Who asks hears of an error, too.
         drop(connection.await);

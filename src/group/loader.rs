@@ -10,7 +10,7 @@ use bytes::Bytes;
 pub struct Wanted {
     /// The group's name.
     pub group: Arc<str>,
-    /// The key, as the client gave it: any bytes, not empty.
+    /// The key, as the client gave it: any bytes.
     pub key: Bytes,
     /// When nobody waits for it any more. A loader that goes on is dropped then.
     pub deadline: Instant,
@@ -63,23 +63,28 @@ pub enum LoadError {
     Failed(String),
 }
 
-impl LoadError {
-    /// Bytes of what a source said that are kept, at most.
-    const TEXT_BYTES_MAX: usize = 200;
+/// Bytes of what a source says that are kept, at most.
+const TEXT_BYTES_MAX: usize = 200;
 
+impl LoadError {
     /// The source failed and says why. What would break a reply's line is left out, and so is what
     /// is too long.
     pub fn failed(why: impl fmt::Display) -> Self {
-        let mut text = String::new();
-        for letter in why.to_string().chars() {
-            let letter = if letter.is_control() { ' ' } else { letter };
-            if text.len() + letter.len_utf8() > Self::TEXT_BYTES_MAX {
-                break;
-            }
-            text.push(letter);
-        }
-        Self::Failed(text)
+        Self::Failed(short_line(why))
     }
+}
+
+/// A text as one line that is not long.
+pub(super) fn short_line(text: impl fmt::Display) -> String {
+    let mut line = String::new();
+    for letter in text.to_string().chars() {
+        let letter = if letter.is_control() { ' ' } else { letter };
+        if line.len() + letter.len_utf8() > TEXT_BYTES_MAX {
+            break;
+        }
+        line.push(letter);
+    }
+    line
 }
 
 impl fmt::Display for LoadError {

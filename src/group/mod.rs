@@ -11,6 +11,7 @@
 //! * `port`: how shards have keys loaded, and hear of what became of it
 //! * `dispatch`: limits, deadlines, and asking the loader
 //! * `visits`, `calls`: who is no client, and threads of the program that asks
+//! * `wire`, `peers`, `peer_server`, `peer_client`: groupcache's protocol, and who owns a key
 //! * `statistics`: what is counted
 
 pub mod calls;
@@ -18,6 +19,8 @@ mod connections;
 pub mod dispatch;
 mod loader;
 pub mod origin;
+mod peer_client;
+mod peer_server;
 pub mod peers;
 pub mod port;
 pub mod statistics;
@@ -26,3 +29,5 @@ mod visits;
 pub mod wire;
 
 pub use self::loader::{LoadError, LoadFuture, Loaded, Loader, Wanted};
+pub use self::peer_client::{PeerClient, PeerError};
+pub use self::peer_server::{ChangeFuture, Hop, PeerHandler, PeerServer, PeerServerSettings};

@@ -1,30 +1,70 @@
-//! A connection as hyper reads and writes it.
+//! A connection as hyper reads and writes it, and the patience that a server has with one.
+//!
+//! hyper reads ahead to notice that a peer has gone, so how long a read waits says nothing; the
+//! [`Progress`] of the connection does, which its service keeps up to date:
+//!
+//! ```text
+//!   Idle --- bytes come ---> Reading --- the request is whole ---> Working --- answered ---> Idle
+//!    120 s                     30 s                                as long as it takes
+//! ```
+//!
+//! A write may make no progress for 30 seconds.
 
 use core::{
+    cell::Cell,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
-use std::io;
+use std::{io, rc::Rc, time::Instant};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use crate::runtime::net::Stream;
+use crate::runtime::net::{Stream, Timer};
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 16 * 1024;
+
+/// How long a peer may keep a connection without a request: longer than Go's clients do (90
+/// seconds), so that it is they who close it, and no request meets a closed one.
+const IDLE_MAX: Duration = Duration::from_secs(120);
+
+/// How long a request may take to come in, from its first byte to its last.
+const REQUEST_MAX: Duration = Duration::from_secs(30);
+
+/// How long a peer may take nothing of an answer.
+const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
 
 /// A connection.
 pub(super) struct Wire {
     stream: Stream,
     /// What was read, on its way to hyper, which has no initialized memory for it.
     scratch: Box<[u8]>,
+    /// For a server's connection.
+    patience: Option<Patience>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: Stream) -> Self {
+    /// A client's: each of its requests has a deadline of its own.
+    pub(super) fn of_client(stream: Stream) -> Self {
+        Self::new(stream, None)
+    }
+
+    /// A server's.
+    pub(super) fn of_server(stream: Stream, progress: Progress) -> Self {
+        let patience = Patience {
+            progress,
+            reading: None,
+            writing: None,
+        };
+        Self::new(stream, Some(patience))
+    }
+
+    fn new(stream: Stream, patience: Option<Patience>) -> Self {
         Self {
             stream,
             scratch: vec![0; READ_BYTES].into(),
+            patience,
         }
     }
 }
@@ -37,9 +77,22 @@ impl Read for Wire {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let room = buffer.remaining().min(this.scratch.len());
-        let count = ready!(this.stream.poll_read(cx, &mut this.scratch[..room]))?;
-        buffer.put_slice(&this.scratch[..count]);
-        Poll::Ready(Ok(()))
+        match this.stream.poll_read(cx, &mut this.scratch[..room]) {
+            Poll::Ready(Ok(count)) => {
+                if let Some(patience) = &this.patience
+                    && count > 0
+                {
+                    patience.progress.note_bytes();
+                }
+                buffer.put_slice(&this.scratch[..count]);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => match &mut this.patience {
+                Some(patience) => patience.poll_read_late(cx).map(Err),
+                None => Poll::Pending,
+            },
+        }
     }
 }
 
@@ -49,7 +102,16 @@ impl Write for Wire {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().stream.poll_write(cx, bytes)
+        let this = self.get_mut();
+        let polled = this.stream.poll_write(cx, bytes);
+        let Some(patience) = &mut this.patience else {
+            return polled;
+        };
+        if polled.is_ready() {
+            patience.writing = None;
+            return polled;
+        }
+        patience.poll_write_late(cx).map(Err)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -59,4 +121,89 @@ impl Write for Wire {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().stream.poll_close(cx)
     }
+}
+
+/// Where a server's connection is in its requests.
+#[derive(Clone)]
+pub(super) struct Progress(Rc<Cell<Step>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// No request, since then.
+    Idle(Instant),
+    /// A part of one, since then.
+    Reading(Instant),
+    /// A whole one, which is being answered.
+    Working,
+}
+
+impl Progress {
+    /// Of a new connection.
+    pub(super) fn new() -> Self {
+        Self(Rc::new(Cell::new(Step::Idle(Instant::now()))))
+    }
+
+    /// A request is whole.
+    pub(super) fn note_request(&self) {
+        self.0.set(Step::Working);
+    }
+
+    /// It has its answer.
+    pub(super) fn note_answer(&self) {
+        self.0.set(Step::Idle(Instant::now()));
+    }
+
+    fn note_bytes(&self) {
+        if let Step::Idle(_) = self.0.get() {
+            self.0.set(Step::Reading(Instant::now()));
+        }
+    }
+
+    /// When it has taken too long.
+    fn deadline(&self) -> Option<Instant> {
+        match self.0.get() {
+            Step::Idle(since) => Some(since + IDLE_MAX),
+            Step::Reading(since) => Some(since + REQUEST_MAX),
+            Step::Working => None,
+        }
+    }
+}
+
+/// What a server's connection waits for, and how long.
+struct Patience {
+    progress: Progress,
+    /// When the timer comes, and the timer.
+    reading: Option<(Instant, Timer)>,
+    writing: Option<Timer>,
+}
+
+impl Patience {
+    fn poll_read_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let Some(deadline) = self.progress.deadline() else {
+            self.reading = None;
+            return Poll::Pending;
+        };
+        let timer = match &mut self.reading {
+            Some((until, timer)) if *until == deadline => timer,
+            reading => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                &mut reading.insert((deadline, timer_after(left))).1
+            }
+        };
+        ready!(timer.poll(cx));
+        Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+
+    fn poll_write_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let timer = self
+            .writing
+            .get_or_insert_with(|| timer_after(WRITE_STALL_MAX));
+        ready!(timer.poll(cx));
+        Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+}
+
+fn timer_after(left: Duration) -> Timer {
+    // A millisecond more, as what is left is cut to whole ones.
+    Timer::after_ms(left.as_millis() as u64 + 1)
 }

@@ -20,8 +20,22 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_
 /// In front of every path.
 pub(super) const BASE: &str = "/_groupcache/";
 
+/// How many peers a request has gone through: none if it is not there, as from peers that are not
+/// ringforts.
+pub(super) const HOPS: &str = "ringfort-hops";
+
+/// How long an answer is good, in milliseconds. `expire` tells the same by the clock of the peer, which
+/// may be another's.
+pub(super) const TTL_MS: &str = "ringfort-ttl-ms";
+
+/// What a [`GetResponse`] comes as.
+pub(super) const PROTOBUF: &str = "application/x-protobuf";
+
 /// The longest path, in bytes: `http`'s limit of 65,534 less some.
 pub(super) const PATH_BYTES_MAX: usize = 65_000;
+
+/// Bytes of a message beside a key, a group and a value.
+pub(super) const MESSAGE_BYTES_OVER: usize = 64;
 
 /// Letters that no spelling writes otherwise.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC

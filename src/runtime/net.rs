@@ -13,7 +13,7 @@ use std::{
 
 use futures_io::{AsyncRead, AsyncWrite};
 use glommio::{
-    net::{TcpStream, UnixStream},
+    net::{TcpListener, TcpStream, UnixStream},
     timer,
 };
 
@@ -90,6 +90,29 @@ impl Stream {
             Self::Tcp(stream) => Pin::new(stream).poll_close(cx),
             Self::Unix(stream) => Pin::new(stream).poll_close(cx),
         }
+    }
+}
+
+/// Where others connect to.
+pub(crate) struct Listener(TcpListener);
+
+impl Listener {
+    /// Listens on an address. Whether somebody else does is to be looked after before: this shares
+    /// the port with who allows it.
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self(TcpListener::bind(address)?))
+    }
+
+    /// The address; the kernel has chosen its port if 0 was asked for.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        Ok(self.0.local_addr()?)
+    }
+
+    /// The next connection.
+    pub(crate) async fn accept(&self) -> io::Result<Stream> {
+        let stream = self.0.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(Stream::Tcp(stream))
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Who asks.
-const AGENT: &str = concat!("ringfort/", env!("CARGO_PKG_VERSION"));
+pub(in crate::group) const AGENT: &str = concat!("ringfort/", env!("CARGO_PKG_VERSION"));
 
 /// A loader.
 pub(super) struct HttpOrigin {

@@ -6,6 +6,7 @@ mod http;
 
 use std::rc::Rc;
 
+pub(super) use self::http::AGENT;
 use self::{folder::Folder, http::HttpOrigin};
 use super::Loader;
 use crate::config::OriginSpec;
