@@ -98,7 +98,8 @@ impl SlotWrites {
         let share = &mut self.links[entry.link];
         let value = value_of(operation);
         let bytes = share.bytes - entry.bytes.len() + entry.key_bytes + value.len();
-        if bytes > WRITE_BYTES_MAX {
+        // What came here with a slot may be beyond the limit already: less of it is always welcome.
+        if bytes > WRITE_BYTES_MAX && bytes > share.bytes {
             return Err(QueueFull);
         }
         share.bytes = bytes;

@@ -261,3 +261,22 @@ fn an_older_write_that_is_not_taken_is_over() {
     assert!(!writes.drop_if_older(A), "something came between");
     assert_eq!(writes.len(), 2);
 }
+
+#[test]
+fn what_came_with_a_slot_beyond_the_limit_may_still_shrink() {
+    let mut writes = SlotWrites::default();
+    let large = "x".repeat(WRITE_BYTES_MAX - 1_000);
+    set(&mut writes, A, b"a", &large, None);
+    set(&mut writes, B, b"b", &large, None);
+    writes.rehome(A, |_| B);
+    assert_eq!(writes.push(B, key(b"c"), set_to("1"), None), Err(QueueFull));
+    let larger = "x".repeat(WRITE_BYTES_MAX);
+    assert_eq!(
+        writes.push(B, key(b"b"), set_to(&larger), None),
+        Err(QueueFull)
+    );
+    set(&mut writes, B, b"b", "1", None);
+    assert_eq!(writes.push(B, key(b"a"), Operation::Delete, None), Ok(()));
+    set(&mut writes, B, b"c", "1", None);
+    assert_eq!(send_all(&mut writes, B).len(), 3);
+}

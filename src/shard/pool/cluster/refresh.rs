@@ -37,8 +37,8 @@ pub(in crate::shard) enum Question {
     Shards,
     /// The same, of older servers.
     Slots,
-    /// Whether it [stands](super::standing) for its slots.
-    Standing,
+    /// Whether the node of this number [stands](super::standing) for its slots.
+    Standing(usize),
 }
 
 /// A node that is being asked.
@@ -153,8 +153,9 @@ impl Core {
         refresh.is_wanted = false;
         refresh.earliest_at = UnixMs(now.0 + CLUSTER_REFRESH_MS_MIN);
         refresh.next_at = UnixMs(now.0 + interval_ms / 2 + jitter % interval_ms.max(1));
-        pool.put(server, Question::Epoch, now);
-        pool.put(server, Question::Shards, now);
+        let number = pool.first_link(server);
+        pool.put(number, Question::Epoch, now);
+        pool.put(number, Question::Shards, now);
         self.counters().cluster_refreshes.add(1);
     }
 
@@ -166,7 +167,7 @@ impl Core {
         failed: bool,
         frame: &[u8],
     ) {
-        if question == Question::Standing {
+        if let Question::Standing(_) = question {
             return self.heard_standing(number, failed, frame);
         }
         let now = self.now;
@@ -182,10 +183,10 @@ impl Core {
                 return;
             }
             Question::Shards if failed && !is_no_cluster(frame) => {
-                return pool.put(server, Question::Slots, now);
+                return pool.put(number, Question::Slots, now);
             }
             Question::Shards => Topology::from_shards(frame, &limits),
-            Question::Slots | Question::Standing => Topology::from_slots(frame, &limits),
+            Question::Slots | Question::Standing(_) => Topology::from_slots(frame, &limits),
         };
         let epoch = asked.epoch;
         pool.end_question();
@@ -204,12 +205,13 @@ impl Core {
 
     /// A node will not answer what it was asked about the cluster.
     pub(in crate::shard) fn not_heard_of_cluster(&mut self, question: Question) {
-        if let Some(pool) = &mut self.pool
-            && question != Question::Standing
-        {
-            pool.end_question();
-            pool.want_refresh();
+        let Some(pool) = &mut self.pool else { return };
+        match question {
+            // What it would have said may be that it does not.
+            Question::Standing(server) => pool.lose_cover(pool.links_to(server)),
+            _ => pool.end_question(),
         }
+        pool.want_refresh();
     }
 }
 
@@ -248,10 +250,10 @@ impl Pool {
         !cluster.refresh.is_known || cluster.masters().any(is_away)
     }
 
-    /// Asks a node.
-    pub(super) fn put(&mut self, server: usize, question: Question, now: UnixMs) {
+    /// Asks a node, over one of the links to it.
+    pub(super) fn put(&mut self, number: usize, question: Question, now: UnixMs) {
         let words: [&[u8]; 2] = match question {
-            Question::Epoch | Question::Standing => [b"CLUSTER", b"INFO"],
+            Question::Epoch | Question::Standing(_) => [b"CLUSTER", b"INFO"],
             Question::Shards => [b"CLUSTER", b"SHARDS"],
             Question::Slots => [b"CLUSTER", b"SLOTS"],
         };
@@ -259,7 +261,6 @@ impl Pool {
             on_loss: OnLoss::Forget,
             patience_ms: PATIENCE_MS,
         };
-        let number = self.first_link(server);
         let pipeline = self.links[number].core.pipeline();
         let out = pipeline.push(Pending::Topology(question), Expects::Line, terms, now);
         encode_command(out, &words);

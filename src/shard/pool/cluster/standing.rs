@@ -46,8 +46,10 @@ impl Pool {
     fn ask_standing_of(&mut self, server: usize, now: UnixMs) {
         let cluster = self.cluster.as_ref();
         let has_slots = cluster.is_some_and(|cluster| cluster.nodes[server].slot_count > 0);
-        if has_slots && self.links[self.first_link(server)].core.is_serving() {
-            self.put(server, Question::Standing, now);
+        let mut links = self.links_to(server);
+        let serving = links.find(|number| self.links[*number].core.is_serving());
+        if let Some(number) = serving.filter(|_| has_slots) {
+            self.put(number, Question::Standing(server), now);
         }
     }
 }
