@@ -145,6 +145,8 @@ impl Drop for Network {
     /// Ends the devices, and with them the threads that read from them.
     fn drop(&mut self) {
         for way in &self.ways {
+            // With the lock, so that nobody who waits misses it.
+            let _queue = way.queue.lock();
             way.is_over.store(true, Ordering::SeqCst);
             way.has_come.notify_all();
         }
