@@ -113,6 +113,11 @@ fn who_waits_at_a_master_that_failed_is_told() {
         other.send(format!("RPUSH {list} x\r\n").as_bytes());
         (other.line() == ":1").then_some(())
     });
+    // The shard of this client may hear of it later than the other's.
+    wait_for("its shard to know", || {
+        waiting.send(format!("LLEN {list}\r\n").as_bytes());
+        (waiting.line() == ":1").then_some(())
+    });
     waiting.ask(
         format!("BLPOP {list} 0\r\n"),
         format!("*2\r\n${}\r\n{list}\r\n$1\r\nx\r\n", list.len()),
