@@ -3,6 +3,9 @@
 
 mod support;
 
+#[path = "group/leases.rs"]
+mod leases;
+
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -246,43 +249,6 @@ fn one_load_more_than_may_wait_is_refused_at_once() {
     clients[0].expect(b"$5\r\nfirst\r\n");
     clients[1].expect(b"$6\r\nsecond\r\n");
     clients[2].ask("GET third\r\n", "$5\r\nthird\r\n");
-}
-
-#[test]
-fn what_a_client_writes_no_load_puts_back() {
-    let origin = Origin::start(|_| Answer::value("old"));
-    let ringfort = group(&origin, &[]);
-    let mut reader = Wire::connect(ringfort.resp());
-    let mut writer = Wire::connect(ringfort.memcache());
-    for (write, reply, now) in [
-        ("set k 0 0 3\r\nnew\r\n", "STORED\r\n", "$3\r\nnew\r\n"),
-        ("ms k 3\r\nnew\r\n", "HD\r\n", "$3\r\nnew\r\n"),
-        ("delete k\r\n", "NOT_FOUND\r\n", "$3\r\nold\r\n"),
-        ("flush_all\r\n", "OK\r\n", "$3\r\nold\r\n"),
-    ] {
-        let before = origin.asked("k");
-        origin.hold();
-        reader.send(b"GET k\r\n");
-        wait_for("the load", || (origin.asked("k") > before).then_some(()));
-        writer.ask(write, reply);
-        let mut second = Wire::connect(ringfort.resp());
-        second.send(b"GET k\r\n");
-        if now == "$3\r\nold\r\n" {
-            wait_for("a load of its own", || {
-                (origin.asked("k") > before + 1).then_some(())
-            });
-        } else {
-            second.expect(now.as_bytes());
-        }
-        origin.release();
-        reader.expect(b"$3\r\nold\r\n");
-        if now == "$3\r\nold\r\n" {
-            second.expect(now.as_bytes());
-        }
-        second.ask("GET k\r\n", now);
-        second.send(b"DEL k\r\n");
-        second.line();
-    }
 }
 
 #[test]

@@ -17,6 +17,12 @@ use self::closed::Closed;
 pub use self::warrant::{Cover, Warrant};
 use crate::store::Key;
 
+/// Bytes for a key that a finished fill keeps for the next one: memcache's longest key fits.
+const KEPT_KEY_BYTES_MAX: usize = 256;
+
+/// Waiters that it keeps room for.
+const KEPT_WAITERS_MAX: usize = 256;
+
 /// Names a fill until it is finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FillId(u32);
@@ -159,8 +165,11 @@ impl<W> Fills<W> {
         }
         let fill = &mut self.slots[id.0 as usize];
         fill.is_valid = false;
-        fill.key.clear();
         fill.waiters.drain(..).for_each(answer);
+        // Most keys and their waiters find room where others were; giants do not stay for ever.
+        fill.key.clear();
+        fill.key.shrink_to(KEPT_KEY_BYTES_MAX);
+        fill.waiters.shrink_to(KEPT_WAITERS_MAX);
         self.free.push(id.0);
     }
 

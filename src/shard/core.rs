@@ -316,6 +316,19 @@ impl Core {
             // A delay that is over already: nobody waits for all partitions.
             self.store.note_end_of_flush();
         }
+        self.void_fills();
+    }
+
+    /// Does what is due in the store. Where that is a flush, what is being filled is of before it.
+    pub(super) fn tick_store(&mut self) {
+        let is_flush = self.store.has_to_flush(self.now);
+        self.store.tick(self.now);
+        if is_flush {
+            self.void_fills();
+        }
+    }
+
+    fn void_fills(&mut self) {
         if let Some(pool) = &mut self.pool {
             pool.void_fills();
         }

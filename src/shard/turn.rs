@@ -172,7 +172,7 @@ impl<I: Io> Shard<I> {
         self.core.begin_turn();
         self.core.store.set_author(Author::NOBODY);
         if self.store_tick().is_some_and(|at| at <= self.core.now) {
-            self.core.store.tick(self.core.now);
+            self.core.tick_store();
         }
         let mut completions = std::mem::take(&mut self.completions);
         let is_quiet = completions.is_empty();

@@ -367,6 +367,11 @@ impl ShardStore {
         self.writer.next_tick()
     }
 
+    /// Whether the delay of a flush is over, which [`Self::tick`] then does.
+    pub fn has_to_flush(&self, now: UnixMs) -> bool {
+        self.writer.has_to_flush(now)
+    }
+
     /// Does what is due: delayed flushes, a bounded sweep of expired entries.
     pub fn tick(&mut self, now: UnixMs) {
         self.writer.tick(now);

@@ -233,9 +233,14 @@ impl PartitionWriter {
         }
     }
 
+    /// Whether the delay of a flush is over.
+    pub(super) fn has_to_flush(&self, now: UnixMs) -> bool {
+        self.flush_at.is_some_and(|at| at <= now)
+    }
+
     /// Runs a delayed flush that is due, and sweeps some of the expired entries.
     pub(super) fn tick(&mut self, now: UnixMs) {
-        if self.flush_at.is_some_and(|at| at <= now) {
+        if self.has_to_flush(now) {
             self.flush(now, now);
             self.listeners.note_end_of_flush();
         }
