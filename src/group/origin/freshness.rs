@@ -47,6 +47,8 @@ impl Directives {
         let mut directives = Self::default();
         for line in headers.get_all(CACHE_CONTROL) {
             split_unquoted(line.as_bytes()).for_each(|one| directives.add(one));
+            // What stands behind a quote that does not end might be that it is not to be kept.
+            directives.is_not_kept |= is_left_open(line.as_bytes());
         }
         // HTTP/1.0's way, which counts where the new one is not used.
         if !headers.contains_key(CACHE_CONTROL)
@@ -93,12 +95,34 @@ fn expires_in(headers: &HeaderMap, now: SystemTime) -> Option<u64> {
 
 /// The parts of a line between commas that stand in no quotes.
 fn split_unquoted(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut is_quoted = false;
-    let parts = line.split(move |byte| {
-        is_quoted ^= *byte == b'"';
-        *byte == b',' && !is_quoted
-    });
+    let mut quotes = Quotes::default();
+    let parts = line.split(move |byte| !quotes.pass(*byte) && *byte == b',');
     parts.map(<[u8]>::trim_ascii)
+}
+
+/// Whether a line ends within quotes.
+fn is_left_open(line: &[u8]) -> bool {
+    let mut quotes = Quotes::default();
+    line.iter().fold(false, |_, byte| quotes.pass(*byte))
+}
+
+/// Where in a quoted string a line is, byte by byte (RFC 9110, section 5.6.4).
+#[derive(Default)]
+struct Quotes {
+    is_quoted: bool,
+    is_escaped: bool,
+}
+
+impl Quotes {
+    /// Passes a byte. Whether what comes next is in quotes.
+    fn pass(&mut self, byte: u8) -> bool {
+        if std::mem::take(&mut self.is_escaped) {
+            return self.is_quoted;
+        }
+        self.is_escaped = self.is_quoted && byte == b'\\';
+        self.is_quoted ^= byte == b'"';
+        self.is_quoted
+    }
 }
 
 /// A number of seconds, in quotes or not.
@@ -157,6 +181,8 @@ mod tests {
             "max-age=9,no-cache",
             "no-cache=\"set-cookie\"",
             "PRIVATE",
+            "x=\"a\\\"b\", no-store",
+            "x=\"never ends, no-store",
         ] {
             assert_eq!(by_control(line), Some(0), "{line}");
         }

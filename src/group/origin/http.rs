@@ -108,15 +108,17 @@ fn is_identity(encoding: &[u8]) -> bool {
     encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity")
 }
 
-/// The path of a key, if it has one: a key that would be `.` or `..` between slashes has none, as
-/// on the way to the source that may be taken for a step up.
+/// The path of a key, if it has one: one that would have `.` or `..` between slashes has none, as on
+/// the way to the source that may be taken for a step up. Slashes of the key count, though they are
+/// escaped, as some servers turn them back first; and so do backslashes.
 fn path_of(spec: &HttpOriginSpec, key: &Bytes) -> Option<String> {
     let HttpOriginSpec { before, after, .. } = spec;
     let path = format!("{before}{}{after}", escape(key));
-    let is_in_query = before.contains('?');
     let from = before.rfind('/').map_or(0, |at| at + 1);
-    let segment = path[from..].split(['/', '?']).next().unwrap_or_default();
-    let is_step = !is_in_query && matches!(segment, "." | "..");
+    let to = after.find(['/', '?']).unwrap_or(after.len());
+    let told = [&before.as_bytes()[from..], key, &after.as_bytes()[..to]].concat();
+    let mut segments = told.split(|byte| b"/\\".contains(byte));
+    let is_step = !before.contains('?') && segments.any(|one| one == b"." || one == b"..");
     (!is_step && path.len() <= PATH_BYTES_MAX).then_some(path)
 }
 
@@ -139,7 +141,7 @@ mod tests {
         for (key, text) in [
             (&b"a"[..], "/items/a.json"),
             (b"a b+c", "/items/a%20b%2Bc.json"),
-            (b"../../x", "/items/..%2F..%2Fx.json"),
+            (b"a/..b\\x", "/items/a%2F..b%5Cx.json"),
             (b"?q#f&%2f", "/items/%3Fq%23f%26%252f.json"),
             (b"\r\n\0\xff", "/items/%0D%0A%00%FF.json"),
             (b"..", "/items/...json"),
@@ -160,6 +162,10 @@ mod tests {
             ("/items/", b"..", "?full"),
             ("/items/.", b".", ""),
             ("/items/.", b"", "./x"),
+            ("/items/", b"../../x", ".json"),
+            ("/items/", b"a/./x", ".json"),
+            ("/items/", b"a\\..\\x", ".json"),
+            ("/items/", b"a/..", "/x"),
         ] {
             assert_eq!(path(before, key, after), None, "{before} {after}");
         }
