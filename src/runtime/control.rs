@@ -8,18 +8,26 @@ use core::{
 };
 use std::io;
 
-use glommio::{LocalExecutorBuilder, Placement, timer::Timer};
+use glommio::{LocalExecutorBuilder, Placement, PoolPlacement, timer::Timer};
 
 use super::Executor;
 
-/// Starts a thread, pinned nowhere, that runs the task which `start` makes there; `ring_depth` is how
-/// much it may have the kernel do at a time.
+/// How much a control executor does at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ControlWidth {
+    /// Entries of its rings: what it may have the kernel do.
+    pub(crate) ring_depth: usize,
+    /// Threads of its own for what blocks.
+    pub(crate) blocking_thread_count: usize,
+}
+
+/// Starts a thread, pinned nowhere, that runs the task which `start` makes there.
 ///
 /// # Errors
 /// The executor cannot be made.
 pub(crate) fn spawn_control<T, Start, Work>(
     name: &str,
-    ring_depth: usize,
+    width: ControlWidth,
     start: Start,
 ) -> io::Result<Executor<T>>
 where
@@ -30,7 +38,8 @@ where
     LocalExecutorBuilder::new(Placement::Unbound)
         .name(name)
         .io_memory(0)
-        .ring_depth(ring_depth)
+        .ring_depth(width.ring_depth)
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(width.blocking_thread_count))
         // A task of its own, so that other threads can wake it.
         .spawn(move || async move { glommio::spawn_local(start()).await })
         .map(Executor)

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, mpsc},
 };
 
-use super::StartError;
+use super::{StartError, control_thread::ControlThread};
 use crate::{
     config::GroupConfig,
     group::{
@@ -20,30 +20,27 @@ use crate::{
     },
     io::Waker,
     mesh::Doorbell,
-    runtime::{self, Executor},
+    runtime::ControlWidth,
     shard::{GroupParts, StopFlag},
     store::KeyHasher,
 };
 
-/// Entries of the thread's rings: it waits for many sockets and files at a time.
-const RING_DEPTH: usize = 256;
+/// It waits for many sockets at a time. What blocks is the look-up of names and the reading of files: a
+/// disk that is slow for one key does not hold up all others.
+const WIDTH: ControlWidth = ControlWidth {
+    ring_depth: 256,
+    blocking_thread_count: 4,
+};
 
 /// Makes the source of values on the thread that will ask it.
 pub(crate) type OpenLoader = Box<dyn FnOnce() -> Result<Rc<dyn Loader>, String> + Send>;
 
 /// Whoever loads a group's keys, on a thread of its own.
 pub(super) struct Grouper {
-    state: State,
+    thread: ControlThread<Seed>,
     caller: Caller,
-    doorbell: Doorbell,
-    /// Raised, and the bell rung, when no shard is left.
-    stop: StopFlag,
-}
-
-enum State {
-    Opened(Box<Seed>),
-    Running(Executor<()>),
-    Failed,
+    /// What errors call the source.
+    origin: String,
 }
 
 /// What it starts from.
@@ -96,11 +93,12 @@ pub(super) fn open(
         doorbell: doorbell.clone(),
         stop: stop.clone(),
     };
+    let thread = ControlThread::new(seed, doorbell, stop);
+    let origin = config.origin.as_ref();
     let grouper = Grouper {
-        state: State::Opened(Box::new(seed)),
+        thread,
         caller,
-        doorbell,
-        stop,
+        origin: origin.map_or_else(|| "of the program".into(), ToString::to_string),
     };
     (parts, grouper)
 }
@@ -111,19 +109,14 @@ impl Grouper {
     /// # Errors
     /// There is no thread or no ring to be had, or the source cannot be used.
     pub(super) fn start(&mut self, wakers: Vec<Waker>) -> Result<(), StartError> {
-        let State::Opened(seed) = std::mem::replace(&mut self.state, State::Failed) else {
-            return Ok(());
-        };
-        let origin = seed.config.origin.as_ref();
-        let name = origin.map_or_else(|| "of the program".into(), ToString::to_string);
         let (opened, is_open) = mpsc::channel();
-        let task = move || run(*seed, wakers, opened);
-        let executor = runtime::spawn_control("group", RING_DEPTH, task);
-        self.state = State::Running(executor.map_err(StartError::UringRefused)?);
+        self.thread
+            .start("group", WIDTH, move |seed| run(seed, wakers, opened))
+            .map_err(StartError::UringRefused)?;
         let opened = is_open.recv();
         let opened = opened.unwrap_or_else(|_| Err("its thread has ended".into()));
         opened.map_err(|reason| StartError::Origin {
-            origin: name,
+            origin: self.origin.clone(),
             reason,
         })
     }
@@ -138,12 +131,7 @@ impl Grouper {
     /// # Errors
     /// It panicked.
     pub(super) fn finish(self) -> io::Result<()> {
-        self.stop.raise();
-        self.doorbell.ring();
-        match self.state {
-            State::Running(executor) => executor.join(),
-            State::Opened(_) | State::Failed => Ok(()),
-        }
+        self.thread.finish()
     }
 }
 

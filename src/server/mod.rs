@@ -2,6 +2,7 @@
 
 mod addresses;
 mod announce;
+mod control_thread;
 mod cpu_time;
 mod error;
 mod grouper;
@@ -30,14 +31,17 @@ use signal_hook::{
 
 pub use self::error::StartError;
 pub(crate) use self::running::Running;
-use self::{addresses::AddressBook, announce::announce, names::NameBook};
 use self::{
+    addresses::AddressBook,
+    announce::announce,
     grouper::{Grouper, OpenLoader},
+    names::NameBook,
+    preflight::Needs,
     spooler::Spooler,
 };
 use crate::{
     backend::Access,
-    config::{CLUSTER_NODES_EXPECTED, Config, L1Config, Mode, PoolConfig},
+    config::{Config, L1Config, Mode, PoolConfig},
     group::calls::Caller,
     io::{RingDirectory, Waker, uring::Uring},
     mesh,
@@ -78,7 +82,7 @@ pub fn run(config: &Config) -> Result<io::Result<()>, StartError> {
 /// # Errors
 /// The machine lacks something, or an address is taken.
 pub fn run_pools(configs: &[Config]) -> Result<io::Result<()>, StartError> {
-    preflight::run(&needs(configs))?;
+    preflight::run(&Needs::of(configs))?;
     let (events, inbox) = mpsc::channel();
     watch_signals(events.clone()).map_err(|error| StartError::Shard { cpu: 0, error })?;
     let stop = StopFlag::default();
@@ -93,36 +97,6 @@ pub fn run_pools(configs: &[Config]) -> Result<io::Result<()>, StartError> {
     fleets.iter().for_each(Fleet::release);
     announce(configs, &fleets);
     Ok(serve(fleets, &stop, &inbox, &wakers))
-}
-
-/// What all pools need together: each has shards of its own, whose rings, stores and connections
-/// to servers nobody else uses. Client connections are counted together.
-fn needs(configs: &[Config]) -> preflight::Needs {
-    let server_count = |config: &Config| match &config.mode {
-        Mode::Embedded | Mode::Group(_) => 0,
-        Mode::Pool(pool) => {
-            let nodes = match pool.is_cluster {
-                true => CLUSTER_NODES_EXPECTED,
-                false => 0,
-            };
-            let listener_count = usize::from(pool.l1 == L1Config::Tracked);
-            let each = usize::from(pool.backend.connection_count) + listener_count;
-            (pool.servers.len() + pool.backend.eject.failover.len()).max(nodes) * each
-        }
-    };
-    // Each load may have a connection of its own.
-    let loads = |config: &Config| match &config.mode {
-        Mode::Group(group) => group.loads_max,
-        Mode::Embedded | Mode::Pool(_) => 0,
-    };
-    let connections = configs.iter().map(|config| config.connections_max);
-    let sum = |of: &dyn Fn(&Config) -> usize| configs.iter().map(of).sum();
-    preflight::Needs {
-        shard_count: sum(&|config| config.cores.len()),
-        memory_bytes: sum(&|config| config.memory_bytes),
-        connections_max: connections.max().unwrap_or(0),
-        link_count: sum(&|config| config.cores.len() * server_count(config) + loads(config)),
-    }
 }
 
 /// Waits for the end, which one shard's failure is, too.

@@ -8,7 +8,12 @@ use std::fs;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::error::StartError;
-use crate::{io::uring, runtime::MEMLOCK_BYTES_MIN, store};
+use crate::{
+    config::{CLUSTER_NODES_EXPECTED, Config, L1Config, Mode},
+    io::uring,
+    runtime::MEMLOCK_BYTES_MIN,
+    store,
+};
 
 /// Oldest kernel whose io_uring has what the data path needs: multishot receive with provided
 /// buffers, deferred task work and messages between rings.
@@ -28,6 +33,38 @@ pub(super) struct Needs {
     pub(super) connections_max: usize,
     /// Connections to servers.
     pub(super) link_count: usize,
+}
+
+impl Needs {
+    /// What all pools need together: each has shards of its own, whose rings, stores and connections
+    /// to servers nobody else uses. Client connections are counted together.
+    pub(super) fn of(configs: &[Config]) -> Self {
+        let server_count = |config: &Config| match &config.mode {
+            Mode::Embedded | Mode::Group(_) => 0,
+            Mode::Pool(pool) => {
+                let nodes = match pool.is_cluster {
+                    true => CLUSTER_NODES_EXPECTED,
+                    false => 0,
+                };
+                let listener_count = usize::from(pool.l1 == L1Config::Tracked);
+                let each = usize::from(pool.backend.connection_count) + listener_count;
+                (pool.servers.len() + pool.backend.eject.failover.len()).max(nodes) * each
+            }
+        };
+        // Each load may have a connection of its own.
+        let loads = |config: &Config| match &config.mode {
+            Mode::Group(group) => group.loads_max,
+            Mode::Embedded | Mode::Pool(_) => 0,
+        };
+        let connections = configs.iter().map(|config| config.connections_max);
+        let sum = |of: &dyn Fn(&Config) -> usize| configs.iter().map(of).sum();
+        Self {
+            shard_count: sum(&|config| config.cores.len()),
+            memory_bytes: sum(&|config| config.memory_bytes),
+            connections_max: connections.max().unwrap_or(0),
+            link_count: sum(&|config| config.cores.len() * server_count(config) + loads(config)),
+        }
+    }
 }
 
 /// Checks this machine, and raises soft limits as far as needed.

@@ -11,7 +11,9 @@ use std::{
     thread::JoinHandle,
 };
 
-use super::{Event, Fleet, StartError, await_start, grouper::OpenLoader, needs, preflight, serve};
+use super::{
+    Event, Fleet, StartError, await_start, grouper::OpenLoader, preflight, preflight::Needs, serve,
+};
 use crate::{config::Config, group::calls::Caller, shard::StopFlag};
 
 /// A group's shards and its executor, while they run.
@@ -31,7 +33,7 @@ impl Running {
     /// # Errors
     /// The machine lacks something, or an address is taken.
     pub(crate) fn start(config: Config, open: OpenLoader) -> Result<(Self, Caller), StartError> {
-        preflight::run(&needs(std::slice::from_ref(&config)))?;
+        preflight::run(&Needs::of(std::slice::from_ref(&config)))?;
         let (events, inbox) = mpsc::channel();
         let stop = StopFlag::default();
         let connection_count = Arc::new(AtomicUsize::new(0));

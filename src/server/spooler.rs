@@ -20,12 +20,12 @@ use std::{
 };
 
 use self::{feeding::Feeding, files::Files};
-use super::StartError;
+use super::{StartError, control_thread::ControlThread};
 use crate::{
     config::{PoolConfig, SpoolSync, WritePolicy},
     io::Waker,
     mesh::Doorbell,
-    runtime::{self, Executor},
+    runtime::{self, ControlWidth},
     shard::{SpoolParts, StopFlag},
     spool::{
         Board, Count, Folder, Full, Limits, Log, Operation, Write,
@@ -39,8 +39,11 @@ use crate::{
 /// milliseconds, so that those at its front do not wait for ever.
 const GROUP_BYTES_MAX: usize = 1 << 20;
 
-/// Entries of the thread's rings: one task, which waits for one file after the other.
-const RING_DEPTH: usize = 16;
+/// One task, which waits for one file after the other.
+const WIDTH: ControlWidth = ControlWidth {
+    ring_depth: 16,
+    blocking_thread_count: 1,
+};
 
 /// The number of what is no write.
 const NO_WRITE: Lsn = Lsn(0);
@@ -55,18 +58,7 @@ const SYNC_INTERVAL: Duration = Duration::from_millis(100);
 const NOTES_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Whoever writes the spool, on a thread of its own.
-pub(super) struct Spooler {
-    state: State,
-    doorbell: Doorbell,
-    /// Raised, and the bell rung, when no shard is left.
-    stop: StopFlag,
-}
-
-enum State {
-    Opened(Box<Seed>),
-    Running(Executor<()>),
-    Failed,
-}
+pub(super) struct Spooler(ControlThread<Seed>);
 
 /// What it starts from.
 struct Seed {
@@ -148,11 +140,7 @@ pub(super) fn open(
         doorbell: doorbell.clone(),
         stop: stop.clone(),
     };
-    let spooler = Spooler {
-        state: State::Opened(Box::new(seed)),
-        doorbell,
-        stop,
-    };
+    let spooler = Spooler(ControlThread::new(seed, doorbell, stop));
     Ok((parts, Some(spooler)))
 }
 
@@ -162,11 +150,8 @@ impl Spooler {
     /// # Errors
     /// There is no thread or no ring to be had.
     pub(super) fn start(&mut self, wakers: Vec<Waker>) -> io::Result<()> {
-        if let State::Opened(seed) = std::mem::replace(&mut self.state, State::Failed) {
-            let task = move || async move { Work::new(*seed, wakers).run().await };
-            self.state = State::Running(runtime::spawn_control("control", RING_DEPTH, task)?);
-        }
-        Ok(())
+        let work = move |seed| Work::new(seed, wakers).run();
+        self.0.start("control", WIDTH, work)
     }
 
     /// Has all that shards have said written, and waits for the end of the thread.
@@ -174,12 +159,7 @@ impl Spooler {
     /// # Errors
     /// It panicked.
     pub(super) fn finish(self) -> io::Result<()> {
-        self.stop.raise();
-        self.doorbell.ring();
-        match self.state {
-            State::Running(executor) => executor.join(),
-            State::Opened(_) | State::Failed => Ok(()),
-        }
+        self.0.finish()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{RING_DEPTH, feeding::Feeding, files::Files};
+use super::{WIDTH, feeding::Feeding, files::Files};
 use crate::{
     mesh::Doorbell,
     runtime,
@@ -37,7 +37,7 @@ impl Drop for Scratch {
 
 /// Runs a task as the spool's is.
 fn run<Work: Future<Output = ()> + 'static>(start: impl FnOnce() -> Work + Send + 'static) {
-    let executor = runtime::spawn_control("test", RING_DEPTH, start).expect("an executor");
+    let executor = runtime::spawn_control("test", WIDTH, start).expect("an executor");
     executor.join().expect("no panic");
 }
 
