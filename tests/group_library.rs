@@ -25,6 +25,7 @@ fn start(builder: Builder) -> (Group, Arc<AtomicUsize>) {
                 match wanted.key.as_ref() {
                     b"none" => Err(LoadError::NotFound { ttl: None }),
                     b"bad" => Err(LoadError::failed("no luck")),
+                    b"panic" => panic!("asked to"),
                     b"slow" => {
                         sleep(Duration::from_secs(600)).await;
                         Ok(Loaded::forever("late"))
@@ -37,6 +38,18 @@ fn start(builder: Builder) -> (Group, Arc<AtomicUsize>) {
         }
     };
     (builder.start(source).expect("a group"), calls)
+}
+
+#[test]
+fn a_loader_that_panics_fails_its_own_load() {
+    let (group, _) = start(Group::builder("g"));
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| group.get(b"a"));
+        let error = Err(LoadError::failed("its loader panicked"));
+        assert_eq!(group.get(b"panic"), error);
+        assert_eq!(other.join().expect("an answer"), Ok(Some("g/a".into())));
+    });
+    assert_eq!(group.get(b"b"), Ok(Some("g/b".into())));
 }
 
 #[test]

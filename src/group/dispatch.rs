@@ -8,15 +8,18 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 
 use super::{
-    LoadError, Loaded, Loader, Wanted,
+    LoadError, LoadFuture, Loaded, Loader, Wanted,
     calls::Calls,
     port::{ControlPort, Outcome, Task, Ticket, Wish},
     statistics::{Board, Count},
@@ -239,14 +242,28 @@ impl Shared {
     /// Asks the source, no longer than somebody waits.
     async fn load(&self, wanted: &Wanted) -> Result<Loaded, LoadError> {
         let left = wanted.deadline.saturating_duration_since(Instant::now());
-        let loading = self.loader.load(wanted);
-        let loaded = runtime::within(left, loading).await;
+        let loaded = runtime::within(left, self.ask_loader(wanted)).await;
         let loaded = loaded.unwrap_or(Err(LoadError::Late));
         self.board.add(match loaded {
             Ok(_) | Err(LoadError::NotFound { .. }) => Count::LocalLoads,
             Err(_) => Count::LocalLoadErrs,
         });
         loaded
+    }
+
+    /// Asks the source. If it panics, that is this load's error alone: others wait for theirs.
+    async fn ask_loader(&self, wanted: &Wanted) -> Result<Loaded, LoadError> {
+        let mut loading: Option<LoadFuture<'_>> = None;
+        poll_fn(|cx| {
+            let poll = || {
+                let loading = loading.get_or_insert_with(|| self.loader.load(wanted));
+                loading.as_mut().poll(cx)
+            };
+            // What a panic leaves behind is dropped, and the loader's own affair.
+            let polled = catch_unwind(AssertUnwindSafe(poll));
+            polled.unwrap_or_else(|_| Poll::Ready(Err(LoadError::failed("its loader panicked"))))
+        })
+        .await
     }
 
     fn answer(&self, load: &Load, loaded: Result<Loaded, LoadError>) {

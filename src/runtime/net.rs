@@ -1,12 +1,13 @@
 //! Streams, time and tasks for who runs on a glommio executor.
 
 use std::{
-    future::Future,
+    future::{Future, pending},
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     os::fd::AsRawFd,
     path::PathBuf,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -116,9 +117,19 @@ impl Listener {
     }
 }
 
-/// Has another thread do what blocks, and waits for it. Who stops waiting does not stop it.
+/// Has another thread do what blocks, and waits for it. Who stops waiting does not stop it, but what is
+/// not begun by then is left out, so that nobody waits behind what nobody wants.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    glommio::executor().spawn_blocking(work).await
+    let waiter = Arc::new(());
+    let waits = Arc::downgrade(&waiter);
+    let work = move || (waits.strong_count() > 0).then(work);
+    let done = glommio::executor().spawn_blocking(work).await;
+    drop(waiter);
+    match done {
+        Some(result) => result,
+        // It is begun while this waits.
+        None => pending().await,
+    }
 }
 
 async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -175,5 +186,38 @@ impl Clock {
     /// Milliseconds since the unix epoch.
     pub(crate) fn unix_ms(&self) -> u64 {
         self.origin_unix_ms + self.origin.elapsed().as_millis() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::super::{ControlWidth, spawn_control, within};
+    use super::*;
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_begun() {
+        let width = ControlWidth {
+            ring_depth: 16,
+            blocking_thread_count: 1,
+        };
+        let (done, began) = mpsc::channel();
+        let executor = spawn_control("test", width, move || async move {
+            let (release, held) = mpsc::channel::<()>();
+            let first = glommio::spawn_local(blocking(move || held.recv().is_ok()));
+            let told = done.clone();
+            let late = within(
+                Duration::from_millis(10),
+                blocking(move || told.send("late")),
+            )
+            .await;
+            assert!(late.is_none(), "the only thread is held");
+            release.send(()).expect("it waits");
+            assert!(first.await);
+            blocking(move || done.send("last")).await.expect("heard");
+        });
+        executor.expect("an executor").join().expect("it ends");
+        assert_eq!(began.iter().collect::<Vec<_>>(), ["last"]);
     }
 }
