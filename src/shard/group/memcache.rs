@@ -9,9 +9,8 @@ use crate::{
     shard::{
         core::Core,
         form::Form,
-        memcache::{answer_meta, show},
+        memcache::{answer_meta, show_in_turn},
         pool::{memcache::end_group, over_resp},
-        replies::{Covers, Part},
         session::{Session, Step},
     },
     store::{Absence, Key},
@@ -107,18 +106,7 @@ fn show_if_here(
     entry.mark_used(core.now);
     counters.gets.add(1);
     counters.get_hits.add(1);
-    if is_single || !session.is_deferred() {
-        show(entry, cas, session.replies.ready(&mut core.buffers));
-        return true;
-    }
-    // An earlier key of the group waits and may fail; this one shares its fate.
-    let mut block = core.buffers.take();
-    show(entry, cas, &mut block);
-    let seq = session.replies.defer(Form::Part, Covers::Nothing, 1);
-    session
-        .replies
-        .resolve(seq, Part::Bytes(&block), &mut core.buffers);
-    core.buffers.put(block);
+    show_in_turn(session, &mut core.buffers, entry, cas, is_single);
     true
 }
 

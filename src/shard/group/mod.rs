@@ -30,6 +30,7 @@ use super::{
     form::Form,
     message::{AnswerBody, Ask, AskBody, Origin, Parcel},
     pool::{
+        backends::deliver,
         errand::{Delivery, Route},
         over_resp,
     },
@@ -342,15 +343,7 @@ impl<I: Io> Shard<I> {
             ..
         } = self;
         core.hear_group(&mut |core, delivery| {
-            let Delivery {
-                origin,
-                failed,
-                bytes,
-            } = delivery;
-            if let Some(conn) = peers.downstream(origin.token) {
-                conn.session.deliver(core, origin.seq, failed, bytes);
-                touched.push(origin.token);
-            }
+            deliver(core, peers, touched, &delivery);
         });
         self.settle_touched();
     }

@@ -12,7 +12,7 @@ pub(super) use self::{
     change::Change,
     meta::answer_here as answer_meta,
     meta::{deadline_of, seconds_left},
-    retrieve::show,
+    retrieve::show_in_turn,
     stats::finish_conns,
 };
 use self::{

@@ -2,8 +2,10 @@
 
 use super::{
     super::{
+        buffers::BufferPool,
         core::Core,
         form::Form,
+        replies::{Covers, Part},
         session::{Session, Step},
     },
     change::deadline,
@@ -89,8 +91,27 @@ pub(super) fn touch_and_show(
     core.apply(key, expire, &[]);
 }
 
+/// Shows an entry of a `get`: at once, or behind an earlier key that waits and may fail, whose fate it
+/// then shares.
+pub(in crate::shard) fn show_in_turn(
+    session: &mut Session,
+    buffers: &mut BufferPool,
+    entry: EntryRef<'_>,
+    cas: bool,
+    is_single: bool,
+) {
+    if is_single || !session.is_deferred() {
+        return show(entry, cas, session.replies.ready(buffers));
+    }
+    let mut block = buffers.take();
+    show(entry, cas, &mut block);
+    let seq = session.replies.defer(Form::Part, Covers::Nothing, 1);
+    session.replies.resolve(seq, Part::Bytes(&block), buffers);
+    buffers.put(block);
+}
+
 /// Appends an entry's VALUE block.
-pub(in crate::shard) fn show(entry: EntryRef<'_>, cas: bool, out: &mut Vec<u8>) {
+fn show(entry: EntryRef<'_>, cas: bool, out: &mut Vec<u8>) {
     let cas = cas.then(|| entry.cas());
     reply::value(out, entry.key(), entry.flags(), entry.value(), cas);
 }

@@ -4,7 +4,7 @@ use super::at_once;
 use crate::shard::{
     core::Core,
     form::Form,
-    memcache::{Change, show},
+    memcache::{Change, show_in_turn},
     message::Errand,
     replies::{Covers, Part},
     session::{Session, Step},
@@ -98,18 +98,7 @@ fn answer_from_l1(session: &mut Session, core: &mut Core, key: Key<'_>, is_singl
         return false;
     }
     core.board.of(core.mesh.shard()).get_hits.add(1);
-    if is_single || !session.is_deferred() {
-        show(entry, false, session.replies.ready(&mut core.buffers));
-        return true;
-    }
-    // An earlier key of the group waits and may fail; this one shares its fate.
-    let mut block = core.buffers.take();
-    show(entry, false, &mut block);
-    let seq = session.replies.defer(Form::Part, Covers::Nothing, 1);
-    session
-        .replies
-        .resolve(seq, Part::Bytes(&block), &mut core.buffers);
-    core.buffers.put(block);
+    show_in_turn(session, &mut core.buffers, entry, false, is_single);
     true
 }
 
