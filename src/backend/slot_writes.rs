@@ -44,6 +44,8 @@ pub struct SlotWrites {
     count: usize,
     /// Something unsent has come to another link than where it was.
     has_arrivals: bool,
+    /// When a stall ends, or sooner.
+    next_stall: Option<UnixMs>,
     spare: Spare,
 }
 
@@ -224,14 +226,13 @@ impl SlotWrites {
         let Some(share) = self.links.get_mut(link) else {
             return 0;
         };
-        let sent = core::mem::take(&mut share.sent);
-        if sent.is_empty() {
+        if share.sent.is_empty() {
             return 0;
         }
-        let turns = fence_turns(sent.len(), share.sent_bytes);
+        let turns = fence_turns(share.sent.len(), share.sent_bytes);
         share.sent_bytes = 0;
         // The newest first: of a key's it is the one that goes again.
-        for at in sent.into_iter().rev() {
+        while let Some(at) = self.links[link].sent.pop_back() {
             self.put_back(at, &home);
         }
         turns
@@ -263,11 +264,13 @@ impl SlotWrites {
 
     /// Slots have left a link's node: what is not sent goes to where its slot is.
     pub fn rehome(&mut self, link: usize, home: impl Fn(Key<'_>) -> usize) {
-        let Some(share) = self.links.get_mut(link) else {
-            return;
-        };
-        for mark in core::mem::take(&mut share.unsent) {
-            if let Some(entry) = self.strike(link, mark) {
+        // What stays is listed again behind those.
+        let count = self.links.get(link).map_or(0, |share| share.unsent.len());
+        for _ in 0..count {
+            let mark = self.links[link].unsent.pop_front();
+            if let Some(mark) = mark
+                && let Some(entry) = self.strike(link, mark)
+            {
                 let owner = home(entry.key());
                 self.enlist(mark.at, owner);
             }
@@ -287,19 +290,25 @@ impl SlotWrites {
     /// Nothing is sent over a link before this time.
     pub fn stall(&mut self, link: usize, until: UnixMs) {
         self.share(link).stalled_until = Some(until);
+        self.next_stall = Some(self.next_stall.map_or(until, |next| next.min(until)));
     }
 
-    /// When a link may be used again that was [stalled](Self::stall) and has something unsent.
+    /// When to [end stalls](Self::end_stalls), whether or not a link has something unsent by then; it
+    /// may be sooner than any of them is over.
     pub fn stalled_until(&self) -> Option<UnixMs> {
-        let links = self.links.iter().filter(|share| !share.unsent.is_empty());
-        links.filter_map(|share| share.stalled_until).min()
+        self.next_stall
     }
 
     /// Ends stalls whose time is over.
     pub fn end_stalls(&mut self, now: UnixMs) {
+        if self.next_stall.is_none_or(|until| now < until) {
+            return;
+        }
         for share in &mut self.links {
             share.stalled_until = share.stalled_until.filter(|until| now < *until);
         }
+        let left = self.links.iter().filter_map(|share| share.stalled_until);
+        self.next_stall = left.min();
     }
 
     /// Turns every set into a delete. One that is on its way is followed by a delete; its record on
@@ -331,9 +340,10 @@ impl SlotWrites {
     }
 
     fn append_delete(&mut self, behind: u32, lsn: Option<Lsn>) {
+        let bytes = self.spare.take();
         let entry = &self.entries[behind as usize];
         let link = entry.link;
-        let follower = Entry::new(link, entry.key(), Vec::new(), lsn);
+        let follower = Entry::new(link, entry.key(), bytes, lsn);
         let at = self.insert(follower);
         self.enlist(at, link);
     }
@@ -395,12 +405,10 @@ impl SlotWrites {
         self.first_sent(link).is_some_and(|entry| entry.is_followed)
     }
 
-    /// Links that have something to be sent over them, perhaps.
-    pub fn waiting_links(&self) -> impl Iterator<Item = usize> + '_ {
-        let links = self.links.iter().enumerate();
-        links
-            .filter(|(_, share)| !share.unsent.is_empty())
-            .map(|(link, _)| link)
+    /// Whether something is to be sent over a link, perhaps.
+    pub fn is_waiting_at(&self, link: usize) -> bool {
+        let share = self.links.get(link);
+        share.is_some_and(|share| !share.unsent.is_empty())
     }
 
     /// Writes that stand at a link.

@@ -211,9 +211,11 @@ impl WriteQueue {
             // What came later of the key is a delete by now, or in flight and followed itself.
             let is_latest = self.find_entry(entry) == Some(self.base + at as u64);
             if is_latest {
+                let mut bytes = self.spare.take();
+                bytes.extend_from_slice(entry.key());
                 let follower = Entry {
                     hash: entry.hash,
-                    bytes: entry.key().to_vec(),
+                    bytes,
                     key_bytes: entry.key_bytes,
                     kind: Kind::Delete,
                     lsn,

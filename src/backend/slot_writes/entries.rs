@@ -68,16 +68,16 @@ impl SlotWrites {
     pub(super) fn insert(&mut self, entry: Entry) -> u32 {
         self.next_seq += 1;
         self.count += 1;
+        let latest = self.find(entry.key());
         let entry = Entry {
             seq: self.next_seq,
-            older: self.find(entry.key()).map(|at| self.mark(at)),
+            older: latest.map(|at| self.mark(at)),
             ..entry
         };
         let (hash, link, bytes) = (entry.hash, entry.link, entry.bytes.len());
         let share = self.share(link);
         share.count += 1;
         share.bytes += bytes;
-        let latest = self.find(entry.key());
         let at = match self.free.pop() {
             Some(at) => {
                 self.entries[at as usize] = entry;

@@ -201,11 +201,15 @@ fn a_link_that_is_stalled_sends_nothing_until_then() {
     let mut writes = SlotWrites::default();
     let until = UnixMs(NOW.0 + 5);
     writes.stall(A, until);
-    assert_eq!(writes.stalled_until(), None, "nothing waits");
+    writes.stall(B, UnixMs(until.0 + 5));
+    assert_eq!(writes.stalled_until(), Some(until), "it may be used then");
     set(&mut writes, A, b"k", "1", None);
     assert_eq!(send_all(&mut writes, A), [""; 0]);
+    writes.end_stalls(NOW);
     assert_eq!(writes.stalled_until(), Some(until));
     writes.end_stalls(until);
+    assert_eq!(writes.stalled_until(), Some(UnixMs(until.0 + 5)));
+    writes.end_stalls(UnixMs(until.0 + 5));
     assert_eq!(writes.stalled_until(), None);
     assert_eq!(send_all(&mut writes, A), ["k=1"]);
 }

@@ -178,6 +178,10 @@ impl Pool {
     /// When time alone changes something about the cluster.
     pub(in crate::shard::pool) fn cluster_timeout(&self, now: UnixMs) -> Option<UnixMs> {
         let cluster = self.cluster.as_ref()?;
+        if cluster.has_moved_writes() {
+            // A connect that failed has put them back since they were tended.
+            return Some(now);
+        }
         // What is due and was not done waits for a connection.
         let refresh = cluster.refresh.due_at().filter(|at| *at > now);
         Some(refresh.map_or(cluster.next_look, |at| at.min(cluster.next_look)))

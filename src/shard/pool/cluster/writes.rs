@@ -58,10 +58,14 @@ impl Cluster {
     #[inline]
     pub(super) fn has_writes_to_tend(&self, now: UnixMs) -> bool {
         let is_over = |until: UnixMs| now >= until;
-        !self.writes.is_empty()
-            && (!self.left.is_empty()
-                || self.writes.has_arrivals()
-                || self.writes.stalled_until().is_some_and(is_over))
+        self.has_moved_writes() || self.writes.stalled_until().is_some_and(is_over)
+    }
+
+    /// Whether writes that wait may stand at a link that is not their slot's, or have come to one
+    /// which has nothing else to do.
+    #[inline]
+    pub(super) fn has_moved_writes(&self) -> bool {
+        !self.left.is_empty() || self.writes.has_arrivals()
     }
 }
 
@@ -205,7 +209,7 @@ impl Pool {
         if !cluster.has_writes_to_tend(now) {
             return;
         }
-        for server in core::mem::take(&mut cluster.left) {
+        while let Some(server) = cluster.left.pop() {
             let (writes, home) = cluster.writes_and_homes(lanes);
             for lane in 0..lanes.count {
                 writes.rehome(server * lanes.width + lane, &home);
@@ -217,10 +221,11 @@ impl Pool {
     }
 
     fn pump_all(&mut self, now: UnixMs) {
-        let Some(cluster) = &self.cluster else { return };
-        let waiting: Vec<usize> = cluster.writes.waiting_links().collect();
-        for number in waiting {
-            self.pump_writes(number, now);
+        for number in 0..self.links.len() {
+            let cluster = self.cluster.as_ref();
+            if cluster.is_some_and(|cluster| cluster.writes.is_waiting_at(number)) {
+                self.pump_writes(number, now);
+            }
         }
     }
 
