@@ -167,8 +167,7 @@ impl Pool {
 
     /// Whether any connection to a server found it unfit.
     fn is_out(&self, server: usize) -> bool {
-        let first = self.first_link(server);
-        let links = &self.links[first..first + self.connection_count];
+        let links = &self.links[self.links_to(server)];
         links.iter().any(|link| link.health.is_out())
     }
 

@@ -1,11 +1,9 @@
 //! One backend server as a shard sees it: the link to it, what is in flight there, and what it
 //! still has to be told.
 
-use std::ops::Range;
-
 use bytes::BytesMut;
 
-use crate::shard::pool::{EjectSettings, errand::Pending, over_resp, queued};
+use crate::shard::pool::{EjectSettings, errand::Pending, lanes::Lanes, over_resp, queued};
 use crate::{
     backend::{self, Expects, Greeting, Health, LinkSettings, OnLoss, Terms, WriteQueue, hello},
     config::Protocol,
@@ -65,8 +63,8 @@ pub(super) struct LinkMaker {
     pub(super) patience_ms: u32,
     pub(super) eject: EjectSettings,
     pub(super) settings: LinkSettings,
-    /// How many links for requests there are to each server.
-    pub(super) connection_count: usize,
+    /// How many links there are to each server.
+    pub(super) lanes: Lanes,
     /// What a link begins with by which a server tells of changes; none if they are not to.
     pub(super) listener: Option<Greeting>,
     /// Servers may name others that are to be asked instead.
@@ -77,17 +75,12 @@ pub(super) struct LinkMaker {
 }
 
 impl LinkMaker {
-    /// How many links there are to each server.
-    pub(super) fn width(&self) -> usize {
-        self.connection_count + usize::from(self.listener.is_some())
-    }
-
     /// All links to a server: those for requests, then the one by which it tells of changes.
     pub(super) fn make_to(&self, server: usize, now: UnixMs) -> Vec<Link> {
-        let mut numbers = self.numbers(server);
-        let for_requests = numbers.by_ref().take(self.connection_count);
+        let for_requests = self.lanes.links_to(server);
+        let listener = for_requests.end..self.lanes.all_links_to(server).end;
         let mut links: Vec<Link> = for_requests.map(|number| self.make(number, now)).collect();
-        links.extend(numbers.filter_map(|number| self.make_listener(number, now)));
+        links.extend(listener.filter_map(|number| self.make_listener(number, now)));
         links
     }
 
@@ -97,7 +90,7 @@ impl LinkMaker {
             let core = backend::Link::unconnected(self.settings_of(number), now);
             Link::new(self, core)
         };
-        self.numbers(server).map(make).collect()
+        self.lanes.all_links_to(server).map(make).collect()
     }
 
     fn make(&self, number: usize, now: UnixMs) -> Link {
@@ -117,11 +110,6 @@ impl LinkMaker {
         let mut link = Link::new(self, backend::Link::new(settings, now));
         link.health = Health::new(None, self.seed);
         Some(link)
-    }
-
-    fn numbers(&self, server: usize) -> Range<usize> {
-        let first = server * self.width();
-        first..first + self.width()
     }
 
     fn settings_of(&self, number: usize) -> LinkSettings {

@@ -12,6 +12,7 @@ mod ejection;
 pub(super) mod errand;
 pub(super) mod feeds;
 mod l1;
+mod lanes;
 pub(super) mod link;
 mod load;
 pub(super) mod memcache;
@@ -40,6 +41,7 @@ use self::{
     ejection::Ejection,
     errand::Route,
     l1::L1,
+    lanes::Lanes,
     link::{Link, LinkMaker, Speech},
     unit::Refusals,
 };
@@ -156,7 +158,6 @@ pub(super) struct Pool {
     maker: LinkMaker,
     /// What is known of the cluster, if the pool is one.
     cluster: Option<Box<Cluster>>,
-    connection_count: usize,
     pub(super) addresses: Arc<dyn Addresses>,
     pub(super) fills: Fills<Route>,
     dedicated: DedicatedConns,
@@ -198,13 +199,14 @@ impl Pool {
             }
         });
         let server_count = settings.addresses.server_count();
+        let listener = tracked::greeting(settings);
         let maker = LinkMaker {
             speech,
             patience_ms: settings.timeout_ms,
             eject: settings.eject.clone(),
             settings: link,
-            connection_count: settings.connection_count,
-            listener: tracked::greeting(settings),
+            lanes: Lanes::new(settings.connection_count, listener.is_some()),
+            listener,
             recalls: settings.cluster_seeds.is_some(),
             seed: settings.seed,
             shard,
@@ -221,11 +223,12 @@ impl Pool {
             in_flight_max: settings.in_flight_max,
             timeout_ms: settings.timeout_ms,
             write: settings.write,
-            l1: settings.l1.of_shard(shard, server_count, maker.width()),
+            l1: settings
+                .l1
+                .of_shard(shard, server_count, maker.lanes.width()),
             links: links.collect(),
             maker,
             cluster: None,
-            connection_count: settings.connection_count,
             addresses: Arc::clone(&settings.addresses),
             fills: Fills::default(),
             dedicated: DedicatedConns::new(dedicated),
@@ -249,14 +252,14 @@ impl Pool {
     /// The servers that have keys.
     pub(super) fn masters(&self) -> Vec<usize> {
         match &self.cluster {
-            None => (0..self.links.len() / self.width()).collect(),
+            None => (0..self.links.len() / self.lanes().width()).collect(),
             Some(cluster) => cluster.masters().collect(),
         }
     }
 
     /// Whether one server has all keys, and will.
     pub(super) fn is_single(&self) -> bool {
-        self.links.len() == self.width()
+        self.links.len() == self.lanes().width()
     }
 
     /// Where a key is.
@@ -280,49 +283,47 @@ impl Pool {
     /// Whether nothing keeps requests to one server in order that are about different keys: they may
     /// be on several connections, or sent on by nodes of a cluster.
     pub(super) fn has_lanes(&self) -> bool {
-        self.connection_count > 1 || self.is_cluster()
+        self.lanes().count() > 1 || self.is_cluster()
     }
 
     /// The server that a link leads to.
     pub(super) fn server_of(&self, link: usize) -> usize {
-        link / self.width()
+        link / self.lanes().width()
     }
 
     /// The links to a server for requests.
     pub(super) fn links_to(&self, server: usize) -> Range<usize> {
-        let first = self.first_link(server);
-        first..first + self.connection_count
+        self.lanes().links_to(server)
     }
 
     /// All links to a server.
     pub(super) fn all_links_to(&self, server: usize) -> Range<usize> {
-        let first = self.first_link(server);
-        first..first + self.width()
+        self.lanes().all_links_to(server)
     }
 
     /// The link by which a server tells of changes, where it does.
     pub(super) fn listener_of(&self, server: usize) -> usize {
-        self.first_link(server) + self.connection_count
+        self.links_to(server).end
     }
 
     /// Whether a link is there to hear of changes.
     pub(super) fn is_listener(&self, link: usize) -> bool {
-        self.lane_of(link) >= self.connection_count
+        self.lane_of(link) >= self.lanes().count()
     }
 
     /// The link to a server for what is about no key.
     pub(super) fn first_link(&self, server: usize) -> usize {
-        server * self.width()
+        self.links_to(server).start
     }
 
     /// Which of the links to its server a link is.
     pub(super) fn lane_of(&self, link: usize) -> usize {
-        link % self.width()
+        link % self.lanes().width()
     }
 
-    /// How many links there are to each server.
-    fn width(&self) -> usize {
-        self.maker.width()
+    /// How links to a server stand together.
+    fn lanes(&self) -> Lanes {
+        self.maker.lanes
     }
 
     /// The number of the link for a key. All that is about one key goes over one connection, so it
@@ -351,7 +352,7 @@ impl Pool {
 
     /// The link to a server for what is about a key, whoever owns it.
     pub(super) fn link_to(&self, server: usize, key: Key<'_>) -> usize {
-        self.first_link(server) + lane(key.hash, self.connection_count)
+        self.lanes().link_to(server, key.hash)
     }
 
     /// The number of the link to a key's own server.
@@ -453,16 +454,11 @@ impl Pool {
 
     /// Queued writes that no backend has confirmed.
     pub(super) fn unconfirmed(&self) -> usize {
-        (0..self.links.len())
-            .map(|number| self.queued_count(number))
-            .sum()
+        match &self.cluster {
+            None => self.links.iter().map(|link| link.writes.len()).sum(),
+            Some(cluster) => cluster.writes.len(),
+        }
     }
-}
-
-/// Which of so many connections to a server a key is bound to.
-fn lane(hash: KeyHash, connection_count: usize) -> usize {
-    // Another part of the hash than shards are chosen by.
-    (hash.0 >> 20) as usize % connection_count
 }
 
 /// Bytes that servers' strings may have before the value.

@@ -84,7 +84,7 @@ impl Pool {
         self.takes_writes(number, now) && !self.links[number].health.is_out()
     }
 
-    fn takes_writes(&self, number: usize, now: UnixMs) -> bool {
+    pub(super) fn takes_writes(&self, number: usize, now: UnixMs) -> bool {
         let link = &self.links[number];
         match self.cluster {
             None => link.takes_writes(),

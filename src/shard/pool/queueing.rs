@@ -28,7 +28,7 @@ use crate::shard::{
 use crate::{
     backend::OnLoss,
     protocol::memcache::Spelling,
-    spool::{Operation, port::Note},
+    spool::{Operation, port::Note, record::Lsn},
     store::{Applied, Key, Outcome, UnixMs},
 };
 
@@ -246,7 +246,6 @@ impl Core {
 
     /// A server has answered the oldest write in flight.
     pub(super) fn confirm_write(&mut self, number: usize, failed: bool, frame: &[u8]) {
-        let now = self.now;
         let Some(pool) = &mut self.pool else { return };
         if pool.is_cluster() {
             return self.confirm_slot_write(number, failed, frame);
@@ -270,9 +269,18 @@ impl Core {
             }
             false => link.writes.confirm(),
         };
-        link.pump_writes(now);
-        if is_final {
-            self.note_refused(number, frame);
+        self.end_write(number, lsn, is_final.then_some(frame));
+    }
+
+    /// A queued write is over, or has become a delete: there is room for more, and its record on disk
+    /// is done with, if it had one. `refusal` is the server's line if it will never take it.
+    pub(super) fn end_write(&mut self, number: usize, lsn: Option<Lsn>, refusal: Option<&[u8]>) {
+        let now = self.now;
+        if let Some(pool) = &mut self.pool {
+            pool.pump_writes(number, now);
+        }
+        if let Some(line) = refusal {
+            self.note_refused(number, line);
         }
         if let (Some(lsn), Some(spool)) = (lsn, &mut self.spool) {
             spool.note(Note::Done(lsn));

@@ -26,7 +26,7 @@ impl Core {
     pub(super) fn let_go(&mut self, deliver: &mut impl FnMut(&mut Self, Delivery<'_>)) {
         let limits = limits_of_kept(self);
         let lanes = match &self.pool {
-            Some(pool) => pool.connection_count,
+            Some(pool) => pool.lanes().count(),
             None => return,
         };
         for lane in 0..lanes {

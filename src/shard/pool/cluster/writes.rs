@@ -14,24 +14,17 @@ use crate::{
         core::Core,
         pool::{
             errand::Pending,
-            lane,
+            lanes::Lanes,
             queueing::{is_forbidden, will_pass},
         },
     },
-    spool::{port::Note, record::Lsn},
+    spool::record::Lsn,
     store::{Key, UnixMs},
 };
 
 /// How long a node is told of no queued write that has refused one as the cluster is not well, or
 /// named a node that is not to be reached, in milliseconds: so often a troubled cluster is looked at.
 const STALL_MS: u64 = 250;
-
-/// How links to a server stand together: so many in all, of which so many are for requests.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::shard::pool) struct Lanes {
-    width: usize,
-    count: usize,
-}
 
 impl Cluster {
     /// The queued writes, and whose link a key's is.
@@ -42,7 +35,7 @@ impl Cluster {
         let Self { slots, writes, .. } = self;
         let home = move |key: Key<'_>| {
             let server = usize::from(slots[Slot::of(key.bytes).index()]);
-            server * lanes.width + lane(key.hash, lanes.count)
+            lanes.link_to(server, key.hash)
         };
         (writes, home)
     }
@@ -101,13 +94,7 @@ impl Core {
             (false, true) if !is_final => return pool.take_write_back(number, now),
             (false, _) => cluster.writes.confirm(number),
         };
-        pool.pump_writes(number, now);
-        if is_final {
-            self.note_refused(number, frame);
-        }
-        if let (Some(lsn), Some(spool)) = (lsn, &mut self.spool) {
-            spool.note(Note::Done(lsn));
-        }
+        self.end_write(number, lsn, is_final.then_some(frame));
     }
 
     /// Something that was sent over a link, or was to be, failed. If it was a queued write, so did all
@@ -120,13 +107,6 @@ impl Core {
 }
 
 impl Pool {
-    pub(in crate::shard::pool) fn lanes(&self) -> Lanes {
-        Lanes {
-            width: self.width(),
-            count: self.connection_count,
-        }
-    }
-
     /// The first write that was sent over a link is to be sent again, a little later.
     pub(super) fn take_write_back(&mut self, number: usize, now: UnixMs) {
         let lanes = self.lanes();
@@ -211,8 +191,8 @@ impl Pool {
         }
         while let Some(server) = cluster.left.pop() {
             let (writes, home) = cluster.writes_and_homes(lanes);
-            for lane in 0..lanes.count {
-                writes.rehome(server * lanes.width + lane, &home);
+            for link in lanes.links_to(server) {
+                writes.rehome(link, &home);
             }
         }
         cluster.writes.end_stalls(now);
@@ -240,8 +220,7 @@ impl Pool {
 
     /// Whether a queued write can be added to what is sent over a link.
     pub(super) fn can_take_write(&self, number: usize, now: UnixMs) -> bool {
-        let link = &self.links[number];
-        self.server_of(number) != WAITING && link.takes_requests(now) && !link.is_fenced()
+        !self.is_waiting(self.server_of(number)) && self.takes_writes(number, now)
     }
 }
 
