@@ -166,7 +166,7 @@ fn queue(session: &mut Session, core: &Core, args: Args<'_>) -> &'static [u8] {
         return QUEUED;
     };
     // EXEC will do nothing: nothing is kept for it, nor counted.
-    if transaction.is_spoilt || transaction.is_dirty(core, token) {
+    if transaction.is_spoilt || core.has_heard_of_change(token) {
         return QUEUED;
     }
     let bytes = transaction.requests.len() + args.raw().len();

@@ -6,7 +6,7 @@
 //!
 //! [`ShardStore::last_noted`]: crate::store::ShardStore::last_noted
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{
     io::Token,
@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct Watchers {
     /// Those whose key has not changed.
     unchanged: HashMap<KeyHash, Vec<Watcher>>,
+    /// Clients with a watch whose key has changed.
+    dirty: HashSet<Token>,
     /// Of all that stand, changed or not.
     count: usize,
 }
@@ -44,8 +46,10 @@ impl Watchers {
         self.count += 1;
     }
 
+    /// A watch is taken back, as all of the client's are.
     fn remove(&mut self, hash: KeyHash, token: Token) {
         self.retain(hash, |watcher| watcher.token != token);
+        self.dirty.remove(&token);
         self.count -= 1;
     }
 
@@ -54,15 +58,23 @@ impl Watchers {
         if !self.unchanged.is_empty() {
             // What had expired was no key any more; what removes it changes nothing.
             let is_loss = note.author == Author::NOBODY;
-            self.retain(note.key.hash, |watcher| {
-                note.number <= watcher.since || (is_loss && watcher.was_absent)
-            });
+            let stays =
+                |watcher: &Watcher| note.number <= watcher.since || (is_loss && watcher.was_absent);
+            let watchers = self.unchanged.get(&note.key.hash);
+            let changed = watchers.into_iter().flatten().filter(|one| !stays(one));
+            self.dirty.extend(changed.map(|watcher| watcher.token));
+            self.retain(note.key.hash, stays);
         }
     }
 
     /// Any key may have changed.
     pub(super) fn changed_all(&mut self) {
-        self.unchanged.clear();
+        let changed = self.unchanged.drain().flat_map(|(_, watchers)| watchers);
+        self.dirty.extend(changed.map(|watcher| watcher.token));
+    }
+
+    fn is_dirty(&self, token: Token) -> bool {
+        self.dirty.contains(&token)
     }
 
     fn is_unchanged(&self, hash: KeyHash, token: Token) -> bool {
@@ -105,6 +117,12 @@ impl Core {
         self.tracking.watchers.remove(hash, token);
     }
 
+    /// Whether any key that a client watches is known to have changed: what was told of alone, whose
+    /// cost is the same for any number of keys.
+    pub(in crate::shard) fn has_heard_of_change(&self, token: Token) -> bool {
+        self.tracking.watchers.is_dirty(token)
+    }
+
     /// Whether a key that a client watches has changed, as far as this shard has heard.
     pub(in crate::shard) fn has_changed(&self, token: Token, hash: KeyHash) -> bool {
         !self.tracking.watchers.is_unchanged(hash, token)
@@ -139,6 +157,11 @@ mod tests {
         (0..4).filter(|token| is_unchanged(*token)).collect()
     }
 
+    fn dirty(watchers: &Watchers) -> Vec<u64> {
+        let is_dirty = |token| watchers.is_dirty(Token::from_bits(token));
+        (0..4).filter(|token| is_dirty(*token)).collect()
+    }
+
     fn note(author: Author, number: u64) -> Note<'static> {
         Note {
             author,
@@ -162,11 +185,17 @@ mod tests {
             ..note(CLIENT, 9)
         });
         assert_eq!(unchanged(&watchers), [1, 2]);
+        assert_eq!(dirty(&watchers), [0]);
         for token in 0..3 {
             assert!(!watchers.is_empty());
             watchers.remove(KEY.hash, Token::from_bits(token));
         }
         assert!(watchers.is_empty() && watchers.unchanged.is_empty());
+        assert_eq!(
+            dirty(&watchers),
+            [0; 0],
+            "what is taken back counts no more"
+        );
     }
 
     #[test]
@@ -174,6 +203,7 @@ mod tests {
         let mut watchers = watchers(&[(0, 4, false), (1, 4, true)]);
         watchers.changed(&note(Author::NOBODY, 5));
         assert_eq!(unchanged(&watchers), [1]);
+        assert_eq!(dirty(&watchers), [0]);
         watchers.changed(&note(CLIENT, 6));
         assert_eq!(unchanged(&watchers), [0; 0]);
     }
@@ -183,6 +213,7 @@ mod tests {
         let mut watchers = watchers(&[(0, 4, false)]);
         watchers.changed_all();
         assert_eq!(unchanged(&watchers), [0; 0]);
+        assert_eq!(dirty(&watchers), [0]);
         assert!(!watchers.is_empty(), "it stands until it is taken back");
     }
 }
