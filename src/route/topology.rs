@@ -87,6 +87,9 @@ pub enum NodeHealth {
 }
 
 impl Topology {
+    /// The longest string that is read of a node's answer, in bytes; host names are far shorter.
+    pub const TEXT_BYTES_MAX: usize = 64 << 10;
+
     /// Reads the whole reply to CLUSTER SHARDS.
     ///
     /// # Errors

@@ -238,6 +238,7 @@ impl Core {
             Pending::Topology(question) => {
                 self.heard_of_cluster(number, question, failed, reply.frame);
             }
+            Pending::Standing(_) => self.heard_standing(number, failed, reply.frame),
             Pending::Script => self.loaded(number, failed, reply.frame),
             // Concluded where its connection is.
             Pending::Identity => {}
@@ -290,7 +291,8 @@ impl Core {
             | Pending::Purge
             | Pending::Fence => {}
             Pending::Unblock(route) => self.unblocked(route, false),
-            Pending::Topology(question) => self.not_heard_of_cluster(question),
+            Pending::Topology(_) => self.not_heard_of_cluster(),
+            Pending::Standing(server) => self.not_heard_standing(server),
             Pending::Straggler(parcel) => self.put_away(parcel),
             Pending::QueuedWrite => self.counters().backend_failures.add(1),
             Pending::Flush(origin, at) => self.with_failure(reason, |core, line| {

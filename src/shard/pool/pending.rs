@@ -54,6 +54,8 @@ pub(in crate::shard) enum Pending {
     Script,
     /// A node is asked about its cluster.
     Topology(Question),
+    /// The master of this number is asked how it sees its cluster.
+    Standing(usize),
     /// An ejected server is asked whether it is well.
     Probe,
     /// A server that returns is flushed.

@@ -36,6 +36,7 @@ use crate::shard::{
     turn::Shard,
 };
 use crate::{
+    backend::OnLoss,
     io::{Io, Token},
     protocol::{
         Parsed,
@@ -279,7 +280,7 @@ impl Core {
             return self.fail(pending, reason, deliver);
         }
         if is_asking && !load.is_apart() {
-            pool.ask_before(link, now);
+            pool.ask_before(link, OnLoss::Fail, now);
         }
         match load {
             Load::Request(wire) => {

@@ -366,16 +366,10 @@ impl Pool {
         self.cluster.is_some() && server == WAITING
     }
 
-    /// Tells a node that what follows was sent there.
-    pub(super) fn ask_before(&mut self, number: usize, now: UnixMs) {
-        let pipeline = self.links[number].core.pipeline();
-        asking(pipeline.push_unheard(ASKING_TERMS, now));
-    }
-
-    /// The same before something that goes with its connection, sent or not.
-    pub(super) fn ask_bound(&mut self, number: usize, now: UnixMs) {
+    /// Tells a node that what follows was sent there, and is lost in this way with its connection.
+    pub(super) fn ask_before(&mut self, number: usize, on_loss: OnLoss, now: UnixMs) {
         let terms = Terms {
-            on_loss: OnLoss::Forget,
+            on_loss,
             ..ASKING_TERMS
         };
         let pipeline = self.links[number].core.pipeline();

@@ -196,10 +196,11 @@ impl Pool {
         // What was sent with ASKING must not be sent again without it.
         let again = match target.is_asking {
             true => {
-                match again.is_bound() {
-                    true => self.ask_bound(to, now),
-                    false => self.ask_before(to, now),
-                }
+                let on_loss = match again.is_bound() {
+                    true => OnLoss::Forget,
+                    false => OnLoss::Fail,
+                };
+                self.ask_before(to, on_loss, now);
                 again.unrepeated()
             }
             false => again,

@@ -25,9 +25,6 @@ const PATIENCE_MS: u32 = 1_000;
 /// made anew, or those that knew are gone for good.
 const EPOCH_MEMORY_MS: u64 = 30_000;
 
-/// The longest string in an answer, in bytes; host names are far shorter.
-const TEXT_BYTES_MAX: usize = 64 * 1024;
-
 /// What a node is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::shard) enum Question {
@@ -37,8 +34,6 @@ pub(in crate::shard) enum Question {
     Shards,
     /// The same, of older servers.
     Slots,
-    /// Whether the node of this number [stands](super::standing) for its slots.
-    Standing(usize),
 }
 
 /// A node that is being asked.
@@ -167,16 +162,13 @@ impl Core {
         failed: bool,
         frame: &[u8],
     ) {
-        if let Question::Standing(_) = question {
-            return self.heard_standing(number, failed, frame);
-        }
         let now = self.now;
         let Some(pool) = &mut self.pool else { return };
         let server = pool.server_of(number);
         let Some(asked) = pool.asked_of(server) else {
             return;
         };
-        let limits = Limits::for_replies(TEXT_BYTES_MAX);
+        let limits = Limits::for_replies(Topology::TEXT_BYTES_MAX);
         let told = match question {
             Question::Epoch => {
                 asked.epoch = epoch(frame);
@@ -186,7 +178,7 @@ impl Core {
                 return pool.put(number, Question::Slots, now);
             }
             Question::Shards => Topology::from_shards(frame, &limits),
-            Question::Slots | Question::Standing(_) => Topology::from_slots(frame, &limits),
+            Question::Slots => Topology::from_slots(frame, &limits),
         };
         let epoch = asked.epoch;
         pool.end_question();
@@ -204,13 +196,9 @@ impl Core {
     }
 
     /// A node will not answer what it was asked about the cluster.
-    pub(in crate::shard) fn not_heard_of_cluster(&mut self, question: Question) {
+    pub(in crate::shard) fn not_heard_of_cluster(&mut self) {
         let Some(pool) = &mut self.pool else { return };
-        match question {
-            // What it would have said may be that it does not.
-            Question::Standing(server) => pool.lose_cover(pool.links_to(server)),
-            _ => pool.end_question(),
-        }
+        pool.end_question();
         pool.want_refresh();
     }
 }
@@ -250,20 +238,24 @@ impl Pool {
         !cluster.refresh.is_known || cluster.masters().any(is_away)
     }
 
-    /// Asks a node, over one of the links to it.
-    pub(super) fn put(&mut self, number: usize, question: Question, now: UnixMs) {
-        let words: [&[u8]; 2] = match question {
-            Question::Epoch | Question::Standing(_) => [b"CLUSTER", b"INFO"],
-            Question::Shards => [b"CLUSTER", b"SHARDS"],
-            Question::Slots => [b"CLUSTER", b"SLOTS"],
+    fn put(&mut self, number: usize, question: Question, now: UnixMs) {
+        let word: &[u8] = match question {
+            Question::Epoch => b"INFO",
+            Question::Shards => b"SHARDS",
+            Question::Slots => b"SLOTS",
         };
+        self.ask_node(number, Pending::Topology(question), word, now);
+    }
+
+    /// Asks a node for this part of what CLUSTER tells, over one of the links to it.
+    pub(super) fn ask_node(&mut self, number: usize, pending: Pending, word: &[u8], now: UnixMs) {
         let terms = Terms {
             on_loss: OnLoss::Forget,
             patience_ms: PATIENCE_MS,
         };
         let pipeline = self.links[number].core.pipeline();
-        let out = pipeline.push(Pending::Topology(question), Expects::Line, terms, now);
-        encode_command(out, &words);
+        let out = pipeline.push(pending, Expects::Line, terms, now);
+        encode_command(out, &[b"CLUSTER", word]);
     }
 
     fn asked_of(&mut self, server: usize) -> Option<&mut Asked> {

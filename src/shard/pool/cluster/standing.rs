@@ -14,9 +14,9 @@
 //! A node that is cut off says the former once `cluster-node-timeout` is over, and nobody takes over
 //! before.
 
-use super::{FIRST_NODE, Pool, Question, refresh::epoch};
+use super::{FIRST_NODE, Pool, refresh::epoch};
 use crate::{
-    shard::{core::Core, settings::TRACKED_HEARTBEAT_MS},
+    shard::{core::Core, pool::errand::Pending, settings::TRACKED_HEARTBEAT_MS},
     store::UnixMs,
 };
 
@@ -49,14 +49,19 @@ impl Pool {
         let mut links = self.links_to(server);
         let serving = links.find(|number| self.links[*number].core.is_serving());
         if let Some(number) = serving.filter(|_| has_slots) {
-            self.put(number, Question::Standing(server), now);
+            self.ask_node(number, Pending::Standing(server), b"INFO", now);
         }
     }
 }
 
 impl Core {
     /// A master has said how it sees the cluster, or why it does not say.
-    pub(super) fn heard_standing(&mut self, number: usize, failed: bool, frame: &[u8]) {
+    pub(in crate::shard::pool) fn heard_standing(
+        &mut self,
+        number: usize,
+        failed: bool,
+        frame: &[u8],
+    ) {
         let Some(pool) = &mut self.pool else { return };
         let server = pool.server_of(number);
         if let Some(cluster) = &mut pool.cluster
@@ -72,6 +77,14 @@ impl Core {
         self.counters().l1_invalidations.add(1);
         if frame.starts_with(b"-NOPERM") {
             self.log_refusal(number, frame);
+        }
+    }
+
+    /// A master will not say how it sees the cluster: perhaps that it is not well.
+    pub(in crate::shard::pool) fn not_heard_standing(&mut self, server: usize) {
+        if let Some(pool) = &mut self.pool {
+            pool.lose_cover(pool.links_to(server));
+            pool.want_refresh();
         }
     }
 }

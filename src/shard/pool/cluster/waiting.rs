@@ -3,7 +3,7 @@
 
 use super::{NOBODY, UNSERVED, WAITING};
 use crate::{
-    backend::Recalled,
+    backend::{OnLoss, Recalled},
     protocol::{
         Parsed,
         resp::{
@@ -78,7 +78,7 @@ impl Core {
         }
         pool.note_write_sent_on(&pending, waiting, (number, false));
         if is_asked {
-            pool.ask_bound(number, now);
+            pool.ask_before(number, OnLoss::Forget, now);
         }
         let pipeline = pool.links[number].core.pipeline();
         pipeline.push_again(pending, again);

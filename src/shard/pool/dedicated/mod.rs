@@ -45,10 +45,9 @@ enum Purpose {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Identity {
     Unasked,
+    /// The server has not said yet, or does not say.
     Asked,
     Known(i64),
-    /// The server does not say.
-    Unknown,
 }
 
 /// One connection.

@@ -64,9 +64,9 @@ impl Dedicated {
         encode_command(out, &[b"CLIENT", b"ID"]);
     }
 
-    /// The server has said so.
+    /// The server has said so, or why not.
     pub(super) fn identify(&mut self, frame: &[u8]) {
-        self.identity = integer(frame).map_or(Identity::Unknown, Identity::Known);
+        self.identity = integer(frame).map_or(Identity::Asked, Identity::Known);
     }
 }
 
