@@ -1,4 +1,7 @@
 //! CLUSTER, of a server that is in none: it says so, but what is wrong with a request first.
+//!
+//! Its subcommands are no rows of the [table of commands](super::super::table): a row says what is
+//! told and counted of a command, and by whom it is done; of these all are refused in the same words.
 
 use super::{Args, RequestError, table::takes};
 
