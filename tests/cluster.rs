@@ -20,10 +20,15 @@ mod setups;
 #[path = "cluster/tracked.rs"]
 mod tracked;
 
+use std::time::Duration;
+
 use support::cluster::Cluster;
 use support::ringfort::Ringfort;
 use support::wait_for;
 use support::wire::Wire;
+
+/// Between two steps of a slot that moves while clients go on.
+const STEP_PAUSE: Duration = Duration::from_millis(60);
 
 /// A ringfort with two shards in front of the cluster, of which it is told one node.
 fn ringfort(cluster: &Cluster, flags: &[&str]) -> Ringfort {

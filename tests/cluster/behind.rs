@@ -7,7 +7,7 @@ use ringfort::route::Slot;
 use crate::load::while_clients_call;
 use crate::support::cluster::Cluster;
 use crate::support::wire::Wire;
-use crate::{info, ringfort, wait_for, wait_until_served};
+use crate::{STEP_PAUSE, info, ringfort, wait_for, wait_until_served};
 
 const FLAGS: [&str; 4] = ["--write", "behind", "--backend-timeout", "500ms"];
 
@@ -25,15 +25,7 @@ fn writes_follow_a_slot_that_moves_key_by_key() {
         let slot = Slot::of(b"{tag}").index();
         let seen = while_clients_call(ringfort.resp(), &keys, || {
             for _ in 0..4 {
-                let from = cluster.owner(0, slot).expect("an owner");
-                let to = (from + 1) % 3;
-                cluster.begin_move(slot, from, to);
-                pause();
-                while cluster.move_keys(slot, from, to, 1) > 0 {
-                    pause();
-                }
-                cluster.end_move(slot, from, to);
-                pause();
+                cluster.move_slot(slot, STEP_PAUSE);
             }
         });
         assert!(seen.errors.is_empty(), "{:?}", seen.errors);
@@ -200,8 +192,4 @@ fn value(wire: &mut Wire) -> String {
         true => wire.line(),
         false => line,
     }
-}
-
-fn pause() {
-    std::thread::sleep(Duration::from_millis(60));
 }

@@ -8,7 +8,7 @@ use crate::load::while_clients_call;
 use crate::support::cluster::Cluster;
 use crate::support::wait_for;
 use crate::support::wire::Wire;
-use crate::{info, ringfort, wait_until_served};
+use crate::{STEP_PAUSE, info, ringfort, wait_until_served};
 
 #[test]
 fn a_slot_that_moves_key_by_key_is_followed() {
@@ -25,15 +25,7 @@ fn a_slot_that_moves_key_by_key_is_followed() {
         let slot = Slot::of(b"{tag}").index();
         let seen = while_clients_call(ringfort.resp(), &keys, || {
             for _ in 0..4 {
-                let from = cluster.owner(0, slot).expect("an owner");
-                let to = (from + 1) % 3;
-                cluster.begin_move(slot, from, to);
-                pause();
-                while cluster.move_keys(slot, from, to, 1) > 0 {
-                    pause();
-                }
-                cluster.end_move(slot, from, to);
-                pause();
+                cluster.move_slot(slot, STEP_PAUSE);
             }
         });
         assert!(seen.errors.is_empty(), "{:?}", seen.errors);
@@ -130,7 +122,7 @@ fn step_down(flags: &[&str]) {
     let seen = while_clients_call(ringfort.resp(), &keys, || {
         for master in 0..3 {
             cluster.hand_over_to(master + 3);
-            pause();
+            std::thread::sleep(STEP_PAUSE);
         }
         std::thread::sleep(Duration::from_millis(500));
     });
@@ -170,8 +162,4 @@ fn a_node_that_is_added_gets_what_moves_there() {
     wait_for("nobody to be known but the masters", || {
         (info(&ringfort, "cluster_nodes") == 4).then_some(())
     });
-}
-
-fn pause() {
-    std::thread::sleep(Duration::from_millis(60));
 }

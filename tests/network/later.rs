@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Heard};
-use crate::far::{FarPool, start_in_front_of};
+use crate::far::FarPool;
 use crate::namespaces::Network;
-use crate::support::gated::Speech;
+use crate::support::gated::{Speech, start_in_front_of};
 use crate::support::process::ScratchFolder;
 use crate::support::wait_for;
 

@@ -67,7 +67,7 @@ fn shared_keys_are_linearizable_and_servers_get_what_was_written_last() {
 }
 
 /// What a key is read as once its server is there.
-fn last_value(fleet: &mut Fleet, callers: &mut [Caller], key: usize) -> Option<u64> {
+pub(crate) fn last_value(fleet: &mut Fleet, callers: &mut [Caller], key: usize) -> Option<u64> {
     let caller = fleet.rng.below(callers.len());
     for _ in 0..1_000 {
         let before = callers[caller].history.len();
@@ -288,7 +288,7 @@ fn flush(fleet: &mut Fleet, client: ClientId, protocol: Protocol) {
 }
 
 /// Asks again as long as the answer is that the server is not there.
-fn until(fleet: &mut Fleet, client: ClientId, request: &[u8], expected: &str) {
+pub(crate) fn until(fleet: &mut Fleet, client: ClientId, request: &[u8], expected: &str) {
     for _ in 0..1_000 {
         fleet.world.send(client, request);
         let mut received = Vec::new();

@@ -17,6 +17,9 @@ use crate::sim::{Fleet, Setup, address, listener, register};
 
 const CLIENT_COUNT: usize = 5;
 
+/// Keys that callers share.
+pub(crate) const KEY_COUNT: usize = 3;
+
 /// Nobody can tell the cluster from one server while slots move: not a reply is an error, and none is out of order.
 #[test]
 fn moving_slots_are_not_noticed() {
@@ -100,7 +103,9 @@ pub(crate) fn rest_at_times(fleet: &mut Fleet, clients: &mut [Exact]) {
 
 #[test]
 fn shared_keys_are_linearizable_whatever_moves_and_breaks() {
-    let keys: Vec<Vec<u8>> = (0..3).map(|key| caller::name(key).into_bytes()).collect();
+    let keys: Vec<Vec<u8>> = (0..KEY_COUNT)
+        .map(|key| caller::name(key).into_bytes())
+        .collect();
     for_each_seed(1000, |seed| {
         let mut fleet = fleet(seed);
         let mut callers: Vec<Caller> = (0..6)
@@ -122,19 +127,7 @@ fn shared_keys_are_linearizable_whatever_moves_and_breaks() {
             if seed % 4 > 0 && fleet.rng.chance(40) {
                 trouble(&mut fleet);
             }
-            let caller = fleet.rng.below(callers.len());
-            let call = match fleet.rng.below(3) {
-                0 => Call::Set(value),
-                _ => Call::Get,
-            };
-            let key = fleet.rng.below(3);
-            if !callers[caller].is_busy() {
-                callers[caller].call(&fleet, key, call);
-            }
-            for _ in 0..fleet.rng.below(6) {
-                fleet.round();
-                callers.iter_mut().for_each(|caller| caller.hear(&fleet));
-            }
+            call_one(&mut fleet, &mut callers, value);
         }
         nodes(&fleet, |nodes| nodes.settle());
         fleet.heal();
@@ -146,6 +139,23 @@ fn shared_keys_are_linearizable_whatever_moves_and_breaks() {
             .for_each(|caller| fleet.world.close(caller.client));
         fleet.check_end();
     });
+}
+
+/// A caller that is not busy sets or gets something, and a little time passes.
+pub(crate) fn call_one(fleet: &mut Fleet, callers: &mut [Caller], value: u64) {
+    let caller = fleet.rng.below(callers.len());
+    let call = match fleet.rng.below(3) {
+        0 => Call::Set(value),
+        _ => Call::Get,
+    };
+    let key = fleet.rng.below(KEY_COUNT);
+    if !callers[caller].is_busy() {
+        callers[caller].call(fleet, key, call);
+    }
+    for _ in 0..fleet.rng.below(6) {
+        fleet.round();
+        callers.iter_mut().for_each(|caller| caller.hear(fleet));
+    }
 }
 
 /// Once the cluster is well, so is every key within seconds.

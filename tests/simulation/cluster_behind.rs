@@ -6,8 +6,8 @@ use std::cell::Cell;
 use ringfort::config::{Protocol, WritePolicy};
 use ringfort::io::sim::{ClientId, Faults};
 
-use crate::checker::{Call, Outcome};
-use crate::cluster::{nodes, rest_at_times, trouble};
+use crate::behind::{last_value, until};
+use crate::cluster::{KEY_COUNT, call_one, nodes, rest_at_times, trouble};
 use crate::embedded::{PATIENCE_MS, check_histories, converse, finish, hear_all};
 use crate::for_each_seed;
 use crate::l1::{end, expect};
@@ -16,9 +16,6 @@ use crate::sim::exact::{self, Exact};
 use crate::sim::{Fleet, Setup, address, listener, redis, register};
 
 const CLIENT_COUNT: usize = 5;
-
-/// Keys that callers share.
-const KEY_COUNT: usize = 3;
 
 /// Not a reply is an error, and none is out of order, while slots move under writes that wait.
 #[test]
@@ -109,41 +106,6 @@ fn settle(fleet: &Fleet) {
     nodes(fleet, |nodes| nodes.settle());
 }
 
-/// A caller that is not busy sets or gets something, and a little time passes.
-fn call_one(fleet: &mut Fleet, callers: &mut [Caller], value: u64) {
-    let caller = fleet.rng.below(callers.len());
-    let call = match fleet.rng.below(3) {
-        0 => Call::Set(value),
-        _ => Call::Get,
-    };
-    let key = fleet.rng.below(KEY_COUNT);
-    if !callers[caller].is_busy() {
-        callers[caller].call(fleet, key, call);
-    }
-    for _ in 0..fleet.rng.below(6) {
-        fleet.round();
-        callers.iter_mut().for_each(|caller| caller.hear(fleet));
-    }
-}
-
-/// What a key is read as once its node is there.
-fn last_value(fleet: &mut Fleet, callers: &mut [Caller], key: usize) -> Option<u64> {
-    let caller = fleet.rng.below(callers.len());
-    for _ in 0..1_000 {
-        let before = callers[caller].history.len();
-        callers[caller].call(fleet, key, Call::Get);
-        hear_all(fleet, callers);
-        if let Some((_, operation)) = callers[caller].history.get(before) {
-            let Outcome::Value(value) = operation.outcome else {
-                panic!("{operation:?}");
-            };
-            return value;
-        }
-        fleet.world.advance(20);
-    }
-    panic!("the node never comes back");
-}
-
 fn values_at_nodes(fleet: &Fleet) -> Vec<Option<u64>> {
     let value = |key: usize| {
         nodes(fleet, |nodes| {
@@ -209,29 +171,6 @@ fn a_flush_leaves_nothing_that_was_written_before_it() {
         assert!(is_gone(&fleet));
         end(&mut fleet, &clients);
     });
-}
-
-/// Asks again as long as the answer is that a node is not there.
-fn until(fleet: &mut Fleet, client: ClientId, request: &[u8], expected: &str) {
-    for _ in 0..1_000 {
-        fleet.world.send(client, request);
-        let mut received = Vec::new();
-        fleet.run_until(PATIENCE_MS, |fleet| {
-            received.extend(fleet.world.take_received(client));
-            received.ends_with(b"\n")
-        });
-        if received == expected.as_bytes() {
-            return;
-        }
-        let text = String::from_utf8_lossy(&received);
-        assert!(
-            text.starts_with("-ERR backend"),
-            "{} is answered {text}",
-            request.escape_ascii()
-        );
-        fleet.world.advance(20);
-    }
-    panic!("the node never comes back");
 }
 
 /// Two to four nodes, one to three shards, with and without an L1.

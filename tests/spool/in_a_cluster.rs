@@ -10,7 +10,8 @@ use super::by_hand::{path, spool};
 use super::kills::kill_count;
 use super::kills_behind::{live_count, write_until_killed};
 use crate::support::{
-    cluster::Cluster, process::ScratchFolder, ringfort::Ringfort, wait_for, wire::Wire,
+    backends::Backend, cluster::Cluster, process::ScratchFolder, ringfort::Ringfort, wait_for,
+    wire::Wire,
 };
 
 /// kill -9 at any moment loses no answered value and brings no older one back, while slots move and masters are away.
@@ -38,7 +39,8 @@ fn a_kill_loses_no_answered_value() {
             let writers = scope.spawn(move || write_until_killed(process, Protocol::Resp, round));
             if away.is_none() {
                 let name = format!("key:{round}:0:0");
-                move_slot(&cluster, Slot::of(name.as_bytes()).index());
+                let slot = Slot::of(name.as_bytes()).index();
+                cluster.move_slot(slot, Duration::from_millis(5));
             }
             writers.join().expect("writers")
         });
@@ -141,6 +143,18 @@ fn replay_asks_a_node_who_has_what() {
     let (code, said, _) = spool(&["replay", &dir, "--to", &seed]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("cluster: 0 taken, 30 not ("), "{said}");
+    for (other, why) in [
+        (Backend::cluster_redis(), "nobody has their slots"),
+        (
+            Backend::redis(),
+            "ERR This instance has cluster support disabled",
+        ),
+    ] {
+        let (code, said, _) = spool(&["replay", &dir, "--to", &other.address().to_string()]);
+        assert_eq!(code, 1, "{said}");
+        assert!(said.starts_with("cluster: 0 taken, 30 not ("), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
     cluster.nodes.iter_mut().for_each(|node| node.restart());
     cluster.wait_until_well();
     let (code, said, _) = spool(&["replay", &dir, "--to", &seed]);
@@ -190,16 +204,6 @@ fn is_served(ringfort: &Ringfort) -> bool {
         wire.send(format!("EXISTS {name}\r\n").as_bytes());
         wire.line().starts_with(':')
     })
-}
-
-/// Moves a slot to the next master, key by key.
-fn move_slot(cluster: &Cluster, slot: usize) {
-    let from = cluster.owner(0, slot).expect("an owner");
-    let to = (from + 1) % 3;
-    cluster.begin_move(slot, from, to);
-    thread::sleep(Duration::from_millis(5));
-    while cluster.move_keys(slot, from, to, 1) > 0 {}
-    cluster.end_move(slot, from, to);
 }
 
 /// What the cluster has of a key.

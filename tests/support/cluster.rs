@@ -1,6 +1,7 @@
 //! A real Redis Cluster: three masters and a replica of each, as processes.
 
 use std::net::SocketAddr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::backends::Backend;
@@ -176,10 +177,23 @@ impl Cluster {
             // After five seconds a node gives the attempt up by itself.
             let until = Instant::now() + Duration::from_secs(6);
             while !is_master() && Instant::now() < until {
-                std::thread::sleep(POLL_INTERVAL);
+                thread::sleep(POLL_INTERVAL);
             }
             is_master().then_some(())
         });
+    }
+
+    /// Moves a slot to the next of the first three masters, key by key, with a pause after each step.
+    pub(crate) fn move_slot(&self, slot: usize, pause: Duration) {
+        let from = self.owner(0, slot).expect("an owner");
+        let to = (from + 1) % MASTERS;
+        self.begin_move(slot, from, to);
+        thread::sleep(pause);
+        while self.move_keys(slot, from, to, 1) > 0 {
+            thread::sleep(pause);
+        }
+        self.end_move(slot, from, to);
+        thread::sleep(pause);
     }
 
     /// Begins to move a slot from one master to another.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::namespaces::{FAR, Network};
 use crate::support::backends::Backend;
-use crate::support::gated::{Protocol, Speech};
+use crate::support::gated::{Protocol, Speech, start_in_front_of};
 use crate::support::ringfort::Ringfort;
 use crate::support::wire::Wire;
 
@@ -93,16 +93,4 @@ impl<'n> FarPool<'n> {
             Protocol::Resp => self.ringfort.resp(),
         })
     }
-}
-
-/// A ringfort in front of these servers.
-pub(crate) fn start_in_front_of(speech: Speech, servers: &[String], flags: &[&str]) -> Ringfort {
-    let mut line = vec!["--pool", speech.servers.name(), "--memory", "64MiB"];
-    line.extend(match speech.clients {
-        Protocol::Memcache => ["--memcache", "127.0.0.1:0", "--resp", "off"],
-        Protocol::Resp => ["--resp", "127.0.0.1:0", "--memcache", "off"],
-    });
-    line.extend(servers.iter().flat_map(|server| ["--server", server]));
-    line.extend(flags);
-    Ringfort::start_exactly(&line)
 }

@@ -55,8 +55,8 @@ impl Server {
         Self { backend, gate }
     }
 
-    fn flag(&self, name: &str) -> [String; 2] {
-        [name.to_owned(), self.gate.address().to_string()]
+    fn address(&self) -> String {
+        self.gate.address().to_string()
     }
 }
 
@@ -77,22 +77,13 @@ impl GatedPool {
             servers.collect()
         };
         let (servers, spares) = (start(counts.0), start(counts.1));
-        let own = servers.iter().flat_map(|server| server.flag("--server"));
-        let others = spares
-            .iter()
-            .flat_map(|server| server.flag("--failover-server"));
-        let named: Vec<String> = own.chain(others).collect();
-        let listener = match speech.clients {
-            Protocol::Memcache => ["--memcache", "127.0.0.1:0", "--resp", "off"],
-            Protocol::Resp => ["--resp", "127.0.0.1:0", "--memcache", "off"],
-        };
-        let mut line = vec!["--pool", speech.servers.name(), "--memory", "64MiB"];
-        line.extend(listener);
-        line.extend(named.iter().map(String::as_str));
-        line.extend(flags);
+        let own: Vec<String> = servers.iter().map(Server::address).collect();
+        let others: Vec<String> = spares.iter().map(Server::address).collect();
+        let others = others.iter().flat_map(|one| ["--failover-server", one]);
+        let flags: Vec<&str> = others.chain(flags.iter().copied()).collect();
         Self {
             speech,
-            ringfort: Ringfort::start_exactly(&line),
+            ringfort: start_in_front_of(speech, &own, &flags),
             servers,
             spares,
         }
@@ -105,4 +96,16 @@ impl GatedPool {
             Protocol::Resp => self.ringfort.resp(),
         })
     }
+}
+
+/// A ringfort in front of these servers.
+pub(crate) fn start_in_front_of(speech: Speech, servers: &[String], flags: &[&str]) -> Ringfort {
+    let mut line = vec!["--pool", speech.servers.name(), "--memory", "64MiB"];
+    line.extend(match speech.clients {
+        Protocol::Memcache => ["--memcache", "127.0.0.1:0", "--resp", "off"],
+        Protocol::Resp => ["--resp", "127.0.0.1:0", "--memcache", "off"],
+    });
+    line.extend(servers.iter().flat_map(|server| ["--server", server]));
+    line.extend(flags);
+    Ringfort::start_exactly(&line)
 }
