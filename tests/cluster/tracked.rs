@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use ringfort::route::Slot;
 
+use crate::support::backends::Backend;
 use crate::support::cluster::Cluster;
+use crate::support::process::Signal;
 use crate::support::ringfort::Ringfort;
 use crate::support::wait_for;
 use crate::support::wire::Wire;
@@ -219,6 +221,43 @@ fn a_master_that_sees_no_majority_is_not_relied_on() {
     }
     wait_for("the others", || get(&mut wire, key).is_ok().then_some(()));
     keep(&ringfort, &mut wire, key);
+}
+
+/// A node that may not be asked how it sees the cluster is named once a shard.
+#[test]
+fn a_user_who_may_not_ask_is_told_of() {
+    let node = Backend::cluster_redis();
+    let mut admin = node.connect();
+    for command in [
+        "CLUSTER ADDSLOTSRANGE 0 16383",
+        "ACL SETUSER default -cluster|info",
+    ] {
+        admin.ask(format!("{command}\r\n"), "+OK\r\n");
+    }
+    let seed = node.address().to_string();
+    let flags = [
+        "--pool",
+        "cluster",
+        "--server",
+        &seed,
+        "--memcache",
+        "off",
+        "--shards",
+        "2",
+    ];
+    let ringfort = Ringfort::start(&[&flags[..], &TRACKED[..2]].concat());
+    wait_until_served(&ringfort);
+    let losses = info(&ringfort, "l1_invalidations");
+    wait_for("copies to go, again and again", || {
+        (info(&ringfort, "l1_invalidations") > losses + 4).then_some(())
+    });
+    let (_, stderr) = ringfort.end(Signal::TERM);
+    let told = stderr.lines().filter(|line| line.contains("NOPERM"));
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 2, "once a shard:\n{stderr}");
+    let is_clear =
+        |line: &&str| line.contains("does not tell of changes") && line.contains("cluster|info");
+    assert!(told.iter().all(is_clear), "{stderr}");
 }
 
 struct Read {

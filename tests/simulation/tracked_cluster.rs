@@ -84,6 +84,32 @@ fn copies_of_a_node_that_has_stepped_down_go_soon() {
     });
 }
 
+/// Its old node hears of that, throws the keys away and tells nobody. What else it has is kept.
+#[test]
+fn copies_of_a_slot_that_is_taken_by_force_go_soon() {
+    for_each_seed(200, |seed| {
+        let mut fleet = fleet(seed);
+        let owner = owner_of_a(&fleet);
+        let is_near = |key: &&str| {
+            let slot = Slot::of(key.as_bytes()).index();
+            nodes(&fleet).borrow().owner(slot) == owner && *key != "a"
+        };
+        let near = ["b", "c", "d", "e", "f"].into_iter().find(is_near);
+        let near = near.expect("one of the same node");
+        keep(&mut fleet, near, "kept");
+        keep(&mut fleet, "a", "old");
+        nodes(&fleet).borrow_mut().begin_move(b"a");
+        nodes(&fleet).borrow_mut().settle();
+        stranger(&fleet, "a", &["SET", "a", "new"]);
+        fleet.run_until(REPLACED_MS, |_| false);
+        check_value(&mut fleet, "a", "new");
+        let count = get_count(&fleet, near);
+        check_value(&mut fleet, near, "kept");
+        assert_eq!(get_count(&fleet, near), count, "it is kept all the while");
+        end(&mut fleet, &[]);
+    });
+}
+
 /// It hears nothing of the others, and only it is to be reached from here.
 #[test]
 fn copies_of_a_node_that_is_cut_off_with_us_go_soon() {
