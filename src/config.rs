@@ -30,9 +30,9 @@ pub use self::eject::{
     EjectConfig, FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, OnEject, Readmit,
 };
 pub use self::group::{
-    GROUP_NAME_BYTES_MAX, GroupConfig, LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX,
-    LOAD_TIMEOUT_DEFAULT, LOAD_TIMEOUT_MAX, LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX,
-    NEGATIVE_TTL_MAX, NEGATIVE_TTL_MIN,
+    GroupConfig, LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX, LOAD_TIMEOUT_DEFAULT,
+    LOAD_TIMEOUT_MAX, LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, NEGATIVE_TTL_MAX,
+    NEGATIVE_TTL_MIN, check_group_name,
 };
 pub use self::http_address::HttpAddress;
 pub use self::l1::{L1_TTL_MAX, L1_TTL_MIN, L1Config};
@@ -40,8 +40,7 @@ pub use self::listeners::check_together;
 use self::listeners::{is_listener, overlap};
 pub use self::origin::{HttpOriginSpec, OriginSpec};
 pub use self::peers::{
-    PEER_SECRET_BYTES_MAX, PEERS_FILE_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl, check_peer_secret,
-    parse_peers,
+    PEER_SECRET_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl, check_peer_secret, parse_peers,
 };
 pub use self::spool::{
     SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolConfig, SpoolSync,

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use super::{CliError, values::number};
+use super::{
+    CliError,
+    values::{duration, number},
+};
 use crate::config::{
-    GROUP_NAME_BYTES_MAX, GroupConfig, LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX,
-    LOAD_TIMEOUT_DEFAULT, LOAD_TIMEOUT_MAX, LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX,
-    NEGATIVE_TTL_MAX, NEGATIVE_TTL_MIN, OriginSpec,
+    GroupConfig, LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX, LOAD_TIMEOUT_DEFAULT,
+    LOAD_TIMEOUT_MAX, LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, NEGATIVE_TTL_MAX,
+    NEGATIVE_TTL_MIN, OriginSpec, check_group_name,
 };
 
 #[derive(Debug, clap::Args)]
@@ -82,15 +85,8 @@ impl GroupArgs {
     }
 }
 
-/// It stands in paths between peers and in statistics.
 fn group_name(text: &str) -> Result<String, String> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if !text.bytes().all(is_plain) || !(1..=GROUP_NAME_BYTES_MAX).contains(&text.len()) {
-        return Err(format!(
-            "not a name; write up to {GROUP_NAME_BYTES_MAX} letters, digits, and - _ ."
-        ));
-    }
-    Ok(text.to_owned())
+    check_group_name(text).map(|()| text.to_owned())
 }
 
 fn origin(text: &str) -> Result<OriginSpec, String> {
@@ -98,21 +94,13 @@ fn origin(text: &str) -> Result<OriginSpec, String> {
 }
 
 fn load_timeout(text: &str) -> Result<Duration, String> {
-    let timeout = humantime::parse_duration(text)
-        .map_err(|_| "not a duration; write for example 200ms, 2s or 1m")?;
-    if !(LOAD_TIMEOUT_MIN..=LOAD_TIMEOUT_MAX).contains(&timeout) {
-        return Err("out of range; write 1ms to 10m".into());
-    }
-    Ok(timeout)
+    let range = LOAD_TIMEOUT_MIN..=LOAD_TIMEOUT_MAX;
+    duration(text, range, "200ms, 2s or 1m", "1ms to 10m")
 }
 
 fn negative_ttl(text: &str) -> Result<Duration, String> {
-    let ttl = humantime::parse_duration(text)
-        .map_err(|_| "not a duration; write for example 500ms, 2s or 1m")?;
-    if !(NEGATIVE_TTL_MIN..=NEGATIVE_TTL_MAX).contains(&ttl) {
-        return Err("out of range; write 1ms to 24h".into());
-    }
-    Ok(ttl)
+    let range = NEGATIVE_TTL_MIN..=NEGATIVE_TTL_MAX;
+    duration(text, range, "500ms, 2s or 1m", "1ms to 24h")
 }
 
 fn loads_max(text: &str) -> Result<usize, String> {

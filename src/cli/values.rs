@@ -225,21 +225,18 @@ pub(super) fn l1(text: &str) -> Result<L1Config, String> {
         "tracked" => return Ok(L1Config::Tracked),
         _ => {}
     }
-    let ttl = humantime::parse_duration(text)
-        .map_err(|_| "not a duration; write for example 500ms, 1s, 2m, or tracked or off")?;
-    if !(L1_TTL_MIN..=L1_TTL_MAX).contains(&ttl) {
-        return Err("out of range; write 1ms to 24h, or tracked or off".into());
-    }
-    Ok(L1Config::For(ttl))
+    duration(
+        text,
+        L1_TTL_MIN..=L1_TTL_MAX,
+        "500ms, 1s, 2m, or tracked or off",
+        "1ms to 24h, or tracked or off",
+    )
+    .map(L1Config::For)
 }
 
 pub(super) fn backend_timeout(text: &str) -> Result<Duration, String> {
-    let timeout = humantime::parse_duration(text)
-        .map_err(|_| "not a duration; write for example 200ms, 2s or 1m")?;
-    if !(BACKEND_TIMEOUT_MIN..=BACKEND_TIMEOUT_MAX).contains(&timeout) {
-        return Err("out of range; write 10ms to 10m".into());
-    }
-    Ok(timeout)
+    let range = BACKEND_TIMEOUT_MIN..=BACKEND_TIMEOUT_MAX;
+    duration(text, range, "200ms, 2s or 1m", "10ms to 10m")
 }
 
 pub(super) fn backend_connections(text: &str) -> Result<u8, String> {
@@ -268,12 +265,8 @@ pub(super) fn readmit(text: &str) -> Result<Readmit, String> {
 }
 
 pub(super) fn failover_ttl(text: &str) -> Result<Duration, String> {
-    let ttl = humantime::parse_duration(text)
-        .map_err(|_| "not a duration; write for example 30s, 10m or 1h")?;
-    if !(FAILOVER_TTL_MIN..=FAILOVER_TTL_MAX).contains(&ttl) {
-        return Err("out of range; write 1s to 30d".into());
-    }
-    Ok(ttl)
+    let range = FAILOVER_TTL_MIN..=FAILOVER_TTL_MAX;
+    duration(text, range, "30s, 10m or 1h", "1s to 30d")
 }
 
 pub(super) fn database(text: &str) -> Result<u32, String> {
@@ -317,6 +310,21 @@ pub(super) fn core_list(cores: &[usize]) -> impl Display {
         }
         Ok(())
     })
+}
+
+/// A duration in a range. Errors say what to write: for example what, and from where to where.
+pub(super) fn duration(
+    text: &str,
+    range: RangeInclusive<Duration>,
+    examples: &str,
+    limits: &str,
+) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|_| format!("not a duration; write for example {examples}"))?;
+    match range.contains(&duration) {
+        true => Ok(duration),
+        false => Err(format!("out of range; write {limits}")),
+    }
 }
 
 pub(super) fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {

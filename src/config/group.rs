@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::OriginSpec;
 
 /// Longest name of a group, in bytes: it is part of every path between peers.
-pub const GROUP_NAME_BYTES_MAX: usize = 200;
+const GROUP_NAME_BYTES_MAX: usize = 200;
 
 /// How long a load may take, by default.
 pub const LOAD_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
@@ -33,6 +33,21 @@ pub const NEGATIVE_TTL_MIN: Duration = Duration::from_millis(1);
 
 /// The longest time that a missing value is remembered for.
 pub const NEGATIVE_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Checks what a group is to be called: it stands in paths between peers and in statistics.
+///
+/// # Errors
+/// It is empty, too long, or has other letters than that; what to write.
+pub fn check_group_name(name: &str) -> Result<(), String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let is_short = (1..=GROUP_NAME_BYTES_MAX).contains(&name.len());
+    match is_short && name.bytes().all(is_plain) {
+        true => Ok(()),
+        false => Err(format!(
+            "not a name; write up to {GROUP_NAME_BYTES_MAX} letters, digits, and - _ ."
+        )),
+    }
+}
 
 /// A group of keys, each loaded once for all who ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,9 +8,6 @@ use crate::route::uncommented;
 /// The most peers of a group. Far above any in use, and it bounds the ring: 50 points each.
 pub const PEERS_MAX: usize = 1024;
 
-/// The largest peers file in bytes: [`PEERS_MAX`] peers with room for comments.
-pub const PEERS_FILE_BYTES_MAX: usize = 1 << 20;
-
 /// The longest secret of peers, in bytes: it is sent with every request.
 pub const PEER_SECRET_BYTES_MAX: usize = 512;
 

@@ -52,17 +52,19 @@ pub(crate) async fn wait_until(
     mut is_ready: impl FnMut(&Waker) -> Poll<()>,
     patience: Option<Duration>,
 ) {
-    let mut timer = patience.map(Timer::new);
-    poll_fn(|context| {
-        if is_ready(context.waker()).is_ready() {
-            return Poll::Ready(());
+    let ready = poll_fn(|context| is_ready(context.waker()));
+    match patience {
+        // That it took too long is all the same.
+        Some(patience) => {
+            within(patience, ready).await;
         }
-        match &mut timer {
-            Some(timer) => Pin::new(timer).poll(context).map(drop),
-            None => Poll::Pending,
-        }
-    })
-    .await;
+        None => ready.await,
+    }
+}
+
+/// Waits for so long.
+pub(crate) async fn sleep(duration: Duration) {
+    Timer::new(duration).await;
 }
 
 /// What a future gives, unless so much time passes first: then it is dropped.

@@ -15,7 +15,7 @@ pub(crate) mod files;
 use core::time::Duration;
 use std::io;
 
-pub(crate) use self::control::{ControlWidth, spawn_control, wait_until, within};
+pub(crate) use self::control::{ControlWidth, sleep, spawn_control, wait_until, within};
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 
 /// glommio's preemption timer, which nobody reads here: as slow as can be.
