@@ -27,6 +27,18 @@ const KEPT_WAITERS_MAX: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FillId(u32);
 
+impl FillId {
+    /// The fill that has this number.
+    pub(crate) const fn of(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Its number: no other fill of the same shard has it until this one is finished.
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// What became of a request to fill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lease {

@@ -1,4 +1,5 @@
-//! What a group's executor counts, in groupcache's names; everybody may read it.
+//! What a group's executor counts, and shards where they refuse a load themselves, in groupcache's
+//! names; everybody may read it.
 //!
 //! What groupcache calls Gets, CacheHits and Loads the shards count.
 
@@ -24,7 +25,7 @@ pub enum Count {
     LoadsDeduped,
     /// The source has answered, with a value or that there is none.
     LocalLoads,
-    /// The source has failed, or was late.
+    /// The source has failed or was late, or the time was over before it was asked.
     LocalLoadErrs,
     /// As many loads as may be were under way and waiting.
     LoadsRefused,

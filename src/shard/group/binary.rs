@@ -52,13 +52,9 @@ fn get(session: &mut Session, core: &mut Core, request: &Request<'_>, key: &[u8]
     if session.must_wait_for(key) {
         return Some(Step::Hold);
     }
-    if core.store.peek(key, core.now).is_some() {
+    let Err(absence) = core.store.look(key, core.now) else {
         return None;
-    }
+    };
     let form = Form::OverRespPacket(packet(request), over_resp::Asked::Value);
-    let step = session.load(core, key, form, key.bytes);
-    if step == Step::Done {
-        core.counters().gets.add(1);
-    }
-    Some(step)
+    Some(session.load(core, (key, absence), form, key.bytes))
 }

@@ -1,5 +1,5 @@
-//! A group's statistics, in groupcache's names and with its meanings: over all shards, since the last
-//! reset what shards count, since the start what the executor does.
+//! A group's statistics, in groupcache's names and with its meanings: over all shards. Gets, hits
+//! and loads count since the last reset, all else since the start.
 
 use crate::shard::core::Core;
 

@@ -67,16 +67,17 @@ fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bool) -
         if session.must_wait_for(key) {
             return Step::Hold;
         }
-        if show_if_here(session, core, key, cas, is_single) {
-            return Step::Done;
-        }
+        let absence = match show_if_here(session, core, key, cas, is_single) {
+            Ok(()) => return Step::Done,
+            Err(absence) => absence,
+        };
         let wanted = match is_single {
             true => over_resp::Wanted::Retrieval { cas },
             false => over_resp::Wanted::Part { cas },
         };
-        let step = session.load(core, key, Form::OverResp(wanted), key.bytes);
+        let form = Form::OverResp(wanted);
+        let step = session.load(core, (key, absence), form, key.bytes);
         if step == Step::Done {
-            core.counters().gets.add(1);
             session.set_deferred();
         }
         step
@@ -87,27 +88,21 @@ fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bool) -
     step
 }
 
-/// Shows the value of a key if it is here.
+/// Shows the value of a key if it is here; else says why it is not.
 fn show_if_here(
     session: &mut Session,
     core: &mut Core,
     key: Key<'_>,
     cas: bool,
     is_single: bool,
-) -> bool {
+) -> Result<(), Absence> {
     let counters = core.board.of(core.mesh.shard());
-    let entry = match core.store.look(key, core.now) {
-        Ok(entry) => entry,
-        Err(absence) => {
-            counters.note_absence(absence);
-            return false;
-        }
-    };
+    let entry = core.store.look(key, core.now)?;
     entry.mark_used(core.now);
     counters.gets.add(1);
     counters.get_hits.add(1);
     show_in_turn(session, &mut core.buffers, entry, cas, is_single);
-    true
+    Ok(())
 }
 
 /// Meta commands: one that tells of a value loads it, so nobody has to make room for one (`N`) or is
@@ -136,14 +131,10 @@ fn meta_get(session: &mut Session, core: &mut Core, request: &MetaRequest<'_>) -
     if session.must_wait_for(key) {
         return Step::Hold;
     }
-    match core.store.look(key, core.now) {
-        Ok(_) => {
-            answer_meta(session, core, key, request);
-            return Step::Done;
-        }
-        Err(Absence::Unknown) => {}
-        Err(absence) => core.counters().note_absence(absence),
-    }
+    let Err(absence) = core.store.look(key, core.now) else {
+        answer_meta(session, core, key, request);
+        return Step::Done;
+    };
     let form = Form::OverRespMeta {
         verb: request.verb,
         is_quiet: request.is_quiet(),
@@ -151,10 +142,7 @@ fn meta_get(session: &mut Session, core: &mut Core, request: &MetaRequest<'_>) -
     };
     let mut line = core.buffers.take();
     request.encode_heard(&mut line);
-    let step = session.load(core, key, form, &line);
+    let step = session.load(core, (key, absence), form, &line);
     core.buffers.put(line);
-    if step == Step::Done {
-        core.counters().gets.add(1);
-    }
     step
 }

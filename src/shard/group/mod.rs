@@ -43,11 +43,11 @@ use crate::{
     group::{
         LoadError, Loaded,
         port::{Outcome, ShardPort, Task, Ticket},
-        statistics::Board,
+        statistics::{Board, Count},
     },
     io::Io,
     protocol::resp::reply,
-    store::{Condition, Deadline, Expiry, Key, Operation, Stamp, UnixMs},
+    store::{Absence, Condition, Deadline, Expiry, Key, Operation, Stamp, UnixMs},
 };
 
 /// The text for what a key of a group cannot be used for.
@@ -73,7 +73,6 @@ pub(super) struct Group {
     board: Board,
     /// What is being loaded of the keys that this shard owns, and who waits for it.
     fills: Fills<Waiter>,
-    tickets: Tickets,
     negatives: Negatives,
     /// Room for the waiters of a fill that ends.
     waiters: Vec<Waiter>,
@@ -87,37 +86,12 @@ enum Waiter {
     Visitor(Ticket),
 }
 
-/// The fills that the executor has been asked for, by ticket.
-#[derive(Debug, Default)]
-struct Tickets {
-    slots: Vec<Option<FillId>>,
-    free: Vec<u32>,
-}
-
-impl Tickets {
-    fn issue(&mut self, fill: FillId) -> Ticket {
-        if let Some(number) = self.free.pop() {
-            self.slots[number as usize] = Some(fill);
-            return Ticket(number);
-        }
-        self.slots.push(Some(fill));
-        Ticket((self.slots.len() - 1) as u32)
-    }
-
-    fn redeem(&mut self, Ticket(number): Ticket) -> Option<FillId> {
-        let fill = self.slots.get_mut(number as usize)?.take()?;
-        self.free.push(number);
-        Some(fill)
-    }
-}
-
 impl Group {
     pub(super) fn new(parts: GroupParts) -> Self {
         Self {
             port: parts.port,
             board: parts.board,
             fills: Fills::default(),
-            tickets: Tickets::default(),
             negatives: Negatives::new(parts.negative_ttl_ms),
             waiters: Vec::new(),
         }
@@ -148,14 +122,23 @@ impl Group {
 }
 
 impl Session {
-    /// Has a key that is not here loaded; the reply takes the next slot. What cannot be encoded
-    /// without is `kept`.
-    fn load(&mut self, core: &mut Core, key: Key<'_>, form: Form, kept: &[u8]) -> Step {
+    /// Has a key loaded that was looked up and is not here; the reply takes the next slot. What
+    /// cannot be encoded without is `kept`.
+    fn load(
+        &mut self,
+        core: &mut Core,
+        (key, absence): (Key<'_>, Absence),
+        form: Form,
+        kept: &[u8],
+    ) -> Step {
         let owner = core.store.owner(key.hash);
         let is_here = owner == core.shard();
         if !is_here && !core.may_ask(owner, key.bytes.len()) {
             return Step::Hold;
         }
+        let counters = core.counters();
+        counters.gets.add(1);
+        counters.note_absence(absence);
         let seq = self.replies.defer(form, Covers::Nothing, 1);
         if !kept.is_empty() {
             let kept = core.buffers.copy(&[kept]);
@@ -231,13 +214,14 @@ impl Core {
             return Ok(());
         };
         let task = Task {
-            ticket: group.tickets.issue(fill),
+            ticket: Ticket(fill.number()),
             key: Bytes::copy_from_slice(key.bytes),
         };
-        group.port.send(task).map_err(|refused| {
+        group.port.send(task).map_err(|_| {
             // Nobody has joined it yet.
-            group.tickets.redeem(refused.ticket);
             group.fills.finish(fill, |_| {});
+            group.board.add(Count::LoadsDeduped);
+            group.board.add(Count::LoadsRefused);
             LoadError::Busy
         })
     }
@@ -247,9 +231,7 @@ impl Core {
         while let Some(group) = &mut self.group
             && let Some(Outcome { ticket, loaded }) = group.port.next_result()
         {
-            if let Some(fill) = group.tickets.redeem(ticket) {
-                self.filled(fill, &loaded, deliver);
-            }
+            self.filled(FillId::of(ticket.0), &loaded, deliver);
         }
         self.receive_visits();
     }

@@ -66,21 +66,17 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
     if session.must_wait_for(key) {
         return Step::Hold;
     }
-    let counters = core.board.of(core.mesh.shard());
-    match core.store.look(key, core.now) {
+    let absence = match core.store.look(key, core.now) {
         Ok(entry) => {
+            let counters = core.board.of(core.mesh.shard());
             entry.mark_used(core.now);
             counters.gets.add(1);
             counters.get_hits.add(1);
             reply::bulk(session.replies.ready(&mut core.buffers), entry.value());
             return Step::Done;
         }
-        Err(absence) => counters.note_absence(absence),
-    }
+        Err(absence) => absence,
+    };
     let wanted = over_resp::Wanted::Value(version);
-    let step = session.load(core, key, Form::OverResp(wanted), &[]);
-    if step == Step::Done {
-        core.counters().gets.add(1);
-    }
-    step
+    session.load(core, (key, absence), Form::OverResp(wanted), &[])
 }
