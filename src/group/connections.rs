@@ -6,8 +6,6 @@
 
 use core::{
     cell::{Cell, RefCell},
-    future::poll_fn,
-    task::Poll,
     time::Duration,
 };
 use std::{collections::HashMap, fmt, time::Instant};
@@ -98,7 +96,7 @@ impl Connections {
         request: Request<Full<Bytes>>,
         body_bytes_max: usize,
     ) -> Result<Answer, AskError> {
-        if let Some(mut sender) = self.take_idle(address).await
+        if let Some(mut sender) = self.take_idle(address)
             && let Ok(response) = sender.send_request(request.clone()).await
         {
             return self.read(address, sender, response, body_bytes_max).await;
@@ -109,13 +107,11 @@ impl Connections {
     }
 
     /// A kept connection that was not closed meanwhile.
-    async fn take_idle(&self, address: &HttpAddress) -> Option<SendRequest<Full<Bytes>>> {
+    fn take_idle(&self, address: &HttpAddress) -> Option<SendRequest<Full<Bytes>>> {
         loop {
-            let mut idle = self.idle.borrow_mut().get_mut(address)?.pop()?;
+            let idle = self.idle.borrow_mut().get_mut(address)?.pop()?;
             let is_old = idle.since.elapsed() > IDLE_TIME_MAX;
-            // Whether it can be used now: for nothing else is waited here.
-            let ready = poll_fn(|cx| Poll::Ready(idle.sender.poll_ready(cx))).await;
-            if !is_old && matches!(ready, Poll::Ready(Ok(()))) {
+            if !is_old && idle.sender.is_ready() {
                 return Some(idle.sender);
             }
         }

@@ -1,5 +1,4 @@
-//! Groups: a key that is missing is loaded once for everybody who asks for it, on every shard and,
-//! with peers, on every machine; the protocol between peers is groupcache's.
+//! Groups: a key that is missing is loaded once for everybody who asks for it, on every shard.
 //!
 //! ```text
 //!   client, any shard -> miss -> the key's owner shard: its fill is joined or started
@@ -11,7 +10,8 @@
 //! * `port`: how shards have keys loaded, and hear of what became of it
 //! * `dispatch`: limits, deadlines, and asking the loader
 //! * `visits`, `calls`: who is no client, and threads of the program that asks
-//! * `wire`, `peers`, `peer_server`, `peer_client`: groupcache's protocol, and who owns a key
+//! * `wire`, `peers`, `peer_server`, `peer_client`: groupcache's protocol, and who owns a key. They
+//!   work, and stand alone: no flag gives a group peers yet
 //! * `statistics`: what is counted
 
 pub mod calls;
@@ -31,3 +31,4 @@ pub mod wire;
 pub use self::loader::{LoadError, LoadFuture, Loaded, Loader, Wanted};
 pub use self::peer_client::{PeerClient, PeerError};
 pub use self::peer_server::{ChangeFuture, Hop, PeerHandler, PeerServer, PeerServerSettings};
+pub use self::stream::PeerLimits;

@@ -15,15 +15,11 @@ use super::{
     Hop, LoadError, Loaded,
     connections::{Answer, AskError, Connections},
     loader::short_line,
-    origin::AGENT,
+    origin::{AGENT, SECONDS_MAX},
     peer_server::{expire_after, ttl_until},
-    peers::Peer,
     wire::{GetResponse, HOPS, MESSAGE_BYTES_OVER, PROTOBUF, SetRequest, TTL_MS, path_of},
 };
-use crate::config::{Secret, check_peer_secret};
-
-/// The longest time that a peer can give a value: 68 years, as an origin can.
-const TTL_MS_MAX: u64 = (1 << 31) * 1000;
+use crate::config::{PeerUrl, Secret, check_peer_secret};
 
 /// Connections to peers; on one executor.
 pub struct PeerClient {
@@ -73,7 +69,7 @@ impl PeerClient {
     /// There is none, or the peer cannot be asked.
     pub async fn get(
         &self,
-        peer: &Peer,
+        peer: &PeerUrl,
         group: &str,
         key: &[u8],
         deadline: Instant,
@@ -115,7 +111,7 @@ impl PeerClient {
     /// It may not have.
     pub async fn set(
         &self,
-        peer: &Peer,
+        peer: &PeerUrl,
         group: &str,
         key: &[u8],
         value: Loaded,
@@ -139,7 +135,7 @@ impl PeerClient {
     /// It may not have.
     pub async fn delete(
         &self,
-        peer: &Peer,
+        peer: &PeerUrl,
         group: &str,
         key: &[u8],
         hop: Hop,
@@ -152,7 +148,7 @@ impl PeerClient {
 
     async fn change(
         &self,
-        peer: &Peer,
+        peer: &PeerUrl,
         method: Method,
         name: (&str, &[u8]),
         body: Bytes,
@@ -173,7 +169,7 @@ impl PeerClient {
 
     async fn ask(
         &self,
-        peer: &Peer,
+        peer: &PeerUrl,
         method: Method,
         (group, key): (&str, &[u8]),
         body: Bytes,
@@ -198,7 +194,7 @@ impl PeerClient {
         let room = self.value_bytes_max + MESSAGE_BYTES_OVER;
         let asking = self
             .connections
-            .ask(peer.url.address(), request, room, deadline);
+            .ask(peer.address(), request, room, deadline);
         asking.await.map_err(|error| match error {
             AskError::Late => PeerError::Late,
             error => peer_error(peer, error),
@@ -207,7 +203,7 @@ impl PeerClient {
 }
 
 /// What an answer says that is none.
-fn refused(peer: &Peer, answer: &Answer) -> PeerError {
+fn refused(peer: &PeerUrl, answer: &Answer) -> PeerError {
     let text = String::from_utf8_lossy(&answer.body);
     let text = text.trim();
     // A server that has no such group, or is none of groupcache, says 404, too.
@@ -221,8 +217,8 @@ fn refused(peer: &Peer, answer: &Answer) -> PeerError {
     }
 }
 
-fn peer_error(peer: &Peer, why: impl fmt::Display) -> PeerError {
-    PeerError::Peer(short_line(format_args!("peer {} {why}", peer.url)))
+fn peer_error(peer: &PeerUrl, why: impl fmt::Display) -> PeerError {
+    PeerError::Peer(short_line(format_args!("peer {peer} {why}")))
 }
 
 fn is_message(answer: &Answer) -> bool {
@@ -234,7 +230,7 @@ fn is_message(answer: &Answer) -> bool {
 /// How long a ringfort says that its answer is good.
 fn ttl_of(answer: &Answer) -> Option<Duration> {
     let ms: u64 = answer.headers.get(TTL_MS)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_millis(ms.min(TTL_MS_MAX)))
+    Some(Duration::from_millis(ms).min(Duration::from_secs(SECONDS_MAX)))
 }
 
 impl fmt::Display for PeerError {

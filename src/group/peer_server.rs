@@ -33,7 +33,7 @@ use subtle::ConstantTimeEq;
 use super::{
     LoadError, LoadFuture, Loaded,
     connections::read_body,
-    stream::{Progress, Wire},
+    stream::{PeerLimits, Progress, Wire},
     wire::{
         GetResponse, HOPS, MESSAGE_BYTES_OVER, PATH_BYTES_MAX, PROTOBUF, PathError, SetRequest,
         Spelling, TTL_MS, parse_path,
@@ -46,10 +46,6 @@ use crate::{
         net::{self, Listener, Stream},
     },
 };
-
-/// Connections of peers at a time; more wait until they are accepted. Go's clients keep two for each
-/// peer, and open more while requests are under way.
-const CONNECTIONS_MAX: usize = 1024;
 
 /// Bytes of a request's head: a path and headers.
 const HEAD_BYTES_MAX: usize = 2 * PATH_BYTES_MAX;
@@ -117,6 +113,8 @@ pub struct PeerServerSettings {
     pub spelling: Spelling,
     /// The longest value, in bytes.
     pub value_bytes_max: usize,
+    /// Limits of their connections.
+    pub limits: PeerLimits,
 }
 
 /// The port, and what is told to who asks.
@@ -147,7 +145,7 @@ impl PeerServer {
     pub async fn run(self, handler: Rc<dyn PeerHandler>) {
         let Self { listener, settings } = self;
         let shared = Rc::new(Shared { handler, settings });
-        let places = Rc::new(Places::default());
+        let places = Rc::new(Places::new(shared.settings.limits.connections_max));
         loop {
             let place = Places::take(&places).await;
             match listener.accept().await {
@@ -160,7 +158,7 @@ impl PeerServer {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a peer's connection cannot be accepted");
-                    runtime::wait_until(|_| Poll::Pending, Some(ACCEPT_PAUSE)).await;
+                    runtime::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
@@ -174,8 +172,8 @@ struct Shared {
 }
 
 /// Who may have a connection.
-#[derive(Default)]
 struct Places {
+    max: usize,
     taken: Cell<usize>,
     waiting: RefCell<Option<Waker>>,
 }
@@ -184,9 +182,17 @@ struct Places {
 struct Place(Rc<Places>);
 
 impl Places {
+    fn new(max: usize) -> Self {
+        Self {
+            max,
+            taken: Cell::new(0),
+            waiting: RefCell::new(None),
+        }
+    }
+
     async fn take(places: &Rc<Self>) -> Place {
         poll_fn(|cx| {
-            if places.taken.get() < CONNECTIONS_MAX {
+            if places.taken.get() < places.max {
                 return Poll::Ready(());
             }
             *places.waiting.borrow_mut() = Some(cx.waker().clone());
@@ -209,7 +215,7 @@ impl Drop for Place {
 
 /// Answers on a connection until it ends, however it does.
 async fn serve(stream: Stream, shared: Rc<Shared>) {
-    let progress = Progress::new();
+    let progress = Progress::new(shared.settings.limits);
     let wire = Wire::of_server(stream, progress.clone());
     let service = service_fn(move |request| {
         let (shared, progress) = (Rc::clone(&shared), progress.clone());

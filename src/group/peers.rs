@@ -10,7 +10,6 @@ use std::collections::HashMap;
 
 use md5::{Digest, Md5};
 
-use super::wire::Spelling;
 use crate::config::{PeerRing, PeerUrl};
 
 /// Points of each peer, as both have them.
@@ -20,17 +19,10 @@ const REPLICAS: usize = 50;
 #[derive(Debug, Clone)]
 pub struct Peers {
     me: PeerUrl,
-    peers: Vec<Peer>,
+    peers: Vec<PeerUrl>,
     ring: PeerRing,
     /// By position; each position once.
     points: Vec<(i64, usize)>,
-}
-
-/// A peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// Where it is.
-    pub url: PeerUrl,
 }
 
 impl Peers {
@@ -44,40 +36,31 @@ impl Peers {
         }
         let mut points: Vec<_> = points.into_iter().collect();
         points.sort_unstable();
-        let peers = peers.iter().cloned().map(|url| Peer { url }).collect();
         Self {
             me: me.clone(),
-            peers,
+            peers: peers.to_vec(),
             ring,
             points,
         }
     }
 
     /// The owner of a key; `None` if it is this process, or if there are no peers.
-    pub fn owner(&self, key: &[u8]) -> Option<&Peer> {
+    pub fn owner(&self, key: &[u8]) -> Option<&PeerUrl> {
         let hash = hash(self.ring, key);
         let at = self.points.partition_point(|point| point.0 < hash);
         let (_, index) = self.points.get(at).or_else(|| self.points.first())?;
         let owner = &self.peers[*index];
-        (owner.url != self.me).then_some(owner)
+        (*owner != self.me).then_some(owner)
     }
 
     /// All but this process.
-    pub fn others(&self) -> impl Iterator<Item = &Peer> {
-        self.peers.iter().filter(|peer| peer.url != self.me)
+    pub fn others(&self) -> impl Iterator<Item = &PeerUrl> {
+        self.peers.iter().filter(|peer| **peer != self.me)
     }
 
     /// Whether this process is among them.
     pub fn has_me(&self) -> bool {
-        self.peers.iter().any(|peer| peer.url == self.me)
-    }
-
-    /// How peers of this ring's make write a `+`.
-    pub fn spelling(&self) -> Spelling {
-        match self.ring {
-            PeerRing::Groupcache => Spelling::Query,
-            PeerRing::Fnv => Spelling::Path,
-        }
+        self.peers.contains(&self.me)
     }
 }
 
@@ -124,7 +107,7 @@ mod tests {
     }
 
     fn name_of<'p>(peers: &'p Peers, key: &[u8]) -> &'p str {
-        peers.owner(key).map_or("me", |peer| peer.url.as_str())
+        peers.owner(key).map_or("me", PeerUrl::as_str)
     }
 
     /// What Go's packages say of the rings, as `tests/peers/go/ring.go` prints it: a line for

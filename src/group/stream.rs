@@ -5,10 +5,10 @@
 //!
 //! ```text
 //!   Idle --- bytes come ---> Reading --- the request is whole ---> Working --- answered ---> Idle
-//!    120 s                     30 s                                as long as it takes
+//!  idle_max                request_max                             as long as it takes
 //! ```
 //!
-//! A write may make no progress for 30 seconds.
+//! A write may make no progress for `write_stall_max`. All of them are [`PeerLimits`].
 
 use core::{
     cell::Cell,
@@ -25,15 +25,32 @@ use crate::runtime::net::{Stream, Timer};
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 16 * 1024;
 
-/// How long a peer may keep a connection without a request: longer than Go's clients do (90
-/// seconds), so that it is they who close it, and no request meets a closed one.
-const IDLE_MAX: Duration = Duration::from_secs(120);
+/// What connections of peers are held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerLimits {
+    /// Connections at a time; more wait until they are accepted.
+    pub connections_max: usize,
+    /// How long a connection may be without a request.
+    pub idle_max: Duration,
+    /// How long a request may take to come in, from its first byte to its last.
+    pub request_max: Duration,
+    /// How long a peer may take nothing of an answer.
+    pub write_stall_max: Duration,
+}
 
-/// How long a request may take to come in, from its first byte to its last.
-const REQUEST_MAX: Duration = Duration::from_secs(30);
-
-/// How long a peer may take nothing of an answer.
-const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
+impl Default for PeerLimits {
+    fn default() -> Self {
+        Self {
+            // Go's clients keep two for each peer, and open more while requests are under way.
+            connections_max: 1024,
+            // Longer than Go's clients do (90 seconds), so that it is they who close it, and no
+            // request meets a closed one.
+            idle_max: Duration::from_secs(120),
+            request_max: Duration::from_secs(30),
+            write_stall_max: Duration::from_secs(30),
+        }
+    }
+}
 
 /// A connection.
 pub(super) struct Wire {
@@ -109,6 +126,7 @@ impl Write for Wire {
         };
         if polled.is_ready() {
             patience.writing = None;
+            patience.look_again(cx);
             return polled;
         }
         patience.poll_write_late(cx).map(Err)
@@ -125,7 +143,10 @@ impl Write for Wire {
 
 /// Where a server's connection is in its requests.
 #[derive(Clone)]
-pub(super) struct Progress(Rc<Cell<Step>>);
+pub(super) struct Progress {
+    step: Rc<Cell<Step>>,
+    limits: PeerLimits,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
@@ -139,31 +160,34 @@ enum Step {
 
 impl Progress {
     /// Of a new connection.
-    pub(super) fn new() -> Self {
-        Self(Rc::new(Cell::new(Step::Idle(Instant::now()))))
+    pub(super) fn new(limits: PeerLimits) -> Self {
+        Self {
+            step: Rc::new(Cell::new(Step::Idle(Instant::now()))),
+            limits,
+        }
     }
 
     /// A request is whole.
     pub(super) fn note_request(&self) {
-        self.0.set(Step::Working);
+        self.step.set(Step::Working);
     }
 
     /// It has its answer.
     pub(super) fn note_answer(&self) {
-        self.0.set(Step::Idle(Instant::now()));
+        self.step.set(Step::Idle(Instant::now()));
     }
 
     fn note_bytes(&self) {
-        if let Step::Idle(_) = self.0.get() {
-            self.0.set(Step::Reading(Instant::now()));
+        if let Step::Idle(_) = self.step.get() {
+            self.step.set(Step::Reading(Instant::now()));
         }
     }
 
     /// When it has taken too long.
     fn deadline(&self) -> Option<Instant> {
-        match self.0.get() {
-            Step::Idle(since) => Some(since + IDLE_MAX),
-            Step::Reading(since) => Some(since + REQUEST_MAX),
+        match self.step.get() {
+            Step::Idle(since) => Some(since + self.limits.idle_max),
+            Step::Reading(since) => Some(since + self.limits.request_max),
             Step::Working => None,
         }
     }
@@ -194,10 +218,17 @@ impl Patience {
         Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 
+    /// Has the connection's task come back when its time is over. A read that waits since before an
+    /// answer is not tried again behind it, so it does not see that the peer is idle now.
+    fn look_again(&mut self, cx: &mut Context<'_>) {
+        if self.poll_read_late(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
     fn poll_write_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let timer = self
-            .writing
-            .get_or_insert_with(|| timer_after(WRITE_STALL_MAX));
+        let stall_max = self.progress.limits.write_stall_max;
+        let timer = self.writing.get_or_insert_with(|| timer_after(stall_max));
         ready!(timer.poll(cx));
         Poll::Ready(io::ErrorKind::TimedOut.into())
     }

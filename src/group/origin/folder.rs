@@ -8,15 +8,7 @@
 //! Who writes files is to write them beside and rename them, else a part may be read. The folder is
 //! opened anew for each key, so it may be a symbolic link that is set to another one.
 
-use std::{
-    fs::File,
-    io::Read,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{fs::File, io::Read, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use rustix::{
@@ -26,13 +18,15 @@ use rustix::{
 };
 
 use crate::{
+    config::LOADS_MAX_MAX,
     group::{LoadError, LoadFuture, Loaded, Loader, Wanted},
     runtime::net,
 };
 
-/// Files that are read at a time and wait for that; one more is an error. They are read on few
-/// threads, and a disk that does not answer would make them ever more.
-const JOBS_MAX: usize = 1024;
+/// Files that are read at a time and wait for that, as many as loads may be under way; one more is an
+/// error. A load that is late leaves its job behind: they are done on few threads, and a disk that
+/// does not answer would make them ever more.
+const JOBS_MAX: usize = LOADS_MAX_MAX;
 
 /// Times that a name is looked up while folders on its way are renamed.
 const ATTEMPTS_MAX: usize = 8;
@@ -41,7 +35,8 @@ const ATTEMPTS_MAX: usize = 8;
 pub(super) struct Folder {
     path: Arc<Path>,
     value_bytes_max: usize,
-    jobs: Arc<AtomicUsize>,
+    /// Each job has a copy.
+    jobs: Arc<()>,
 }
 
 impl Folder {
@@ -55,13 +50,17 @@ impl Folder {
     }
 
     async fn load(&self, key: Bytes) -> Result<Loaded, LoadError> {
-        // Released when the job ends, also if nobody waits for it any more.
-        let place = Place::take(&self.jobs).ok_or(LoadError::Busy)?;
+        // Only this thread makes copies.
+        if Arc::strong_count(&self.jobs) > JOBS_MAX {
+            return Err(LoadError::Busy);
+        }
+        // Dropped when the job ends, also if nobody waits for it any more.
+        let job = Arc::clone(&self.jobs);
         let path = Arc::clone(&self.path);
         let value_bytes_max = self.value_bytes_max;
         net::blocking(move || {
             let value = read(&path, &key, value_bytes_max);
-            drop(place);
+            drop(job);
             value
         })
         .await
@@ -72,26 +71,6 @@ impl Folder {
 impl Loader for Folder {
     fn load<'a>(&'a self, wanted: &'a Wanted) -> LoadFuture<'a> {
         Box::pin(self.load(wanted.key.clone()))
-    }
-}
-
-/// A job's place among those that may be.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(jobs: &Arc<AtomicUsize>) -> Option<Self> {
-        // Only one thread takes.
-        if jobs.load(Ordering::Relaxed) >= JOBS_MAX {
-            return None;
-        }
-        jobs.fetch_add(1, Ordering::Relaxed);
-        Some(Self(Arc::clone(jobs)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

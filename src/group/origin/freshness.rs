@@ -16,9 +16,9 @@ use hyper::{
     header::{AGE, CACHE_CONTROL, DATE, EXPIRES, PRAGMA},
 };
 
-/// The longest that is told apart from for ever: RFC 9111's own, 2^31 seconds, and no sum of it
-/// overflows.
-const SECONDS_MAX: u64 = 1 << 31;
+/// The longest that is told apart from for ever, by peers as by origins: RFC 9111's own, 2^31
+/// seconds, and no sum of it overflows.
+pub(in crate::group) const SECONDS_MAX: u64 = 1 << 31;
 
 /// How long the response with these headers is good from `now` on; `None` for ever.
 pub(super) fn ttl(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {

@@ -6,8 +6,8 @@ mod http;
 
 use std::rc::Rc;
 
-pub(super) use self::http::AGENT;
 use self::{folder::Folder, http::HttpOrigin};
+pub(super) use self::{freshness::SECONDS_MAX, http::AGENT};
 use super::Loader;
 use crate::config::OriginSpec;
 
