@@ -12,7 +12,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
-    task::Poll,
+    task::{Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -23,6 +23,7 @@ use super::{
     calls::Calls,
     port::{ControlPort, Outcome, Task, Ticket, Wish},
     statistics::{Board, Count},
+    unheard::Unheard,
     visits::Visits,
 };
 use crate::{
@@ -68,6 +69,8 @@ struct Shared {
     board: Board,
     ports: RefCell<Vec<ControlPort>>,
     wake: Box<dyn Fn(usize)>,
+    /// Whom to wake when all that can go on has.
+    unheard: Unheard,
     owner: OwnerOf,
     visits: Visits,
     calls: Calls,
@@ -94,6 +97,7 @@ impl Dispatch {
         doorbell: Doorbell,
     ) -> Self {
         let Shards { ports, wake, owner } = shards;
+        let shard_count = ports.len();
         let shared = Shared {
             group,
             loader,
@@ -101,6 +105,7 @@ impl Dispatch {
             board,
             ports: RefCell::new(ports),
             wake,
+            unheard: Unheard::new(shard_count),
             owner,
             visits: Visits::default(),
             calls,
@@ -122,9 +127,14 @@ impl Dispatch {
             shared.answer_calls();
             shared.give_up_late();
             shared.start();
+            shared.unheard.wake(&shared.wake);
             let patience = shared.patience();
             let is_idle = || !is_stopping() && shared.is_idle();
-            runtime::wait_until(|waker| doorbell.poll(waker, is_idle), patience).await;
+            let is_ready = |waker: &Waker| match shared.unheard.has_none(waker) {
+                true => doorbell.poll(waker, is_idle),
+                false => Poll::Ready(()),
+            };
+            runtime::wait_until(is_ready, patience).await;
             doorbell.awake();
         }
     }
@@ -192,7 +202,7 @@ impl Shared {
     /// Visits the shard that owns a key.
     async fn visit(&self, key: Bytes, wish: Wish) -> Result<Loaded, LoadError> {
         let shard = (self.owner)(&key);
-        let wake = |shard| (self.wake)(shard);
+        let wake = |shard| self.unheard.note(shard);
         self.visits.visit(&self.ports, shard, key, wish, wake).await
     }
 
@@ -272,6 +282,6 @@ impl Shared {
             loaded,
         };
         self.ports.borrow_mut()[load.shard].answer(result);
-        (self.wake)(load.shard);
+        self.unheard.note(load.shard);
     }
 }

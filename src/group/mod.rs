@@ -9,6 +9,7 @@
 //! * `loader`: where values come from
 //! * `port`: how shards have keys loaded, and hear of what became of it
 //! * `dispatch`: limits, deadlines, and asking the loader
+//! * `unheard`: shards that are to be woken
 //! * `visits`, `calls`: who is no client, and threads of the program that asks
 //! * `wire`, `peers`, `peer_server`, `peer_client`: groupcache's protocol, and who owns a key. They
 //!   work, and stand alone: no flag gives a group peers yet
@@ -25,6 +26,7 @@ pub mod peers;
 pub mod port;
 pub mod statistics;
 mod stream;
+mod unheard;
 mod visits;
 pub mod wire;
 

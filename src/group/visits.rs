@@ -39,7 +39,7 @@ enum Slot {
 }
 
 impl Visits {
-    /// Visits a shard. `wake` wakes it.
+    /// Visits a shard. `wake` sees to it that it is woken.
     pub(super) async fn visit(
         &self,
         port: &RefCell<Vec<ControlPort>>,
