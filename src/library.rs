@@ -19,8 +19,9 @@ use bytes::Bytes;
 use crate::{
     config::{
         CONNECTIONS_MAX_DEFAULT, Config, GroupConfig, ITEM_BYTES_MAX_DEFAULT,
-        LOAD_QUEUE_MAX_DEFAULT, LOAD_TIMEOUT_DEFAULT, LOADS_MAX_DEFAULT, Mode, NEGATIVE_TTL_MAX,
-        memory_bytes_min,
+        LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX, LOAD_TIMEOUT_DEFAULT, LOAD_TIMEOUT_MAX,
+        LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, Mode, NEGATIVE_TTL_MAX,
+        check_group_name, memory_bytes_min,
     },
     group::{LoadError, Loaded, Loader, calls::Caller, port::Wish},
     runtime,
@@ -120,10 +121,12 @@ impl Group {
 }
 
 impl Builder {
-    /// Runs a shard on each of these cores.
+    /// Runs a shard on each of these cores; with none named nothing changes.
     #[must_use]
     pub fn cores(mut self, cores: &[usize]) -> Self {
-        self.cores = cores.to_vec();
+        if !cores.is_empty() {
+            self.cores = cores.to_vec();
+        }
         self
     }
 
@@ -148,18 +151,20 @@ impl Builder {
         self
     }
 
-    /// How long a load may take, with its time in the queue.
+    /// How long a load may take, with its time in the queue: a millisecond to 10 minutes; what is
+    /// outside counts as the nearer one.
     #[must_use]
     pub fn load_timeout(mut self, timeout: Duration) -> Self {
-        self.config.load_timeout = timeout;
+        self.config.load_timeout = timeout.clamp(LOAD_TIMEOUT_MIN, LOAD_TIMEOUT_MAX);
         self
     }
 
-    /// Loads under way at a time, and how many may wait for that.
+    /// Loads under way at a time, 1 to 4,096, and how many may wait for that, at most 65,536; what is
+    /// outside counts as the nearest.
     #[must_use]
     pub fn loads_max(mut self, under_way: usize, waiting: usize) -> Self {
-        self.config.loads_max = under_way.max(1);
-        self.config.load_queue_max = waiting;
+        self.config.loads_max = under_way.clamp(1, LOADS_MAX_MAX);
+        self.config.load_queue_max = waiting.min(LOAD_QUEUE_MAX_MAX);
         self
     }
 
@@ -173,13 +178,19 @@ impl Builder {
     /// Starts the group. The source is made on the thread that will ask it.
     ///
     /// # Errors
-    /// The machine lacks something, or an address is taken.
+    /// The group cannot be called so (letters, digits, and `-_.`), the machine lacks something, or an
+    /// address is taken.
     pub fn start<L: Loader + 'static>(
         self,
         source: impl FnOnce() -> L + Send + 'static,
     ) -> Result<Group, StartError> {
+        let name = &self.config.name;
+        check_group_name(name).map_err(|reason| StartError::Group {
+            name: name.clone(),
+            reason,
+        })?;
         let item_bytes_max = ITEM_BYTES_MAX_DEFAULT;
-        let memory_bytes_min = memory_bytes_min(self.cores.len().max(1), item_bytes_max);
+        let memory_bytes_min = memory_bytes_min(self.cores.len(), item_bytes_max);
         let config = Config {
             memcache: self.memcache,
             resp: self.resp,
@@ -192,12 +203,12 @@ impl Builder {
             log: tracing::Level::WARN,
         };
         let open = move || -> Result<Rc<dyn Loader>, String> { Ok(Rc::new(source())) };
-        let (running, caller) = Running::start(config, Box::new(open))?;
+        let (running, caller) = Running::start(&config, Box::new(open))?;
         Ok(Group { caller, running })
     }
 }
 
 /// Waits, in a source that a group asks.
 pub async fn sleep(duration: Duration) {
-    runtime::wait_until(|_| core::task::Poll::Pending, Some(duration)).await;
+    runtime::sleep(duration).await;
 }

@@ -79,6 +79,15 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// A group cannot be called so.
+    Group {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A thread that is no shard's could not be started.
+    Thread(io::Error),
     /// A shard's thread could not be started.
     Shard {
         /// The CPU it was for.
@@ -136,14 +145,7 @@ impl Display for StartError {
                 flag,
                 address,
                 error,
-            } => {
-                let remedy = match error.kind() {
-                    io::ErrorKind::AddrInUse => "stop who has it, or give another address",
-                    io::ErrorKind::PermissionDenied => "give a port from 1024 on",
-                    _ => "give an address of this machine",
-                };
-                write!(f, "{flag} {address}: {}; {remedy}", plain(error))
-            }
+            } => listen(f, flag, *address, error),
             Self::Resolve { server, error } => write!(
                 f,
                 "server {server} has no address: {}; correct the name or give an IP address",
@@ -153,6 +155,14 @@ impl Display for StartError {
             Self::Origin { origin, reason } => {
                 write!(f, "--origin {origin}: {reason}; name another one")
             }
+            Self::Group { name, reason } => {
+                write!(f, "group '{}': {reason}", name.escape_debug())
+            }
+            Self::Thread(error) => write!(
+                f,
+                "a thread cannot be started: {}; see 'ulimit -u'",
+                plain(error)
+            ),
             Self::Shard { cpu, error } => {
                 write!(
                     f,
@@ -165,6 +175,20 @@ impl Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+fn listen(
+    f: &mut Formatter<'_>,
+    flag: &str,
+    address: SocketAddr,
+    error: &io::Error,
+) -> fmt::Result {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => "stop who has it, or give another address",
+        io::ErrorKind::PermissionDenied => "give a port from 1024 on",
+        _ => "give an address of this machine",
+    };
+    write!(f, "{flag} {address}: {}; {remedy}", plain(error))
+}
 
 fn spool(f: &mut Formatter<'_>, folder: &Path, error: &FolderError) -> fmt::Result {
     match error {
@@ -256,6 +280,11 @@ mod tests {
                 origin: "dir:values".into(),
                 reason: "there is no such folder".into(),
             },
+            StartError::Group {
+                name: "a\nb".into(),
+                reason: "not a name; write letters".into(),
+            },
+            StartError::Thread(os(libc::EAGAIN)),
             StartError::Shard {
                 cpu: 3,
                 error: os(libc::EINVAL),

@@ -35,10 +35,41 @@ const WIDTH: ControlWidth = ControlWidth {
 /// Makes the source of values on the thread that will ask it.
 pub(crate) type OpenLoader = Box<dyn FnOnce() -> Result<Rc<dyn Loader>, String> + Send>;
 
+/// What a group asks for values, and how threads of the program ask the group.
+pub(super) struct Source {
+    open: OpenLoader,
+    calls: Calls,
+    /// Wakes the group's thread.
+    doorbell: Doorbell,
+}
+
+impl Source {
+    /// One that a program brings, and what asks the group.
+    pub(super) fn new(open: OpenLoader) -> (Self, Caller) {
+        let doorbell = Doorbell::default();
+        let (caller, calls) = calls(&doorbell);
+        let source = Self {
+            open,
+            calls,
+            doorbell,
+        };
+        (source, caller)
+    }
+
+    /// The one that the command line names.
+    pub(super) fn of(config: &GroupConfig, value_bytes_max: usize) -> Self {
+        let spec = config.origin.clone();
+        let open: OpenLoader = Box::new(move || match &spec {
+            Some(spec) => origin::open(spec, value_bytes_max),
+            None => Err("there is none".into()),
+        });
+        Self::new(open).0
+    }
+}
+
 /// Whoever loads a group's keys, on a thread of its own.
 pub(super) struct Grouper {
     thread: ControlThread<Seed>,
-    caller: Caller,
     /// What errors call the source.
     origin: String,
 }
@@ -55,26 +86,20 @@ struct Seed {
     stop: StopFlag,
 }
 
-/// What opens the source that the command line names.
-pub(super) fn source(config: &GroupConfig, value_bytes_max: usize) -> OpenLoader {
-    let spec = config.origin.clone();
-    Box::new(move || match &spec {
-        Some(spec) => origin::open(spec, value_bytes_max),
-        None => Err("there is none".into()),
-    })
-}
-
 /// Each shard's part of a group, and who will load its keys.
 pub(super) fn open(
     config: &GroupConfig,
-    open: OpenLoader,
+    source: Source,
     shard_count: usize,
     hasher: KeyHasher,
 ) -> (Vec<GroupParts>, Grouper) {
-    let doorbell = Doorbell::default();
+    let Source {
+        open,
+        calls,
+        doorbell,
+    } = source;
     let stop = StopFlag::default();
     let board = Board::default();
-    let (caller, calls) = calls(&doorbell);
     let (shard_ports, control_ports): (Vec<_>, Vec<_>) =
         (0..shard_count).map(|_| ports(&doorbell)).unzip();
     let parts = shard_ports.into_iter().map(|port| GroupParts {
@@ -97,7 +122,6 @@ pub(super) fn open(
     let origin = config.origin.as_ref();
     let grouper = Grouper {
         thread,
-        caller,
         origin: origin.map_or_else(|| "of the program".into(), ToString::to_string),
     };
     (parts, grouper)
@@ -119,11 +143,6 @@ impl Grouper {
             origin: self.origin.clone(),
             reason,
         })
-    }
-
-    /// Asks the group, from any thread.
-    pub(super) fn caller(&self) -> &Caller {
-        &self.caller
     }
 
     /// Waits for the end of the thread; what it is loading is for nobody.

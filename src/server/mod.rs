@@ -6,6 +6,7 @@ mod control_thread;
 mod cpu_time;
 mod error;
 mod grouper;
+mod launched;
 mod listen;
 mod names;
 mod preflight;
@@ -21,7 +22,6 @@ use std::{
         atomic::AtomicUsize,
         mpsc::{self, Receiver, Sender},
     },
-    time::Duration,
 };
 
 use signal_hook::{
@@ -34,15 +34,14 @@ pub(crate) use self::running::Running;
 use self::{
     addresses::AddressBook,
     announce::announce,
-    grouper::{Grouper, OpenLoader},
+    grouper::{Grouper, Source},
+    launched::Launched,
     names::NameBook,
-    preflight::Needs,
     spooler::Spooler,
 };
 use crate::{
     backend::Access,
     config::{Config, L1Config, Mode, PoolConfig},
-    group::calls::Caller,
     io::{RingDirectory, Waker, uring::Uring},
     mesh,
     route::{HashRingError, Router},
@@ -53,9 +52,6 @@ use crate::{
     },
     store::{self, KeyHasher, UnixMs},
 };
-
-/// How long the shards may take to end once they were told; longer than their own limit.
-const JOIN_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Something the main thread hears of.
 enum Event {
@@ -82,59 +78,11 @@ pub fn run(config: &Config) -> Result<io::Result<()>, StartError> {
 /// # Errors
 /// The machine lacks something, or an address is taken.
 pub fn run_pools(configs: &[Config]) -> Result<io::Result<()>, StartError> {
-    preflight::run(&Needs::of(configs))?;
     let (events, inbox) = mpsc::channel();
-    watch_signals(events.clone()).map_err(|error| StartError::Shard { cpu: 0, error })?;
-    let stop = StopFlag::default();
-    let connection_count = Arc::new(AtomicUsize::new(0));
-    let mut fleets = configs
-        .iter()
-        .map(|config| Fleet::launch(config, None, &stop, &connection_count, &events))
-        .collect::<Result<Vec<_>, _>>()?;
-    let shard_count = configs.iter().map(|config| config.cores.len()).sum();
-    let wakers = await_start(&inbox, shard_count)?;
-    fleets.iter_mut().try_for_each(Fleet::start_control)?;
-    fleets.iter().for_each(Fleet::release);
-    announce(configs, &fleets);
-    Ok(serve(fleets, &stop, &inbox, &wakers))
-}
-
-/// Waits for the end, which one shard's failure is, too.
-fn serve(
-    fleets: Vec<Fleet>,
-    stop: &StopFlag,
-    inbox: &Receiver<Event>,
-    wakers: &[Waker],
-) -> io::Result<()> {
-    let (mut executors, mut spoolers, mut groupers) = (Vec::new(), Vec::new(), Vec::new());
-    for fleet in fleets {
-        executors.extend(fleet.executors);
-        spoolers.extend(fleet.spooler);
-        groupers.extend(fleet.grouper);
-    }
-    let mut result = Ok(());
-    let mut running = executors.len();
-    if let Ok(Event::Ended(ended)) = inbox.recv() {
-        running -= 1;
-        result = ended;
-    }
-    stop.raise();
-    wakers.iter().for_each(Waker::wake);
-    while running > 0 {
-        match inbox.recv_timeout(JOIN_PATIENCE) {
-            Ok(Event::Ended(ended)) => {
-                running -= 1;
-                result = result.and(ended);
-            }
-            Ok(_) => {}
-            Err(_) => return Err(io::Error::other("a shard did not end")),
-        }
-    }
-    executors.into_iter().try_for_each(Executor::join)?;
-    // What shards said last is still to be written.
-    spoolers.into_iter().try_for_each(Spooler::finish)?;
-    groupers.into_iter().try_for_each(Grouper::finish)?;
-    result
+    watch_signals(events.clone()).map_err(StartError::Thread)?;
+    let launched = Launched::start(configs, None, &events, &inbox)?;
+    announce(configs, &launched.fleets);
+    Ok(launched.serve(&inbox))
 }
 
 /// The threads of the shards that share a store: all there are, or a pool's of several.
@@ -152,7 +100,7 @@ struct Fleet {
 impl Fleet {
     fn launch(
         config: &Config,
-        source: Option<OpenLoader>,
+        source: Option<Source>,
         stop: &StopFlag,
         connection_count: &Arc<AtomicUsize>,
         events: &Sender<Event>,
@@ -175,8 +123,7 @@ impl Fleet {
         let grouper = match &config.mode {
             Mode::Embedded | Mode::Pool(_) => None,
             Mode::Group(group) => {
-                let source =
-                    source.unwrap_or_else(|| grouper::source(group, config.item_bytes_max));
+                let source = source.unwrap_or_else(|| Source::of(group, config.item_bytes_max));
                 let (groups, grouper) = grouper::open(group, source, shard_count, hasher);
                 for (parts, group) in parts.iter_mut().zip(groups) {
                     parts.group = Some(group);
@@ -225,13 +172,6 @@ impl Fleet {
             Some(spooler) => spooler.start(wakers).map_err(StartError::UringRefused),
             None => Ok(()),
         }
-    }
-
-    /// Asks the group, if it is one.
-    fn caller(&self) -> Option<Caller> {
-        self.grouper
-            .as_ref()
-            .map(|grouper| grouper.caller().clone())
     }
 
     /// All shards can be woken by all: they may serve.
@@ -310,22 +250,6 @@ fn start(
         return Err(StartError::Shard { cpu, error });
     }
     Ok(Shard::new(uring, parts))
-}
-
-fn await_start(inbox: &Receiver<Event>, shard_count: usize) -> Result<Vec<Waker>, StartError> {
-    let mut wakers = Vec::new();
-    while wakers.len() < shard_count {
-        match inbox.recv() {
-            Ok(Event::Started { waker }) => wakers.push(waker),
-            Ok(Event::Refused(error)) => return Err(error),
-            Ok(Event::Stop) => std::process::exit(0),
-            Ok(Event::Ended(_)) | Err(_) => {
-                let error = io::Error::other("a shard ended before it began");
-                return Err(StartError::Shard { cpu: 0, error });
-            }
-        }
-    }
-    Ok(wakers)
 }
 
 fn watch_signals(events: Sender<Event>) -> io::Result<()> {

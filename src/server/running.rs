@@ -3,18 +3,16 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::AtomicUsize,
-        mpsc::{self, Sender},
-    },
+    sync::mpsc::{self, Sender},
     thread::JoinHandle,
 };
 
 use super::{
-    Event, Fleet, StartError, await_start, grouper::OpenLoader, preflight, preflight::Needs, serve,
+    Event, StartError,
+    grouper::{OpenLoader, Source},
+    launched::Launched,
 };
-use crate::{config::Config, group::calls::Caller, shard::StopFlag};
+use crate::{config::Config, group::calls::Caller};
 
 /// A group's shards and its executor, while they run.
 #[derive(Debug)]
@@ -32,24 +30,19 @@ impl Running {
     ///
     /// # Errors
     /// The machine lacks something, or an address is taken.
-    pub(crate) fn start(config: Config, open: OpenLoader) -> Result<(Self, Caller), StartError> {
-        preflight::run(&Needs::of(std::slice::from_ref(&config)))?;
+    pub(crate) fn start(config: &Config, open: OpenLoader) -> Result<(Self, Caller), StartError> {
         let (events, inbox) = mpsc::channel();
-        let stop = StopFlag::default();
-        let connection_count = Arc::new(AtomicUsize::new(0));
-        let mut fleet = Fleet::launch(&config, Some(open), &stop, &connection_count, &events)?;
-        let wakers = await_start(&inbox, config.cores.len())?;
-        fleet.start_control()?;
-        fleet.release();
-        let Some(caller) = fleet.caller() else {
-            let error = io::Error::other("it is no group");
-            return Err(StartError::Shard { cpu: 0, error });
-        };
-        let (memcache, resp) = (fleet.memcache, fleet.resp);
+        let (source, caller) = Source::new(open);
+        let configs = std::slice::from_ref(config);
+        let launched = Launched::start(configs, Some(source), &events, &inbox)?;
+        let (memcache, resp) = launched
+            .fleets
+            .first()
+            .map_or((None, None), |fleet| (fleet.memcache, fleet.resp));
         let serving = std::thread::Builder::new()
             .name("ringfort".into())
-            .spawn(move || serve(vec![fleet], &stop, &inbox, &wakers))
-            .map_err(|error| StartError::Shard { cpu: 0, error })?;
+            .spawn(move || launched.serve(&inbox))
+            .map_err(StartError::Thread)?;
         let running = Self {
             memcache,
             resp,
