@@ -8,28 +8,13 @@ mod faults;
 #[path = "client/gates.rs"]
 mod gates;
 
-use std::future::Future;
 use std::time::{Duration, Instant};
 
-use glommio::{LocalExecutorBuilder, Placement, timer::sleep};
+use glommio::timer::sleep;
 use ringfort::client::{Answer, Client, Config, Error, Expects, Push, Value};
 use support::DEADLINE;
 use support::backends::Backend;
-
-/// Runs a task on a glommio executor of its own.
-fn run<F: Future<Output = ()> + 'static>(task: impl FnOnce() -> F + Send + 'static) {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Memlock);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Memlock, limit).expect("a limit can be raised as far as is allowed");
-    LocalExecutorBuilder::new(Placement::Unbound)
-        .io_memory(0)
-        .ring_depth(64)
-        .spawn(move || async move { task().await })
-        .expect("an executor")
-        .join()
-        .expect("the task ends");
-}
+use support::executor::run;
 
 fn resp(server: &Backend) -> Config {
     Config::resp(server.address().to_string())

@@ -339,20 +339,9 @@ impl Pool {
     }
 
     fn stat(&self, wire: &mut Wire, name: &str) -> u64 {
-        let (request, sign, end) = match self.kind {
-            Kind::Memcached => ("stats\r\n", format!("STAT {name} "), "END"),
-            Kind::Redis => ("INFO stats\r\n", format!("{name}:"), ""),
-        };
-        wire.send(request.as_bytes());
-        let mut found = None;
-        loop {
-            let line = wire.line();
-            if let Some(value) = line.strip_prefix(&sign) {
-                found = value.parse().ok();
-            }
-            if line == end {
-                return found.unwrap_or_else(|| panic!("there is no {name}"));
-            }
+        match self.kind {
+            Kind::Memcached => wire.stat("", name),
+            Kind::Redis => wire.info("stats", name),
         }
     }
 }

@@ -65,19 +65,8 @@ fn assert_in_step(client: &mut Client, keys: &[String]) {
 
 /// One number out of `stats` or `INFO`.
 fn stat(wire: &mut Wire, protocol: Protocol, name: &str) -> u64 {
-    let (request, sign, end) = match protocol {
-        Protocol::Memcache => ("stats\r\n", format!("STAT {name} "), "END"),
-        Protocol::Resp => ("INFO stats\r\n", format!("{name}:"), ""),
-    };
-    wire.send(request.as_bytes());
-    let mut found = None;
-    loop {
-        let line = wire.line();
-        if let Some(value) = line.strip_prefix(&sign) {
-            found = value.parse().ok();
-        }
-        if line == end {
-            return found.unwrap_or_else(|| panic!("there is no {name}"));
-        }
+    match protocol {
+        Protocol::Memcache => wire.stat("", name),
+        Protocol::Resp => wire.info("stats", name),
     }
 }

@@ -319,7 +319,7 @@ fn assert_allocates_for_no_request_of_a_cluster(sets: &[Batch], reads: &[Batch])
         let mut asker = Wire::connect(server.address);
         for batches in batches {
             let counts = count_allocations(&server, batches, || {
-                PER_REFRESH * stat(&mut asker, "cluster_refreshes")
+                PER_REFRESH * asker.info("stats", "cluster_refreshes")
             });
             assert!(
                 counts.contains(&0),
@@ -329,18 +329,6 @@ fn assert_allocates_for_no_request_of_a_cluster(sets: &[Batch], reads: &[Batch])
         }
         server.stop();
     }
-}
-
-/// A field of INFO.
-fn stat(wire: &mut Wire, name: &str) -> u64 {
-    wire.send(b"INFO stats\r\n");
-    let header = wire.line();
-    let length: usize = header[1..].parse().expect("a length");
-    let text = wire.bytes(length + 2);
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let mut lines = text.lines();
-    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    value.expect("a statistic").parse().expect("a number")
 }
 
 /// What wakes the spool's thread is put into a list that has room for so many, and then takes a new

@@ -49,8 +49,8 @@ fn whatever_a_stranger_does_to_a_key_is_seen() {
             }
         }
     }
-    assert!(stat(&mut clients[0], "l1_invalidations") >= 5 * 8);
-    assert_eq!(stat(&mut clients[0], "l1_losses"), 0);
+    assert!(clients[0].info("stats", "l1_invalidations") >= 5 * 8);
+    assert_eq!(clients[0].info("stats", "l1_losses"), 0);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_copy_does_not_outlive_its_key() {
         stranger.ask(format!("SET k{round} v PX 400\r\n"), "+OK\r\n");
         let key = format!("k{round}");
         let ends = Instant::now() + LIFE;
-        let hits = stat(&mut client, "keyspace_hits");
+        let hits = client.info("stats", "keyspace_hits");
         wait_for("the key to end", || {
             let asked = Instant::now();
             let value = get(&mut client, &key);
@@ -119,7 +119,7 @@ fn a_copy_does_not_outlive_its_key() {
             assert!(!is_over || value.is_none(), "{:?} later", asked - ends);
             value.is_none().then_some(())
         });
-        let hits_now = stat(&mut client, "keyspace_hits");
+        let hits_now = client.info("stats", "keyspace_hits");
         assert!(hits_now > hits, "it was kept: {hits} and {hits_now} hits");
     }
 }
@@ -136,7 +136,7 @@ fn a_connection_that_is_killed_takes_its_copies_with_it() {
         keep(&mut client, "k");
         let victims = connections(&mut stranger, round % 2 == 0);
         assert!(!victims.is_empty());
-        let losses = stat(&mut client, "l1_losses");
+        let losses = client.info("stats", "l1_losses");
         let mut line = String::from("MULTI\r\n");
         for id in &victims {
             line += &format!("CLIENT KILL ID {id}\r\n");
@@ -146,7 +146,7 @@ fn a_connection_that_is_killed_takes_its_copies_with_it() {
         while !stranger.line().starts_with('*') {}
         (0..=victims.len()).for_each(|_| drop(stranger.line()));
         wait_for_value(&mut client, "k", Some("new"));
-        assert!(stat(&mut client, "l1_losses") > losses);
+        assert!(client.info("stats", "l1_losses") > losses);
     }
 }
 
@@ -246,7 +246,7 @@ fn a_server_that_does_not_tell_is_served_without_copies() {
             stranger.ask(format!("SET k {round}\r\n"), "+OK\r\n");
             assert_eq!(get(&mut client, "k"), Some(round.to_string()));
         }
-        assert_eq!(stat(&mut client, "keyspace_hits"), 0);
+        assert_eq!(client.info("stats", "keyspace_hits"), 0);
         let (_, stderr) = ringfort.end(Signal::TERM);
         let told: Vec<_> = stderr
             .lines()
@@ -417,30 +417,13 @@ fn wait_for_value(wire: &mut Wire, key: &str, value: Option<&str>) {
 fn keep(wire: &mut Wire, key: &str) {
     let started = Instant::now();
     loop {
-        let before = stat(wire, "keyspace_hits");
+        let before = wire.info("stats", "keyspace_hits");
         // While a server is away there is nothing to keep.
         let _ = get_or_error(wire, key);
-        if stat(wire, "keyspace_hits") > before {
+        if wire.info("stats", "keyspace_hits") > before {
             return;
         }
         assert!(started.elapsed() < DEADLINE, "{key} is never kept");
         std::thread::sleep(support::POLL_INTERVAL);
     }
-}
-
-/// A number of `INFO stats`.
-fn stat(wire: &mut Wire, name: &str) -> u64 {
-    wire.send(b"INFO stats\r\n");
-    let head = wire.line();
-    let (kind, len) = head.split_at(1);
-    let len: usize = len.parse().expect("a length");
-    let text = String::from_utf8(wire.bytes(len + 2)).expect("text");
-    // In RESP3 it is a verbatim string.
-    let text = text
-        .strip_prefix("txt:")
-        .filter(|_| kind == "=")
-        .unwrap_or(&text);
-    let mut lines = text.lines();
-    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    value.expect("a statistic").parse().expect("a number")
 }

@@ -1,6 +1,7 @@
 //! memcache's meta commands and its binary protocol over Redis servers.
 
 use crate::support::backends::Backend;
+use crate::support::binary::{self, packet};
 use crate::support::ringfort::Ringfort;
 use crate::support::wire::Wire;
 use crate::support::{python, wait_for};
@@ -410,33 +411,8 @@ fn binary_client_libraries_work() {
     }
 }
 
-/// A binary request.
-fn packet(opcode: u8, key: &[u8], extras: &[u8]) -> Vec<u8> {
-    let body = (key.len() + extras.len()) as u32;
-    let mut packet = vec![
-        0x80,
-        opcode,
-        0,
-        key.len() as u8,
-        extras.len() as u8,
-        0,
-        0,
-        0,
-    ];
-    packet.extend(body.to_be_bytes());
-    packet.extend([0; 12]);
-    packet.extend_from_slice(extras);
-    packet.extend_from_slice(key);
-    packet
-}
-
-/// Status and body of a reply.
-fn status(wire: &mut Wire) -> (u8, String) {
-    let header = wire.bytes(24);
-    assert_eq!(header[0], 0x81);
-    let length = header[8..12]
-        .iter()
-        .fold(0, |length, byte| length << 8 | usize::from(*byte));
-    let body = String::from_utf8(wire.bytes(length)).expect("text");
-    (header[7], body)
+/// Status and text of a reply.
+fn status(wire: &mut Wire) -> (u16, String) {
+    let reply = binary::reply(wire);
+    (reply.status, String::from_utf8(reply.value).expect("text"))
 }

@@ -18,18 +18,7 @@ const SMALLEST: [&str; 2] = ["--spool-size-max", "16MiB"];
 
 /// One number out of `stats`.
 fn stat(ringfort: &Ringfort, name: &str) -> u64 {
-    let mut wire = Wire::connect(ringfort.memcache());
-    wire.send(b"stats\r\n");
-    let mut found = None;
-    loop {
-        let line = wire.line();
-        if line == "END" {
-            return found.unwrap_or_else(|| panic!("no {name}"));
-        }
-        if let Some(value) = line.strip_prefix(&format!("STAT {name} ")) {
-            found = value.parse().ok();
-        }
-    }
+    Wire::connect(ringfort.memcache()).stat("", name)
 }
 
 /// Deletes so many keys with names of so many bytes, pipelined; how many were refused, in which words.

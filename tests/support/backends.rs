@@ -181,18 +181,7 @@ impl Backend {
 
     /// One number out of memcached's `stats`, for example `cmd_get`.
     pub(crate) fn memcached_stat(&self, name: &str) -> u64 {
-        let mut wire = self.connect();
-        wire.send(b"stats\r\n");
-        let mut found = None;
-        loop {
-            let line = wire.line();
-            if line == "END" {
-                return found.unwrap_or_else(|| panic!("memcached has no statistic {name}"));
-            }
-            if let Some(value) = line.strip_prefix(&format!("STAT {name} ")) {
-                found = value.parse().ok();
-            }
-        }
+        self.connect().stat("", name)
     }
 
     /// Ready when it answers; an error (its stderr) when it ends first.

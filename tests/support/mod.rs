@@ -6,7 +6,9 @@
 #![allow(dead_code, reason = "each test binary uses a part of the furniture")]
 
 pub(crate) mod backends;
+pub(crate) mod binary;
 pub(crate) mod cluster;
+pub(crate) mod executor;
 pub(crate) mod gate;
 pub(crate) mod gated;
 pub(crate) mod node;

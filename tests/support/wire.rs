@@ -107,6 +107,35 @@ impl Wire {
         }
     }
 
+    /// One number of memcached's `stats WHAT`, or of `stats` for no word.
+    pub(crate) fn stat(&mut self, what: &str, name: &str) -> u64 {
+        let request = format!("stats {what}");
+        self.send(format!("{}\r\n", request.trim_end()).as_bytes());
+        let lines: Vec<_> =
+            std::iter::from_fn(|| Some(self.line()).filter(|line| line != "END")).collect();
+        let prefix = format!("STAT {name} ");
+        let value = lines.iter().find_map(|line| line.strip_prefix(&prefix));
+        value
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_else(|| panic!("no number {name} in {lines:?}"))
+    }
+
+    /// One number of Redis' `INFO SECTION`, in either version.
+    pub(crate) fn info(&mut self, section: &str, name: &str) -> u64 {
+        self.send(format!("INFO {section}\r\n").as_bytes());
+        let head = self.line();
+        let length: usize = head[1..].parse().expect("a length");
+        let text = String::from_utf8(self.bytes(length + 2)).expect("text");
+        // In RESP3 it is a verbatim string.
+        let lines = text.strip_prefix("txt:").unwrap_or(&text).lines();
+        let value = lines
+            .filter_map(|line| line.split_once(':'))
+            .find(|(field, _)| *field == name);
+        value
+            .and_then(|(_, value)| value.parse().ok())
+            .unwrap_or_else(|| panic!("no number {name} in {text}"))
+    }
+
     /// The next `count` bytes.
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         while self.unread.len() < count {
