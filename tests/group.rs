@@ -3,8 +3,12 @@
 
 mod support;
 
+#[path = "group/binary.rs"]
+mod binary;
 #[path = "group/leases.rs"]
 mod leases;
+#[path = "group/limits.rs"]
+mod limits;
 
 use std::time::Duration;
 
@@ -53,7 +57,7 @@ fn a_thousand_clients_cause_one_load() {
         }
         let mut admin = Wire::connect(ringfort.memcache());
         wait_for("everybody to have joined", || {
-            (figure(&mut admin, "Gets") >= 2 * CROWD as u64).then_some(())
+            (admin.stat("groups", "Gets") >= 2 * CROWD as u64).then_some(())
         });
         origin.release();
         readers
@@ -124,7 +128,7 @@ fn what_is_not_there_is_a_miss_and_what_fails_an_error_and_neither_is_kept() {
     }
     assert!(origin.asked("none") >= 8);
     assert_eq!(origin.asked(""), 0, "the empty key names no value");
-    assert_eq!(figure(&mut memcache, "Items"), 0);
+    assert_eq!(memcache.stat("groups", "Items"), 0);
 }
 
 #[test]
@@ -224,7 +228,7 @@ fn a_source_that_does_not_answer_costs_no_more_than_the_deadline() {
     );
     origin.release();
     client.ask("GET a\r\n", "$1\r\na\r\n");
-    assert_eq!(figure(&mut other, "LocalLoadErrs"), 2);
+    assert_eq!(other.stat("groups", "LocalLoadErrs"), 2);
 }
 
 #[test]
@@ -240,10 +244,10 @@ fn one_load_more_than_may_wait_is_refused_at_once() {
     clients[1].send(b"GET second\r\n");
     let mut admin = Wire::connect(ringfort.memcache());
     wait_for("the second load", || {
-        (figure(&mut admin, "LoadsDeduped") == 2).then_some(())
+        (admin.stat("groups", "LoadsDeduped") == 2).then_some(())
     });
     clients[2].ask("GET third\r\n", "-ERR too many loads are waiting\r\n");
-    assert_eq!(figure(&mut admin, "LoadsRefused"), 1);
+    assert_eq!(admin.stat("groups", "LoadsRefused"), 1);
     assert_eq!(origin.asked_in_all(), 1, "the others wait");
     origin.release();
     clients[0].expect(b"$5\r\nfirst\r\n");
@@ -342,11 +346,7 @@ fn a_client_that_gives_up_takes_nobody_along() {
     patient.expect(b"$1\r\nk\r\n");
     let mut admin = Wire::connect(ringfort.memcache());
     wait_for("them to be gone", || {
-        admin.send(b"stats\r\n");
-        let lines = lines_until_end(&mut admin);
-        lines
-            .contains(&"STAT curr_connections 2".to_owned())
-            .then_some(())
+        (admin.stat("", "curr_connections") == 2).then_some(())
     });
     assert_eq!(origin.asked("k"), 1);
 }
@@ -403,7 +403,7 @@ fn statistics_have_groupcaches_names() {
         ("Items", 1),
         ("Evictions", 0),
     ] {
-        assert_eq!(figure(&mut client, name), value, "{name}");
+        assert_eq!(client.stat("groups", name), value, "{name}");
     }
     let mut resp = Wire::connect(ringfort.resp());
     resp.send(b"INFO groups\r\n");
@@ -412,22 +412,6 @@ fn statistics_have_groupcaches_names() {
     let embedded = Ringfort::embedded();
     Wire::connect(embedded.memcache()).ask("stats groups\r\n", "ERROR\r\n");
     Wire::connect(embedded.resp()).ask("INFO groups\r\n", "$0\r\n\r\n");
-}
-
-/// One of the group's statistics.
-fn figure(client: &mut Wire, name: &str) -> u64 {
-    client.send(b"stats groups\r\n");
-    let lines = lines_until_end(client);
-    let prefix = format!("STAT {name} ");
-    let value = lines.iter().find_map(|line| line.strip_prefix(&prefix));
-    value
-        .unwrap_or_else(|| panic!("no {name} in {lines:?}"))
-        .parse()
-        .expect("a number")
-}
-
-fn lines_until_end(client: &mut Wire) -> Vec<String> {
-    std::iter::from_fn(|| Some(client.line()).filter(|line| line != "END")).collect()
 }
 
 /// A thousand connections are more than a process may have open by default.

@@ -103,6 +103,47 @@ fn what_the_program_sets_its_clients_see() {
 }
 
 #[test]
+fn what_is_no_limit_is_cut_to_one() {
+    let builder = Group::builder("g")
+        .cores(&[])
+        .memory(0)
+        .load_timeout(Duration::MAX)
+        .loads_max(0, usize::MAX)
+        .negative_ttl(Duration::MAX);
+    let (group, calls) = start(builder);
+    std::thread::scope(|scope| {
+        for key in ["a", "b", "c"] {
+            let group = &group;
+            scope.spawn(move || {
+                let value = format!("g/{key}").into();
+                assert_eq!(group.get(key.as_bytes()), Ok(Some(value)));
+            });
+        }
+    });
+    assert_eq!(group.get(b"none"), Ok(None));
+    assert_eq!(group.get(b"none"), Ok(None));
+    assert_eq!(calls.load(Ordering::Relaxed), 4);
+    // Nothing is loaded in no time.
+    let (hasty, _) = start(Group::builder("g").load_timeout(Duration::ZERO));
+    assert_eq!(hasty.get(b"a"), Err(LoadError::Late));
+}
+
+#[test]
+fn a_name_that_is_none_is_refused() {
+    let long = "x".repeat(201);
+    for name in ["", "a/b", "a b", "größe", "a\nb", &long] {
+        let source = || |_: Wanted| async { Err(LoadError::NotFound { ttl: None }) };
+        let refused = Group::builder(name).start(source).expect_err(name);
+        let line = refused.to_string();
+        assert!(
+            line.starts_with("group '") && line.contains(": not a name; write "),
+            "{line}"
+        );
+        assert!(!line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
 fn a_call_takes_no_longer_than_a_load_may() {
     let builder = Group::builder("g").load_timeout(Duration::from_millis(300));
     let (group, calls) = start(builder);

@@ -9,23 +9,25 @@ mod go;
 mod origin;
 #[path = "group_wire/ours.rs"]
 mod ours;
+#[path = "group_wire/patience.rs"]
+mod patience;
 #[path = "group_wire/with_go.rs"]
 mod with_go;
 
-use std::future::Future;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use glommio::{LocalExecutorBuilder, Placement, timer::sleep};
-use ringfort::config::{OriginSpec, Secret};
-use ringfort::group::{Hop, LoadError, Loaded, PeerClient, PeerError, Wanted, peers::Peer};
+use glommio::timer::sleep;
+use ringfort::config::{OriginSpec, PeerUrl, Secret};
+use ringfort::group::{Hop, LoadError, Loaded, PeerClient, PeerError, Wanted};
 
 use origin::Origin;
 use ours::Ours;
 use support::DEADLINE;
+use support::executor::run;
 
 /// The longest value of these tests, in bytes.
 const VALUE_BYTES_MAX: usize = 1000;
@@ -53,21 +55,6 @@ const KEYS: &[&str] = &[
     "\u{0}\u{7f}",
 ];
 
-/// Runs a task on a glommio executor of its own.
-fn run<F: Future<Output = ()> + 'static>(task: impl FnOnce() -> F + Send + 'static) {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Memlock);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Memlock, limit).expect("a limit can be raised as far as is allowed");
-    LocalExecutorBuilder::new(Placement::Unbound)
-        .io_memory(0)
-        .ring_depth(64)
-        .spawn(move || async move { task().await })
-        .expect("an executor")
-        .join()
-        .expect("the task ends");
-}
-
 /// Has another thread wait, so that the executor can answer.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     glommio::executor().spawn_blocking(work).await
@@ -77,12 +64,11 @@ fn soon() -> Instant {
     Instant::now() + DEADLINE
 }
 
-fn peer(url: &str) -> Peer {
-    let url = url.parse().expect("a peer");
-    Peer { url }
+fn peer(url: &str) -> PeerUrl {
+    url.parse().expect("a peer")
 }
 
-fn peer_at(address: SocketAddr) -> Peer {
+fn peer_at(address: SocketAddr) -> PeerUrl {
     peer(&format!("http://{address}"))
 }
 
@@ -282,7 +268,7 @@ fn refusals_are_worded_as_go_words_them() {
 }
 
 /// A server that does the same with each connection.
-fn odd_server(odd: impl Fn(std::net::TcpStream) + Send + 'static) -> Peer {
+fn odd_server(odd: impl Fn(std::net::TcpStream) + Send + 'static) -> PeerUrl {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("it is bound");
     std::thread::spawn(move || listener.incoming().flatten().for_each(odd));

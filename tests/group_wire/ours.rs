@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringfort::config::Secret;
 use ringfort::group::{
-    ChangeFuture, Hop, LoadError, LoadFuture, Loaded, PeerHandler, PeerServer, PeerServerSettings,
-    wire::Spelling,
+    ChangeFuture, Hop, LoadError, LoadFuture, Loaded, PeerHandler, PeerLimits, PeerServer,
+    PeerServerSettings, wire::Spelling,
 };
 
 use crate::VALUE_BYTES_MAX;
@@ -29,10 +29,20 @@ pub(crate) struct Ours {
 impl Ours {
     /// Answers peers on this executor.
     pub(crate) fn listen(self: &Rc<Self>, secret: Option<&str>) -> SocketAddr {
+        self.listen_with(secret, PeerLimits::default())
+    }
+
+    /// As [`Self::listen`], with limits of its own.
+    pub(crate) fn listen_with(
+        self: &Rc<Self>,
+        secret: Option<&str>,
+        limits: PeerLimits,
+    ) -> SocketAddr {
         let settings = PeerServerSettings {
             secret: secret.map(Secret::new),
             spelling: Spelling::Query,
             value_bytes_max: VALUE_BYTES_MAX,
+            limits,
         };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = PeerServer::bind(any, settings).expect("a port");

@@ -81,14 +81,11 @@ fn a_go_peer_loads_for_us_what_we_ask_it_for() {
         let failed = client.get(&peer, "values", b"fails", soon()).await;
         let why = format!(
             "peer {} answered 500 Internal Server Error: origin answered 500 Internal Server Error",
-            peer.url
+            peer
         );
         assert_eq!(failed, Err(PeerError::Peer(why)));
         let lost = client.get(&peer, "other", b"a", soon()).await;
-        let why = format!(
-            "peer {} answered 404 Not Found: no such group: other",
-            peer.url
-        );
+        let why = format!("peer {} answered 404 Not Found: no such group: other", peer);
         assert_eq!(lost, Err(PeerError::Peer(why)));
         let deleted = client
             .delete(&peer, "values", b"a", Hop::First, soon())

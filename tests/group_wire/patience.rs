@@ -1,0 +1,152 @@
+//! What a server of peers does with who takes its time.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringfort::group::PeerLimits;
+
+use crate::blocking;
+use crate::ours::Ours;
+use crate::support::{DEADLINE, executor::run};
+
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(3600);
+
+const SHORT: Duration = Duration::from_millis(100);
+
+const PATIENT: PeerLimits = PeerLimits {
+    connections_max: 1024,
+    idle_max: LONG,
+    request_max: LONG,
+    write_stall_max: LONG,
+};
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    stream.set_write_timeout(Some(DEADLINE)).expect("a timeout");
+    stream
+}
+
+/// Whether the other side has closed, or reset, the connection, without a word.
+fn is_closed(mut stream: &TcpStream) -> bool {
+    match stream.read(&mut [0; 1]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
+fn get(key: &str) -> String {
+    format!("GET /_groupcache/values/{key} HTTP/1.1\r\nhost: x\r\n\r\n")
+}
+
+#[test]
+fn half_a_request_is_waited_for_no_longer_than_may_be() {
+    run(|| async {
+        let limits = PeerLimits {
+            request_max: SHORT,
+            ..PATIENT
+        };
+        let address = Rc::new(Ours::default()).listen_with(None, limits);
+        blocking(move || {
+            for half in ["G", "GET /_groupcache/values/a HTTP/1.1\r\nhost:"] {
+                let mut stream = connect(address);
+                stream.write_all(half.as_bytes()).expect("it reads");
+                assert!(is_closed(&stream), "{half}");
+                // Behind a whole one it is the same.
+                let mut stream = connect(address);
+                stream.write_all(get("a").as_bytes()).expect("it reads");
+                stream.read_exact(&mut [0; 9]).expect("an answer");
+                stream.write_all(half.as_bytes()).expect("it reads");
+                stream.read_to_end(&mut Vec::new()).expect("a good end");
+            }
+            let mut stream = connect(address);
+            let put =
+                "PUT /_groupcache/values/a HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf";
+            stream.write_all(put.as_bytes()).expect("it reads");
+            let mut said = Vec::new();
+            stream.read_to_end(&mut said).expect("a good end");
+            assert!(said.starts_with(b"HTTP/1.1 400 "), "it is told so");
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_peer_without_a_request_is_kept_for_so_long() {
+    run(|| async {
+        let limits = PeerLimits {
+            idle_max: SHORT,
+            ..PATIENT
+        };
+        let address = Rc::new(Ours::default()).listen_with(None, limits);
+        blocking(move || {
+            assert!(is_closed(&connect(address)), "it said nothing");
+            let mut stream = connect(address);
+            stream.write_all(get("a").as_bytes()).expect("it reads");
+            let mut said = Vec::new();
+            stream.read_to_end(&mut said).expect("a good end");
+            assert!(said.starts_with(b"HTTP/1.1 200 "), "it is answered first");
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_peer_that_reads_no_answers_loses_its_connection() {
+    run(|| async {
+        let limits = PeerLimits {
+            write_stall_max: SHORT,
+            ..PATIENT
+        };
+        let ours = Rc::new(Ours::default());
+        let address = ours.listen_with(None, limits);
+        blocking(move || {
+            let mut stream = connect(address);
+            // What the kernel holds of the answers is soon full, and then of the requests.
+            let requests = get("long").repeat(100);
+            let error = loop {
+                if let Err(error) = stream.write_all(requests.as_bytes()) {
+                    break error;
+                }
+            };
+            let lost = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
+            assert!(lost.contains(&error.kind()), "{error}");
+            let mut other = connect(address);
+            other.write_all(get("a").as_bytes()).expect("it reads");
+            other.read_exact(&mut [0; 9]).expect("others are served");
+        })
+        .await;
+    });
+}
+
+#[test]
+fn one_connection_more_than_may_be_waits_for_a_place() {
+    run(|| async {
+        let limits = PeerLimits {
+            connections_max: 2,
+            ..PATIENT
+        };
+        let address = Rc::new(Ours::default()).listen_with(None, limits);
+        blocking(move || {
+            let mut first: Vec<_> = (0..2).map(|_| connect(address)).collect();
+            let mut third = connect(address);
+            for stream in first.iter_mut().chain([&mut third]) {
+                stream.write_all(get("a").as_bytes()).expect("it reads");
+            }
+            let mut word = [0; 9];
+            for stream in &mut first {
+                stream.read_exact(&mut word).expect("an answer");
+            }
+            third.set_read_timeout(Some(SHORT)).expect("a timeout");
+            third.read(&mut word).expect_err("no answer yet");
+            third.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+            drop(first.pop());
+            third.read_exact(&mut word).expect("an answer");
+            assert_eq!(&word, b"HTTP/1.1 ");
+        })
+        .await;
+    });
+}
