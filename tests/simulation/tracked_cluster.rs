@@ -20,6 +20,9 @@ use crate::tracked::{KEYS, Readers, check_quiet, check_value, client, get_count,
 /// cluster. The rest is for the answer, and for asking who has its slots.
 const REPLACED_MS: u64 = 1_000 + 200;
 
+/// How long a node may take to say that.
+const ANSWER_MS: u64 = 1_000;
+
 #[test]
 fn no_read_goes_back_whatever_moves_and_breaks() {
     for_each_seed(600, |seed| {
@@ -106,6 +109,33 @@ fn copies_of_a_slot_that_is_taken_by_force_go_soon() {
         let count = get_count(&fleet, near);
         check_value(&mut fleet, near, "kept");
         assert_eq!(get_count(&fleet, near), count, "it is kept all the while");
+        end(&mut fleet, &[]);
+    });
+}
+
+/// It may be that it sees no majority, and others have taken over. Its connections stand.
+#[test]
+fn copies_of_a_node_that_does_not_say_how_it_sees_the_cluster_go_soon() {
+    for_each_seed(200, |seed| {
+        let mut fleet = fleet(seed);
+        keep(&mut fleet, "a", "old");
+        let owner = owner_of_a(&fleet);
+        let pairs = nodes(&fleet).borrow().tracked[owner].pairs();
+        let hold = |fleet: &Fleet, is_held| {
+            for shard in 0..fleet.shard_count() {
+                fleet.world.hold_answers(address(owner), shard, is_held);
+            }
+        };
+        hold(&fleet, true);
+        fleet.run_until(REPLACED_MS + ANSWER_MS, |_| false);
+        hold(&fleet, false);
+        fleet.run_until_idle();
+        assert_eq!(nodes(&fleet).borrow().tracked[owner].pairs(), pairs);
+        for fetch_count in [1, 0] {
+            let count = get_count(&fleet, "a");
+            check_value(&mut fleet, "a", "old");
+            assert_eq!(get_count(&fleet, "a"), count + fetch_count);
+        }
         end(&mut fleet, &[]);
     });
 }

@@ -307,6 +307,8 @@ impl Core {
         let is_out = pool.links[number].health.is_out();
         match pending {
             Pending::Probe | Pending::Purge => self.note_failure(number),
+            // They have less patience than clients.
+            Pending::Topology(_) | Pending::Standing(_) => {}
             // What was asked before it was ejected says nothing of how it is now.
             _ if failure == Failure::Late && !is_out => self.note_failure(number),
             _ => {}
