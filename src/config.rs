@@ -32,7 +32,7 @@ pub use self::eject::{
 pub use self::group::{
     GroupConfig, LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX, LOAD_TIMEOUT_DEFAULT,
     LOAD_TIMEOUT_MAX, LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, NEGATIVE_TTL_MAX,
-    NEGATIVE_TTL_MIN, check_group_name,
+    NEGATIVE_TTL_MIN, STALE_MAX, STALE_MIN, check_group_name,
 };
 pub use self::http_address::HttpAddress;
 pub use self::l1::{L1_TTL_MAX, L1_TTL_MIN, L1Config};

@@ -20,7 +20,7 @@ use crate::{
     config::{
         CONNECTIONS_MAX_DEFAULT, Config, GroupConfig, ITEM_BYTES_MAX_DEFAULT,
         LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX, LOAD_TIMEOUT_DEFAULT, LOAD_TIMEOUT_MAX,
-        LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, Mode, NEGATIVE_TTL_MAX,
+        LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, Mode, NEGATIVE_TTL_MAX, STALE_MAX,
         check_group_name, memory_bytes_min,
     },
     group::{LoadError, Loaded, Loader, calls::Caller, port::Wish},
@@ -61,6 +61,8 @@ impl Group {
                 loads_max: LOADS_MAX_DEFAULT,
                 load_queue_max: LOAD_QUEUE_MAX_DEFAULT,
                 negative_ttl: Duration::ZERO,
+                stale: Duration::ZERO,
+                early_refresh: true,
             },
             cores: vec![cores.first().map_or(0, |core| core.id)],
             memory_bytes: MEMORY_BYTES,
@@ -172,6 +174,21 @@ impl Builder {
     #[must_use]
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
         self.config.negative_ttl = ttl.min(NEGATIVE_TTL_MAX);
+        self
+    }
+
+    /// Shows a value for so long after its end, while the next one is loaded or cannot be; at most 7 days.
+    #[must_use]
+    pub fn stale(mut self, stale: Duration) -> Self {
+        self.config.stale = stale.min(STALE_MAX);
+        self
+    }
+
+    /// Whether values that are read are loaded anew shortly before their end, by chance, so that
+    /// nobody waits for them; they are, unless told otherwise.
+    #[must_use]
+    pub fn early_refresh(mut self, early_refresh: bool) -> Self {
+        self.config.early_refresh = early_refresh;
         self
     }
 

@@ -5,6 +5,8 @@ mod support;
 
 #[path = "group/binary.rs"]
 mod binary;
+#[path = "group/freshness.rs"]
+mod freshness;
 #[path = "group/leases.rs"]
 mod leases;
 #[path = "group/limits.rs"]
@@ -270,8 +272,8 @@ fn what_a_group_cannot_do_is_refused_in_everybodys_words() {
         "touch k 5",
         "gat 5 k",
         "ma k",
-        "mg k v R5",
         "mg k T5",
+        "mg k N5 E7",
         "ms k 1 ME\r\nv",
         "ms k 1 C7\r\nv",
         "md k I",

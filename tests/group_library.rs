@@ -103,6 +103,22 @@ fn what_the_program_sets_its_clients_see() {
 }
 
 #[test]
+fn a_value_that_has_ended_is_shown_if_that_is_asked_for() {
+    let (group, calls) = start(Group::builder("g").stale(Duration::MAX));
+    let ended = Loaded {
+        value: "old".into(),
+        ttl: Some(Duration::from_millis(1)),
+    };
+    group.set(b"k", ended).expect("room");
+    // Loads take 200 ms: those who ask in between do not wait for them.
+    assert_eq!(group.get(b"k"), Ok(Some("old".into())));
+    support::wait_for("the next value", || {
+        (group.get(b"k") == Ok(Some("g/k".into()))).then_some(())
+    });
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn what_is_no_limit_is_cut_to_one() {
     let builder = Group::builder("g")
         .cores(&[])

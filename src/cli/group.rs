@@ -9,7 +9,7 @@ use super::{
 use crate::config::{
     GroupConfig, LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX, LOAD_TIMEOUT_DEFAULT,
     LOAD_TIMEOUT_MAX, LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, NEGATIVE_TTL_MAX,
-    NEGATIVE_TTL_MIN, OriginSpec, check_group_name,
+    NEGATIVE_TTL_MIN, OriginSpec, STALE_MAX, STALE_MIN, check_group_name,
 };
 
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,14 @@ pub(super) struct GroupArgs {
     /// 500ms, 2s [default: not at all]
     #[arg(long, value_name = "DURATION", value_parser = negative_ttl)]
     negative_ttl: Option<Duration>,
+    /// How long a value is shown after its end, while the next one is loaded or cannot be, up to 7 days
+    /// [default: not at all]
+    #[arg(long, value_name = "DURATION", value_parser = stale)]
+    stale: Option<Duration>,
+    /// Load values that are read anew shortly before their end, by chance, so that nobody waits for
+    /// them: on or off [default: on]
+    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    early_refresh: Option<bool>,
 }
 
 impl GroupArgs {
@@ -61,17 +69,21 @@ impl GroupArgs {
             loads_max: self.loads_max.unwrap_or(LOADS_MAX_DEFAULT),
             load_queue_max: self.load_queue_max.unwrap_or(LOAD_QUEUE_MAX_DEFAULT),
             negative_ttl: self.negative_ttl.unwrap_or_default(),
+            stale: self.stale.unwrap_or_default(),
+            early_refresh: self.early_refresh.unwrap_or(true),
         }))
     }
 
     /// Flags that need `--group`, and whether each was given.
-    fn given(&self) -> [(&'static str, bool); 5] {
+    fn given(&self) -> [(&'static str, bool); 7] {
         [
             ("--origin", self.origin.is_some()),
             ("--load-timeout", self.load_timeout.is_some()),
             ("--loads-max", self.loads_max.is_some()),
             ("--load-queue-max", self.load_queue_max.is_some()),
             ("--negative-ttl", self.negative_ttl.is_some()),
+            ("--stale", self.stale.is_some()),
+            ("--early-refresh", self.early_refresh.is_some()),
         ]
     }
 
@@ -101,6 +113,19 @@ fn load_timeout(text: &str) -> Result<Duration, String> {
 fn negative_ttl(text: &str) -> Result<Duration, String> {
     let range = NEGATIVE_TTL_MIN..=NEGATIVE_TTL_MAX;
     duration(text, range, "500ms, 2s or 1m", "1ms to 24h")
+}
+
+fn stale(text: &str) -> Result<Duration, String> {
+    let range = STALE_MIN..=STALE_MAX;
+    duration(text, range, "500ms, 2s or 1h", "1ms to 168h")
+}
+
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("not on or off; write one of them".into()),
+    }
 }
 
 fn loads_max(text: &str) -> Result<usize, String> {

@@ -34,6 +34,12 @@ pub const NEGATIVE_TTL_MIN: Duration = Duration::from_millis(1);
 /// The longest time that a missing value is remembered for.
 pub const NEGATIVE_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The least time that values are shown after their end: what a shard's clock tells apart.
+pub const STALE_MIN: Duration = Duration::from_millis(1);
+
+/// The longest time that values are shown after their end.
+pub const STALE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
 /// Checks what a group is to be called: it stands in paths between peers and in statistics.
 ///
 /// # Errors
@@ -64,4 +70,8 @@ pub struct GroupConfig {
     pub load_queue_max: usize,
     /// How long it is remembered that a key has no value, or that its load failed; zero does not.
     pub negative_ttl: Duration,
+    /// How long a value is shown after its end while there is no next one; zero does not.
+    pub stale: Duration,
+    /// Whether values that are read are loaded anew shortly before their end.
+    pub early_refresh: bool,
 }

@@ -111,6 +111,11 @@ impl<W> Fills<W> {
         Lease::Started(FillId(slot))
     }
 
+    /// Whether somebody who asks for the key would join a fill.
+    pub fn has(&self, key: Key<'_>) -> bool {
+        self.find(key).is_some()
+    }
+
     /// A write of `key` begins or ends.
     pub fn void(&mut self, key: Key<'_>) {
         let Some(slot) = self.find(key) else { return };

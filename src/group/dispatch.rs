@@ -251,9 +251,13 @@ impl Shared {
 
     /// Asks the source, no longer than somebody waits.
     async fn load(&self, wanted: &Wanted) -> Result<Loaded, LoadError> {
-        let left = wanted.deadline.saturating_duration_since(Instant::now());
+        let begun = Instant::now();
+        let left = wanted.deadline.saturating_duration_since(begun);
         let loaded = runtime::within(left, self.ask_loader(wanted)).await;
         let loaded = loaded.unwrap_or(Err(LoadError::Late));
+        if loaded.is_ok() {
+            self.board.note_load(begun.elapsed());
+        }
         self.board.add(match loaded {
             Ok(_) | Err(LoadError::NotFound { .. }) => Count::LocalLoads,
             Err(_) => Count::LocalLoadErrs,

@@ -4,7 +4,7 @@
 //! What groupcache calls Gets, CacheHits and Loads the shards count.
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The counters, shared.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +16,10 @@ struct Gauges {
     local_loads: AtomicU64,
     local_load_errs: AtomicU64,
     loads_refused: AtomicU64,
+    refreshes: AtomicU64,
+    stale_hits: AtomicU64,
+    /// How long the source takes, in microseconds: each answer counts an eighth.
+    load_us: AtomicU64,
 }
 
 /// What has happened once more.
@@ -29,6 +33,10 @@ pub enum Count {
     LocalLoadErrs,
     /// As many loads as may be were under way and waiting.
     LoadsRefused,
+    /// A key was to be loaded for nobody who waits: its value ends soon, or has ended and is shown.
+    Refreshes,
+    /// A value was shown that had ended.
+    StaleHits,
 }
 
 impl Board {
@@ -40,18 +48,38 @@ impl Board {
             Count::LocalLoads => &gauges.local_loads,
             Count::LocalLoadErrs => &gauges.local_load_errs,
             Count::LoadsRefused => &gauges.loads_refused,
+            Count::Refreshes => &gauges.refreshes,
+            Count::StaleHits => &gauges.stale_hits,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The source has answered after so long. Only the executor calls it.
+    pub fn note_load(&self, took: Duration) {
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+        let before = match self.load_us() {
+            0 => us,
+            before => before,
+        };
+        let now = before - before / 8 + us / 8;
+        self.0.load_us.store(now.max(1), Ordering::Relaxed);
+    }
+
+    /// How long the source usually takes, in microseconds; 0 as long as it has not answered.
+    pub fn load_us(&self) -> u64 {
+        self.0.load_us.load(Ordering::Relaxed)
+    }
+
     /// All numbers, with the names that statistics have.
-    pub fn list(&self) -> [(&'static str, u64); 4] {
+    pub fn list(&self) -> [(&'static str, u64); 6] {
         let gauges = &self.0;
         [
             ("LoadsDeduped", &gauges.loads_deduped),
             ("LocalLoads", &gauges.local_loads),
             ("LocalLoadErrs", &gauges.local_load_errs),
             ("LoadsRefused", &gauges.loads_refused),
+            ("Refreshes", &gauges.refreshes),
+            ("StaleHits", &gauges.stale_hits),
         ]
         .map(|(name, gauge)| (name, gauge.load(Ordering::Relaxed)))
     }

@@ -21,7 +21,7 @@ use crate::{
     io::Waker,
     mesh::Doorbell,
     runtime::ControlWidth,
-    shard::{GroupParts, StopFlag},
+    shard::{FreshnessParams, GroupParts, StopFlag},
     store::KeyHasher,
 };
 
@@ -106,6 +106,10 @@ pub(super) fn open(
         port,
         board: board.clone(),
         negative_ttl_ms: config.negative_ttl.as_millis() as u64,
+        freshness: FreshnessParams {
+            stale_ms: config.stale.as_millis() as u64,
+            is_early: config.early_refresh,
+        },
     });
     let parts = parts.collect();
     let seed = Seed {

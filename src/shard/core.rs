@@ -13,6 +13,7 @@ use super::{
     pause::Pause,
     pool::{Pool, errand::Route, over_resp::Script, spooling::Spooling, unit::Waiting},
     round::{Round, Rounds},
+    run::Voice,
     settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
     tracking::{self, Tracking},
@@ -240,15 +241,7 @@ impl Core {
                     bytes: parcel.bytes,
                 }
             }
-            AskBody::Run { voice, request } => {
-                let mut bytes = self.buffers.take();
-                self.run(voice, &request, &mut bytes);
-                self.buffers.put(request);
-                AnswerBody::Replied {
-                    failed: false,
-                    bytes,
-                }
-            }
+            AskBody::Run { voice, request } => self.serve_run(voice, request),
             AskBody::Flush { at } => {
                 self.flush_own(at);
                 AnswerBody::Flushed
@@ -270,6 +263,7 @@ impl Core {
                 self.serve_load(asker, origin, parcel);
                 return None;
             }
+            AskBody::Refresh(parcel) => self.serve_refresh(parcel),
             AskBody::Backend { errand, parcel } => {
                 self.serve_backend(asker, origin, errand, parcel);
                 return None;
@@ -290,6 +284,16 @@ impl Core {
         };
         self.answer(asker, origin, body);
         None
+    }
+
+    fn serve_run(&mut self, voice: Voice, request: Vec<u8>) -> AnswerBody {
+        let mut bytes = self.buffers.take();
+        self.run(voice, &request, &mut bytes);
+        self.buffers.put(request);
+        AnswerBody::Replied {
+            failed: false,
+            bytes,
+        }
     }
 
     /// Answers another shard's request, and tells it what it is to be told along with that.

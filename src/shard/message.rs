@@ -89,6 +89,8 @@ pub(super) enum AskBody {
     Round(Arc<Round>),
     /// Have this key of the group loaded, unless it is there.
     Load(Parcel),
+    /// Have its next value loaded; nobody waits for it.
+    Refresh(Parcel),
     /// Ask the key's backend, under the rules of the L1.
     Backend { errand: Errand, parcel: Parcel },
 }

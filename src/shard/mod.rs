@@ -45,7 +45,7 @@ mod world;
 
 pub use self::{
     drain::StopFlag,
-    group::GroupParts,
+    group::{FreshnessParams, GroupParts},
     message::{Answer, Ask, Notice},
     pool::{Addresses, Covers, EjectSettings, L1Settings, PoolSettings, spooling::SpoolParts},
     settings::{CpuTime, Settings},

@@ -90,7 +90,7 @@ impl<I: Io> Shard<I> {
     /// A shard that accepts from its first turn on.
     pub fn new(mut io: I, parts: Parts) -> Self {
         let Parts {
-            store,
+            mut store,
             mesh,
             settings,
             board,
@@ -108,6 +108,9 @@ impl<I: Io> Shard<I> {
             let hasher = store.hasher();
             Pool::new(&pool, mesh_shard, hasher, value_bytes_max, now)
         });
+        if let Some(group) = &group {
+            store.keep_expired(group.freshness.stale_ms);
+        }
         let mut core = Core {
             now,
             store,

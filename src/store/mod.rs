@@ -222,6 +222,12 @@ impl ShardStore {
         Some(entry)
     }
 
+    /// Leaves what has expired in memory for so many milliseconds, unless that is needed or its key is
+    /// written: who looks at an earlier time finds it.
+    pub fn keep_expired(&mut self, ms: u64) {
+        self.writer.grace_ms = ms;
+    }
+
     /// Whether what is read from now on is marked as used.
     pub fn set_marks_use(&mut self, marks_use: bool) {
         self.marks_use = marks_use;

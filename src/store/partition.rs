@@ -141,6 +141,8 @@ pub(super) struct PartitionWriter {
     pub(super) next_version: u64,
     pub(super) version_step: u64,
     flush_at: Option<UnixMs>,
+    /// How long what has expired keeps its memory, in milliseconds.
+    pub(super) grace_ms: u64,
     pub(super) listeners: Listeners,
     pub(super) item_bytes_max: usize,
 }
@@ -189,6 +191,7 @@ impl PartitionWriter {
             next_version: 1 + params.shard as u64,
             version_step: params.shard_count as u64,
             flush_at: None,
+            grace_ms: 0,
             listeners,
             item_bytes_max: params.item_bytes_max,
         })
@@ -364,8 +367,10 @@ impl PartitionWriter {
         )
     }
 
+    /// Whether nobody will ask for the entry any more.
     pub(super) fn is_dead(&self, entry: &EntryRef<'_>, now: UnixMs) -> bool {
-        !self.partition.is_alive(entry) || entry.deadline().is_past(now)
+        let kept_since = UnixMs(now.0.saturating_sub(self.grace_ms));
+        !self.partition.is_alive(entry) || entry.deadline().is_past(kept_since)
     }
 
     pub(super) fn count_evicted(&self, entry: &EntryRef<'_>) {

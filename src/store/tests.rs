@@ -301,6 +301,34 @@ fn who_is_told_not_to_marks_nothing_as_used() {
 #[test]
 fn the_sweep_unlinks_what_has_expired() {
     let mut store = store(MIB);
+    expire_a_thousand(&mut store);
+    for second in 1..4 {
+        store.tick(UnixMs(second * 1_000));
+    }
+    assert_eq!(store.stats().entry_count, 0);
+    assert_eq!(store.stats().expired_count, 1_000);
+}
+
+#[test]
+fn what_has_expired_can_be_kept_for_who_looks_back() {
+    let mut store = store(MIB);
+    store.keep_expired(2_500);
+    expire_a_thousand(&mut store);
+    store.tick(UnixMs(2_000));
+    let key = 7_u32.to_le_bytes();
+    assert_eq!(value(&store, UnixMs(2_000), &key), None);
+    assert_eq!(value(&store, UnixMs(99), &key), Some(b"v".to_vec()));
+    // What is written has no past.
+    set(&mut store, UnixMs(2_000), &key, b"new");
+    assert_eq!(value(&store, UnixMs(99), &key), Some(b"new".to_vec()));
+    for second in 3..6 {
+        store.tick(UnixMs(second * 1_000));
+    }
+    assert_eq!(store.stats().entry_count, 1);
+}
+
+/// Fills it with what ends at 100 ms.
+fn expire_a_thousand(store: &mut ShardStore) {
     for number in 0..1_000_u32 {
         let operation = Operation::Set {
             flags: 0,
@@ -314,11 +342,6 @@ fn the_sweep_unlinks_what_has_expired() {
         store.apply(UnixMs(0), key, operation, b"v", &mut Vec::new());
     }
     assert_eq!(store.stats().entry_count, 1_000);
-    for second in 1..4 {
-        store.tick(UnixMs(second * 1_000));
-    }
-    assert_eq!(store.stats().entry_count, 0);
-    assert_eq!(store.stats().expired_count, 1_000);
 }
 
 #[test]

@@ -23,6 +23,10 @@ fn a_group_has_an_origin_and_limits() {
     assert_eq!(plain.negative_ttl, Duration::ZERO);
     let remembering = group("--group g --origin dir:/srv --negative-ttl 2s");
     assert_eq!(remembering.negative_ttl, Duration::from_secs(2));
+    assert_eq!((plain.stale, plain.early_refresh), (Duration::ZERO, true));
+    let fresh = group("--group g --origin dir:/srv --stale 1h --early-refresh off");
+    assert_eq!(fresh.stale, Duration::from_secs(3600));
+    assert!(!fresh.early_refresh);
     let limited = group(
         "--group a-B_1. --origin dir:/srv --load-timeout 20ms --loads-max 1 --load-queue-max 0",
     );
@@ -52,6 +56,15 @@ fn what_does_not_go_with_a_group_is_told() {
         (
             "--load-timeout 5s",
             "--load-timeout: only means something for a group",
+        ),
+        ("--stale 5s", "--stale: only means something for a group"),
+        (
+            "--group g --origin dir:a --stale 8760h",
+            "--stale '8760h': out of range; write 1ms to 168h",
+        ),
+        (
+            "--group g --origin dir:a --early-refresh yes",
+            "--early-refresh 'yes': not on or off; write one of them",
         ),
         (
             "--group a/b --origin dir:a",

@@ -52,8 +52,13 @@ fn get(session: &mut Session, core: &mut Core, request: &Request<'_>, key: &[u8]
     if session.must_wait_for(key) {
         return Some(Step::Hold);
     }
-    let Err(absence) = core.store.look(key, core.now) else {
-        return None;
+    let absence = match core.store.look(key, core.now) {
+        Ok(entry) => {
+            let deadline = entry.deadline();
+            core.note_end(key, deadline);
+            return None;
+        }
+        Err(absence) => absence,
     };
     let form = Form::OverRespPacket(packet(request), over_resp::Asked::Value);
     Some(session.load(core, (key, absence), form, key.bytes))

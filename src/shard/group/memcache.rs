@@ -9,7 +9,7 @@ use crate::{
     shard::{
         core::Core,
         form::Form,
-        memcache::{answer_meta, show_in_turn},
+        memcache::{answer_meta, ends_early, show_in_turn},
         pool::{memcache::end_group, over_resp},
         session::{Session, Step},
     },
@@ -102,15 +102,17 @@ fn show_if_here(
     counters.gets.add(1);
     counters.get_hits.add(1);
     show_in_turn(session, &mut core.buffers, entry, cas, is_single);
+    let deadline = entry.deadline();
+    core.note_end(key, deadline);
     Ok(())
 }
 
-/// Meta commands: one that tells of a value loads it, so nobody has to make room for one (`N`) or is
-/// told to renew it; one that sets or deletes without a condition does so; no other is possible.
+/// Meta commands: one that tells of a value loads it, so nobody has to make room for one (`N`) or
+/// renews one that ends soon (`R`), as the group then does; one that sets or deletes without a condition does so; no other is possible.
 fn meta(session: &mut Session, core: &mut Core, request: &MetaRequest<'_>) -> Option<Step> {
     let flags = request.flags;
     let is_plain = match request.verb {
-        MetaVerb::Get => !flags.has_any(b"ERT"),
+        MetaVerb::Get => !flags.has_any(b"ET"),
         MetaVerb::Set => request.store_verb() == StoreVerb::Set && !flags.has_any(b"CEI"),
         MetaVerb::Delete => !flags.has_any(b"CEIx"),
         MetaVerb::Arithmetic => false,
@@ -131,9 +133,17 @@ fn meta_get(session: &mut Session, core: &mut Core, request: &MetaRequest<'_>) -
     if session.must_wait_for(key) {
         return Step::Hold;
     }
-    let Err(absence) = core.store.look(key, core.now) else {
-        answer_meta(session, core, key, request);
-        return Step::Done;
+    let absence = match core.store.look(key, core.now) {
+        Ok(entry) => {
+            let deadline = entry.deadline();
+            answer_meta(session, core, key, request);
+            match ends_early(deadline, request.flags, core.now) {
+                true => core.refresh(key),
+                false => core.note_end(key, deadline),
+            }
+            return Step::Done;
+        }
+        Err(absence) => absence,
     };
     let form = Form::OverRespMeta {
         verb: request.verb,

@@ -11,6 +11,7 @@
 
 mod binary;
 mod figures;
+mod freshness;
 mod memcache;
 mod negatives;
 mod resp;
@@ -20,11 +21,12 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use self::negatives::Negatives;
+pub use self::freshness::FreshnessParams;
 pub(in crate::shard) use self::{
     binary::execute as execute_binary, memcache::execute as execute_memcache,
     resp::execute as execute_resp,
 };
+use self::{freshness::Freshness, negatives::Negatives};
 use super::{
     core::Core,
     form::Form,
@@ -65,6 +67,8 @@ pub struct GroupParts {
     pub board: Board,
     /// How long it is remembered that a key has no value, in milliseconds; 0 if not at all.
     pub negative_ttl_ms: u64,
+    /// What becomes of values that end.
+    pub freshness: FreshnessParams,
 }
 
 /// A shard's dealings with its group.
@@ -74,6 +78,7 @@ pub(super) struct Group {
     /// What is being loaded of the keys that this shard owns, and who waits for it.
     fills: Fills<Waiter>,
     negatives: Negatives,
+    freshness: Freshness,
     /// Room for the waiters of a fill that ends.
     waiters: Vec<Waiter>,
 }
@@ -84,6 +89,8 @@ enum Waiter {
     Client(Route),
     /// Who is no client.
     Visitor(Ticket),
+    /// The value is kept for who will ask.
+    Nobody,
 }
 
 impl Group {
@@ -93,6 +100,7 @@ impl Group {
             board: parts.board,
             fills: Fills::default(),
             negatives: Negatives::new(parts.negative_ttl_ms),
+            freshness: Freshness::new(parts.freshness),
             waiters: Vec::new(),
         }
     }
@@ -102,12 +110,14 @@ impl Group {
     pub(super) fn void(&mut self, key: Key<'_>) {
         self.fills.void(key);
         self.negatives.forget(key.bytes);
+        self.freshness.forget(key.bytes);
     }
 
     /// Everything is written.
     pub(super) fn void_all(&mut self) {
         self.fills.void_all();
         self.negatives.clear();
+        self.freshness.clear();
     }
 
     /// Wakes the executor if there is something new for it to do.
@@ -116,7 +126,7 @@ impl Group {
     }
 
     /// What the executor counts, by name.
-    fn counts(&self) -> [(&'static str, u64); 4] {
+    fn counts(&self) -> [(&'static str, u64); 6] {
         self.board.list()
     }
 }
@@ -188,6 +198,9 @@ impl Core {
             let failed = false;
             return Some(AnswerBody::Replied { failed, bytes });
         }
+        if let Some(body) = self.show_stale(key) {
+            return Some(body);
+        }
         let error = self.join(Waiter::Client(route), key).err()?;
         let mut bytes = self.buffers.take();
         let failed = push_error(&mut bytes, &error);
@@ -228,6 +241,9 @@ impl Core {
 
     /// Takes what became of loads. `deliver` gets each reply for a connection of this shard.
     fn hear_group(&mut self, deliver: &mut impl FnMut(&mut Self, Delivery<'_>)) {
+        if let Some(group) = &mut self.group {
+            group.freshness.note_load_us(group.board.load_us());
+        }
         while let Some(group) = &mut self.group
             && let Some(Outcome { ticket, loaded }) = group.port.next_result()
         {
@@ -252,6 +268,7 @@ impl Core {
             }
             Err(error) => {
                 self.note_negative(fill, error);
+                self.note_unloaded(fill, error);
                 failed = push_error(&mut frame, error);
             }
         }
@@ -265,6 +282,7 @@ impl Core {
             match waiter {
                 Waiter::Client(route) => self.hand_over(route, failed, &frame, deliver),
                 Waiter::Visitor(ticket) => self.answer_visit(ticket, loaded.clone()),
+                Waiter::Nobody => {}
             }
         }
         if let Some(group) = &mut self.group {
@@ -350,6 +368,13 @@ fn push_value(frame: &mut Vec<u8>, value: &[u8], deadline: Deadline, now: UnixMs
     let left = deadline.instant().map(|at| at.0.saturating_sub(now.0));
     let left = left.map_or(-1, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
     reply::integer(frame, left);
+}
+
+/// Appends a value that has ended.
+fn push_stale(frame: &mut Vec<u8>, value: &[u8]) {
+    frame.extend_from_slice(PAIR);
+    over_resp::push_value(frame, value);
+    reply::integer(frame, over_resp::STALE);
 }
 
 /// Of what a group answers the value alone, for who is told nothing else.

@@ -73,6 +73,8 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
             counters.gets.add(1);
             counters.get_hits.add(1);
             reply::bulk(session.replies.ready(&mut core.buffers), entry.value());
+            let deadline = entry.deadline();
+            core.note_end(key, deadline);
             return Step::Done;
         }
         Err(absence) => absence,

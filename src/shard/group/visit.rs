@@ -55,7 +55,12 @@ impl Core {
                 value: Bytes::copy_from_slice(entry.value()),
                 ttl: time_left(entry.deadline(), self.now),
             };
+            let deadline = entry.deadline();
             self.counters().get_hits.add(1);
+            self.note_end(key, deadline);
+            return self.answer_visit(ticket, Ok(loaded));
+        }
+        if let Some(loaded) = self.show_stale_visitor(key) {
             return self.answer_visit(ticket, Ok(loaded));
         }
         if let Err(error) = self.join(Waiter::Visitor(ticket), key) {

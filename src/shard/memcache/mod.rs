@@ -10,8 +10,7 @@ mod stats;
 pub(super) use self::{
     binary::{Binary, run as run_binary},
     change::Change,
-    meta::answer_here as answer_meta,
-    meta::{deadline_of, seconds_left},
+    meta::{answer_here as answer_meta, deadline_of, ends_early, seconds_left},
     retrieve::show_in_turn,
     stats::finish_conns,
 };

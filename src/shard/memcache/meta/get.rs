@@ -30,7 +30,9 @@ struct Item<'e> {
 }
 
 impl<'e> Item<'e> {
-    fn of(entry: EntryRef<'e>) -> Self {
+    /// An entry, as who asks sees it: in a group nobody renews what ends early but the group.
+    fn of(entry: EntryRef<'e>, flags: Flags<'_>, core: &Core) -> Self {
+        let is_renewed = core.is_group() && ends_early(entry.deadline(), flags, core.now);
         Self {
             value: entry.value(),
             client_flags: entry.flags(),
@@ -39,7 +41,7 @@ impl<'e> Item<'e> {
             used_at: entry.used_at(),
             is_fetched: entry.is_fetched(),
             is_stale: entry.is_stale(),
-            is_won: entry.is_won(),
+            is_won: entry.is_won() || is_renewed,
             is_new: false,
         }
     }
@@ -62,7 +64,7 @@ impl<'e> Item<'e> {
     /// Whether the client is told to renew the item, as nobody was yet: it is new, or stale, or
     /// ends sooner than `R` says.
     fn wins(&self, flags: Flags<'_>, now: UnixMs) -> bool {
-        let ends_early = || flags.has(b'R') && ends_early(self.deadline, flags, now);
+        let ends_early = || ends_early(self.deadline, flags, now);
         !self.is_won && (self.is_new || self.is_stale || ends_early())
     }
 }
@@ -78,7 +80,7 @@ pub(in crate::shard) fn answer_here(
     let looked = core.store.look(key, now);
     let must_change = match looked {
         Err(_) => flags.has(b'N'),
-        Ok(entry) => flags.has(b'T') || Item::of(entry).wins(flags, now),
+        Ok(entry) => flags.has(b'T') || Item::of(entry, flags, core).wins(flags, now),
     };
     if must_change {
         return false;
@@ -88,7 +90,7 @@ pub(in crate::shard) fn answer_here(
     match looked {
         Err(absence) => miss(absence, request, counters, out),
         Ok(entry) => {
-            tell(&Item::of(entry), request, now, out);
+            tell(&Item::of(entry, flags, core), request, now, out);
             note_hit(entry, flags, now, counters);
         }
     }
@@ -110,7 +112,7 @@ pub(super) fn run(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out:
     let deadline = flags
         .has(b'T')
         .then(|| final_deadline(flags, Some(entry.deadline()), now));
-    let item = Item::of(entry);
+    let item = Item::of(entry, flags, core);
     let wins = item.wins(flags, now);
     tell(&item, request, now, out);
     note_hit(entry, flags, now, core.counters());
@@ -174,8 +176,8 @@ fn note_hit(entry: EntryRef<'_>, flags: Flags<'_>, now: UnixMs, counters: &Count
     }
 }
 
-/// Whether the entry ends sooner than `R` says; a `T` before it counts.
-fn ends_early(there: Deadline, flags: Flags<'_>, now: UnixMs) -> bool {
+/// Whether the entry ends sooner than `R` says, if it says so; a `T` before it counts.
+pub(in crate::shard) fn ends_early(there: Deadline, flags: Flags<'_>, now: UnixMs) -> bool {
     let mut deadline = there;
     for flag in flags {
         let time = |exptime| super::deadline(exptime, now);

@@ -8,7 +8,7 @@ mod delete;
 mod get;
 mod set;
 
-pub(in crate::shard) use self::get::answer_here;
+pub(in crate::shard) use self::get::{answer_here, ends_early};
 use super::{
     super::{
         core::Core,

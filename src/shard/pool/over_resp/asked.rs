@@ -49,6 +49,8 @@ enum Answer<'b> {
         data: &'b [u8],
         cas: u64,
         left: Option<Left>,
+        /// It has ended, and is shown until the next is there.
+        is_stale: bool,
     },
     /// It is done.
     Done { cas: u64, value_bytes: usize },
@@ -71,12 +73,30 @@ enum Answer<'b> {
 /// Milliseconds that something has to live; none is for good.
 type Left = Option<u64>;
 
+/// What stands for that time where a group shows a value that has ended.
+pub(in crate::shard) const STALE: i64 = -3;
+
 impl Asked {
     fn read(self, frame: &[u8]) -> Answer<'_> {
         let [first, second, third, fourth] = elements(frame);
         match self {
             Self::Value => value(first, None),
-            Self::Look => value(first, Some(left(second))),
+            Self::Look => match value(first, Some(left(second))) {
+                Answer::Value {
+                    flags,
+                    data,
+                    cas,
+                    left,
+                    ..
+                } => Answer::Value {
+                    flags,
+                    data,
+                    cas,
+                    left,
+                    is_stale: second == frames::Reply::Integer(STALE),
+                },
+                other => other,
+            },
             Self::Stored {
                 wanted,
                 cas,
@@ -188,12 +208,14 @@ impl Answer<'_> {
 
     /// Appends what the client asked to be told, in the order asked.
     fn tell_value(self, request: &MetaRequest<'_>, now: UnixMs, out: &mut Vec<u8>) {
+        let is_stale = matches!(self, Self::Value { is_stale: true, .. });
         let (flags, data, cas, left, is_new) = match self {
             Self::Value {
                 flags,
                 data,
                 cas,
                 left,
+                ..
             } => (Some(flags), data, cas, left.flatten(), false),
             Self::Number {
                 digits,
@@ -227,6 +249,10 @@ impl Answer<'_> {
                 b'k' => reply::key(out, request.key),
                 _ => {}
             }
+        }
+        if is_stale {
+            // Somebody renews it: the group.
+            out.extend_from_slice(b" Z X");
         }
         end(value, out);
     }
@@ -281,6 +307,7 @@ fn value<'b>(reply: frames::Reply<'b>, left: Option<Left>) -> Answer<'b> {
         data,
         cas: cas(stored),
         left,
+        is_stale: false,
     }
 }
 
@@ -296,6 +323,7 @@ fn done<'b>(wanted: Wanted, reply: frames::Reply<'_>, cas: u64, value_bytes: usi
 
 fn left(reply: frames::Reply<'_>) -> Left {
     match reply {
+        frames::Reply::Integer(STALE) => Some(0),
         frames::Reply::Integer(ms) => u64::try_from(ms).ok(),
         _ => None,
     }
@@ -366,6 +394,12 @@ mod tests {
             (looked, "mg k T90 t v", &look, "VA 2 t90\r\nhi\r\n"),
             (looked, "mg k t", &for_good, "HD t-1\r\n"),
             (looked, "mg k t k", "*-1\r\n", "EN kk\r\n"),
+            (
+                looked,
+                "mg k t v O1",
+                "*2\r\n$2\r\nhi\r\n:-3\r\n",
+                "VA 2 t0 O1 Z X\r\nhi\r\n",
+            ),
             (looked, "mg aGk= t k b", "$-1\r\n", "EN kaGk= b\r\n"),
         ];
         for (asked, line, frame, expected) in table {

@@ -17,7 +17,7 @@ mod stored;
 
 use self::lifetime::{Lifetime, lifetime};
 pub(in crate::shard) use self::{
-    asked::Asked,
+    asked::{Asked, STALE},
     beside::{one_key as one_key_beside, push, push_value, push_within_reply},
     binary::{execute_binary, flush_binary},
     meta::execute as execute_meta,
