@@ -226,5 +226,12 @@ impl Health {
     }
 }
 
+/// Whether an error says that the server can serve nobody for now: it reads its data, has lost its
+/// master, or is at a script without end.
+pub fn is_unfit(line: &[u8]) -> bool {
+    const UNFIT: [&[u8]; 4] = [b"-LOADING ", b"-MASTERDOWN ", b"-CLUSTERDOWN ", b"-BUSY "];
+    UNFIT.iter().any(|start| line.starts_with(start))
+}
+
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,8 @@ mod tests;
 
 use std::collections::VecDeque;
 
-pub use self::again::Recalled;
+use self::again::Recalls;
+pub use self::again::{Recalled, is_refusal};
 use self::history::History;
 use self::request::{Entry, Shape, deadline};
 pub use self::request::{Expects, Failure, OnLoss, REPEATS_MAX, Terms};
@@ -105,7 +106,7 @@ pub struct Pipeline<T> {
     pushed_total: u64,
     history: History,
     /// Requests that another server has to be asked for are [recalled](Pipeline::take_recalled).
-    recalls: bool,
+    recalls: Recalls,
     recalled: Option<Recalled>,
     failed: VecDeque<(T, Failure)>,
     /// What has come of a reply that was too large, and is answered, goes on.
@@ -132,7 +133,7 @@ impl<T> Pipeline<T> {
             earliest: UnixMs(u64::MAX),
             pushed_total: 0,
             history: History::default(),
-            recalls: false,
+            recalls: Recalls::None,
             recalled: None,
             failed: VecDeque::new(),
             skip: None,

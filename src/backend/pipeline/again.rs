@@ -6,7 +6,7 @@
 //! [`Pipeline::pushed_total`] and [`Pipeline::settled_total`] tell when the last of them has.
 
 use super::{Entry, OnLoss, Pipeline, Shape, Terms, history::Oldest};
-use crate::store::UnixMs;
+use crate::{backend::is_unfit, store::UnixMs};
 
 /// A request on its way from one pipeline to another.
 #[derive(Debug)]
@@ -57,7 +57,13 @@ impl Recalled {
 impl<T> Pipeline<T> {
     /// RESP: from now on every request can be recalled when its reply names another server.
     pub fn recall_redirected(&mut self) {
-        self.recalls = true;
+        self.recalls = Recalls::Redirected;
+        self.history.keep_all();
+    }
+
+    /// RESP: the same, and when it says that the server cannot answer, where others can.
+    pub fn recall_refused(&mut self) {
+        self.recalls = Recalls::Refused;
         self.history.keep_all();
     }
 
@@ -141,14 +147,42 @@ impl<T> Entry<T> {
             shape: self.shape,
             terms: self.terms,
             deadline: self.deadline,
-            is_timed: self.is_timed,
+            // What was sent and lost with its connection is on its way since then.
+            is_timed: self.is_timed || self.repeats > 0,
             hop_count: self.hop_count,
         }
     }
 }
 
+/// Which requests are recalled, by their replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recalls {
+    None,
+    /// Those that another server is named for.
+    Redirected,
+    /// Those, too, that this server cannot answer.
+    Refused,
+}
+
+impl Recalls {
+    #[cold]
+    pub(super) fn is_for(self, line: &[u8]) -> bool {
+        match self {
+            Self::None => false,
+            Self::Redirected => is_redirect(line),
+            Self::Refused => is_refusal(line),
+        }
+    }
+}
+
+/// Whether a reply of a replica says that others have to be asked: another server has the key, it
+/// cannot serve, or it takes the request for a write.
+pub fn is_refusal(line: &[u8]) -> bool {
+    is_redirect(line) || is_unfit(line) || line.starts_with(b"-READONLY ")
+}
+
 /// Whether a reply names another server.
-pub(super) fn is_redirect(line: &[u8]) -> bool {
+fn is_redirect(line: &[u8]) -> bool {
     line.starts_with(b"-MOVED ") || line.starts_with(b"-ASK ")
 }
 
@@ -254,5 +288,72 @@ mod tests {
             assert_eq!(to.poll_failed(), failed);
             assert_eq!(to.in_flight(), usize::from(is_repeated));
         }
+    }
+
+    #[test]
+    fn what_a_replica_will_not_answer_is_recalled() {
+        for (line, is_redirect, is_refused) in [
+            ("-MOVED 7 h:1", true, true),
+            ("-ASK 7 h:1", true, true),
+            (
+                "-LOADING Redis is loading the dataset in memory",
+                false,
+                true,
+            ),
+            ("-MASTERDOWN Link with MASTER is down", false, true),
+            ("-CLUSTERDOWN The cluster is down", false, true),
+            ("-BUSY Redis is busy running a script", false, true),
+            (
+                "-READONLY You can't write against a read only replica.",
+                false,
+                true,
+            ),
+            ("-READONLYX no", false, false),
+            ("-ERR LOADING", false, false),
+            ("+LOADING x", false, false),
+        ] {
+            let recalls = |recall: fn(&mut Pipeline<u32>)| {
+                let mut from = Pipeline::new(Protocol::Resp, KeyHasher::new(1), 1024);
+                recall(&mut from);
+                push(&mut from, 1, b"GET k\r\n");
+                let output = from.take_output(Vec::new(), NOW);
+                from.sent(output);
+                let line = format!("{line}\r\n");
+                let Received::Complete { tag: 1, .. } = from.receive(line.as_bytes()) else {
+                    panic!("a reply: {line}");
+                };
+                let again = from.take_recalled();
+                again.map(|again| (again.bytes().to_vec(), again.hop_count()))
+            };
+            let expected = |is_recalled: bool| is_recalled.then(|| (b"GET k\r\n".to_vec(), 1));
+            let found = recalls(Pipeline::recall_redirected);
+            assert_eq!(found, expected(is_redirect), "{line}");
+            let found = recalls(Pipeline::recall_refused);
+            assert_eq!(found, expected(is_refused), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_gives_no_new_patience() {
+        let mut from = Pipeline::new(Protocol::Resp, KeyHasher::new(1), 1024);
+        from.recall_refused();
+        let mut to = pipeline();
+        let terms = Terms {
+            on_loss: OnLoss::Repeat,
+            patience_ms: 100,
+        };
+        from.push(1, Expects::Line, terms, NOW)
+            .extend_from_slice(b"GET k\r\n");
+        let output = from.take_output(Vec::new(), NOW);
+        from.sent(output);
+        from.lose(UnixMs(NOW.0 + 50));
+        let (_, again) = from.take_unsent().pop().expect("it is to be sent again");
+        to.push_again(1, &again);
+        let output = to.take_output(Vec::new(), UnixMs(NOW.0 + 60));
+        to.sent(output);
+        to.expire(UnixMs(NOW.0 + 99), |_| None);
+        assert_eq!(to.poll_failed(), None);
+        to.expire(UnixMs(NOW.0 + 100), |_| None);
+        assert_eq!(to.poll_failed(), Some((1, Failure::Late)));
     }
 }

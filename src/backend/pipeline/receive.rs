@@ -1,6 +1,6 @@
 //! Reading replies: whose they are, what they say, and stepping over those that say too much.
 
-use super::{Pipeline, Received, again::is_redirect, request::Shape};
+use super::{Pipeline, Received, request::Shape};
 use crate::{
     backend::{
         reply::{Meaning, REPLY_BYTES_MAX, REPLY_TOO_LARGE, Reply, VALUE_TOO_LARGE},
@@ -56,7 +56,7 @@ impl<T> Pipeline<T> {
                 consumed,
             } if shape.is_some_and(|shape| is_answer(shape, &reply)) => {
                 let is_elsewhere =
-                    self.recalls && reply.meaning == Meaning::Error && is_redirect(reply.frame);
+                    reply.meaning == Meaning::Error && self.recalls.is_for(reply.frame);
                 if is_elsewhere && !self.recall() {
                     let want = bytes.len() + 1;
                     return Received::Incomplete { want };
