@@ -11,15 +11,15 @@ mod explain;
 mod group;
 mod nutcracker;
 mod pools;
+mod replicas;
+mod servers;
 mod spool;
 mod values;
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 
@@ -29,17 +29,15 @@ pub use self::explain::Explain;
 use self::group::GroupArgs;
 use self::nutcracker::Nutcracker;
 pub use self::pools::Pools;
+use self::replicas::{ReadArgs, ReplicaArgs};
 pub use self::spool::{Spool, Verdict};
 use self::values::{Cores, OrOff, PoolKind};
 use crate::config::{
     CONNECTIONS_MAX_DEFAULT, Config, ITEM_BYTES_MAX_DEFAULT, L1Config, MEMCACHE_DEFAULT,
-    MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, RESP_DEFAULT, SERVERS_FILE_BYTES_MAX,
-    SHARDS_MAX, SPOOL_BYTES_MAX_DEFAULT, SpoolConfig, SpoolSync, WritePolicy, memory_bytes_min,
+    MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, RESP_DEFAULT, SHARDS_MAX,
+    SPOOL_BYTES_MAX_DEFAULT, SpoolConfig, SpoolSync, WritePolicy, memory_bytes_min,
 };
-use crate::route::{
-    Distribution, HashRingMode, HashTag, KeyHash, Placement, ServerSpec, join_servers,
-    parse_servers,
-};
+use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, Placement, ServerSpec};
 
 /// What the process is asked to do.
 #[derive(Debug)]
@@ -118,7 +116,7 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-A flag given twice counts as given last, except --server, which adds up.
+A flag given twice counts as given last, except --server, --failover-server and --replica, which add up.
 Sizes are bytes, or count in KiB, MiB, GiB (also k, m, g: 1024) or in kB, MB, GB (1000).";
 
 #[derive(Debug, clap::Subcommand)]
@@ -189,6 +187,8 @@ struct PoolArgs {
     pool: Option<PoolKind>,
     #[command(flatten)]
     servers: ServerArgs,
+    #[command(flatten)]
+    read: ReadArgs,
     /// When a write is answered: through (the server took it), behind (at once, the server gets the
     /// newest value soon) or invalidate (at once, the server is told to delete) [default: through]
     #[arg(long, value_name = "POLICY", value_parser = values::write_policy)]
@@ -223,6 +223,8 @@ struct ServerArgs {
     /// [default: none]
     #[arg(long, value_name = "HOST:PORT[:WEIGHT]", value_parser = values::server)]
     server: Vec<ServerSpec>,
+    #[command(flatten)]
+    replicas: ReplicaArgs,
     /// Whose placement to copy: libmemcached, twemproxy, libketama, spymemcached, evcache,
     /// memcached-proxy or mncaudill:SPOTS [default: libmemcached]
     #[arg(long, value_name = "MODE", value_parser = values::hash_ring)]
@@ -259,8 +261,9 @@ impl ExplainArgs {
             return Nutcracker::open(path)?.explain(&key);
         }
         let servers = self.servers.list()?;
+        let replicas = self.servers.replicas.of(&servers)?;
         let explain = Explain::new(key, servers, self.servers.placement())?;
-        Ok(vec![explain])
+        Ok(vec![explain.with_replicas(replicas)])
     }
 }
 
@@ -384,6 +387,7 @@ impl PoolArgs {
         if is_cluster {
             backend.eject.after = None;
         }
+        let replicas = self.replicas(&servers)?;
         Ok(Mode::Pool(PoolConfig {
             name: None,
             protocol,
@@ -393,6 +397,7 @@ impl PoolArgs {
             write,
             l1: self.l1.unwrap_or_default(),
             backend,
+            replicas,
             spool,
         }))
     }
@@ -432,6 +437,7 @@ impl PoolArgs {
             ("--key-hash", self.servers.key_hash.is_some()),
             ("--distribution", self.servers.distribution.is_some()),
             ("--hash-tag", self.servers.hash_tag.is_some()),
+            ("--replica", self.servers.replicas.is_given()),
             ("--write", self.write.is_some()),
             ("--l1", self.l1.is_some()),
             ("--spool", self.spool.is_some()),
@@ -440,6 +446,7 @@ impl PoolArgs {
         ];
         flags
             .into_iter()
+            .chain(self.read.given())
             .chain(self.backend.given())
             .find_map(|(flag, given)| given.then_some(flag))
     }
@@ -453,38 +460,6 @@ impl ServerArgs {
             distribution: self.distribution.unwrap_or(Distribution::Ketama),
             hash_tag: self.hash_tag,
         }
-    }
-
-    /// The servers of the file, then those named one by one.
-    fn list(&self) -> Result<Vec<ServerSpec>, CliError> {
-        let listed = self
-            .servers
-            .as_deref()
-            .map(read_servers)
-            .transpose()?
-            .unwrap_or_default();
-        join_servers(listed, &self.server)
-            .map_err(|reason| CliError::new(format_args!("--server: {reason}; name each once")))
-    }
-}
-
-fn read_servers(path: &Path) -> Result<Vec<ServerSpec>, CliError> {
-    let name = path.display().to_string();
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| {
-        file.take(SERVERS_FILE_BYTES_MAX as u64 + 1)
-            .read_to_string(&mut text)
-    });
-    match read {
-        Err(error) => Err(CliError::new(format_args!(
-            "--servers {name}: cannot be read ({error}); name a file of HOST:PORT WEIGHT lines"
-        ))),
-        Ok(bytes) if bytes > SERVERS_FILE_BYTES_MAX => Err(CliError::new(format_args!(
-            "--servers {name}: longer than {SERVERS_FILE_BYTES_MAX} bytes; name a file of \
-             HOST:PORT WEIGHT lines"
-        ))),
-        Ok(_) => parse_servers(&name, &text)
-            .map_err(|error| CliError::new(format_args!("--servers {error}"))),
     }
 }
 

@@ -10,6 +10,7 @@ mod l1;
 mod listeners;
 mod origin;
 mod peers;
+mod replicas;
 mod spool;
 
 use std::fmt;
@@ -41,6 +42,10 @@ use self::listeners::{is_listener, overlap};
 pub use self::origin::{HttpOriginSpec, OriginSpec};
 pub use self::peers::{
     PEER_SECRET_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl, check_peer_secret, parse_peers,
+};
+pub use self::replicas::{
+    REPLICA_LAG_DEFAULT, REPLICA_LAG_MAX, REPLICAS_MAX, ReadFrom, Replica, ReplicaObstacle,
+    ReplicasConfig,
 };
 pub use self::spool::{
     SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolConfig, SpoolSync,
@@ -174,6 +179,8 @@ pub struct PoolConfig {
     pub l1: L1Config,
     /// How the servers are spoken to.
     pub backend: BackendConfig,
+    /// Who is read from.
+    pub replicas: ReplicasConfig,
     /// Where writes that are to reach a server later are kept; `None` keeps them in memory.
     pub spool: Option<SpoolConfig>,
 }
@@ -254,11 +261,16 @@ impl Config {
         }
         let eject = &pool.backend.eject;
         eject.check(*placement, servers)?;
+        pool.replicas.check(pool)?;
         if pool.write == WritePolicy::Behind {
             behind::check(pool, self.item_bytes_max).map_err(ConfigError::Behind)?;
         }
         for protocol in [Protocol::Memcache, Protocol::Resp] {
-            let mut all = servers.iter().chain(&eject.failover);
+            let replicas = pool.replicas.replicas.iter();
+            let mut all = servers
+                .iter()
+                .chain(&eject.failover)
+                .chain(replicas.map(|replica| &replica.server));
             let own = self
                 .listener(protocol)
                 .and_then(|listener| all.find(|server| is_listener(server, listener)));
@@ -343,6 +355,20 @@ pub enum ConfigError {
         /// Why not.
         error: HashRingError,
     },
+    /// Replicas cannot be read from as asked.
+    ReadFrom {
+        /// Who was to be read from.
+        read_from: ReadFrom,
+        /// Why not.
+        why: ReplicaObstacle,
+    },
+    /// The same of one that was named.
+    Replica {
+        /// The replica.
+        replica: String,
+        /// Why not.
+        why: ReplicaObstacle,
+    },
     /// A server of the pool is this very process.
     OwnBackend {
         /// The server.
@@ -407,6 +433,8 @@ impl fmt::Display for ConfigError {
                 "--failover-server {server}: is a server of the pool, too; name another one"
             ),
             Self::FailoverRing { error } => write!(f, "--failover-server: {error}"),
+            Self::ReadFrom { read_from, why } => write!(f, "--read-from {read_from}: {why}"),
+            Self::Replica { replica, why } => write!(f, "--replica {replica}: {why}"),
             Self::OwnBackend { server, protocol } => write!(
                 f,
                 "--{protocol}: server {server} of the pool is this listener; move one of them"
@@ -443,19 +471,6 @@ impl FromStr for Protocol {
         match text {
             "memcache" => Ok(Self::Memcache),
             "resp" => Ok(Self::Resp),
-            _ => Err(()),
-        }
-    }
-}
-
-impl FromStr for WritePolicy {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "through" => Ok(Self::Through),
-            "behind" => Ok(Self::Behind),
-            "invalidate" => Ok(Self::Invalidate),
             _ => Err(()),
         }
     }

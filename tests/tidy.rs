@@ -315,7 +315,7 @@ fn the_readme_tells_the_two_commands() {
 fn the_readme_has_every_flag_and_no_other() {
     let told = flags_of_table(&read("README.md"));
     let there = declared_flags(
-        &["", "/backend", "/eject", "/group"]
+        &["", "/backend", "/eject", "/group", "/replicas"]
             .map(|name| read(&format!("src/cli{name}.rs")))
             .concat(),
     );
@@ -325,7 +325,7 @@ fn the_readme_has_every_flag_and_no_other() {
     );
     assert_eq!(
         told, there,
-        "README.md's table of flags (left) and src/cli.rs with src/cli/{{backend,eject,group}}.rs (right)"
+        "README.md's table of flags (left) and src/cli.rs with src/cli/{{backend,eject,group,replicas}}.rs (right)"
     );
 }
 

@@ -3,6 +3,9 @@
 use super::{CliError, PoolArgs};
 use crate::route::ServerSpec;
 
+/// Why replicas are not named.
+const TOLD: &str = "nodes tell of their replicas; leave it out";
+
 impl PoolArgs {
     /// Checks the flags and servers of a pool that is a cluster.
     pub(super) fn check_cluster(&self, seeds: &[ServerSpec]) -> Result<(), CliError> {
@@ -14,6 +17,7 @@ impl PoolArgs {
             ("--key-hash", servers.key_hash.is_some(), placed),
             ("--distribution", servers.distribution.is_some(), placed),
             ("--hash-tag", servers.hash_tag.is_some(), placed),
+            ("--replica", servers.replicas.is_given(), TOLD),
         ];
         let ejects = self.backend.ejection_given();
         let ejects = ejects.map(|(flag, is_given)| (flag, is_given, ejected));

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::CliError;
+use crate::config::Replica;
 use crate::route::{Placement, Reason, Router, ServerSpec, Step};
 
 /// A key in front of the servers of a pool; its `Display` is the answer, a fact a line.
@@ -12,6 +13,7 @@ pub struct Explain {
     pool: Option<String>,
     key: Vec<u8>,
     servers: Vec<ServerSpec>,
+    replicas: Vec<Replica>,
     router: Router,
 }
 
@@ -33,8 +35,14 @@ impl Explain {
             pool: None,
             key,
             servers,
+            replicas: Vec::new(),
             router,
         })
+    }
+
+    /// The same with replicas of the servers.
+    pub(super) fn with_replicas(self, replicas: Vec<Replica>) -> Self {
+        Self { replicas, ..self }
     }
 
     /// The same in one of several pools.
@@ -98,6 +106,10 @@ impl fmt::Display for Explain {
             }
         };
         writeln!(f, "owner     {}", self.servers[server.index()])?;
+        let replicas = self.replicas.iter();
+        for replica in replicas.filter(|replica| replica.master == server.index()) {
+            writeln!(f, "replica   {}", replica.server.address())?;
+        }
         match self.servers.len() {
             1 => writeln!(f, "why       the only server"),
             _ => writeln!(f, "why       {why}"),
@@ -136,6 +148,32 @@ owner     10.0.1.1:11211 weight 1
 why       the first point from the hash on
 ";
         assert_eq!(explain.to_string(), expected);
+    }
+
+    #[test]
+    fn the_replicas_of_a_keys_server_are_told() {
+        let servers = servers(&["10.0.1.1:6379", "10.0.1.2:6379"]);
+        let replica = |master: usize, place: &str| Replica {
+            master,
+            server: place.parse().expect(place),
+        };
+        let placement = Placement::of(HashRingMode::Libmemcached);
+        let explain = Explain::new(b"user:1".to_vec(), servers, placement).expect("ring");
+        let owner = explain.router.owner(b"user:1").index();
+        let explain = explain.with_replicas(vec![
+            replica(owner, "10.0.2.1:6379"),
+            replica(1 - owner, "10.0.2.2:6379"),
+            replica(owner, "unix:/run/redis.sock"),
+        ]);
+        let text = explain.to_string();
+        let told: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("replica"))
+            .collect();
+        assert_eq!(
+            told,
+            ["replica   10.0.2.1:6379", "replica   unix:/run/redis.sock"]
+        );
     }
 
     #[test]

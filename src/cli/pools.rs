@@ -9,8 +9,8 @@ use super::nutcracker::{Nutcracker, NutcrackerPool};
 use super::{CliError, Explain, ServeArgs, ServerArgs};
 use crate::config::{
     BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_DEFAULT, Config,
-    ITEM_BYTES_MAX_DEFAULT, MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, SpoolConfig,
-    WritePolicy, check_together, memory_bytes_min,
+    ITEM_BYTES_MAX_DEFAULT, MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, ReplicasConfig,
+    SpoolConfig, WritePolicy, check_together, memory_bytes_min,
 };
 
 /// What a process of several pools runs with.
@@ -104,6 +104,7 @@ impl ServeArgs {
             write,
             l1: self.pool.l1.unwrap_or_default(),
             backend,
+            replicas: ReplicasConfig::default(),
             spool: self.spool_of(&pool.name, write)?,
         })
     }
@@ -134,6 +135,7 @@ impl ServeArgs {
             refuse(&[(flag, true)])?;
         }
         self.pool.backend.refuse_beside_nutcracker()?;
+        self.pool.refuse_replicas_beside_nutcracker()?;
         self.pool.servers.refuse_beside_nutcracker()
     }
 }
@@ -148,7 +150,8 @@ impl ServerArgs {
             ("--key-hash", self.key_hash.is_some()),
             ("--distribution", self.distribution.is_some()),
             ("--hash-tag", self.hash_tag.is_some()),
-        ])
+        ])?;
+        self.refuse_replica_beside_nutcracker()
     }
 }
 

@@ -5,6 +5,7 @@ mod cluster;
 mod group;
 mod nutcracker;
 mod pool;
+mod replicas;
 
 use std::time::Duration;
 

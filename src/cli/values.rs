@@ -11,8 +11,8 @@ use crate::config::{
     BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX, BACKEND_IN_FLIGHT_MAX, BACKEND_NAME_BYTES_MAX,
     BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_MAX, CORES_MAX, EJECT_AFTER_MAX,
     FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX,
-    L1_TTL_MIN, L1Config, OnEject, Protocol, Readmit, SHARDS_MAX, SPOOL_BYTES_MAX_MAX,
-    SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
+    L1_TTL_MIN, L1Config, OnEject, Protocol, REPLICA_LAG_MAX, ReadFrom, Readmit, SHARDS_MAX,
+    SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
@@ -258,6 +258,22 @@ pub(super) fn eject_after(text: &str) -> Result<OrOff<u32>, String> {
 
 pub(super) fn on_eject(text: &str) -> Result<OnEject, String> {
     keyword(text, &OnEject::ALL.map(OnEject::name))
+}
+
+pub(super) fn read_from(text: &str) -> Result<ReadFrom, String> {
+    keyword(text, &ReadFrom::ALL.map(ReadFrom::name))
+}
+
+pub(super) fn replica_lag(text: &str) -> Result<OrOff<Duration>, String> {
+    if text == "off" {
+        return Ok(OrOff::Off);
+    }
+    let lag = humantime::parse_duration(text)
+        .map_err(|_| "not a duration; write for example 100ms, 1s, 5s, or off")?;
+    if !(Duration::from_millis(1)..=REPLICA_LAG_MAX).contains(&lag) {
+        return Err("out of range; write 1ms to 60s, or off".into());
+    }
+    Ok(OrOff::On(lag))
 }
 
 pub(super) fn readmit(text: &str) -> Result<Readmit, String> {

@@ -1,8 +1,8 @@
 //! What must hold where writes are answered first and done later.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
-use super::{MIB, OnEject, PoolConfig, size};
+use super::{MIB, OnEject, PoolConfig, WritePolicy, size};
 use crate::route::Distribution;
 
 /// How many values of the largest size a spool must have room for at least: four segments with one
@@ -79,3 +79,16 @@ impl fmt::Display for BehindError {
 }
 
 impl std::error::Error for BehindError {}
+
+impl FromStr for WritePolicy {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "through" => Ok(Self::Through),
+            "behind" => Ok(Self::Behind),
+            "invalidate" => Ok(Self::Invalidate),
+            _ => Err(()),
+        }
+    }
+}

@@ -33,6 +33,7 @@ fn pool(servers: &[&str], hash_ring: HashRingMode) -> Config {
             write: WritePolicy::Through,
             l1: L1Config::Off,
             backend: BackendConfig::default(),
+            replicas: ReplicasConfig::default(),
             spool: None,
         }),
         ..config()

@@ -9,6 +9,7 @@ mod grouper;
 mod launched;
 mod listen;
 mod names;
+mod pool;
 mod preflight;
 mod running;
 mod spooler;
@@ -32,24 +33,18 @@ use signal_hook::{
 pub use self::error::StartError;
 pub(crate) use self::running::Running;
 use self::{
-    addresses::AddressBook,
     announce::announce,
     grouper::{Grouper, Source},
     launched::Launched,
-    names::NameBook,
+    pool::pool_settings,
     spooler::Spooler,
 };
 use crate::{
-    backend::Access,
-    config::{Config, L1Config, Mode, PoolConfig},
+    config::{Config, Mode},
     io::{RingDirectory, Waker, uring::Uring},
     mesh,
-    route::{HashRingError, Router},
     runtime::{self, Executor},
-    shard::{
-        Addresses, EjectSettings, L1Settings, Parts, PoolSettings, Settings, Shard, StatsBoard,
-        StopFlag, Tunables,
-    },
+    shard::{Parts, Settings, Shard, StatsBoard, StopFlag, Tunables},
     store::{self, KeyHasher, UnixMs},
 };
 
@@ -327,56 +322,6 @@ fn parts(
             group: None,
         })
         .collect())
-}
-
-fn pool_settings(
-    pool: &PoolConfig,
-    is_crossed: bool,
-    shard_count: usize,
-) -> Result<PoolSettings, StartError> {
-    let backend = &pool.backend;
-    let all = [&pool.servers[..], &backend.eject.failover].concat();
-    let addresses: Arc<dyn Addresses> = match pool.is_cluster {
-        true => Arc::new(NameBook::open()?),
-        false => Arc::new(AddressBook::open(&all)?),
-    };
-    let no_ring = |error: HashRingError| StartError::Resolve {
-        server: "of the pool".into(),
-        error: io::Error::other(error.to_string()),
-    };
-    let router = Router::build(pool.placement, &pool.servers).map_err(no_ring)?;
-    let eject = EjectSettings::new(&backend.eject, pool.placement, &pool.servers);
-    let connection_count = usize::from(backend.connection_count);
-    let l1 = match pool.l1 {
-        L1Config::Off => L1Settings::Off,
-        L1Config::For(ttl) => L1Settings::For {
-            ms: ttl.as_millis() as u64,
-        },
-        L1Config::Tracked if pool.is_cluster => L1Settings::tracked_by_slot(shard_count),
-        L1Config::Tracked => L1Settings::tracked(shard_count, all.len(), connection_count),
-    };
-    Ok(PoolSettings {
-        protocol: pool.protocol,
-        is_crossed,
-        router,
-        addresses,
-        cluster_seeds: pool.is_cluster.then(|| Arc::from(&pool.servers[..])),
-        access: Access {
-            user: pool.backend.user.clone(),
-            password: pool.backend.password.clone(),
-            database: pool.backend.database,
-            name: pool.backend.name.clone(),
-            ..Access::default()
-        },
-        // At most ten minutes.
-        timeout_ms: pool.backend.timeout.as_millis() as u32,
-        seed: seed(),
-        connection_count,
-        in_flight_max: backend.in_flight_max,
-        eject: eject.map_err(no_ring)?,
-        write: pool.write,
-        l1,
-    })
 }
 
 /// A seed that nobody outside knows: the standard library's hash keys are random.

@@ -48,7 +48,8 @@ impl Needs {
                 };
                 let listener_count = usize::from(pool.l1 == L1Config::Tracked);
                 let each = usize::from(pool.backend.connection_count) + listener_count;
-                (pool.servers.len() + pool.backend.eject.failover.len()).max(nodes) * each
+                let others = pool.backend.eject.failover.len() + pool.replicas.replicas.len();
+                (pool.servers.len() + others).max(nodes) * each
             }
         };
         // Each load may have a connection of its own.

@@ -53,6 +53,7 @@ pub(super) fn flush_all(
     // Who tracks is told of the flush before it is told of changes that it makes after it.
     session.set_barred(is_barrier || session.is_tracking());
     core.counters().flushes.add(1);
+    core.note_all_changed();
     let shard_count = core.mesh.shard_count();
     let servers = core.pool.as_ref().map(Pool::masters);
     let parts = match &servers {

@@ -103,6 +103,8 @@ pub(super) enum Errand {
     Fetch,
     /// Read something that is not to be kept.
     Read(Expects),
+    /// The same, of the key's own server: no replica will do.
+    ReadHome(Expects),
     /// Change the key on the backend; the answer is the backend's.
     Write(Expects),
     /// Change the key on the backend in several steps; the answer is for the client as it is. The
@@ -130,7 +132,7 @@ pub(super) enum Errand {
 impl Errand {
     /// Whether the key is as it was, but for when it expires.
     pub(super) fn is_read(self) -> bool {
-        matches!(self, Self::Fetch | Self::Read(_))
+        matches!(self, Self::Fetch | Self::Read(_) | Self::ReadHome(_))
     }
 
     /// What becomes of it if its connection is lost.

@@ -47,7 +47,10 @@ pub use self::{
     drain::StopFlag,
     group::{FreshnessParams, GroupParts},
     message::{Answer, Ask, Notice},
-    pool::{Addresses, Covers, EjectSettings, L1Settings, PoolSettings, spooling::SpoolParts},
+    pool::{
+        Addresses, Covers, EjectSettings, L1Settings, PoolSettings, ReplicaSettings,
+        spooling::SpoolParts,
+    },
     settings::{CpuTime, Settings},
     stats::StatsBoard,
     tunables::Tunables,

@@ -57,6 +57,8 @@ pub(super) enum Covers {
     /// All that is about this key: it takes several steps on a backend, and what comes behind must
     /// not come in between.
     Steps(KeyHash),
+    /// Changes of this key: it is read, perhaps by way of another server.
+    Reading(KeyHash),
     /// It changes several keys; all reads wait.
     AnyKey,
 }
@@ -287,11 +289,19 @@ impl Replies {
     pub(super) fn is_pending(&self, hash: KeyHash) -> bool {
         self.slots.iter().any(|slot| {
             let covers = match slot.covers {
-                Covers::Nothing => false,
+                Covers::Nothing | Covers::Reading(_) => false,
                 Covers::Key(key) | Covers::Steps(key) => key == hash,
                 Covers::AnyKey => true,
             };
             covers && slot.parts_left > 0
+        })
+    }
+
+    /// Whether a read of this key, or something about several, is still waiting.
+    pub(super) fn is_reading(&self, hash: KeyHash) -> bool {
+        self.slots.iter().any(|slot| {
+            let covers = matches!(slot.covers, Covers::Reading(key) if key == hash);
+            (covers || slot.covers == Covers::AnyKey) && slot.parts_left > 0
         })
     }
 

@@ -246,6 +246,11 @@ impl Session {
         self.replies.pending_count() > 0 && self.replies.is_pending(key.hash)
     }
 
+    /// Whether a change of this key must wait for a read of this same conversation.
+    pub(super) fn must_wait_for_reads(&self, key: Key<'_>) -> bool {
+        self.replies.pending_count() > 0 && self.replies.is_reading(key.hash)
+    }
+
     /// Whether anything about this key must wait for what this same conversation began.
     pub(super) fn must_wait_for_steps(&self, key: Key<'_>) -> bool {
         self.replies.pending_count() > 0 && self.replies.is_stepping(key.hash)

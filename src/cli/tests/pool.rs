@@ -1,7 +1,7 @@
 //! The flags of a pool.
 
 use super::*;
-use crate::config::BackendConfig;
+use crate::config::{BackendConfig, ReplicasConfig};
 
 const POOL: &str = "--pool memcache --server 10.0.0.1:11211";
 
@@ -23,6 +23,7 @@ fn a_pool_and_its_defaults() {
         write: WritePolicy::Through,
         l1: L1Config::Off,
         backend: BackendConfig::default(),
+        replicas: ReplicasConfig::default(),
         spool: None,
     };
     assert_eq!(pool(POOL), expected);

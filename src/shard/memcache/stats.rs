@@ -317,6 +317,9 @@ impl View {
             ("backend_probes", totals.backend_probes),
             ("backend_eject_misses", totals.backend_eject_misses),
             ("backend_diverted", totals.backend_diverted),
+            ("backend_replica_reads", totals.backend_replica_reads),
+            ("backend_replica_retries", totals.backend_replica_retries),
+            ("backend_recent_reads", totals.backend_recent_reads),
             (
                 "backend_in_flight_refused",
                 totals.backend_in_flight_refused,

@@ -18,7 +18,7 @@ pub(super) fn reply(
 ) -> Option<&'static [u8]> {
     match (protocol, errand) {
         (Protocol::Resp, Errand::Fetch) => Some(NULL),
-        (Protocol::Resp, Errand::Read(_)) => of_command(request),
+        (Protocol::Resp, Errand::Read(_) | Errand::ReadHome(_)) => of_command(request),
         (Protocol::Memcache, Errand::Fetch) if spelling == Spelling::Base64 => Some(b"EN\r\n"),
         // Whoever asked for several keys at once ends the reply.
         (Protocol::Memcache, Errand::Fetch | Errand::Read(Expects::Retrieval)) => Some(b""),

@@ -37,6 +37,7 @@ impl<I: Io> Shard<I> {
                 Some(gave_up) => self.after_loss(number, &gave_up),
                 None => {
                     self.core.probe(number);
+                    self.core.ask_role(number);
                     self.drive(number);
                 }
             }
@@ -132,11 +133,11 @@ impl<I: Io> Shard<I> {
         let Some(pool) = &mut self.core.pool else {
             return;
         };
-        let is_cluster = pool.is_cluster();
+        let may_recall = pool.is_cluster() || pool.reads_replicas();
         let link = &mut pool.links[number];
         // It may be sent again, also if this time it failed.
         link.core.handle_sent(buffer);
-        if is_cluster && !link.input.is_empty() {
+        if may_recall && !link.input.is_empty() {
             link.want = 0;
             let input = std::mem::take(&mut link.input);
             self.conclude_replies(number, input);
@@ -212,6 +213,7 @@ impl<I: Io> Shard<I> {
         }
         self.core.settle(number);
         self.core.keep_track(number);
+        self.core.ask_role(number);
     }
 
     /// Gives a backend connection up; whoever waits on it is told.
@@ -235,6 +237,7 @@ impl<I: Io> Shard<I> {
 
     fn after_loss(&mut self, number: usize, why: &dyn Display) {
         self.note_loss(number, why);
+        self.send_elsewhere(number);
         self.drive(number);
     }
 

@@ -23,7 +23,7 @@ use super::{
     queueing::QUEUE_FULL,
 };
 use crate::{
-    backend::{Failure, Health, QueueFull, Strays, WriteQueue},
+    backend::{Failure, Health, QueueFull, Strays, WriteQueue, is_unfit},
     config::{EjectConfig, OnEject, Readmit},
     route::{Detour, HashRingError, Placement, Router, ServerIndex, ServerSpec},
     shard::{
@@ -382,11 +382,4 @@ impl Core {
         tracing::warn!(backend, shard, "readmitted");
         self.counters().backend_readmits.add(1);
     }
-}
-
-/// Whether an error says that the server can serve nobody for now: it reads its data, has lost its
-/// master, or is at a script without end.
-pub(super) fn is_unfit(line: &[u8]) -> bool {
-    const UNFIT: [&[u8]; 4] = [b"-LOADING ", b"-MASTERDOWN ", b"-CLUSTERDOWN ", b"-BUSY "];
-    UNFIT.iter().any(|start| line.starts_with(start))
 }

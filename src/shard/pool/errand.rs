@@ -83,14 +83,20 @@ impl Core {
 
     /// Whether an errand for this key can be started now. One that is queued does not take the room
     /// of those that the server has to answer.
-    pub(in crate::shard) fn has_room_for(&self, key: Key<'_>, is_queued: bool) -> bool {
+    pub(in crate::shard) fn has_room_for(
+        &self,
+        key: Key<'_>,
+        errand: Errand,
+        is_queued: bool,
+    ) -> bool {
         let home = self.home(key.hash);
         if home != self.shard() {
             return self.mesh.allowance(home) > 0;
         }
         let has_room = |spool: &Spooling| spool.has_room();
+        let pool_has_room = |pool: &Pool| pool.has_room(key, errand, self.now);
         self.spool.as_ref().is_none_or(has_room)
-            && (is_queued || self.pool.as_ref().is_some_and(|pool| pool.has_room(key)))
+            && (is_queued || self.pool.as_ref().is_some_and(pool_has_room))
     }
 
     /// Starts an errand that there is [room for](Self::has_room_for). `Some` if it is over
@@ -159,8 +165,12 @@ impl Core {
     ) -> Option<AnswerBody> {
         let pool = self.pool.as_mut()?;
         let has_l1 = pool.has_l1();
-        let number = pool.take_link_number(key);
+        let home = pool.take_link_number(key);
         self.board.of(self.mesh.shard()).backend_requests.add(1);
+        let Some(number) = self.choose_reader(home, key, errand) else {
+            return Some(self.failure(UNAVAILABLE));
+        };
+        let pool = self.pool.as_ref()?;
         if pool.queues_writes()
             && let Some(answer) = self.start_at_queue(route, number, key, errand, request)
         {
@@ -185,17 +195,18 @@ impl Core {
             return self.start_steps(number, route, key, plan, request);
         }
         let expects = match errand {
-            Errand::Read(expects) | Errand::Write(expects) => expects,
+            Errand::Read(expects) | Errand::ReadHome(expects) | Errand::Write(expects) => expects,
             _ => Expects::Line,
         };
         if expects == Expects::MetaData && !pool.links[number].speaks_meta() {
             return Some(self.failure(NO_META));
         }
-        let follows_change = has_l1 || self.settles_changes();
+        let follows_change = has_l1 || self.settles_changes() || self.reads_replicas();
         let pending = if follows_change && matches!(errand, Errand::Write(_)) {
             if has_l1 {
                 self.drop_l1(key);
             }
+            self.note_change_begun(key.hash);
             Pending::Write(route, self.parcel(key, &[]))
         } else {
             Pending::Request(route)
@@ -230,6 +241,9 @@ impl Core {
             return self.fail(pending, SCRIPT_LOST, deliver);
         }
         let pending = match failed {
+            true if self.leads_to_replica(number) => {
+                self.ask_elsewhere(number, pending, reply.frame, deliver)
+            }
             true => self.send_on(number, pending, reply.frame, deliver),
             false => Some(pending),
         };
@@ -246,6 +260,7 @@ impl Core {
             Pending::ListenerId => self.hear_listener_id(number, failed, reply.frame),
             Pending::Tracking(id) => self.hear_tracked(number, id, failed, reply.frame),
             Pending::TimeLeft(fill) => self.hear_time_left(number, fill, reply.frame),
+            Pending::Role(_) => self.heard_role(number, reply.frame),
             Pending::Probe => self.probed(number, !failed),
             Pending::Purge => self.purged(number, !failed),
             Pending::Straggler(parcel) => self.put_away(parcel),
@@ -260,6 +275,7 @@ impl Core {
             Pending::Unit(unit) => self.end_unit(*unit, number, failed, reply.frame, deliver),
             Pending::Write(route, parcel) => {
                 self.drop_copy(&parcel);
+                self.note_change_ended(parcel.hash);
                 self.hand_over_change(route, &parcel, failed, reply.frame, deliver);
                 self.buffers.put(parcel.bytes);
             }
@@ -293,6 +309,7 @@ impl Core {
             Pending::Unblock(route) => self.unblocked(route, false),
             Pending::Topology(_) => self.not_heard_of_cluster(),
             Pending::Standing(server) => self.not_heard_standing(server),
+            Pending::Role(number) => self.not_heard_role(number),
             Pending::Straggler(parcel) => self.put_away(parcel),
             Pending::QueuedWrite => self.counters().backend_failures.add(1),
             Pending::Flush(origin, at) => self.with_failure(reason, |core, line| {
@@ -302,6 +319,7 @@ impl Core {
                 core.hand_over(route, true, line, deliver);
             }),
             Pending::Write(route, parcel) => {
+                self.note_change_ended(parcel.hash);
                 self.put_away(parcel);
                 self.with_failure(reason, |core, line| {
                     core.hand_over(route, true, line, deliver);
@@ -315,6 +333,7 @@ impl Core {
             }),
             Pending::Unit(unit) => {
                 self.take_refusal(unit.origin().token);
+                self.note_unit_ended(&unit);
                 // What comes too late may still be done: its heir opens the keys then.
                 if reason != LATE {
                     self.open_keys(&unit);

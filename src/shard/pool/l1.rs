@@ -135,7 +135,9 @@ impl Core {
         let now = self.now;
         let Some(pool) = &mut self.pool else { return };
         let mut pending = Pending::Request(route);
-        if pool.has_l1() && !pool.fills.is_closed(key) {
+        // What a replica is behind for a moment, a copy would keep.
+        let is_kept = pool.has_l1() && !pool.is_replica(number);
+        if is_kept && !pool.fills.is_closed(key) {
             match pool.fills.join_or_start(key, route) {
                 Lease::Started(fill) => {
                     // In one piece, so both have one fate.

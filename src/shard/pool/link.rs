@@ -3,7 +3,9 @@
 
 use bytes::BytesMut;
 
-use crate::shard::pool::{EjectSettings, errand::Pending, lanes::Lanes, over_resp, queued};
+use crate::shard::pool::{
+    EjectSettings, errand::Pending, lanes::Lanes, over_resp, queued, replicas::Role,
+};
 use crate::{
     backend::{self, Expects, Greeting, Health, LinkSettings, OnLoss, Terms, WriteQueue, hello},
     config::Protocol,
@@ -86,11 +88,10 @@ impl LinkMaker {
 
     /// The same to a server that is none: they lead nowhere.
     pub(super) fn make_unconnected(&self, server: usize, now: UnixMs) -> Vec<Link> {
-        let make = |number| {
-            let core = backend::Link::unconnected(self.settings_of(number), now);
-            Link::new(self, core)
-        };
-        self.lanes.all_links_to(server).map(make).collect()
+        let links = self.lanes.all_links_to(server);
+        links
+            .map(|number| self.make_unconnected_link(number, now))
+            .collect()
     }
 
     fn make(&self, number: usize, now: UnixMs) -> Link {
@@ -112,6 +113,38 @@ impl LinkMaker {
         Some(link)
     }
 
+    /// The same to a replica, which tells of no changes: copies are of masters.
+    pub(super) fn make_to_replica(&self, server: usize, now: UnixMs) -> Vec<Link> {
+        let for_requests = self.lanes.links_to(server);
+        let listener = for_requests.end..self.lanes.all_links_to(server).end;
+        let mut links: Vec<Link> = for_requests
+            .map(|number| self.make_replica(number, now))
+            .collect();
+        links.extend(listener.map(|number| self.make_unconnected_link(number, now)));
+        links
+    }
+
+    /// What a replica was asked is asked of others if it is lost, so nothing is held for it. Nodes of
+    /// a cluster have to be told that it is for reads.
+    fn make_replica(&self, number: usize, now: UnixMs) -> Link {
+        let mut settings = LinkSettings {
+            hold_ms: None,
+            ..self.settings_of(number)
+        };
+        if self.recalls {
+            settings.greeting = settings.greeting.insist(&[b"READONLY"]);
+        }
+        let mut link = Link::new(self, backend::Link::new(settings, now));
+        link.core.pipeline().recall_refused();
+        link.role = Some(Role::new());
+        link
+    }
+
+    fn make_unconnected_link(&self, number: usize, now: UnixMs) -> Link {
+        let core = backend::Link::unconnected(self.settings_of(number), now);
+        Link::new(self, core)
+    }
+
     fn settings_of(&self, number: usize) -> LinkSettings {
         // Each shard's pauses are its own, and each link's.
         let place = (self.shard as u64) << 32 | number as u64;
@@ -131,6 +164,8 @@ pub(in crate::shard) struct Link {
     pub(in crate::shard) core: backend::Link<Pending>,
     /// Whether the server is fit to be asked.
     pub(super) health: Health,
+    /// Whether it follows its master, if it is a replica.
+    pub(super) role: Option<Role>,
     pub(in crate::shard) token: Option<Token>,
     /// The backend refused a queued write: the connection is to be given up and the write repeated.
     pub(in crate::shard) refused: bool,
@@ -152,6 +187,7 @@ impl Link {
             speech: maker.speech,
             patience_ms: maker.patience_ms,
             health: maker.eject.health(core.seed()),
+            role: None,
             core,
             token: None,
             refused: false,
@@ -256,8 +292,10 @@ impl Link {
     pub(in crate::shard) fn next_timeout(&self, now: UnixMs) -> Option<UnixMs> {
         let refused = self.refused.then_some(now);
         let probe = self.health.poll_timeout();
-        let probe = probe.filter(|_| self.core.is_serving());
-        let dues = [self.core.poll_timeout(), refused, probe];
+        let role = self.role.as_ref().and_then(Role::poll_timeout);
+        let asked = [probe, role].into_iter().flatten().min();
+        let asked = asked.filter(|_| self.core.is_serving());
+        let dues = [self.core.poll_timeout(), refused, asked];
         dues.into_iter().flatten().min()
     }
 

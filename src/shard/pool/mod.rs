@@ -25,6 +25,7 @@ mod queue;
 mod queued;
 mod queueing;
 pub(super) mod relay;
+mod replicas;
 pub(super) mod resp;
 pub(super) mod spooling;
 mod stepping;
@@ -43,10 +44,13 @@ use self::{
     l1::L1,
     lanes::Lanes,
     link::{Link, LinkMaker, Speech},
+    replicas::Replicas,
     unit::Refusals,
 };
-pub use self::{ejection::EjectSettings, l1::L1Settings, tracked::Covers};
-use super::settings::BACKEND_SILENCE_MS_MIN;
+pub use self::{
+    ejection::EjectSettings, l1::L1Settings, replicas::ReplicaSettings, tracked::Covers,
+};
+use super::{message::Errand, settings::BACKEND_SILENCE_MS_MIN};
 use crate::{
     backend::{Access, Greeting, HEARTBEAT_MS, HOLD_MS, LinkSettings},
     config::{Protocol, WritePolicy},
@@ -66,8 +70,8 @@ pub struct PoolSettings {
     pub is_crossed: bool,
     /// Who owns a key. A cluster's slots say that instead.
     pub router: Router,
-    /// Where the servers are, in the router's order; then those that stand in for others. A
-    /// cluster's come to be known.
+    /// Where the servers are, in the router's order; then those that stand in for others, then
+    /// replicas. A cluster's come to be known.
     pub addresses: Arc<dyn Addresses>,
     /// Nodes of the cluster that the pool is, if it is one.
     pub cluster_seeds: Option<Arc<[ServerSpec]>>,
@@ -87,6 +91,8 @@ pub struct PoolSettings {
     pub write: WritePolicy,
     /// What becomes of values that were read.
     pub l1: L1Settings,
+    /// Who is read from, if not masters alone.
+    pub replicas: Option<ReplicaSettings>,
 }
 
 /// Where the servers of a pool are, as far as is known. Names may come to mean other addresses
@@ -158,6 +164,8 @@ pub(super) struct Pool {
     maker: LinkMaker,
     /// What is known of the cluster, if the pool is one.
     cluster: Option<Box<Cluster>>,
+    /// Who is read from, if not masters alone.
+    replicas: Option<Box<Replicas>>,
     pub(super) addresses: Arc<dyn Addresses>,
     pub(super) fills: Fills<Route>,
     dedicated: DedicatedConns,
@@ -187,17 +195,7 @@ impl Pool {
             hold_ms: Some(HOLD_MS),
             seed: 0,
         };
-        let dedicated = [Version::Resp2, Version::Resp3].map(|version| {
-            let access = Access {
-                version,
-                ..settings.access.clone()
-            };
-            LinkSettings {
-                greeting: speech.greet(Greeting::new(settings.protocol, &access)),
-                heartbeat_ms: HEARTBEAT_MS,
-                ..link.clone()
-            }
-        });
+        let dedicated = dedicated(settings, speech, &link);
         let server_count = settings.addresses.server_count();
         let listener = tracked::greeting(settings);
         let maker = LinkMaker {
@@ -211,7 +209,13 @@ impl Pool {
             seed: settings.seed,
             shard,
         };
-        let links = (0..server_count).flat_map(|server| maker.make_to(server, now));
+        let replicas = Replicas::of(settings);
+        let first_replica = server_count - replicas.as_ref().map_or(0, |all| all.listed_count());
+        let make = |server| match server < first_replica {
+            true => maker.make_to(server, now),
+            false => maker.make_to_replica(server, now),
+        };
+        let links = (0..server_count).flat_map(make);
         let mut pool = Self {
             protocol: settings.protocol,
             is_crossed: settings.is_crossed,
@@ -227,6 +231,7 @@ impl Pool {
                 .l1
                 .of_shard(shard, server_count, maker.lanes.width()),
             links: links.collect(),
+            replicas,
             maker,
             cluster: None,
             addresses: Arc::clone(&settings.addresses),
@@ -252,14 +257,19 @@ impl Pool {
     /// The servers that have keys.
     pub(super) fn masters(&self) -> Vec<usize> {
         match &self.cluster {
-            None => (0..self.links.len() / self.lanes().width()).collect(),
+            None => (0..self.listed_server_count()).collect(),
             Some(cluster) => cluster.masters().collect(),
         }
     }
 
     /// Whether one server has all keys, and will.
     pub(super) fn is_single(&self) -> bool {
-        self.links.len() == self.lanes().width()
+        self.cluster.is_none() && self.listed_server_count() == 1
+    }
+
+    /// How many servers were named that are no replicas.
+    fn listed_server_count(&self) -> usize {
+        self.links.len() / self.lanes().width() - self.listed_replica_count()
     }
 
     /// Where a key is.
@@ -281,9 +291,9 @@ impl Pool {
     }
 
     /// Whether nothing keeps requests to one server in order that are about different keys: they may
-    /// be on several connections, or sent on by nodes of a cluster.
+    /// be on several connections, sent on by nodes of a cluster, or reads that replicas answer.
     pub(super) fn has_lanes(&self) -> bool {
-        self.lanes().count() > 1 || self.is_cluster()
+        self.lanes().count() > 1 || self.is_cluster() || self.reads_replicas()
     }
 
     /// The server that a link leads to.
@@ -385,9 +395,10 @@ impl Pool {
         }
     }
 
-    /// Whether another request for this key's server may be taken.
-    pub(super) fn has_room(&self, key: Key<'_>) -> bool {
-        self.link_of(key).core.in_flight() < self.in_flight_max
+    /// Whether another request about this key may be taken.
+    pub(super) fn has_room(&self, key: Key<'_>, errand: Errand, now: UnixMs) -> bool {
+        let number = self.link_for(self.link_number(key), key, errand, now);
+        self.links[number].core.in_flight() < self.in_flight_max
     }
 
     /// Whether a request that waits for room since then has waited for too long.
@@ -459,6 +470,21 @@ impl Pool {
             Some(cluster) => cluster.writes.len(),
         }
     }
+}
+
+/// How connections of clients' own are made, by their version of RESP.
+fn dedicated(settings: &PoolSettings, speech: Speech, link: &LinkSettings) -> [LinkSettings; 2] {
+    [Version::Resp2, Version::Resp3].map(|version| {
+        let access = Access {
+            version,
+            ..settings.access.clone()
+        };
+        LinkSettings {
+            greeting: speech.greet(Greeting::new(settings.protocol, &access)),
+            heartbeat_ms: HEARTBEAT_MS,
+            ..link.clone()
+        }
+    })
 }
 
 /// Bytes that servers' strings may have before the value.

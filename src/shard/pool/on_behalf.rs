@@ -49,7 +49,7 @@ impl Session {
         if self.comes_too_early(core, key, errand) {
             return Step::Hold;
         }
-        let room = self.room_for(core, key, errand.is_queued());
+        let room = self.room_for(core, key, errand, errand.is_queued());
         if room == Room::Later {
             return Step::Hold;
         }
@@ -66,9 +66,11 @@ impl Session {
     }
 
     /// Whether an errand is about what this same conversation has written before, and what is still
-    /// on its way to the disk: it is queued for the server only then.
+    /// on its way to the disk: it is queued for the server only then. Or whether it changes what this
+    /// same conversation reads: that may be on its way to a replica.
     fn comes_too_early(&self, core: &Core, key: Key<'_>, errand: Errand) -> bool {
         core.spool.is_some() && !errand.is_queued() && self.must_wait_for(key)
+            || core.reads_replicas() && !errand.is_read() && self.must_wait_for_reads(key)
     }
 
     /// The same for the parts of a request whose sum has no slot yet.
@@ -79,8 +81,8 @@ impl Session {
 
     /// Whether an errand for this key can be started. Who waits for room waits no longer than a
     /// server may take to answer; then all it asks for is refused until there is room again.
-    fn room_for(&mut self, core: &Core, key: Key<'_>, is_queued: bool) -> Room {
-        if core.has_room_for(key, is_queued) {
+    fn room_for(&mut self, core: &Core, key: Key<'_>, errand: Errand, is_queued: bool) -> Room {
+        if core.has_room_for(key, errand, is_queued) {
             self.waits_since = None;
             return Room::Now;
         }
@@ -99,9 +101,10 @@ impl Session {
         core: &mut Core,
         seq: Seq,
         key: Key<'_>,
+        errand: Errand,
         is_queued: bool,
     ) -> Option<Step> {
-        match self.room_for(core, key, is_queued) {
+        match self.room_for(core, key, errand, is_queued) {
             Room::Now => None,
             Room::Later => Some(Step::Hold),
             Room::Never => {
@@ -121,7 +124,8 @@ impl Session {
     fn defer_errand(&mut self, core: &Core, key: Key<'_>, errand: Errand, form: Form) -> Seq {
         let covers = match errand {
             Errand::Steps(_) => Covers::Steps(key.hash),
-            Errand::Fetch | Errand::Read(_) => Covers::Nothing,
+            _ if errand.is_read() && core.reads_replicas() => Covers::Reading(key.hash),
+            Errand::Fetch | Errand::Read(_) | Errand::ReadHome(_) => Covers::Nothing,
             _ if core.has_l1() || core.spool.is_some() => Covers::Key(key.hash),
             _ => Covers::Nothing,
         };
@@ -137,6 +141,7 @@ impl Session {
         errand: Errand,
         request: &[u8],
     ) {
+        let errand = self.tied(core, errand);
         let origin = Origin {
             token: self.token(),
             seq,

@@ -56,6 +56,8 @@ pub(in crate::shard) enum Pending {
     Topology(Question),
     /// The master of this number is asked how it sees its cluster.
     Standing(usize),
+    /// The replica by this link is asked whether it follows its master.
+    Role(usize),
     /// An ejected server is asked whether it is well.
     Probe,
     /// A server that returns is flushed.

@@ -16,7 +16,6 @@
 
 use super::{
     Pool, absent,
-    ejection::is_unfit,
     errand::{NO_META, Route, UNAVAILABLE},
     queued,
     spooling::Reply,
@@ -26,7 +25,7 @@ use crate::shard::{
     message::{AnswerBody, Errand},
 };
 use crate::{
-    backend::OnLoss,
+    backend::{OnLoss, is_unfit},
     protocol::memcache::Spelling,
     spool::{Operation, port::Note, record::Lsn},
     store::{Applied, Key, Outcome, UnixMs},

@@ -165,7 +165,7 @@ fn relay_if_fit(session: &mut Session, core: &mut Core, args: Args<'_>, relay: &
         let reason = "is about several strings, which memcache clients may have written";
         return refuse(session, core, args, reason);
     }
-    let written: Vec<&[u8]> = match relay.is_write && core.has_l1() {
+    let written: Vec<&[u8]> = match relay.is_write && core.follows_units() {
         true => relay.keys(&args).collect(),
         false => Vec::new(),
     };
@@ -208,6 +208,8 @@ fn send(session: &mut Session, core: &mut Core, args: Args<'_>, relay: &Relay) -
     };
     let errand = if relay.is_write {
         Errand::Write(Expects::Line)
+    } else if relay.is_tied {
+        Errand::ReadHome(Expects::Line)
     } else {
         Errand::Read(Expects::Line)
     };

@@ -41,7 +41,11 @@ pub(in crate::shard) fn execute(
         Request::Exists { keys } => {
             sum(session, core, keys, b"EXISTS", Errand::Read(Expects::Line))
         }
-        Request::Touch { keys } => sum(session, core, keys, b"TOUCH", Errand::Read(Expects::Line)),
+        Request::Touch { keys } => {
+            // It is for who evicts.
+            let errand = Errand::ReadHome(Expects::Line);
+            sum(session, core, keys, b"TOUCH", errand)
+        }
         Request::FlushAll => {
             let mut wire = core.buffers.take();
             reply::encode_command(&mut wire, &[b"FLUSHALL"]);
@@ -60,8 +64,8 @@ pub(in crate::shard) fn execute(
 
 fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -> Step {
     let key = core.key(bytes);
-    if core.has_l1() && session.is_watching_at_server() {
-        let errand = Errand::Read(Expects::Line);
+    if (core.has_l1() || core.reads_replicas()) && session.is_watching_at_server() {
+        let errand = Errand::ReadHome(Expects::Line);
         return with_command(core, &[b"GET", bytes], |core, wire| {
             session.run_errand(core, key, errand, wire, Form::Verbatim)
         });
@@ -112,10 +116,13 @@ fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
     let errand = whole(core, false);
     let is_behind = core.is_behind();
     let is_queued = is_behind || errand.is_queued();
+    if let Some(step) = session.wait_for_reads(core, errand) {
+        return step;
+    }
     let origin = session.sum_slot(Form::RespOk, pairs.count() / 2);
     session.for_each_key(core, pairs.pairs(), |session, core, (bytes, value)| {
         let key = core.key(bytes);
-        if let Some(step) = session.lacks_room(core, origin.seq, key, is_queued) {
+        if let Some(step) = session.lacks_room(core, origin.seq, key, errand, is_queued) {
             return step;
         }
         let mut wire = core.buffers.take();
@@ -150,10 +157,13 @@ fn sum(
     if session.comes_too_early_for_all(core, errand) {
         return Step::Hold;
     }
+    if let Some(step) = session.wait_for_reads(core, errand) {
+        return step;
+    }
     let origin = session.sum_slot(Form::RespSum, keys.count());
     session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);
-        if let Some(step) = session.lacks_room(core, origin.seq, key, errand.is_queued()) {
+        if let Some(step) = session.lacks_room(core, origin.seq, key, errand, errand.is_queued()) {
             return step;
         }
         with_command(core, &[command, bytes], |core, wire| {

@@ -54,6 +54,8 @@ pub(in crate::shard) struct Unit {
     origin: Origin,
     /// The keys that it may change, if copies of them may be kept.
     keys: Option<Arc<KeyList>>,
+    /// The same, if replicas are read from; an empty list stands for all keys.
+    changed: Option<Arc<KeyList>>,
     /// What sends it to another node of a cluster.
     again: Option<Box<Again>>,
 }
@@ -76,6 +78,7 @@ impl Unit {
         Some(Self {
             origin: Origin::NOBODY,
             keys: Some(keys),
+            changed: None,
             again: None,
         })
     }
@@ -133,8 +136,13 @@ impl Session {
             return Err(load);
         }
         self.set_barred(is_alone);
-        let keys = has_l1.then(|| written.map(Box::from).collect::<Arc<KeyList>>());
-        let keys = keys.filter(|keys| !keys.is_empty());
+        let is_followed = core.follows_units();
+        let written = is_followed.then(|| written.map(Box::from).collect::<Arc<KeyList>>());
+        let written = written.filter(|keys| !keys.is_empty());
+        let keys = written.clone().filter(|_| has_l1);
+        // One without a place may change any key.
+        let any = place.is_none().then(|| Arc::from([]));
+        let changed = any.or(written).filter(|_| core.reads_replicas());
         let covers = match keys {
             Some(_) => Covers::AnyKey,
             None => Covers::Nothing,
@@ -150,6 +158,7 @@ impl Session {
         let unit = Unit {
             origin,
             keys,
+            changed,
             again: None,
         };
         core.begin_unit(unit, place, load, &mut |core, delivery| {
@@ -361,6 +370,7 @@ impl Core {
             (true, _) => self.send_unit_on(unit, number, frame, deliver),
         };
         let Some(unit) = unit else { return };
+        self.note_unit_ended(&unit);
         self.open_keys(&unit);
         let route = Route::Here(unit.origin);
         match refusal {
@@ -368,6 +378,20 @@ impl Core {
                 self.hand_over(route, true, &because_of(&line), deliver);
             }
             _ => self.hand_over(route, failed, frame, deliver),
+        }
+    }
+
+    /// Whether it has to be known what units change.
+    pub(super) fn follows_units(&self) -> bool {
+        self.has_l1() || self.reads_replicas()
+    }
+
+    /// A unit is over; the client has not heard of it.
+    pub(super) fn note_unit_ended(&self, unit: &Unit) {
+        match unit.changed.as_deref() {
+            None => {}
+            Some([]) => self.note_all_changed(),
+            Some(keys) => self.note_changed(keys),
         }
     }
 

@@ -139,6 +139,12 @@ counters! {
     backend_eject_misses,
     /// Requests that went to another server than their key's own.
     backend_diverted,
+    /// Reads that were sent to replicas.
+    backend_replica_reads,
+    /// Of these, asked of another server because the replica did not answer.
+    backend_replica_retries,
+    /// Reads that were sent to masters because their keys were written lately.
+    backend_recent_reads,
     /// Requests refused because too many were unanswered for too long.
     backend_in_flight_refused,
     /// Requests that a node of the cluster answered MOVED.

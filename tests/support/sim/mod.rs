@@ -9,6 +9,7 @@ pub(crate) mod exact;
 pub(crate) mod memcached;
 pub(crate) mod redis;
 pub(crate) mod register;
+pub(crate) mod replica;
 pub(crate) mod talker;
 pub(crate) mod tracked;
 
@@ -25,8 +26,8 @@ use ringfort::io::{Address, ListenerId};
 use ringfort::mesh;
 use ringfort::route::{HashRingMode, Placement, Router, ServerIndex, ServerSpec};
 use ringfort::shard::{
-    Addresses, CpuTime, EjectSettings, L1Settings, Parts, PoolSettings, Settings, Shard,
-    StatsBoard, StopFlag, Tunables, Vitals,
+    Addresses, CpuTime, EjectSettings, L1Settings, Parts, PoolSettings, ReplicaSettings, Settings,
+    Shard, StatsBoard, StopFlag, Tunables, Vitals,
 };
 use ringfort::store::{self, KeyHasher, StoreParams};
 
@@ -34,6 +35,7 @@ use self::addresses::AnyAddress;
 use self::cluster::Cluster;
 use self::memcached::Memcached;
 use self::redis::Redis;
+use self::replica::{Replica, ReplicaSetup};
 
 /// How a fleet is made.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub(crate) struct Setup {
     pub(crate) is_tracked: bool,
     /// What becomes of the keys of a server that fails. Servers that stand in for others come behind the pool's.
     pub(crate) eject: EjectConfig,
+    /// Who follows the pool's servers and is read from. They come behind all others.
+    pub(crate) replicas: Option<ReplicaSetup>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +76,7 @@ impl Setup {
             node_count: 0,
             is_tracked: false,
             eject: EjectConfig::default(),
+            replicas: None,
         }
     }
 
@@ -111,6 +116,13 @@ impl Setup {
             ..Self::embedded(shard_count)
         }
     }
+
+    /// Whom each replica follows.
+    fn followed(&self) -> Vec<usize> {
+        let server_count = self.pool.map_or(0, |pool| pool.server_count);
+        let replicas = self.replicas;
+        replicas.map_or_else(Vec::new, |replicas| replicas.masters(server_count))
+    }
 }
 
 /// A server of the pool, whichever protocol it speaks.
@@ -127,6 +139,8 @@ pub(crate) struct Fleet {
     /// Counts up with everything that a client sees or does: the order of a history.
     pub(crate) moment: Rc<Cell<u64>>,
     pub(crate) backends: Vec<Backend>,
+    /// Those that follow some of them. They stand at the addresses behind theirs.
+    pub(crate) replicas: Vec<Rc<RefCell<Replica>>>,
     /// The cluster that the pool is, if it is one.
     pub(crate) nodes: Option<Rc<RefCell<Cluster>>>,
     pub(crate) stop: StopFlag,
@@ -153,11 +167,12 @@ impl Fleet {
                 .map(|number| backend(&world, pool.protocol, number, &moment))
                 .collect()
         });
+        let replicas = replica::serve(&world, setup, &backends, &moment);
         let router = pool.as_ref().map(|pool| pool.router.clone());
         let stop = StopFlag::default();
         let listener_count = usize::from(setup.is_tracked);
         let each = connections_per_server(seed) + listener_count;
-        let link_count = (backends.len() + setup.node_count) * each;
+        let link_count = (backends.len() + replicas.len() + setup.node_count) * each;
         let connection_count = Arc::new(AtomicUsize::new(0));
         let parts = parts(seed, setup, pool, &stop, &connection_count, &world);
         let shards = parts
@@ -169,6 +184,7 @@ impl Fleet {
             rng: SimRng::new(!seed),
             moment,
             backends,
+            replicas,
             nodes,
             stop,
             shards,
@@ -279,7 +295,7 @@ impl Fleet {
             .nodes
             .as_ref()
             .map_or(0, |nodes| nodes.borrow().node_count());
-        for number in 0..self.backends.len() + node_count {
+        for number in 0..self.backends.len() + self.replicas.len() + node_count {
             self.world.set_server(address(number), ServerState::Up);
             for shard in 0..self.shards.len() {
                 self.world.hold_answers(address(number), shard, false);
@@ -372,7 +388,8 @@ pub(crate) fn server_spec(number: usize) -> ServerSpec {
 
 fn pool_settings(seed: u64, pool: PoolSetup, setup: &Setup) -> PoolSettings {
     let eject = &setup.eject;
-    let all_count = pool.server_count + eject.failover.len();
+    let masters = setup.followed();
+    let all_count = pool.server_count + eject.failover.len() + masters.len();
     let addresses: Vec<_> = (0..all_count).map(address).collect();
     let servers: Vec<_> = (0..pool.server_count + setup.node_count)
         .map(server_spec)
@@ -403,6 +420,9 @@ fn pool_settings(seed: u64, pool: PoolSetup, setup: &Setup) -> PoolSettings {
             (Some(ms), _) => L1Settings::For { ms },
             (None, _) => L1Settings::Off,
         },
+        replicas: setup
+            .replicas
+            .map(|of| ReplicaSettings::new(of.read_from, masters, of.lag_ms)),
     }
 }
 

@@ -17,6 +17,7 @@ mod again;
 mod moves;
 mod redirect;
 mod refresh;
+mod replicas;
 mod standing;
 mod tend;
 mod waiting;
@@ -27,11 +28,13 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(in crate::shard) use self::refresh::Question;
 pub(super) use self::{
     again::Again,
-    redirect::{ASKING_TERMS, Target, asking},
+    redirect::{ASKING_TERMS, HOPS_MAX, Target, asking},
+    waiting::{first_key, limits_of_kept},
 };
 use self::{
     moves::{Move, Source},
     refresh::Refresh,
+    replicas::HandedOver,
 };
 use super::{Pool, errand::UNAVAILABLE, l1::L1, link::Link, unit::Retry};
 use crate::{
@@ -71,6 +74,10 @@ struct Node {
     named_at: UnixMs,
     /// How many slots it has.
     slot_count: usize,
+    /// It is here as a [replica](replicas), which has no slots.
+    is_replica: bool,
+    /// As such it was told of last.
+    is_listed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +104,8 @@ pub(super) struct Cluster {
     moves: BTreeMap<Slot, Move>,
     /// What was sent on by a node while its slot stayed.
     strays: BTreeMap<Slot, Vec<Source>>,
+    /// Slots that masters hand over.
+    handed_over: HandedOver,
     refresh: Refresh,
     /// Requests that wait may be able to go.
     has_news: bool,
@@ -123,6 +132,8 @@ impl Cluster {
             state: NodeState::Free,
             named_at: now,
             slot_count: 0,
+            is_replica: false,
+            is_listed: false,
         };
         let mut nodes = vec![nobody(), nobody()];
         nodes[WAITING].slot_count = SLOT_COUNT;
@@ -132,6 +143,7 @@ impl Cluster {
             nodes,
             moves: BTreeMap::new(),
             strays: BTreeMap::new(),
+            handed_over: HandedOver::default(),
             refresh: Refresh::new(now),
             has_news: false,
             retries: Vec::new(),
@@ -166,10 +178,10 @@ impl Cluster {
             .filter(move |server| self.nodes[*server].slot_count > 0 || is_target(*server))
     }
 
-    /// How many nodes are known.
+    /// How many nodes are known, without those that are only read from.
     fn known_count(&self) -> usize {
         let nodes = self.nodes.iter();
-        nodes.filter(|node| node.state == NodeState::Known).count()
+        nodes.filter(|node| node.is_known_as(false)).count()
     }
 
     /// The slots of a server.
@@ -199,6 +211,7 @@ impl Cluster {
         let node = &self.nodes[server];
         node.state == NodeState::Known
             && node.slot_count == 0
+            && node.is_unlisted()
             && now.0 >= node.named_at.0 + NODE_LINGER_MS
             && !self.refresh.asks(server)
             && !self.has_strays_at(server)
@@ -239,10 +252,15 @@ impl Pool {
 
     /// The server at this host and port, which may be new. None if there are too many.
     fn node(&mut self, host: &str, port: u16, now: UnixMs) -> Option<usize> {
+        self.node_of(host, port, false, now)
+    }
+
+    /// The same, as one that may have slots or as a [replica](replicas).
+    fn node_of(&mut self, host: &str, port: u16, is_replica: bool, now: UnixMs) -> Option<usize> {
         let cluster = self.cluster.as_mut()?;
         let nodes = &mut cluster.nodes;
         let is_it =
-            |node: &Node| node.state == NodeState::Known && node.port == port && node.host == host;
+            |node: &Node| node.is_known_as(is_replica) && node.port == port && node.host == host;
         if let Some(server) = nodes.iter().position(is_it) {
             nodes[server].named_at = now;
             return Some(server);
@@ -253,6 +271,8 @@ impl Pool {
             state: NodeState::Known,
             named_at: now,
             slot_count: 0,
+            is_replica,
+            is_listed: false,
         };
         let free = nodes
             .iter()
@@ -267,7 +287,10 @@ impl Pool {
             Some(place) => *place = node,
             None => nodes.push(node),
         }
-        let links = self.maker.make_to(server, now);
+        let links = match is_replica {
+            true => self.maker.make_to_replica(server, now),
+            false => self.maker.make_to(server, now),
+        };
         self.put_links(server, links);
         Some(server)
     }

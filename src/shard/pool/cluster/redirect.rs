@@ -20,7 +20,7 @@ use crate::{
 
 /// How often a request is sent on before its client is told, as clients of clusters have it: nodes
 /// that disagree for longer are in trouble.
-pub(super) const HOPS_MAX: u8 = 5;
+pub(in crate::shard::pool) const HOPS_MAX: u8 = 5;
 
 /// The line for a client whose request was sent on too often. Nothing was done.
 pub(super) const TOO_FAR: &str = "nodes of the cluster send it from one to the other";
@@ -165,8 +165,9 @@ impl Core {
         let cluster = pool.cluster.as_ref()?;
         let host = cluster.host(&elsewhere.endpoint, from)?.to_owned();
         let server = pool.node(&host, elsewhere.port, now)?;
-        if !is_asking {
-            pool.note_slot_moved(elsewhere.slot, from, server);
+        match is_asking {
+            true => pool.note_handed_over(elsewhere.slot, now),
+            false => pool.note_slot_moved(elsewhere.slot, from, server),
         }
         let target = Target { server, is_asking };
         Some((elsewhere, target))

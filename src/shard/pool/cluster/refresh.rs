@@ -280,15 +280,24 @@ impl Pool {
         cluster.refresh.is_known = true;
         cluster.refresh.has_complained = false;
         let mut holders = vec![Holder::Nobody; SLOT_COUNT];
+        self.forget_replicas();
         for group in &told.groups {
             let holder = match group.master() {
                 // Its replicas are about to choose one of them: until then it stays whose it was.
-                None => Holder::Unchanged,
+                None => {
+                    if let Some(server) = self.holder_of(group) {
+                        self.take_replicas(group, server, asked, now);
+                    }
+                    Holder::Unchanged
+                }
                 Some(master) => {
                     let cluster = self.cluster.as_ref();
                     let host = cluster.and_then(|cluster| cluster.host(&master.endpoint, asked));
                     let host = host.map(str::to_owned).zip(master.port);
                     let server = host.and_then(|(host, port)| self.node(&host, port, now));
+                    if let Some(server) = server {
+                        self.take_replicas(group, server, asked, now);
+                    }
                     server.map_or(Holder::Unchanged, Holder::Server)
                 }
             };
@@ -329,10 +338,11 @@ impl Pool {
             let Some((host, port)) = cluster.host(&node.endpoint, asked).zip(node.port) else {
                 continue;
             };
-            let place = cluster.nodes.iter().position(|known| {
+            let places = cluster.nodes.iter().enumerate().filter(|(_, known)| {
                 known.state == NodeState::Known && known.port == port && known.host == host
             });
-            cluster.to_cut.extend(place);
+            let places: Vec<usize> = places.map(|(place, _)| place).collect();
+            cluster.to_cut.extend(places);
         }
     }
 

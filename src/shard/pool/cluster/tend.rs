@@ -31,6 +31,7 @@ impl<I: Io> Shard<I> {
         };
         pool.settle_moves();
         pool.settle_strays();
+        pool.forget_handed_over(now);
         pool.open_waiting(now);
         self.let_go();
         if let Some(pool) = &mut self.core.pool {

@@ -87,7 +87,7 @@ impl Core {
 }
 
 /// What requests to nodes are read by: they may have a header before the value that clients do not send.
-pub(super) fn limits_of_kept(core: &Core) -> Limits {
+pub(in crate::shard::pool) fn limits_of_kept(core: &Core) -> Limits {
     let limits = limits(core);
     Limits {
         bulk_bytes_max: limits.bulk_bytes_max + over_resp::HEADER_BYTES,
@@ -96,7 +96,7 @@ pub(super) fn limits_of_kept(core: &Core) -> Limits {
 }
 
 /// What `look` makes of a request's first key, if it has one.
-pub(super) fn first_key<R>(
+pub(in crate::shard::pool) fn first_key<R>(
     request: &[u8],
     limits: &Limits,
     look: impl FnOnce(&[u8]) -> R,

@@ -209,7 +209,7 @@ fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
         if session.must_wait_for_steps(key) {
             return Step::Hold;
         }
-        if let Some(step) = session.lacks_room(core, origin.seq, key, is_queued) {
+        if let Some(step) = session.lacks_room(core, origin.seq, key, errand, is_queued) {
             return step;
         }
         if must_wait_for_greeting(core, key, spelling) {
@@ -253,7 +253,7 @@ fn add_up(
         if session.must_wait_for_steps(key) {
             return Step::Hold;
         }
-        if let Some(step) = session.lacks_room(core, origin.seq, key, errand.is_queued()) {
+        if let Some(step) = session.lacks_room(core, origin.seq, key, errand, errand.is_queued()) {
             return step;
         }
         let is_queued = matches!(errand, Errand::Invalidate { .. });

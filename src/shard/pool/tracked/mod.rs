@@ -172,7 +172,7 @@ impl Pool {
     #[inline]
     fn may_need_track(&self, link: usize) -> bool {
         match &self.l1 {
-            L1::Tracked(tracked) => tracked.is_off(link),
+            L1::Tracked(tracked) => tracked.is_off(link) && !self.is_replica(link),
             _ => false,
         }
     }

@@ -77,6 +77,9 @@ fn own(facts: &Facts<'_>, lines: &mut Lines<'_>) {
         ("backend_probes", &totals.backend_probes),
         ("backend_eject_misses", &totals.backend_eject_misses),
         ("backend_diverted", &totals.backend_diverted),
+        ("backend_replica_reads", &totals.backend_replica_reads),
+        ("backend_replica_retries", &totals.backend_replica_retries),
+        ("backend_recent_reads", &totals.backend_recent_reads),
         (
             "backend_in_flight_refused",
             &totals.backend_in_flight_refused,

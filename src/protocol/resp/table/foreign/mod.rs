@@ -51,6 +51,9 @@ pub struct Relay {
     pub is_write: bool,
     /// Whether it looks into a string, as one of memcache's clients may have written it.
     pub is_about_string: bool,
+    /// Whether only the key's own server can answer it: it goes on from an answer before, runs what
+    /// that server was given, or speaks to who listens there.
+    pub is_tied: bool,
     /// Whether it may keep its connection waiting, unless it is part of a transaction.
     pub waits: bool,
     keys: [KeyPositions; 2],
@@ -107,6 +110,7 @@ impl Foreign {
         let relay = Relay {
             is_write: matches!(effect, E::Write | E::WriteString | E::Wait),
             is_about_string: matches!(effect, E::ReadString | E::WriteString),
+            is_tied: matches!(effect, E::ReadTied),
             waits: matches!(effect, E::Wait) || shape.may_block(args),
             keys: shape.keys(args)?,
         };
@@ -126,6 +130,10 @@ impl Relay {
             is_about_string: matches!(
                 spec.command,
                 Command::GetRange | Command::Substr | Command::Lcs | Command::MSetNx
+            ),
+            is_tied: matches!(
+                spec.command,
+                Command::ObjectFreq | Command::ObjectIdleTime | Command::ObjectRefCount
             ),
             waits: false,
             keys: [(); 2].map(|()| keys.next().unwrap_or(KeyPositions::NONE)),
@@ -191,6 +199,8 @@ enum Shape {
 #[derive(Clone, Copy, Debug)]
 enum Effect {
     Read,
+    /// They are read, and only their own server can do that.
+    ReadTied,
     Write,
     ReadString,
     WriteString,
