@@ -28,6 +28,8 @@ const ERRORS: [&str; 3] = [
 pub(crate) struct Stage {
     /// They go on until this.
     pub(crate) is_over: AtomicBool,
+    /// Until this ends they say nothing.
+    pub(crate) is_resting: AtomicBool,
     start: Instant,
     /// Each write has a number of its own.
     next_write: AtomicU64,
@@ -37,6 +39,7 @@ impl Stage {
     pub(crate) fn new() -> Self {
         Self {
             is_over: AtomicBool::new(false),
+            is_resting: AtomicBool::new(false),
             start: Instant::now(),
             next_write: AtomicU64::new(1),
         }
@@ -81,6 +84,10 @@ impl<'s> Speaker<'s> {
     /// Makes calls until the stage is over; what was seen, by key, and how many errors.
     pub(crate) fn speak(mut self) -> (Vec<(usize, Operation)>, usize) {
         while !self.stage.is_over.load(Ordering::Relaxed) {
+            if self.stage.is_resting.load(Ordering::Relaxed) {
+                std::thread::sleep(PAUSE);
+                continue;
+            }
             let count = 1 + self.roll(BATCH_MAX);
             let batch: Vec<Asked> = (0..count).map(|_| self.choose()).collect();
             let request: String = batch.iter().map(|asked| self.encode(asked)).collect();
