@@ -30,6 +30,8 @@ mod invalidate;
 mod l1;
 #[path = "simulation/pool.rs"]
 mod pool;
+#[path = "simulation/replicas.rs"]
+mod replicas;
 #[path = "simulation/told.rs"]
 mod told;
 #[path = "simulation/tracked.rs"]
