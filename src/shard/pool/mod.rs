@@ -27,6 +27,7 @@ mod queueing;
 pub(super) mod relay;
 mod replicas;
 pub(super) mod resp;
+mod settings;
 pub(super) mod spooling;
 mod stepping;
 mod tracked;
@@ -34,7 +35,7 @@ pub(super) mod transaction;
 pub(super) mod unit;
 pub(super) mod watch;
 
-use std::{cell::Cell, fmt, ops::Range, sync::Arc};
+use std::{cell::Cell, ops::Range, sync::Arc};
 
 use self::{
     cluster::Cluster,
@@ -48,85 +49,20 @@ use self::{
     unit::Refusals,
 };
 pub use self::{
-    ejection::EjectSettings, l1::L1Settings, replicas::ReplicaSettings, tracked::Covers,
+    ejection::EjectSettings,
+    l1::L1Settings,
+    replicas::ReplicaSettings,
+    settings::{Addresses, PoolSettings},
+    tracked::Covers,
 };
-use super::{message::Errand, settings::BACKEND_SILENCE_MS_MIN};
+use super::message::Errand;
 use crate::{
-    backend::{Access, Greeting, HEARTBEAT_MS, HOLD_MS, LinkSettings},
     config::{Protocol, WritePolicy},
     fill::Fills,
-    io::Address,
-    protocol::{memcache::Spelling, resp::Version},
-    route::{Router, ServerIndex, ServerSpec, Slot},
+    protocol::memcache::Spelling,
+    route::{Router, ServerIndex, Slot},
     store::{Key, KeyHash, KeyHasher, UnixMs},
 };
-
-/// What a shard is told about its pool.
-#[derive(Debug, Clone)]
-pub struct PoolSettings {
-    /// What the servers speak.
-    pub protocol: Protocol,
-    /// Clients may speak the other protocol.
-    pub is_crossed: bool,
-    /// Who owns a key. A cluster's slots say that instead.
-    pub router: Router,
-    /// Where the servers are, in the router's order; then those that stand in for others, then
-    /// replicas. A cluster's come to be known.
-    pub addresses: Arc<dyn Addresses>,
-    /// Nodes of the cluster that the pool is, if it is one.
-    pub cluster_seeds: Option<Arc<[ServerSpec]>>,
-    /// Who ringfort is to the servers.
-    pub access: Access,
-    /// How long a request waits for its reply, in milliseconds.
-    pub timeout_ms: u32,
-    /// Requests that a server may leave unanswered; more wait.
-    pub in_flight_max: usize,
-    /// When servers are ejected, and what becomes of their keys.
-    pub eject: EjectSettings,
-    /// What pauses between tries to connect are drawn from.
-    pub seed: u64,
-    /// Connections to each server; a key is bound to one of them.
-    pub connection_count: usize,
-    /// When a write is answered.
-    pub write: WritePolicy,
-    /// What becomes of values that were read.
-    pub l1: L1Settings,
-    /// Who is read from, if not masters alone.
-    pub replicas: Option<ReplicaSettings>,
-}
-
-/// Where the servers of a pool are, as far as is known. Names may come to mean other addresses
-/// while a shard runs; it only ever asks for what is known.
-pub trait Addresses: fmt::Debug + Send + Sync {
-    /// How many servers there are.
-    fn server_count(&self) -> usize;
-
-    /// What the operator calls a server.
-    fn name(&self, server: usize) -> String;
-
-    /// Where to try a server for the n-th time since it was up; `None` if nobody knows.
-    fn address(&self, server: usize, try_count: u32) -> Option<Address>;
-
-    /// The same for one that is not among them, by host name or address, and port.
-    fn find(&self, _host: &str, _port: u16, _try_count: u32) -> Option<Address> {
-        None
-    }
-}
-
-/// Addresses that do not change.
-impl Addresses for Vec<Address> {
-    fn server_count(&self) -> usize {
-        self.len()
-    }
-
-    fn name(&self, server: usize) -> String {
-        self[server].to_string()
-    }
-
-    fn address(&self, server: usize, _try_count: u32) -> Option<Address> {
-        self.get(server).cloned()
-    }
-}
 
 /// Where keys have to be together to be used together: on one server, in a cluster in one slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,17 +121,8 @@ impl Pool {
             protocol: settings.protocol,
             is_crossed: settings.is_crossed,
         };
-        let link = LinkSettings {
-            protocol: settings.protocol,
-            greeting: speech.greet(Greeting::new(settings.protocol, &settings.access)),
-            hasher,
-            value_bytes_max: value_bytes_max + header_bytes(settings),
-            silence_ms: BACKEND_SILENCE_MS_MIN.max(u64::from(settings.timeout_ms)),
-            heartbeat_ms: settings.l1.heartbeat_ms(),
-            hold_ms: Some(HOLD_MS),
-            seed: 0,
-        };
-        let dedicated = dedicated(settings, speech, &link);
+        let link = settings.link(speech, hasher, value_bytes_max);
+        let dedicated = settings.dedicated_links(speech, &link);
         let server_count = settings.addresses.server_count();
         let listener = tracked::greeting(settings);
         let maker = LinkMaker {
@@ -469,28 +396,5 @@ impl Pool {
             None => self.links.iter().map(|link| link.writes.len()).sum(),
             Some(cluster) => cluster.writes.len(),
         }
-    }
-}
-
-/// How connections of clients' own are made, by their version of RESP.
-fn dedicated(settings: &PoolSettings, speech: Speech, link: &LinkSettings) -> [LinkSettings; 2] {
-    [Version::Resp2, Version::Resp3].map(|version| {
-        let access = Access {
-            version,
-            ..settings.access.clone()
-        };
-        LinkSettings {
-            greeting: speech.greet(Greeting::new(settings.protocol, &access)),
-            heartbeat_ms: HEARTBEAT_MS,
-            ..link.clone()
-        }
-    })
-}
-
-/// Bytes that servers' strings may have before the value.
-fn header_bytes(settings: &PoolSettings) -> usize {
-    match settings.protocol {
-        Protocol::Resp if settings.is_crossed => over_resp::HEADER_BYTES,
-        _ => 0,
     }
 }
