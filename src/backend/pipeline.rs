@@ -299,7 +299,7 @@ impl<T> Pipeline<T> {
             }
         }
         self.sent_count = self.entries.len();
-        self.history.take(self.output.len(), is_wanted);
+        self.history.take(&self.output, is_wanted);
         core::mem::replace(&mut self.output, spare)
     }
 

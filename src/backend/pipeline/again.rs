@@ -61,10 +61,12 @@ impl<T> Pipeline<T> {
         self.history.keep_all();
     }
 
-    /// RESP: the same, and when it says that the server cannot answer, where others can.
+    /// RESP: the same, and when it says that the server cannot answer, where others can. What can be
+    /// repeated is not lost with a connection either, at whatever moment that breaks: a copy is kept
+    /// of what is being sent.
     pub fn recall_refused(&mut self) {
         self.recalls = Recalls::Refused;
-        self.history.keep_all();
+        self.history.keep_copies();
     }
 
     /// The request whose reply was read last, if that named another server. Nothing if its bytes
@@ -331,6 +333,24 @@ mod tests {
             let found = recalls(Pipeline::recall_refused);
             assert_eq!(found, expected(is_refused), "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_being_sent_when_its_connection_breaks_is_asked_elsewhere() {
+        let mut from = Pipeline::new(Protocol::Resp, KeyHasher::new(1), 1024);
+        from.recall_refused();
+        let terms = Terms {
+            on_loss: OnLoss::Repeat,
+            patience_ms: 100,
+        };
+        from.push(1, Expects::Line, terms, NOW)
+            .extend_from_slice(b"GET k\r\n");
+        let output = from.take_output(Vec::new(), NOW);
+        from.lose(NOW);
+        let (tag, again) = from.take_unsent().pop().expect("a copy");
+        assert_eq!((tag, again.bytes()), (1, &b"GET k\r\n"[..]));
+        from.sent(output);
+        assert_eq!((from.poll_failed(), from.in_flight()), (None, 0));
     }
 
     #[test]

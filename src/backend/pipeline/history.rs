@@ -16,6 +16,24 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 /// request may have.
 const KEPT_BYTES_MAX_OF_ALL: usize = 64 << 20;
 
+/// Copies that are done with and stay for the next ones, and the most that such a one holds: as many
+/// as a turn or two need.
+const SPARE_COUNT_MAX: usize = 4;
+const SPARE_BYTES_MAX: usize = 64 << 10;
+
+/// Which buffers are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Keeps {
+    /// Those with something that can be sent again on a new connection.
+    #[default]
+    Wanted,
+    /// Every one.
+    All,
+    /// A copy of every one, from when it is taken: what is being sent stays with the kernel if the
+    /// connection is lost meanwhile.
+    Copies,
+}
+
 /// What was sent, oldest first.
 ///
 /// Invariant: `answered_bytes` is less than the length of the first buffer, or 0; `kept_bytes` is
@@ -28,8 +46,9 @@ pub(super) struct History {
     kept_bytes: usize,
     /// Buffers that are done with.
     released: Vec<Vec<u8>>,
-    /// Every buffer is kept, not only what can be sent again on a new connection.
-    keeps_all: bool,
+    keeps: Keeps,
+    /// Copies that are done with, for the next ones.
+    spares: Vec<Vec<u8>>,
 }
 
 /// The bytes of the oldest unanswered request.
@@ -55,7 +74,12 @@ struct SentBuffer {
 impl History {
     /// Keeps every buffer from now on.
     pub(super) fn keep_all(&mut self) {
-        self.keeps_all = true;
+        self.keeps = Keeps::All;
+    }
+
+    /// Keeps a copy of every buffer from now on.
+    pub(super) fn keep_copies(&mut self) {
+        self.keeps = Keeps::Copies;
     }
 
     /// The oldest unanswered request, which is so long.
@@ -71,21 +95,35 @@ impl History {
         }
     }
 
-    /// A buffer of so many bytes is being sent.
-    pub(super) fn take(&mut self, len: usize, is_wanted: bool) {
+    /// A buffer with these bytes is being sent.
+    pub(super) fn take(&mut self, bytes: &[u8], is_wanted: bool) {
+        let copy = match self.keeps {
+            Keeps::Copies => self.copy(bytes),
+            Keeps::Wanted | Keeps::All => None,
+        };
         self.buffers.push_back(SentBuffer {
-            len,
-            bytes: None,
-            is_wanted: is_wanted || self.keeps_all,
-            is_out: true,
+            len: bytes.len(),
+            bytes: copy,
+            is_wanted: is_wanted || self.keeps == Keeps::All,
+            is_out: self.keeps != Keeps::Copies,
         });
+    }
+
+    fn copy(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        if self.kept_bytes + bytes.len() > KEPT_BYTES_MAX_OF_ALL {
+            return None;
+        }
+        self.kept_bytes += bytes.len();
+        let mut copy = self.spares.pop().unwrap_or_default();
+        copy.extend_from_slice(bytes);
+        Some(copy)
     }
 
     /// The last buffer comes back from being sent.
     pub(super) fn sent(&mut self, bytes: Vec<u8>) {
-        let bytes_max = match self.keeps_all {
-            true => KEPT_BYTES_MAX_OF_ALL,
-            false => KEPT_BYTES_MAX,
+        let bytes_max = match self.keeps {
+            Keeps::All => KEPT_BYTES_MAX_OF_ALL,
+            Keeps::Wanted | Keeps::Copies => KEPT_BYTES_MAX,
         };
         match self.buffers.back_mut() {
             Some(buffer) if buffer.is_out && buffer.len == bytes.len() => {
@@ -118,6 +156,18 @@ impl History {
         }) = self.buffers.pop_front()
         {
             self.kept_bytes -= bytes.len();
+            self.release(bytes);
+        }
+    }
+
+    fn release(&mut self, mut bytes: Vec<u8>) {
+        let is_spare = self.keeps == Keeps::Copies
+            && self.spares.len() < SPARE_COUNT_MAX
+            && bytes.capacity() <= SPARE_BYTES_MAX;
+        if is_spare {
+            bytes.clear();
+            self.spares.push(bytes);
+        } else {
             self.released.push(bytes);
         }
     }
@@ -164,9 +214,9 @@ mod tests {
     #[test]
     fn buffers_are_released_once_all_in_them_is_answered() {
         let mut history = History::default();
-        history.take(4, true);
+        history.take(b"aabb", true);
         history.sent(b"aabb".to_vec());
-        history.take(2, true);
+        history.take(b"cc", true);
         history.answered(2);
         assert_eq!(history.take_released(), None);
         history.answered(2);
@@ -181,11 +231,11 @@ mod tests {
     #[test]
     fn what_is_not_answered_is_found_again() {
         let mut history = History::default();
-        history.take(6, true);
+        history.take(b"aabbcc", true);
         history.sent(b"aabbcc".to_vec());
-        history.take(2, false);
+        history.take(b"dd", false);
         history.sent(b"dd".to_vec());
-        history.take(3, true);
+        history.take(b"eee", true);
         history.answered(2);
         let found = recall(&mut history, &[2, 2, 2, 3]);
         let expected = [Some("bb".to_owned()), Some("cc".to_owned()), None, None];
@@ -194,7 +244,7 @@ mod tests {
             "what is not wanted or not back is not there"
         );
         assert_eq!(history.kept_bytes, 0);
-        history.take(1, true);
+        history.take(b"f", true);
         assert_eq!(recall(&mut history, &[]), []);
     }
 
@@ -203,7 +253,7 @@ mod tests {
         let mut history = History::default();
         history.keep_all();
         assert_eq!(history.oldest(2), Oldest::Gone);
-        history.take(4, false);
+        history.take(b"aabb", false);
         assert_eq!(history.oldest(2), Oldest::Out);
         history.sent(b"aabb".to_vec());
         assert_eq!(history.oldest(2), Oldest::Here(b"aa"));
@@ -211,7 +261,7 @@ mod tests {
         assert_eq!(history.oldest(2), Oldest::Here(b"bb"));
         history.answered(2);
         let large = vec![0; KEPT_BYTES_MAX_OF_ALL + 1];
-        history.take(large.len(), false);
+        history.take(&large, false);
         history.sent(large);
         assert_eq!(history.oldest(2), Oldest::Gone, "it is too large");
     }
@@ -220,12 +270,41 @@ mod tests {
     fn what_is_kept_is_bounded() {
         let mut history = History::default();
         for _ in 0..2 {
-            history.take(KEPT_BYTES_MAX, true);
-            history.sent(vec![b'x'; KEPT_BYTES_MAX]);
+            let bytes = vec![b'x'; KEPT_BYTES_MAX];
+            history.take(&bytes, true);
+            history.sent(bytes);
         }
         assert_eq!(history.kept_bytes, KEPT_BYTES_MAX);
         assert!(history.take_released().is_some());
         let found = recall(&mut history, &[KEPT_BYTES_MAX; 2]);
         assert!(found[0].is_some() && found[1].is_none());
+    }
+
+    #[test]
+    fn a_copy_is_there_while_its_buffer_is_being_sent() {
+        let mut history = History::default();
+        history.keep_copies();
+        history.take(b"aabb", false);
+        assert_eq!(history.oldest(2), Oldest::Here(b"aa"));
+        history.answered(2);
+        let found = recall(&mut history, &[2]);
+        assert_eq!(found, [Some("bb".to_owned())], "it is not back");
+        assert_eq!(history.kept_bytes, 0);
+        // It comes back after all, and is nobody's.
+        history.sent(b"aabb".to_vec());
+        assert_eq!(history.take_released(), Some(b"aabb".to_vec()));
+        history.take(b"cc", false);
+        history.sent(b"cc".to_vec());
+        assert_eq!(history.take_released(), Some(b"cc".to_vec()), "sent or not");
+        assert_eq!(history.oldest(2), Oldest::Here(b"cc"));
+        history.answered(2);
+        assert_eq!(history.take_released(), None, "the copy stays for the next");
+        assert_eq!((history.spares.len(), history.kept_bytes), (1, 0));
+        let large = vec![0; KEPT_BYTES_MAX_OF_ALL + 1];
+        history.take(&large, false);
+        assert_eq!(history.oldest(2), Oldest::Gone, "it is too large");
+        history.sent(large);
+        history.answered(KEPT_BYTES_MAX_OF_ALL + 1);
+        assert_eq!((history.spares.len(), history.kept_bytes), (1, 0));
     }
 }

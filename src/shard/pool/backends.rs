@@ -133,11 +133,11 @@ impl<I: Io> Shard<I> {
         let Some(pool) = &mut self.core.pool else {
             return;
         };
-        let may_recall = pool.is_cluster() || pool.reads_replicas();
+        let is_cluster = pool.is_cluster();
         let link = &mut pool.links[number];
         // It may be sent again, also if this time it failed.
         link.core.handle_sent(buffer);
-        if may_recall && !link.input.is_empty() {
+        if is_cluster && !link.input.is_empty() {
             link.want = 0;
             let input = std::mem::take(&mut link.input);
             self.conclude_replies(number, input);
