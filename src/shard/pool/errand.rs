@@ -201,8 +201,8 @@ impl Core {
         if expects == Expects::MetaData && !pool.links[number].speaks_meta() {
             return Some(self.failure(NO_META));
         }
-        let follows_change = has_l1 || self.settles_changes() || self.reads_replicas();
-        let pending = if follows_change && matches!(errand, Errand::Write(_)) {
+        let is_change = matches!(errand, Errand::Write(_));
+        let pending = if is_change && (has_l1 || self.settles_changes() || self.reads_replicas()) {
             if has_l1 {
                 self.drop_l1(key);
             }
@@ -428,22 +428,15 @@ impl Core {
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         self.flush_partitions(origin, at);
-        deliver(
-            self,
-            Delivery {
+        self.note_all_changed();
+        for (failed, bytes) in [(failed, bytes), (false, &[][..])] {
+            let delivery = Delivery {
                 origin,
                 failed,
                 bytes,
-            },
-        );
-        deliver(
-            self,
-            Delivery {
-                origin,
-                failed: false,
-                bytes: &[],
-            },
-        );
+            };
+            deliver(self, delivery);
+        }
     }
 
     /// A server has answered that it is given its script.

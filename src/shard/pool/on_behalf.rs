@@ -70,7 +70,7 @@ impl Session {
     /// same conversation reads: that may be on its way to a replica.
     fn comes_too_early(&self, core: &Core, key: Key<'_>, errand: Errand) -> bool {
         core.spool.is_some() && !errand.is_queued() && self.must_wait_for(key)
-            || core.reads_replicas() && !errand.is_read() && self.must_wait_for_reads(key)
+            || !errand.is_read() && core.reads_replicas() && self.must_wait_for_reads(key)
     }
 
     /// The same for the parts of a request whose sum has no slot yet.

@@ -187,17 +187,26 @@ impl Pool {
     }
 
     /// The link for an errand that would go by `home` if masters did all.
+    #[inline]
     pub(super) fn link_for(&self, home: usize, key: Key<'_>, errand: Errand, now: UnixMs) -> usize {
-        match self.reader(home, key, errand, now) {
+        let Some(replicas) = &self.replicas else {
+            return home;
+        };
+        match self.reader(replicas, home, key, errand, now) {
             Reader::Replica(number) => number,
             Reader::Home | Reader::HomeForNow | Reader::Nobody => home,
         }
     }
 
-    fn reader(&self, home: usize, key: Key<'_>, errand: Errand, now: UnixMs) -> Reader {
-        let Some(replicas) = &self.replicas else {
-            return Reader::Home;
-        };
+    #[inline(never)]
+    fn reader(
+        &self,
+        replicas: &Replicas,
+        home: usize,
+        key: Key<'_>,
+        errand: Errand,
+        now: UnixMs,
+    ) -> Reader {
         let is_fill = errand == Errand::Fetch && self.has_l1();
         let is_free = matches!(errand, Errand::Fetch | Errand::Read(_));
         if !is_free || self.listed_of(replicas, home).is_none() {
@@ -291,9 +300,13 @@ impl Core {
 
     /// The link for an errand that would go by `home` if masters did all; none if nobody may be
     /// asked.
+    #[inline]
     pub(super) fn choose_reader(&self, home: usize, key: Key<'_>, errand: Errand) -> Option<usize> {
-        let now = self.now;
-        match self.pool.as_ref()?.reader(home, key, errand, now) {
+        let pool = self.pool.as_ref()?;
+        let Some(replicas) = &pool.replicas else {
+            return Some(home);
+        };
+        match pool.reader(replicas, home, key, errand, self.now) {
             Reader::Home => Some(home),
             Reader::HomeForNow => {
                 self.counters().backend_recent_reads.add(1);
