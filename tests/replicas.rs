@@ -1,6 +1,6 @@
 //! The promise: with `--read-from`, replicas answer reads and nothing else; what was written through ringfort a
-//! moment ago is read from the master; and whatever becomes of a replica, no client gets an error as long as
-//! another server can answer.
+//! moment ago is read from the master; and whatever a replica says or breaks, no client gets an error as long as
+//! another server can answer. Only one that stands still, and says nothing, costs who has just asked it their time.
 
 mod support;
 
