@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::arrivals::Spacing;
-use crate::item::{Items, PREFIX_BYTES, VALUE_BYTES_MAX, ValueSizes};
-use crate::protocol::Protocol;
-use crate::script::Workload;
+use crate::wire::Protocol;
+use crate::workload::arrivals::Spacing;
+use crate::workload::item::{Items, PREFIX_BYTES, VALUE_BYTES_MAX, ValueSizes};
+use crate::workload::script::Workload;
 
 /// Requests in flight per connection at most: beyond, sockets measure their buffers.
 const DEPTH_MAX: i64 = 4096;

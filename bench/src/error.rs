@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use crate::protocol::Asked;
-use crate::tally;
+use crate::wire::Asked;
+use crate::worker::tally;
 
 /// Each names the party at fault.
 #[derive(Debug)]

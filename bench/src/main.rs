@@ -1,44 +1,33 @@
 //! `ringfort-bench`: puts load on a memcache or RESP server, verifies every reply, and says what a
 //! request cost the server.
 //!
-//! From above: [`cli`] → [`script`] (the requests, drawn and encoded before the run) →
-//! [`prefill`] → [`closed_loop`] or [`open_loop`] over a [`fleet`] of [`conn`]ections →
-//! [`recorder`] → [`report`] with its [`warnings`]. One thread, no unsafe code.
+//! From above: [`cli`] → [`modes`] (what is measured, and in which order) → [`worker`] (connections, and the loops that
+//! load them) → [`wire`] (what is asked, and how a reply is judged) → [`workload`] (keys, values, when requests start,
+//! all drawn before the run). [`output`] tells what was found, with every doubt about it. No unsafe code.
 
-mod arrivals;
 mod cli;
-mod closed_loop;
-mod conn;
 mod error;
-mod fleet;
-mod item;
-mod open_loop;
-mod prefill;
-mod protocol;
-mod recorder;
-mod report;
-mod rng;
-mod script;
-mod server_cpu;
-mod tally;
-mod warnings;
-mod zipf;
+mod modes;
+mod output;
+mod wire;
+mod worker;
+mod workload;
 
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 
-use crate::arrivals::Arrivals;
 use crate::cli::{Command, RunArgs, ShapeArgs, Stop};
-use crate::conn::Shared;
 use crate::error::BenchError;
-use crate::fleet::Fleet;
-use crate::protocol::{Check, Op};
-use crate::recorder::Recorder;
-use crate::report::Report;
-use crate::script::Script;
-use crate::server_cpu::SchedulerClocks;
+use crate::output::report::Report;
+use crate::wire::{Check, Op};
+use crate::worker::conn::Shared;
+use crate::worker::cpu::SchedulerClocks;
+use crate::worker::fleet::Fleet;
+use crate::worker::recorder::Recorder;
+use crate::workload::arrivals::Arrivals;
+use crate::workload::script::Script;
 
 /// Exit status for a command line that makes no sense, as clap has it.
 const EXIT_USAGE: u8 = 2;
@@ -77,7 +66,7 @@ fn run(args: &RunArgs) -> Result<ExitCode, BenchError> {
     }
     let report = measure(args)?;
     println!("{report}");
-    for doubt in warnings::doubts(&report) {
+    for doubt in output::warnings::doubts(&report) {
         eprintln!("ringfort-bench: warning: {doubt}");
     }
     if let Some(path) = &args.json {
@@ -98,7 +87,7 @@ fn measure(args: &RunArgs) -> Result<Report, BenchError> {
     let workload = args.workload();
     let target = (args.target.as_str(), resolve(&args.target)?);
     if args.prefill {
-        prefill::run(target, &workload)?;
+        modes::prefill::run(target, &workload)?;
     }
     let depth = args.depth as usize;
     let check = match args.reply_bytes {
@@ -121,10 +110,10 @@ fn measure(args: &RunArgs) -> Result<Report, BenchError> {
     );
     let recorder = Recorder::new(warmup_ns, duration_ns, Box::new(clocks));
     let (measured, kept) = match args.rate {
-        None => (closed_loop::run(&mut fleet, depth, recorder)?, None),
+        None => (worker::closed_loop::run(&mut fleet, depth, recorder)?, None),
         Some(rate) => {
             let arrivals = Arrivals::new(rate, args.arrivals);
-            let (measured, kept) = open_loop::run(&mut fleet, depth, arrivals, recorder)?;
+            let (measured, kept) = worker::open_loop::run(&mut fleet, depth, arrivals, recorder)?;
             (measured, Some(kept))
         }
     };

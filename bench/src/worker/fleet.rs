@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 
-use crate::conn::{Conn, Shared};
 use crate::error::BenchError;
+use crate::worker::conn::{Conn, Shared};
 
 /// A server that answers nothing for this long, with requests in flight, has stalled.
 const QUIET_MAX: Duration = Duration::from_secs(5);

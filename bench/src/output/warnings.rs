@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::report::Report;
+use crate::output::report::Report;
 
 /// A generator busier than this is what limits the rate, not the server.
 const GENERATOR_UTILISATION_MAX: f64 = 0.95;
@@ -158,9 +158,9 @@ impl fmt::Display for Doubt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open_loop::Kept;
-    use crate::report::tests::report;
-    use crate::server_cpu::CpuTime;
+    use crate::output::report::tests::report;
+    use crate::worker::cpu::CpuTime;
+    use crate::worker::open_loop::Kept;
 
     fn busy(run_ns: u64) -> CpuTime {
         CpuTime { run_ns, wait_ns: 0 }

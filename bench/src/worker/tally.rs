@@ -1,6 +1,6 @@
 //! What the replies were, counted.
 
-use crate::protocol::{Asked, Outcome};
+use crate::wire::{Asked, Outcome};
 
 /// Bytes of a wrong reply shown in a complaint.
 const SHOWN_BYTES_MAX: usize = 96;
@@ -73,7 +73,7 @@ pub(crate) fn shown(asked: Asked, reply: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Op;
+    use crate::wire::Op;
 
     const ASKED: Asked = Asked {
         op: Op::Read,

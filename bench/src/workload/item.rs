@@ -1,6 +1,6 @@
 //! Keys and values: both follow from a key's number, so every reply can be checked against it.
 
-use crate::rng::{GOLDEN_GAMMA, mix};
+use crate::workload::rng::{GOLDEN_GAMMA, mix};
 
 /// Length of every key, so that all requests of a kind have one length.
 pub(crate) const KEY_BYTES: usize = 16;

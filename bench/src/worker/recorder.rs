@@ -3,8 +3,8 @@
 use hdrhistogram::Histogram;
 
 use crate::error::BenchError;
-use crate::server_cpu::{CpuClocks, CpuTime};
-use crate::tally::Tally;
+use crate::worker::cpu::{CpuClocks, CpuTime};
+use crate::worker::tally::Tally;
 
 /// Longest latency told apart, ns; longer ones count as this.
 const LATENCY_NS_MAX: u64 = 60_000_000_000;
@@ -131,7 +131,7 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Asked, Op, Outcome};
+    use crate::wire::{Asked, Op, Outcome};
 
     const ASKED: Asked = Asked {
         op: Op::Read,

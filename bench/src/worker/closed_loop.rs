@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use crate::error::BenchError;
-use crate::fleet::Fleet;
-use crate::recorder::{Measured, Phase, Recorder};
+use crate::worker::fleet::Fleet;
+use crate::worker::recorder::{Measured, Phase, Recorder};
 
 /// How long a wait may last at most, so that the end of the run is noticed.
 const WAIT_MAX: Duration = Duration::from_millis(20);

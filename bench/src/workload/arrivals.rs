@@ -1,6 +1,6 @@
 //! When requests are to start in an open loop, whatever the server does.
 
-use crate::rng::Rng;
+use crate::workload::rng::Rng;
 
 /// The same schedule in every run.
 const SEED: u64 = 0xa331;

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::open_loop::Kept;
-use crate::recorder::Measured;
-use crate::script::Workload;
-use crate::warnings;
+use crate::output::warnings;
+use crate::worker::open_loop::Kept;
+use crate::worker::recorder::Measured;
+use crate::workload::script::Workload;
 
 /// The numbers of a run, worked out.
 pub(crate) struct Report {
@@ -225,10 +225,10 @@ pub(crate) mod tests {
     use hdrhistogram::Histogram;
 
     use super::*;
-    use crate::item::{Items, ValueSizes};
-    use crate::protocol::Protocol;
-    use crate::server_cpu::CpuTime;
-    use crate::tally::Tally;
+    use crate::wire::Protocol;
+    use crate::worker::cpu::CpuTime;
+    use crate::worker::tally::Tally;
+    use crate::workload::item::{Items, ValueSizes};
 
     /// Two seconds, 1000 hits of 1 to 1000 µs, one server core busy for half of the time.
     pub(crate) fn report() -> Report {

@@ -13,9 +13,9 @@ use std::net::{SocketAddr, TcpStream as StdTcpStream};
 use mio::net::TcpStream;
 
 use crate::error::BenchError;
-use crate::protocol::{Check, Parsed};
-use crate::script::Script;
-use crate::tally::Tally;
+use crate::wire::{Check, Parsed};
+use crate::worker::tally::Tally;
+use crate::workload::script::Script;
 
 /// Bytes taken from a socket by one read.
 pub(crate) const READ_BYTES: usize = 256 * 1024;
@@ -221,9 +221,9 @@ impl Replies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::{self, Items, ValueSizes};
-    use crate::protocol::Protocol;
-    use crate::script::Workload;
+    use crate::wire::Protocol;
+    use crate::workload::item::{self, Items, ValueSizes};
+    use crate::workload::script::Workload;
 
     const CHECK: fn() -> Check = || Check::Whole {
         protocol: Protocol::Resp,

@@ -4,10 +4,10 @@
 //! should spend on load. So the run's requests are drawn once and laid out in a row; a connection
 //! sends slices of the row, each connection from a place of its own, and begins again at the end.
 
-use crate::item::Items;
-use crate::protocol::{Asked, Op, Protocol};
-use crate::rng::Rng;
-use crate::zipf::KeyChoice;
+use crate::wire::{Asked, Op, Protocol};
+use crate::workload::item::Items;
+use crate::workload::rng::Rng;
+use crate::workload::zipf::KeyChoice;
 
 /// Bytes of requests kept at most; large values make the script short, not the generator large.
 const SCRIPT_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -151,7 +151,7 @@ impl Script {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::ValueSizes;
+    use crate::workload::item::ValueSizes;
 
     fn workload(read_ratio: f64) -> Workload {
         Workload {

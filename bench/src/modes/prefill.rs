@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use crate::conn::Shared;
 use crate::error::BenchError;
-use crate::fleet::Fleet;
-use crate::protocol::Check;
-use crate::script::{Script, Workload};
-use crate::tally::Tally;
+use crate::wire::Check;
+use crate::worker::conn::Shared;
+use crate::worker::fleet::Fleet;
+use crate::worker::tally::Tally;
+use crate::workload::script::{Script, Workload};
 
 /// Bytes written before their replies are waited for: enough to keep a server busy, little
 /// enough that its replies never fill the socket meanwhile.

@@ -12,10 +12,10 @@ use std::collections::VecDeque;
 use std::thread;
 use std::time::Duration;
 
-use crate::arrivals::Arrivals;
 use crate::error::BenchError;
-use crate::fleet::Fleet;
-use crate::recorder::{Measured, Phase, Recorder};
+use crate::worker::fleet::Fleet;
+use crate::worker::recorder::{Measured, Phase, Recorder};
+use crate::workload::arrivals::Arrivals;
 
 /// A request handed over this long after its intended start was missed, ns: the schedule is then
 /// no longer the one asked for. A tenth of it would be the scheduler's noise.

@@ -1,7 +1,7 @@
 //! RESP, the client's side (the Redis serialization protocol specification, versions 2 and 3).
 
 use super::{Asked, Op, Outcome, Parsed, judge_value, line, number, only_to};
-use crate::item::{self, Items, KEY_BYTES, VALUE_BYTES_MAX};
+use crate::workload::item::{self, Items, KEY_BYTES, VALUE_BYTES_MAX};
 
 pub(super) fn append_request(out: &mut Vec<u8>, op: Op, key_index: u32, items: Items) {
     let value_bytes = items.sizes.bytes_of(key_index);

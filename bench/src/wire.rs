@@ -3,7 +3,7 @@
 mod memcache;
 mod resp;
 
-use crate::item::{self, Items};
+use crate::workload::item::{self, Items};
 
 /// Longest line of a reply, bytes; an error text that is longer is not one.
 const LINE_BYTES_MAX: usize = 2048;
@@ -158,7 +158,7 @@ fn only_to(op: Op, asked: Asked, outcome: Outcome) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::ValueSizes;
+    use crate::workload::item::ValueSizes;
 
     fn items_of(value_bytes: u32) -> Items {
         Items {

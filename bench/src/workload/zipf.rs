@@ -6,7 +6,7 @@
 //! than ten, and holds for every `s > 0`, including 1. The names `h` and `h_integral` are the
 //! paper's: the density without its constant, and its antiderivative.
 
-use crate::rng::Rng;
+use crate::workload::rng::Rng;
 
 /// A distribution over `0..keys`.
 pub(crate) enum KeyChoice {

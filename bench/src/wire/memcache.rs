@@ -1,7 +1,7 @@
 //! memcache's classic text protocol, the client's side (memcached `doc/protocol.txt`).
 
 use super::{Asked, Op, Outcome, Parsed, judge_value, line, number, only_to};
-use crate::item::{self, Items, KEY_BYTES, VALUE_BYTES_MAX};
+use crate::workload::item::{self, Items, KEY_BYTES, VALUE_BYTES_MAX};
 
 const HIT_FOOTER: &[u8] = b"\r\nEND\r\n";
 

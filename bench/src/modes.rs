@@ -1,0 +1,3 @@
+//! What the program does with its workers.
+
+pub(crate) mod prefill;

@@ -1,0 +1,4 @@
+//! What was found, for people and for programs.
+
+pub(crate) mod report;
+pub(crate) mod warnings;
