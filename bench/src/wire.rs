@@ -1,9 +1,11 @@
-//! What is asked and how an answer is judged, in the words of either protocol.
+//! What is asked and how an answer is judged, in the words of each protocol.
 
 mod memcache;
+mod meta;
 mod resp;
+mod values;
 
-use crate::workload::item::{self, Items};
+use crate::workload::item::Items;
 
 /// Longest line of a reply, bytes; an error text that is longer is not one.
 const LINE_BYTES_MAX: usize = 2048;
@@ -11,33 +13,95 @@ const LINE_BYTES_MAX: usize = 2048;
 /// How the server is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Protocol {
-    /// memcache, classic text: `get` and `set`
+    /// memcache, classic text: `get`, `set` and `delete`
     Memcache,
-    /// RESP2: `GET` and `SET`
+    /// memcache, meta commands: `mg`, `ms` and `md`
+    Meta,
+    /// RESP2: `GET` or `MGET`, `SET` and `DEL`
     Resp,
+    /// RESP3: the same after `HELLO 3`
+    Resp3,
 }
 
 impl Protocol {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Memcache => "memcache",
+            Self::Meta => "meta",
             Self::Resp => "resp",
+            Self::Resp3 => "resp3",
         }
     }
 
-    /// Appends a request for this key; a write carries the key's value.
-    pub(crate) fn append_request(self, out: &mut Vec<u8>, op: Op, key_index: u32, items: Items) {
+    /// What a connection says first, and which `is_greeted` answers. Empty: nothing.
+    pub(crate) fn greeting(self) -> &'static [u8] {
         match self {
-            Self::Memcache => memcache::append_request(out, op, key_index, items),
-            Self::Resp => resp::append_request(out, op, key_index, items),
+            Self::Resp3 => b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n",
+            Self::Memcache | Self::Meta | Self::Resp => b"",
         }
     }
 
-    /// Length of the reply to a read that hits or a write that is done.
-    pub(crate) fn reply_bytes(self, op: Op, value_bytes: usize) -> usize {
+    /// Whether `reply` answers the greeting: `None` if more has to come, `Some(false)` if the server refuses.
+    pub(crate) fn is_greeted(self, reply: &[u8]) -> Option<bool> {
+        match resp::value_bytes(reply)? {
+            Ok(bytes) => Some(bytes == reply.len() && reply.starts_with(b"%")),
+            Err(()) => Some(false),
+        }
+    }
+
+    /// Appends a request for the values of these keys, at least one.
+    pub(crate) fn append_read(self, out: &mut Vec<u8>, keys: &[u32], items: &Items) {
         match self {
-            Self::Memcache => memcache::reply_bytes(op, value_bytes),
-            Self::Resp => resp::reply_bytes(op, value_bytes),
+            Self::Memcache => memcache::append_read(out, keys, items),
+            Self::Meta => meta::append_read(out, keys, items),
+            Self::Resp | Self::Resp3 => resp::append_read(out, keys, items),
+        }
+    }
+
+    /// Appends a write of the first `value_bytes` bytes of the key's value; `ttl_s` 0 lets it live without end.
+    pub(crate) fn append_write(
+        self,
+        out: &mut Vec<u8>,
+        key_index: u32,
+        value_bytes: usize,
+        ttl_s: u32,
+        items: &Items,
+    ) {
+        match self {
+            Self::Memcache => memcache::append_write(out, key_index, value_bytes, ttl_s, items),
+            Self::Meta => meta::append_write(out, key_index, value_bytes, ttl_s, items),
+            Self::Resp | Self::Resp3 => {
+                resp::append_write(out, key_index, value_bytes, ttl_s, items)
+            }
+        }
+    }
+
+    pub(crate) fn append_delete(self, out: &mut Vec<u8>, key_index: u32, items: &Items) {
+        match self {
+            Self::Memcache => memcache::append_delete(out, key_index, items),
+            Self::Meta => meta::append_delete(out, key_index, items),
+            Self::Resp | Self::Resp3 => resp::append_delete(out, key_index, items),
+        }
+    }
+
+    /// Length of the reply to a read of key 0 that hits, or to a write of it that is done.
+    pub(crate) fn reply_bytes(self, op: Op, items: &Items) -> usize {
+        let mut out = Vec::new();
+        match (self, op) {
+            (_, Op::Read) => values::append_hit(self, &mut out, 0, items),
+            (Self::Memcache, _) => out.extend_from_slice(b"STORED\r\n"),
+            (Self::Meta, _) => out.extend_from_slice(b"HD\r\n"),
+            (Self::Resp | Self::Resp3, _) => out.extend_from_slice(b"+OK\r\n"),
+        }
+        out.len()
+    }
+
+    fn parse(self, bytes: &[u8], asked: Asked<'_>, items: &Items) -> Parsed {
+        match self {
+            Self::Memcache => memcache::parse(bytes, asked, items),
+            Self::Meta => meta::parse(bytes, asked, items),
+            Self::Resp => resp::parse(bytes, asked, items, b"$-1"),
+            Self::Resp3 => resp::parse(bytes, asked, items, b"_"),
         }
     }
 }
@@ -47,17 +111,19 @@ impl Protocol {
 pub(crate) enum Op {
     Read,
     Write,
+    Delete,
 }
 
 /// The request that a reply must answer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Asked<'s> {
     pub(crate) op: Op,
-    pub(crate) key_index: u32,
+    /// At least one; several only for reads.
+    pub(crate) keys: &'s [u32],
 }
 
 /// How replies are taken apart and judged.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Check {
     /// As the protocol says: the kind of reply, the key, the length and every byte of the value.
     Whole { protocol: Protocol, items: Items },
@@ -82,9 +148,16 @@ pub(crate) enum Parsed {
 /// What one reply means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    Hit,
-    Miss,
+    /// Of the keys that a read asked for, so many were there.
+    Read {
+        hits: u32,
+        misses: u32,
+    },
     Stored,
+    /// Deleted, or not there to be.
+    Deleted {
+        was_there: bool,
+    },
     /// Of the right length, not looked into.
     Unchecked,
     /// The server refused.
@@ -95,15 +168,12 @@ pub(crate) enum Outcome {
 
 impl Check {
     /// Judges the reply at the start of `bytes`.
-    pub(crate) fn parse(&self, bytes: &[u8], asked: Asked) -> Parsed {
-        match *self {
-            Self::Whole { protocol, items } => match protocol {
-                Protocol::Memcache => memcache::parse(bytes, asked, items),
-                Protocol::Resp => resp::parse(bytes, asked, items),
-            },
-            Self::Length { reply_bytes } if bytes.len() < reply_bytes => Parsed::Incomplete,
+    pub(crate) fn parse(&self, bytes: &[u8], asked: Asked<'_>) -> Parsed {
+        match self {
+            Self::Whole { protocol, items } => protocol.parse(bytes, asked, items),
+            Self::Length { reply_bytes } if bytes.len() < *reply_bytes => Parsed::Incomplete,
             Self::Length { reply_bytes } => Parsed::Complete {
-                reply_bytes,
+                reply_bytes: *reply_bytes,
                 outcome: Outcome::Unchecked,
             },
         }
@@ -138,16 +208,8 @@ fn number(digits: &[u8]) -> Option<usize> {
     })
 }
 
-/// A hit is right if the value is as long as the key's and byte for byte the same.
-fn judge_value(value: &[u8], asked: Asked, items: Items) -> Outcome {
-    let right = asked.op == Op::Read
-        && value.len() == items.sizes.bytes_of(asked.key_index)
-        && item::is_value_of(value, asked.key_index);
-    if right { Outcome::Hit } else { Outcome::Wrong }
-}
-
 /// `outcome` if that answers this kind of request, otherwise wrong.
-fn only_to(op: Op, asked: Asked, outcome: Outcome) -> Outcome {
+fn only_to(op: Op, asked: Asked<'_>, outcome: Outcome) -> Outcome {
     if asked.op == op {
         outcome
     } else {
@@ -155,203 +217,11 @@ fn only_to(op: Op, asked: Asked, outcome: Outcome) -> Outcome {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::workload::item::ValueSizes;
-
-    fn items_of(value_bytes: u32) -> Items {
-        Items {
-            prefix: *b"key:",
-            sizes: ValueSizes::new(value_bytes, value_bytes).unwrap(),
-        }
-    }
-
-    fn value_of(key_index: u32, value_bytes: usize) -> Vec<u8> {
-        let mut value = Vec::new();
-        item::append_value(&mut value, key_index, value_bytes);
-        value
-    }
-
-    fn hit(protocol: Protocol, key_index: u32, value: &[u8]) -> Vec<u8> {
-        let header = match protocol {
-            Protocol::Memcache => {
-                let key = items_of(20).key(key_index);
-                format!(
-                    "VALUE {} 0 {}\r\n",
-                    str::from_utf8(&key).unwrap(),
-                    value.len()
-                )
-            }
-            Protocol::Resp => format!("${}\r\n", value.len()),
-        };
-        let footer: &[u8] = match protocol {
-            Protocol::Memcache => b"\r\nEND\r\n",
-            Protocol::Resp => b"\r\n",
-        };
-        [header.as_bytes(), value, footer].concat()
-    }
-
-    fn cases(protocol: Protocol) -> Vec<(Op, Vec<u8>, Outcome)> {
-        let value = value_of(3, 20);
-        let mut cases = vec![
-            (Op::Read, hit(protocol, 3, &value), Outcome::Hit),
-            (Op::Read, hit(protocol, 3, &value[..19]), Outcome::Wrong),
-            (Op::Read, hit(protocol, 3, &value_of(4, 20)), Outcome::Wrong),
-            (Op::Write, hit(protocol, 3, &value), Outcome::Wrong),
-        ];
-        let lines: &[(Op, &str, Outcome)] = match protocol {
-            Protocol::Memcache => &[
-                (Op::Read, "END\r\n", Outcome::Miss),
-                (Op::Write, "END\r\n", Outcome::Wrong),
-                (Op::Write, "STORED\r\n", Outcome::Stored),
-                (Op::Read, "STORED\r\n", Outcome::Wrong),
-                (Op::Write, "NOT_STORED\r\n", Outcome::Error),
-                (Op::Read, "ERROR\r\n", Outcome::Error),
-                (Op::Write, "SERVER_ERROR out of memory\r\n", Outcome::Error),
-                (Op::Write, "CLIENT_ERROR bad data chunk\r\n", Outcome::Error),
-            ],
-            Protocol::Resp => &[
-                (Op::Read, "$-1\r\n", Outcome::Miss),
-                (Op::Read, "_\r\n", Outcome::Miss),
-                (Op::Write, "$-1\r\n", Outcome::Wrong),
-                (Op::Write, "+OK\r\n", Outcome::Stored),
-                (Op::Read, "+OK\r\n", Outcome::Wrong),
-                (Op::Write, "-OOM no room\r\n", Outcome::Error),
-            ],
-        };
-        cases.extend(
-            lines
-                .iter()
-                .map(|&(op, line, outcome)| (op, line.into(), outcome)),
-        );
-        cases
-    }
-
-    #[test]
-    fn replies_are_judged_whole_and_incomplete_at_every_split() {
-        for protocol in [Protocol::Memcache, Protocol::Resp] {
-            let check = Check::Whole {
-                protocol,
-                items: items_of(20),
-            };
-            for (op, reply, outcome) in cases(protocol) {
-                let asked = Asked { op, key_index: 3 };
-                let shown = reply.escape_ascii().to_string();
-                for split in 0..reply.len() {
-                    assert_eq!(
-                        check.parse(&reply[..split], asked),
-                        Parsed::Incomplete,
-                        "{shown}"
-                    );
-                }
-                let complete = Parsed::Complete {
-                    reply_bytes: reply.len(),
-                    outcome,
-                };
-                assert_eq!(check.parse(&reply, asked), complete, "{shown}");
-                let followed = [&reply[..], b"VALUE $"].concat();
-                assert_eq!(check.parse(&followed, asked), complete, "{shown}, followed");
-            }
-        }
-    }
-
-    #[test]
-    fn a_memcache_value_under_another_key_is_wrong() {
-        let reply = hit(Protocol::Memcache, 4, &value_of(3, 20));
-        let check = Check::Whole {
-            protocol: Protocol::Memcache,
-            items: items_of(20),
-        };
-        let complete = Parsed::Complete {
-            reply_bytes: reply.len(),
-            outcome: Outcome::Wrong,
-        };
-        assert_eq!(
-            check.parse(
-                &reply,
-                Asked {
-                    op: Op::Read,
-                    key_index: 3
-                }
-            ),
-            complete
-        );
-    }
-
-    #[test]
-    fn broken_framing_is_invalid() {
-        let asked = Asked {
-            op: Op::Read,
-            key_index: 3,
-        };
-        let endless = "x".repeat(LINE_BYTES_MAX + 1);
-        for (protocol, reply) in [
-            (Protocol::Memcache, "VALUE key:000000000003 0 x\r\n"),
-            (
-                Protocol::Memcache,
-                "VALUE key:000000000003 0 1\r\nxyEND\r\n\r\n\r\n",
-            ),
-            (Protocol::Memcache, "VALUE key:000000000003\r\n"),
-            (
-                Protocol::Memcache,
-                "VALUE key:000000000003 0 9999999999\r\n",
-            ),
-            (Protocol::Memcache, "END\n"),
-            (Protocol::Memcache, "HELLO\r\n"),
-            (Protocol::Memcache, &endless),
-            (Protocol::Resp, "$1\r\nxy\r\n"),
-            (Protocol::Resp, "$x\r\n"),
-            (Protocol::Resp, "$-2\r\n"),
-            (Protocol::Resp, ":1\r\n"),
-            (Protocol::Resp, "\r\n"),
-        ] {
-            let check = Check::Whole {
-                protocol,
-                items: items_of(20),
-            };
-            assert_eq!(
-                check.parse(reply.as_bytes(), asked),
-                Parsed::Invalid,
-                "{reply:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn stated_reply_lengths_are_those_of_real_replies() {
-        for (protocol, stored) in [
-            (Protocol::Memcache, &b"STORED\r\n"[..]),
-            (Protocol::Resp, &b"+OK\r\n"[..]),
-        ] {
-            let value = value_of(3, 20);
-            assert_eq!(
-                protocol.reply_bytes(Op::Read, 20),
-                hit(protocol, 3, &value).len()
-            );
-            assert_eq!(protocol.reply_bytes(Op::Write, 20), stored.len());
-        }
-    }
-
-    #[test]
-    fn requests_are_encoded() {
-        let items = items_of(3);
-        let mut out = Vec::new();
-        Protocol::Memcache.append_request(&mut out, Op::Read, 5, items);
-        assert_eq!(out, b"get key:000000000005\r\n");
-        out.clear();
-        Protocol::Resp.append_request(&mut out, Op::Read, 5, items);
-        assert_eq!(out, b"*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000005\r\n");
-        out.clear();
-        Protocol::Memcache.append_request(&mut out, Op::Write, 5, items);
-        let value = value_of(5, 3);
-        assert_eq!(
-            out,
-            [b"set key:000000000005 0 0 3\r\n", &value[..], b"\r\n"].concat()
-        );
-        out.clear();
-        Protocol::Resp.append_request(&mut out, Op::Write, 5, items);
-        let head = b"*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000005\r\n$3\r\n";
-        assert_eq!(out, [&head[..], &value[..], b"\r\n"].concat());
-    }
+/// Appends a key.
+fn append_key(out: &mut Vec<u8>, key_index: u32, items: &Items) {
+    let mut room = [0; crate::workload::item::KEY_BYTES_MAX];
+    out.extend_from_slice(items.key(key_index, &mut room));
 }
+
+#[cfg(test)]
+mod tests;

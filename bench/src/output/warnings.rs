@@ -3,9 +3,16 @@
 use std::fmt;
 
 use crate::output::report::Report;
+use crate::worker::open_loop::Kept;
 
 /// A generator busier than this is what limits the rate, not the server.
 const GENERATOR_UTILISATION_MAX: f64 = 0.95;
+
+/// An open loop whose worker has less time than this to spare adds its own queue to the latencies.
+const GENERATOR_BUSY_MAX: f64 = 0.8;
+
+/// A generator that hands over more of its requests late than this measures itself.
+const LATE_SHARE_MAX: f64 = 0.001;
 
 /// A closed loop whose server is idler than this measured wake-ups and waiting too.
 const SERVER_UTILISATION_MIN: f64 = 0.9;
@@ -30,8 +37,14 @@ pub(crate) enum Doubt {
         who: &'static str,
         waiting: f64,
     },
-    ScheduleMissed {
+    /// It had room to send and did not in time.
+    GeneratorLate {
         late: u64,
+        lag_us: f64,
+    },
+    /// The server was too slow for the schedule.
+    ScheduleMissed {
+        held: u64,
         unsent: u64,
         unanswered: u64,
     },
@@ -74,28 +87,9 @@ pub(crate) fn doubts(report: &Report) -> Vec<Doubt> {
             count: tally.misses,
         });
     }
-    match report.kept {
-        Some(kept) if kept.late + kept.unsent + kept.unanswered > 0 => {
-            doubts.push(Doubt::ScheduleMissed {
-                late: kept.late,
-                unsent: kept.unsent,
-                unanswered: kept.unanswered,
-            });
-        }
-        Some(_) => {}
-        None => {
-            let utilisation = report.generator_utilisation();
-            if utilisation > GENERATOR_UTILISATION_MAX {
-                doubts.push(Doubt::GeneratorBusy { utilisation });
-            }
-            let kept_off = report.server_waiting().unwrap_or(0.0);
-            if let Some(utilisation) = report
-                .server_utilisation()
-                .filter(|&busy| busy + kept_off < SERVER_UTILISATION_MIN)
-            {
-                doubts.push(Doubt::ServerIdle { utilisation });
-            }
-        }
+    match &report.kept {
+        Some(kept) => doubts.extend(of_schedule(kept, report.measured.latencies.len())),
+        None => doubts.extend(of_closed_loop(report)),
     }
     let waiting = [
         ("server", report.server_waiting().unwrap_or(0.0)),
@@ -110,6 +104,46 @@ pub(crate) fn doubts(report: &Report) -> Vec<Doubt> {
     let count = report.measured.latencies.len();
     if count < LATENCY_COUNT_MIN {
         doubts.push(Doubt::FewLatencies { count });
+    }
+    doubts
+}
+
+fn of_schedule(kept: &Kept, count: u64) -> Vec<Doubt> {
+    let mut doubts = Vec::new();
+    let late = kept.late - kept.held;
+    if late as f64 > LATE_SHARE_MAX * count as f64 {
+        doubts.push(Doubt::GeneratorLate {
+            late,
+            lag_us: kept.lags.max() as f64 / 1e3,
+        });
+    }
+    if kept.busy > GENERATOR_BUSY_MAX {
+        doubts.push(Doubt::GeneratorBusy {
+            utilisation: kept.busy,
+        });
+    }
+    if kept.held + kept.unsent + kept.unanswered > 0 {
+        doubts.push(Doubt::ScheduleMissed {
+            held: kept.held,
+            unsent: kept.unsent,
+            unanswered: kept.unanswered,
+        });
+    }
+    doubts
+}
+
+fn of_closed_loop(report: &Report) -> Vec<Doubt> {
+    let mut doubts = Vec::new();
+    let utilisation = report.generator_utilisation();
+    if utilisation > GENERATOR_UTILISATION_MAX {
+        doubts.push(Doubt::GeneratorBusy { utilisation });
+    }
+    let kept_off = report.server_waiting().unwrap_or(0.0);
+    if let Some(utilisation) = report
+        .server_utilisation()
+        .filter(|&busy| busy + kept_off < SERVER_UTILISATION_MIN)
+    {
+        doubts.push(Doubt::ServerIdle { utilisation });
     }
     doubts
 }
@@ -132,14 +166,19 @@ impl fmt::Display for Doubt {
                 "the {who} waited {:.0} % of the time for its core: something else ran there",
                 waiting * 100.0
             ),
+            Self::GeneratorLate { late, lag_us } => write!(
+                f,
+                "the generator sent {late} requests late, up to {lag_us:.0} us after their intended start: \
+                 part of the latency is its own"
+            ),
             Self::ScheduleMissed {
-                late,
+                held,
                 unsent,
                 unanswered,
             } => write!(
                 f,
-                "the schedule was not kept: {late} requests sent late, {unsent} never, \
-                 {unanswered} unanswered"
+                "the server did not keep up: {held} requests waited for a connection with room, {unsent} were never \
+                 sent, {unanswered} never answered"
             ),
             Self::FewLatencies { count } => {
                 write!(f, "only {count} latencies: too few for p99.9")
@@ -160,7 +199,6 @@ mod tests {
     use super::*;
     use crate::output::report::tests::report;
     use crate::worker::cpu::CpuTime;
-    use crate::worker::open_loop::Kept;
 
     fn busy(run_ns: u64) -> CpuTime {
         CpuTime { run_ns, wait_ns: 0 }
@@ -185,7 +223,7 @@ mod tests {
     #[test]
     fn each_weakness_is_told() {
         let mut report = sound();
-        report.measured.generator = busy(1_960_000_000);
+        report.measured.workers[1] = busy(1_960_000_000);
         assert_eq!(
             doubts(&report),
             [Doubt::GeneratorBusy { utilisation: 0.98 }]
@@ -196,7 +234,7 @@ mod tests {
         assert_eq!(doubts(&report), [Doubt::ServerIdle { utilisation: 0.5 }]);
 
         let mut report = sound();
-        report.measured.generator = CpuTime {
+        report.measured.workers[0] = CpuTime {
             run_ns: 0,
             wait_ns: 400_000_000,
         };
@@ -218,19 +256,40 @@ mod tests {
     #[test]
     fn an_open_loop_is_judged_by_its_schedule_and_not_by_its_spinning() {
         let mut report = sound();
-        report.measured.generator = busy(2_000_000_000);
-        report.kept = Some(Kept::default());
+        report.measured.workers[0] = busy(2_000_000_000);
+        report.kept = Some(Kept::new());
         assert_eq!(doubts(&report), []);
         report.kept = Some(Kept {
             late: 2,
+            held: 2,
             unsent: 1,
-            unanswered: 0,
+            ..Kept::new()
         });
         let missed = Doubt::ScheduleMissed {
-            late: 2,
+            held: 2,
             unsent: 1,
             unanswered: 0,
         };
         assert_eq!(doubts(&report), [missed]);
+    }
+
+    #[test]
+    fn a_generator_that_is_late_or_busy_says_so() {
+        let mut report = sound();
+        let mut kept = Kept {
+            late: 500,
+            held: 100,
+            busy: 0.9,
+            ..Kept::new()
+        };
+        kept.lags.record(2_000_000).unwrap();
+        report.kept = Some(kept);
+        let told: Vec<_> = doubts(&report).iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(
+            told[0].contains("sent 400 requests late, up to 2001 us"),
+            "{told:?}"
+        );
+        assert!(told[1].contains("used 90 % of its core"), "{told:?}");
     }
 }

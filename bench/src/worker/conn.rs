@@ -9,20 +9,25 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream as StdTcpStream};
+use std::sync::Arc;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 
 use crate::error::BenchError;
-use crate::wire::{Check, Parsed};
+use crate::wire::{Check, Parsed, Protocol};
 use crate::worker::tally::Tally;
 use crate::workload::script::Script;
 
 /// Bytes taken from a socket by one read.
 pub(crate) const READ_BYTES: usize = 256 * 1024;
 
-/// Everything the connections share while a run lasts.
+/// How long a greeting may take: what is slower will not bear load.
+const GREETING_MAX: Duration = Duration::from_secs(5);
+
+/// Everything a worker's connections share while a run lasts.
 pub(crate) struct Shared {
-    pub(crate) script: Script,
+    pub(crate) script: Arc<Script>,
     pub(crate) check: Check,
     pub(crate) tally: Tally,
     /// What a read fills; replies that are whole never leave it.
@@ -30,7 +35,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(script: Script, check: Check) -> Self {
+    pub(crate) fn new(script: Arc<Script>, check: Check) -> Self {
         let scratch = vec![0; READ_BYTES].into_boxed_slice();
         Self {
             script,
@@ -68,11 +73,14 @@ impl Conn {
     pub(crate) fn connect(
         address: SocketAddr,
         connection_index: usize,
-        script: &Script,
+        shared: &Shared,
         first: usize,
     ) -> io::Result<Self> {
-        let stream = StdTcpStream::connect(address)?;
+        let mut stream = StdTcpStream::connect(address)?;
         stream.set_nodelay(true)?;
+        if let Check::Whole { protocol, .. } = shared.check {
+            greet(&mut stream, protocol)?;
+        }
         stream.set_nonblocking(true)?;
         Ok(Self {
             stream: TcpStream::from_std(stream),
@@ -83,7 +91,7 @@ impl Conn {
                 partial: Vec::new(),
             },
             queued: first,
-            write_start: script.start_of(first),
+            write_start: shared.script.start_of(first),
             unwritten_bytes: 0,
         })
     }
@@ -161,6 +169,33 @@ impl Conn {
     }
 }
 
+/// Says what the protocol begins with, and waits for the answer.
+fn greet(stream: &mut StdTcpStream, protocol: Protocol) -> io::Result<()> {
+    if protocol.greeting().is_empty() {
+        return Ok(());
+    }
+    stream.set_read_timeout(Some(GREETING_MAX))?;
+    stream.write_all(protocol.greeting())?;
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let received_bytes = stream.read(&mut piece)?;
+        if received_bytes == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        answer.extend_from_slice(&piece[..received_bytes]);
+        match protocol.is_greeted(&answer) {
+            Some(true) => return Ok(()),
+            Some(false) => {
+                let shown = answer.escape_ascii();
+                let refusal = format!("{} is not spoken: \"{shown}\"", protocol.name());
+                return Err(io::Error::other(refusal));
+            }
+            None => {}
+        }
+    }
+}
+
 impl Replies {
     /// Judges all whole replies and keeps the beginning of the next.
     fn take(
@@ -222,28 +257,20 @@ impl Replies {
 mod tests {
     use super::*;
     use crate::wire::Protocol;
-    use crate::workload::item::{self, Items, ValueSizes};
+    use crate::workload::item;
+    use crate::workload::item::tests::items;
     use crate::workload::script::Workload;
+    use crate::workload::script::tests::workload;
 
     const CHECK: fn() -> Check = || Check::Whole {
         protocol: Protocol::Resp,
-        items: items(),
+        items: items(30),
     };
-
-    fn items() -> Items {
-        Items {
-            prefix: *b"key:",
-            sizes: ValueSizes::new(30, 30).unwrap(),
-        }
-    }
 
     fn script() -> Script {
         let workload = Workload {
-            protocol: Protocol::Resp,
-            keys: 50,
-            zipf: 0.0,
-            items: items(),
-            read_ratio: 1.0,
+            items: items(30),
+            ..workload(Protocol::Resp, 1.0)
         };
         Script::draw(&workload, 4)
     }
@@ -253,7 +280,7 @@ mod tests {
         let mut bytes = Vec::new();
         for step_index in 0..count {
             bytes.extend_from_slice(b"$30\r\n");
-            item::append_value(&mut bytes, script.asked(step_index).key_index, 30);
+            item::append_value(&mut bytes, script.asked(step_index).keys[0], 30);
             bytes.extend_from_slice(b"\r\n");
         }
         bytes

@@ -36,8 +36,8 @@ pub(crate) trait CpuClocks {
     /// The server's so far; `None` when no server process is known.
     fn server(&mut self) -> Result<Option<CpuTime>, BenchError>;
 
-    /// The generator's so far.
-    fn generator(&mut self) -> Result<CpuTime, BenchError>;
+    /// The calling thread's so far: a worker's own.
+    fn worker(&mut self) -> Result<CpuTime, BenchError>;
 }
 
 /// The kernel's clocks.
@@ -57,11 +57,13 @@ impl CpuClocks for SchedulerClocks {
         }
     }
 
-    fn generator(&mut self) -> Result<CpuTime, BenchError> {
-        process_time(Path::new("/proc/self/task")).map_err(|cause| BenchError::Io {
-            doing: "reading /proc/self/task",
-            cause,
-        })
+    fn worker(&mut self) -> Result<CpuTime, BenchError> {
+        let line = fs::read_to_string("/proc/thread-self/schedstat");
+        line.and_then(|line| thread_time(&line))
+            .map_err(|cause| BenchError::Io {
+                doing: "reading /proc/thread-self/schedstat",
+                cause,
+            })
     }
 }
 

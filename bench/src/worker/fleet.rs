@@ -1,13 +1,13 @@
 //! All connections of a run, on one poller and one clock.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 
 use crate::error::BenchError;
 use crate::worker::conn::{Conn, Shared};
+use crate::worker::target::Target;
 
 /// A server that answers nothing for this long, with requests in flight, has stalled.
 const QUIET_MAX: Duration = Duration::from_secs(5);
@@ -28,22 +28,18 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Connects them all. Each begins elsewhere in the script, a multiple of `depth` requests
-    /// apart, so that they do not ask for the same keys in step.
+    /// Opens a connection for each of `firsts`, the steps of the script that they begin at.
     pub(crate) fn connect(
-        target: (&str, SocketAddr),
-        connections: usize,
-        depth: usize,
+        target: &Target,
+        firsts: &[usize],
         shared: Shared,
     ) -> Result<Self, BenchError> {
         let poll = Poll::new().map_err(poller)?;
-        let batches = shared.script.step_count() / depth;
-        let mut conns = Vec::with_capacity(connections);
-        for connection_index in 0..connections {
-            let first = batches * connection_index / connections * depth;
-            let mut conn = Conn::connect(target.1, connection_index, &shared.script, first)
+        let mut conns = Vec::with_capacity(firsts.len());
+        for (connection_index, &first) in firsts.iter().enumerate() {
+            let mut conn = Conn::connect(target.address, connection_index, &shared, first)
                 .map_err(|cause| BenchError::Connect {
-                    target: target.0.to_owned(),
+                    target: target.name.clone(),
                     cause,
                 })?;
             poll.registry()
@@ -66,11 +62,16 @@ impl Fleet {
         })
     }
 
+    /// Starts the clock, the same one for all workers.
+    pub(crate) fn start(&mut self, began: Instant) {
+        self.began = began;
+    }
+
     pub(crate) fn connections(&self) -> usize {
         self.conns.len()
     }
 
-    /// Since the fleet was connected.
+    /// Since the clock was started, or the fleet connected.
     pub(crate) fn now_ns(&self) -> u64 {
         self.began.elapsed().as_nanos() as u64
     }

@@ -8,9 +8,17 @@ const SHOWN_BYTES_MAX: usize = 96;
 /// Counts of replies by what they meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
+    /// Replies to reads, of one key or several.
+    pub(crate) reads: u64,
+    /// Keys that were read and there.
     pub(crate) hits: u64,
+    /// Keys that were read and not there.
     pub(crate) misses: u64,
     pub(crate) stored: u64,
+    /// Deletes of keys that were there.
+    pub(crate) deleted: u64,
+    /// Deletes of keys that were not.
+    pub(crate) absent: u64,
     /// Judged by length alone.
     pub(crate) unchecked: u64,
     /// Refusals by the server; the first one's text is kept.
@@ -23,11 +31,16 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts one reply, whose bytes are `reply`.
-    pub(crate) fn count(&mut self, outcome: Outcome, asked: Asked, reply: &[u8]) {
+    pub(crate) fn count(&mut self, outcome: Outcome, asked: Asked<'_>, reply: &[u8]) {
         match outcome {
-            Outcome::Hit => self.hits += 1,
-            Outcome::Miss => self.misses += 1,
+            Outcome::Read { hits, misses } => {
+                self.reads += 1;
+                self.hits += u64::from(hits);
+                self.misses += u64::from(misses);
+            }
             Outcome::Stored => self.stored += 1,
+            Outcome::Deleted { was_there: true } => self.deleted += 1,
+            Outcome::Deleted { was_there: false } => self.absent += 1,
             Outcome::Unchecked => self.unchecked += 1,
             Outcome::Error => {
                 self.errors += 1;
@@ -41,7 +54,23 @@ impl Tally {
     }
 
     pub(crate) fn replies(&self) -> u64 {
-        self.hits + self.misses + self.stored + self.unchecked + self.errors + self.wrong
+        let done = self.reads + self.stored + self.deleted + self.absent;
+        done + self.unchecked + self.errors + self.wrong
+    }
+
+    /// Adds what another worker counted.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.reads += other.reads;
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.stored += other.stored;
+        self.deleted += other.deleted;
+        self.absent += other.absent;
+        self.unchecked += other.unchecked;
+        self.errors += other.errors;
+        self.wrong += other.wrong;
+        self.first_error = self.first_error.take().or(other.first_error);
+        self.first_wrong = self.first_wrong.take().or(other.first_wrong);
     }
 
     /// Starts the counts again, but forgets nothing that was wrong: a wrong reply during the
@@ -57,15 +86,16 @@ impl Tally {
 }
 
 /// A request and the bytes that answered it, on one line.
-pub(crate) fn shown(asked: Asked, reply: &[u8]) -> String {
+pub(crate) fn shown(asked: Asked<'_>, reply: &[u8]) -> String {
     let (head, cut) = match reply.get(..SHOWN_BYTES_MAX) {
         Some(head) => (head, "…"),
         None => (reply, ""),
     };
     let op = format!("{:?}", asked.op).to_lowercase();
+    let keys: Vec<_> = asked.keys.iter().map(u32::to_string).collect();
     format!(
         "{op} of key {} answered by \"{}{cut}\"",
-        asked.key_index,
+        keys.join(" "),
         head.escape_ascii()
     )
 }
@@ -75,15 +105,15 @@ mod tests {
     use super::*;
     use crate::wire::Op;
 
-    const ASKED: Asked = Asked {
+    const ASKED: Asked<'_> = Asked {
         op: Op::Read,
-        key_index: 9,
+        keys: &[9],
     };
 
     #[test]
     fn keeps_the_first_of_what_went_wrong() {
         let mut tally = Tally::default();
-        tally.count(Outcome::Hit, ASKED, b"");
+        tally.count(Outcome::Read { hits: 1, misses: 0 }, ASKED, b"");
         tally.count(Outcome::Wrong, ASKED, b"+OK\r\n");
         tally.count(Outcome::Wrong, ASKED, b"later");
         tally.count(Outcome::Error, ASKED, b"-ERR\r\n");
@@ -93,6 +123,24 @@ mod tests {
         tally.restart();
         assert_eq!((tally.hits, tally.errors, tally.wrong), (0, 0, 2));
         assert_eq!(tally.first_wrong.as_deref(), Some(wrong));
+    }
+
+    #[test]
+    fn a_read_of_several_keys_is_one_reply() {
+        let mut tally = Tally::default();
+        tally.count(
+            Outcome::Read {
+                hits: 20,
+                misses: 4,
+            },
+            ASKED,
+            b"",
+        );
+        tally.count(Outcome::Deleted { was_there: false }, ASKED, b"");
+        assert_eq!((tally.replies(), tally.hits, tally.misses), (2, 20, 4));
+        let mut both = tally.clone();
+        both.add(tally);
+        assert_eq!((both.replies(), both.hits, both.absent), (4, 40, 2));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! When requests are to start in an open loop, whatever the server does.
 
-use crate::workload::rng::Rng;
+use crate::workload::rng::{Rng, mix};
 
 /// The same schedule in every run.
 const SEED: u64 = 0xa331;
@@ -23,16 +23,20 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    /// `rate` is in requests per second, above 0.
-    pub(crate) fn new(rate: f64, spacing: Spacing) -> Self {
-        let gap_mean_ns = 1e9 / rate;
+    /// One of `lanes` schedules, number `lane`, that together have `rate` requests per second, above 0: Poisson
+    /// processes add up to one, and equal gaps are dealt out in turn.
+    pub(crate) fn new(rate: f64, spacing: Spacing, lane: usize, lanes: usize) -> Self {
+        let gap_of_all_ns = 1e9 / rate;
         let mut arrivals = Self {
             spacing,
-            gap_mean_ns,
+            gap_mean_ns: gap_of_all_ns * lanes as f64,
             next_ns: 0.0,
-            rng: Rng::new(SEED),
+            rng: Rng::new(SEED ^ mix(lane as u64)),
         };
-        arrivals.advance();
+        match spacing {
+            Spacing::Poisson => arrivals.advance(),
+            Spacing::Constant => arrivals.next_ns = gap_of_all_ns * (lane + 1) as f64,
+        }
         arrivals
     }
 
@@ -51,12 +55,48 @@ impl Arrivals {
     }
 }
 
+/// When requests start, and on which connection.
+pub(crate) enum Schedule {
+    /// Drawn, without end; any connection will do.
+    Drawn(Arrivals),
+    /// As somebody else's requests did.
+    Listed { starts: Vec<Start>, next: usize },
+}
+
+/// One request of a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// Since the run began, ns.
+    pub(crate) at_ns: u64,
+    /// `None` if any will do.
+    pub(crate) connection: Option<usize>,
+}
+
+impl Schedule {
+    pub(crate) fn next(&self) -> Option<Start> {
+        match self {
+            Self::Drawn(arrivals) => Some(Start {
+                at_ns: arrivals.next_ns(),
+                connection: None,
+            }),
+            Self::Listed { starts, next } => starts.get(*next).copied(),
+        }
+    }
+
+    pub(crate) fn advance(&mut self) {
+        match self {
+            Self::Drawn(arrivals) => arrivals.advance(),
+            Self::Listed { next, .. } => *next += 1,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn gaps_ns(spacing: Spacing, count: usize) -> Vec<f64> {
-        let mut arrivals = Arrivals::new(1000.0, spacing);
+        let mut arrivals = Arrivals::new(1000.0, spacing, 0, 1);
         let mut before_ns = 0;
         let mut gaps = Vec::new();
         for _ in 0..count {
@@ -94,5 +134,35 @@ mod tests {
             (short - (1.0 - (-1.0f64).exp())).abs() < 0.01,
             "share below the mean {short}"
         );
+    }
+
+    #[test]
+    fn lanes_share_the_rate() {
+        let mut together = Vec::new();
+        for lane in 0..3 {
+            let mut arrivals = Arrivals::new(1000.0, Spacing::Constant, lane, 3);
+            for _ in 0..4 {
+                together.push(arrivals.next_ns());
+                arrivals.advance();
+            }
+        }
+        together.sort_unstable();
+        assert_eq!(
+            together,
+            (1..=12).map(|n| n * 1_000_000).collect::<Vec<_>>()
+        );
+
+        let mut lanes = [0, 1].map(|lane| Arrivals::new(1000.0, Spacing::Poisson, lane, 2));
+        assert_ne!(lanes[0].next_ns(), lanes[1].next_ns());
+        lanes
+            .iter_mut()
+            .for_each(|lane| (0..10_000).for_each(|_| lane.advance()));
+        for lane in lanes {
+            assert!(
+                (lane.next_ns() as f64 / 20e9 - 1.0).abs() < 0.05,
+                "{}",
+                lane.next_ns()
+            );
+        }
     }
 }

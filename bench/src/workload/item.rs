@@ -1,27 +1,74 @@
 //! Keys and values: both follow from a key's number, so every reply can be checked against it.
 
+use std::sync::Arc;
+
 use crate::workload::rng::{GOLDEN_GAMMA, mix};
+use crate::workload::sizes::Sizes;
 
-/// Length of every key, so that all requests of a kind have one length.
-pub(crate) const KEY_BYTES: usize = 16;
+/// Length of every key unless something else is asked for, so that all requests of a kind have one length.
+pub(crate) const KEY_BYTES: u32 = 16;
 
-/// Largest value that may be asked for, bytes: a batch of one still fits the script.
-pub(crate) const VALUE_BYTES_MAX: u32 = 128 * 1024 * 1024;
+/// Shortest key, bytes: the prefix and the digits of the largest number.
+pub(crate) const KEY_BYTES_MIN: usize = PREFIX_BYTES + 10;
+
+/// Longest key, bytes, as memcached has it.
+pub(crate) const KEY_BYTES_MAX: usize = 250;
 
 /// Bytes before a key's number.
 pub(crate) const PREFIX_BYTES: usize = 4;
 
+/// Makes the length of a key independent of that of its value.
+const KEY_SALT: u64 = 0x6b65_7973;
+
 /// All keys of a run and their values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Items {
     pub(crate) prefix: [u8; PREFIX_BYTES],
-    pub(crate) sizes: ValueSizes,
+    pub(crate) key_sizes: Sizes,
+    pub(crate) sizes: Sizes,
+    /// Keys that somebody else has chosen; then the prefix and the lengths above mean nothing.
+    pub(crate) listed: Option<Arc<KeyList>>,
+}
+
+/// Keys of a trace, by number. Invariant: a key ends where the next begins.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeyList {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl KeyList {
+    /// Adds a key and gives its number.
+    pub(crate) fn push(&mut self, key: &[u8]) -> u32 {
+        self.bytes.extend_from_slice(key);
+        self.ends.push(self.bytes.len());
+        (self.ends.len() - 1) as u32
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn key(&self, key_index: u32) -> &[u8] {
+        let key_index = key_index as usize;
+        let start = key_index
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[key_index]]
+    }
 }
 
 impl Items {
-    /// `key:000000000042`, if `key:` is the prefix.
-    pub(crate) fn key(&self, key_index: u32) -> [u8; KEY_BYTES] {
-        let mut key = [b'0'; KEY_BYTES];
+    /// A key with its number at the end, `key:000000000042` if `key:` is the prefix, or one of a list.
+    pub(crate) fn key<'k>(&'k self, key_index: u32, room: &'k mut [u8; KEY_BYTES_MAX]) -> &'k [u8] {
+        if let Some(listed) = &self.listed {
+            return listed.key(key_index);
+        }
+        let bytes = self
+            .key_sizes
+            .bytes_of(mix(u64::from(key_index) ^ KEY_SALT));
+        let key = &mut room[..bytes.clamp(KEY_BYTES_MIN, KEY_BYTES_MAX)];
+        key.fill(b'0');
         key[..PREFIX_BYTES].copy_from_slice(&self.prefix);
         let mut rest = key_index;
         for digit in key.iter_mut().rev() {
@@ -33,45 +80,22 @@ impl Items {
         }
         key
     }
-}
 
-/// Lengths of values: one length, or a span from which each key has its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ValueSizes {
-    bytes_min: u32,
-    bytes_max: u32,
-}
-
-impl ValueSizes {
-    /// `None` for an empty span or one that goes beyond [`VALUE_BYTES_MAX`].
-    pub(crate) fn new(bytes_min: u32, bytes_max: u32) -> Option<Self> {
-        (bytes_min <= bytes_max && bytes_max <= VALUE_BYTES_MAX).then_some(Self {
-            bytes_min,
-            bytes_max,
-        })
-    }
-
-    pub(crate) fn bytes_max(&self) -> usize {
-        self.bytes_max as usize
+    /// Whether `key` is the one with this number.
+    pub(crate) fn is_key(&self, key: &[u8], key_index: u32) -> bool {
+        self.key(key_index, &mut [0; KEY_BYTES_MAX]) == key
     }
 
     /// Length of this key's value.
-    pub(crate) fn bytes_of(&self, key_index: u32) -> usize {
-        if self.bytes_min == self.bytes_max {
-            return self.bytes_min as usize;
-        }
-        let span = u64::from(self.bytes_max - self.bytes_min) + 1;
-        (u64::from(self.bytes_min) + mix(!u64::from(key_index)) % span) as usize
+    pub(crate) fn value_bytes(&self, key_index: u32) -> usize {
+        self.sizes.bytes_of(mix(!u64::from(key_index)))
     }
-}
 
-impl std::fmt::Display for ValueSizes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.bytes_min == self.bytes_max {
-            write!(f, "{}", self.bytes_min)
-        } else {
-            write!(f, "{}-{}", self.bytes_min, self.bytes_max)
-        }
+    /// Whether `value` is this key's, with every byte. A trace writes values of several lengths under one key, of which
+    /// each is the beginning of a longer one: there the length is not looked at.
+    pub(crate) fn is_value(&self, value: &[u8], key_index: u32) -> bool {
+        let has_length = self.listed.is_some() || value.len() == self.value_bytes(key_index);
+        has_length && is_value_of(value, key_index)
     }
 }
 
@@ -90,7 +114,7 @@ pub(crate) fn append_value(out: &mut Vec<u8>, key_index: u32, value_bytes: usize
 }
 
 /// Whether these are the first bytes of this key's value. Compares all of them, branch-free.
-pub(crate) fn is_value_of(value: &[u8], key_index: u32) -> bool {
+fn is_value_of(value: &[u8], key_index: u32) -> bool {
     let mut word = first_word(key_index);
     let mut difference = 0;
     let (words, rest) = value.as_chunks::<8>();
@@ -106,48 +130,81 @@ fn first_word(key_index: u32) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Keys of 16 bytes and values of one length.
+    pub(crate) fn items(value_bytes: u32) -> Items {
+        Items {
+            prefix: *b"key:",
+            key_sizes: Sizes::fixed(KEY_BYTES),
+            sizes: Sizes::fixed(value_bytes),
+            listed: None,
+        }
+    }
+
+    fn key(items: &Items, key_index: u32) -> String {
+        let mut room = [0; KEY_BYTES_MAX];
+        String::from_utf8(items.key(key_index, &mut room).to_vec()).unwrap()
+    }
 
     #[test]
     fn keys_are_numbered() {
-        let mut items = Items {
-            prefix: *b"key:",
-            sizes: ValueSizes::new(1, 1).unwrap(),
-        };
-        assert_eq!(&items.key(0), b"key:000000000000");
-        assert_eq!(&items.key(42), b"key:000000000042");
+        let mut items = items(1);
+        assert_eq!(key(&items, 0), "key:000000000000");
+        assert_eq!(key(&items, 42), "key:000000000042");
         items.prefix = *b"{a}:";
-        assert_eq!(&items.key(u32::MAX), b"{a}:004294967295");
+        assert_eq!(key(&items, u32::MAX), "{a}:004294967295");
+        assert!(items.is_key(b"{a}:000000000042", 42));
+        assert!(!items.is_key(b"{a}:000000000042", 43));
+    }
+
+    #[test]
+    fn keys_of_every_length_hold_their_number() {
+        let mut items = items(1);
+        items.key_sizes = Sizes::parse("1-999").unwrap();
+        let mut lengths = Vec::new();
+        for key_index in (0..1000).chain([u32::MAX]) {
+            let key = key(&items, key_index);
+            assert_eq!(key[PREFIX_BYTES..].parse(), Ok(key_index), "{key}");
+            lengths.push(key.len());
+        }
+        lengths.sort_unstable();
+        assert_eq!((lengths[0], lengths[1000]), (KEY_BYTES_MIN, KEY_BYTES_MAX));
+    }
+
+    #[test]
+    fn listed_keys_are_those_of_the_list() {
+        let mut list = KeyList::default();
+        assert_eq!((list.push(b"one"), list.push(b"second")), (0, 1));
+        assert_eq!(list.len(), 2);
+        let items = Items {
+            listed: Some(Arc::new(list)),
+            ..items(1)
+        };
+        assert_eq!(
+            (key(&items, 0), key(&items, 1)),
+            ("one".to_owned(), "second".to_owned())
+        );
     }
 
     #[test]
     fn a_value_is_told_from_every_near_miss() {
         for value_bytes in [1, 7, 8, 9, 64, 100] {
+            let items = items(value_bytes);
             let mut value = Vec::new();
-            append_value(&mut value, 7, value_bytes);
-            assert!(is_value_of(&value, 7));
-            assert!(!is_value_of(&value, 8), "{value_bytes} bytes");
-            for place in 0..value_bytes {
+            append_value(&mut value, 7, value_bytes as usize);
+            assert!(items.is_value(&value, 7));
+            assert!(!items.is_value(&value, 8), "{value_bytes} bytes");
+            assert!(!items.is_value(&value[1..], 7), "{value_bytes} bytes");
+            for place in 0..value.len() {
                 let mut damaged = value.clone();
                 damaged[place] ^= 1;
                 assert!(
-                    !is_value_of(&damaged, 7),
+                    !items.is_value(&damaged, 7),
                     "{value_bytes} bytes, damaged at {place}"
                 );
             }
         }
-    }
-
-    #[test]
-    fn spans_are_filled_and_kept() {
-        let sizes = ValueSizes::new(10, 13).unwrap();
-        let mut seen = [false; 14];
-        for key_index in 0..1000 {
-            seen[sizes.bytes_of(key_index)] = true;
-        }
-        assert_eq!(seen.iter().filter(|&&seen| seen).count(), 4);
-        assert!(ValueSizes::new(5, 4).is_none());
-        assert!(ValueSizes::new(0, VALUE_BYTES_MAX + 1).is_none());
     }
 }

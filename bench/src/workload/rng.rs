@@ -18,6 +18,11 @@ impl Rng {
         mix(self.state)
     }
 
+    /// Uniform in `0..end`. Multiply-shift: biased by at most `end / 2^64`, which no run can notice.
+    pub(crate) fn below(&mut self, end: u32) -> u32 {
+        ((u128::from(self.next_u64()) * u128::from(end)) >> 64) as u32
+    }
+
     /// Uniform in `0.0..1.0`, with all 53 bits that a double can hold.
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64

@@ -6,8 +6,8 @@
 
 use crate::wire::{Asked, Op, Protocol};
 use crate::workload::item::Items;
+use crate::workload::popularity::{KeyChoice, Popularity};
 use crate::workload::rng::Rng;
-use crate::workload::zipf::KeyChoice;
 
 /// Bytes of requests kept at most; large values make the script short, not the generator large.
 const SCRIPT_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -22,56 +22,69 @@ const STEP_COUNT_MAX: usize = 1 << 22;
 const SEED: u64 = 0x5eed;
 
 /// What is asked for, before it is drawn.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Workload {
     pub(crate) protocol: Protocol,
     /// Keys, at least 1.
     pub(crate) keys: u32,
-    /// Zipf exponent; 0 = every key alike.
-    pub(crate) zipf: f64,
+    pub(crate) popularity: Popularity,
     pub(crate) items: Items,
-    /// Share of reads, 0 to 1; the rest writes.
-    pub(crate) read_ratio: f64,
+    pub(crate) mix: Mix,
+    /// Keys that one read asks for, 1 to [`MULTI_GET_MAX`] and not above `keys`.
+    pub(crate) multi_get: u32,
+    /// How long what is written lives, seconds; 0 = without end.
+    pub(crate) ttl_s: u32,
+}
+
+/// Keys of one read at most, as a reply marks each in one word.
+pub(crate) const MULTI_GET_MAX: u32 = 128;
+
+/// Shares of the kinds of requests, each 0 to 1, together at most 1; the rest writes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Mix {
+    pub(crate) reads: f64,
+    pub(crate) deletes: f64,
 }
 
 /// Requests in a row, to be sent over and over.
+#[derive(Default)]
 pub(crate) struct Script {
     bytes: Vec<u8>,
+    keys: Vec<u32>,
     steps: Vec<Step>,
 }
 
-/// One request. Invariant: it ends where the next begins.
+/// One request. Invariant: its bytes and its keys end where the next one's begin.
 #[derive(Clone, Copy)]
 struct Step {
     end: u32,
-    asked: Asked,
+    keys_end: u32,
+    op: Op,
 }
 
 impl Script {
     /// Draws the requests. Their number is a multiple of `depth`, so that a batch of that many
     /// never runs over the end.
     pub(crate) fn draw(workload: &Workload, depth: usize) -> Self {
-        let keys = KeyChoice::new(workload.keys, workload.zipf);
+        let mut choice = KeyChoice::new(workload.keys, workload.popularity);
         let mut rng = Rng::new(SEED);
         let wanted = (workload.keys as usize * 2).clamp(STEP_COUNT_MIN, STEP_COUNT_MAX);
-        let mut script = Self {
-            bytes: Vec::new(),
-            steps: Vec::new(),
-        };
+        let mut script = Self::default();
+        let mut keys = Vec::new();
         while script.steps.len() < wanted && script.bytes.len() < SCRIPT_BYTES_MAX {
             for _ in 0..depth {
-                let op = if rng.unit() < workload.read_ratio {
-                    Op::Read
+                let op = workload.mix.draw(&mut rng);
+                keys.clear();
+                let count = if op == Op::Read {
+                    workload.multi_get
                 } else {
-                    Op::Write
+                    1
                 };
-                script.push(
-                    workload,
-                    Asked {
-                        op,
-                        key_index: keys.draw(&mut rng),
-                    },
-                );
+                for _ in 0..count {
+                    let drawn = choice.draw(&mut rng, op == Op::Write);
+                    keys.push(not_among(&keys, drawn, workload.keys));
+                }
+                script.push_drawn(workload, op, &keys);
             }
         }
         script
@@ -83,32 +96,42 @@ impl Script {
         key_indexes: &mut std::ops::Range<u32>,
         bytes_max: usize,
     ) -> Self {
-        let mut script = Self {
-            bytes: Vec::new(),
-            steps: Vec::new(),
-        };
+        let mut script = Self::default();
         while script.bytes.len() < bytes_max {
             let Some(key_index) = key_indexes.next() else {
                 break;
             };
-            script.push(
-                workload,
-                Asked {
-                    op: Op::Write,
-                    key_index,
-                },
-            );
+            script.push_drawn(workload, Op::Write, &[key_index]);
         }
         script
     }
 
-    fn push(&mut self, workload: &Workload, asked: Asked) {
-        let (protocol, items) = (workload.protocol, workload.items);
-        protocol.append_request(&mut self.bytes, asked.op, asked.key_index, items);
+    fn push_drawn(&mut self, workload: &Workload, op: Op, keys: &[u32]) {
+        let Workload {
+            protocol,
+            items,
+            ttl_s,
+            ..
+        } = workload;
         // One batch over the limit of bytes still fits: `cli` bounds depth times value.
+        match op {
+            Op::Read => self.push(op, keys, |out| protocol.append_read(out, keys, items)),
+            Op::Write => self.push(op, keys, |out| {
+                let value_bytes = items.value_bytes(keys[0]);
+                protocol.append_write(out, keys[0], value_bytes, *ttl_s, items);
+            }),
+            Op::Delete => self.push(op, keys, |out| protocol.append_delete(out, keys[0], items)),
+        }
+    }
+
+    /// Adds one request, which `append` encodes.
+    pub(crate) fn push(&mut self, op: Op, keys: &[u32], append: impl FnOnce(&mut Vec<u8>)) {
+        append(&mut self.bytes);
+        self.keys.extend_from_slice(keys);
         self.steps.push(Step {
             end: self.bytes.len() as u32,
-            asked,
+            keys_end: self.keys.len() as u32,
+            op,
         });
     }
 
@@ -120,8 +143,15 @@ impl Script {
         self.steps.len()
     }
 
-    pub(crate) fn asked(&self, step_index: usize) -> Asked {
-        self.steps[step_index].asked
+    pub(crate) fn asked(&self, step_index: usize) -> Asked<'_> {
+        let Step { keys_end, op, .. } = self.steps[step_index];
+        let keys_start = step_index
+            .checked_sub(1)
+            .map_or(0, |before| self.steps[before].keys_end);
+        Asked {
+            op,
+            keys: &self.keys[keys_start as usize..keys_end as usize],
+        }
     }
 
     /// Where in [`Script::bytes`] a request begins.
@@ -148,48 +178,102 @@ impl Script {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::workload::item::ValueSizes;
-
-    fn workload(read_ratio: f64) -> Workload {
-        Workload {
-            protocol: Protocol::Memcache,
-            keys: 100,
-            zipf: 0.0,
-            items: Items {
-                prefix: *b"key:",
-                sizes: ValueSizes::new(1, 9).unwrap(),
-            },
-            read_ratio,
+impl Mix {
+    fn draw(&self, rng: &mut Rng) -> Op {
+        let unit = rng.unit();
+        if unit < self.reads {
+            Op::Read
+        } else if unit < self.reads + self.deletes {
+            Op::Delete
+        } else {
+            Op::Write
         }
+    }
+}
+
+/// `key_index`, or the first one after it that is not among `keys`, which leave one of `0..end` free.
+fn not_among(keys: &[u32], mut key_index: u32, end: u32) -> u32 {
+    while keys.contains(&key_index) {
+        key_index = if key_index + 1 == end {
+            0
+        } else {
+            key_index + 1
+        };
+    }
+    key_index
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::workload::item::tests::items;
+    use crate::workload::sizes::Sizes;
+
+    /// A hundred keys, each as often as another, read with this share.
+    pub(crate) fn workload(protocol: Protocol, reads: f64) -> Workload {
+        Workload {
+            protocol,
+            keys: 100,
+            popularity: Popularity::Uniform,
+            items: Items {
+                sizes: Sizes::parse("1-9").unwrap(),
+                ..items(1)
+            },
+            mix: Mix {
+                reads,
+                deletes: 0.0,
+            },
+            multi_get: 1,
+            ttl_s: 0,
+        }
+    }
+
+    fn share_of(script: &Script, op: Op) -> f64 {
+        let steps = 0..script.step_count();
+        let found = steps.filter(|&index| script.asked(index).op == op).count();
+        found as f64 / script.step_count() as f64
     }
 
     #[test]
     fn draws_whole_batches_in_the_asked_mix() {
-        let script = Script::draw(&workload(0.75), 7);
+        let mut workload = workload(Protocol::Memcache, 0.75);
+        workload.mix.deletes = 0.05;
+        let script = Script::draw(&workload, 7);
         assert_eq!(script.step_count() % 7, 0);
         assert!(script.step_count() >= STEP_COUNT_MIN);
-        let reads = (0..script.step_count())
-            .filter(|&step_index| script.asked(step_index).op == Op::Read)
-            .count();
-        let share = reads as f64 / script.step_count() as f64;
-        assert!((0.74..0.76).contains(&share), "{share}");
+        for (op, share) in [(Op::Read, 0.75), (Op::Delete, 0.05), (Op::Write, 0.2)] {
+            let drawn = share_of(&script, op);
+            assert!((drawn - share).abs() < 0.01, "{op:?} {drawn}");
+        }
     }
 
     #[test]
     fn pure_mixes_hold_one_kind() {
-        for (read_ratio, op) in [(0.0, Op::Write), (1.0, Op::Read)] {
-            let script = Script::draw(&workload(read_ratio), 1);
-            assert!((0..script.step_count()).all(|index| script.asked(index).op == op));
+        for (reads, op) in [(0.0, Op::Write), (1.0, Op::Read)] {
+            let script = Script::draw(&workload(Protocol::Memcache, reads), 1);
+            assert_eq!(share_of(&script, op), 1.0);
+        }
+    }
+
+    #[test]
+    fn a_read_of_several_keys_asks_for_no_key_twice() {
+        let mut workload = workload(Protocol::Resp, 0.9);
+        (workload.keys, workload.multi_get) = (24, 24);
+        workload.popularity = Popularity::zipf(1.2);
+        let script = Script::draw(&workload, 1);
+        for index in 0..1000 {
+            let Asked { op, keys } = script.asked(index);
+            let mut keys = keys.to_vec();
+            keys.sort_unstable();
+            keys.dedup();
+            assert_eq!(keys.len(), if op == Op::Read { 24 } else { 1 });
         }
     }
 
     #[test]
     fn spans_add_up_over_the_end() {
         let mut keys = 0..5;
-        let script = Script::writes(&workload(0.0), &mut keys, usize::MAX);
+        let script = Script::writes(&workload(Protocol::Memcache, 0.0), &mut keys, usize::MAX);
         let total = script.bytes().len();
         assert_eq!(script.step_count(), 5);
         for first in 0..5 {
@@ -212,8 +296,8 @@ mod tests {
         let mut keys = 0..10;
         let mut seen = Vec::new();
         while !keys.is_empty() {
-            let script = Script::writes(&workload(0.0), &mut keys, 60);
-            seen.extend((0..script.step_count()).map(|index| script.asked(index).key_index));
+            let script = Script::writes(&workload(Protocol::Memcache, 0.0), &mut keys, 60);
+            seen.extend((0..script.step_count()).map(|index| script.asked(index).keys[0]));
         }
         assert_eq!(seen, (0..10).collect::<Vec<_>>());
     }
