@@ -33,7 +33,7 @@ pub use self::eject::{
 pub use self::group::{
     GroupConfig, LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX, LOAD_TIMEOUT_DEFAULT,
     LOAD_TIMEOUT_MAX, LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, NEGATIVE_TTL_MAX,
-    NEGATIVE_TTL_MIN, STALE_MAX, STALE_MIN, check_group_name,
+    NEGATIVE_TTL_MIN, PEER_CHANGES_MAX, STALE_MAX, STALE_MIN, check_group_name,
 };
 pub use self::http_address::HttpAddress;
 pub use self::l1::{L1_TTL_MAX, L1_TTL_MIN, L1Config};
@@ -41,7 +41,8 @@ pub use self::listeners::check_together;
 use self::listeners::{is_listener, overlap};
 pub use self::origin::{HttpOriginSpec, OriginSpec};
 pub use self::peers::{
-    PEER_SECRET_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl, check_peer_secret, parse_peers,
+    PEER_SECRET_BYTES_MAX, PEERS_FILE_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl, PeersConfig,
+    check_peer_secret, parse_peers,
 };
 pub use self::replicas::{
     REPLICA_LAG_DEFAULT, REPLICA_LAG_MAX, REPLICAS_MAX, ReadFrom, Replica, ReplicaObstacle,

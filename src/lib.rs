@@ -17,7 +17,7 @@
 //! cli        what was typed, as a Config; explain
 //! server     checks the machine, binds, spawns and pins shards, ends them on a signal
 //! shard      the turn: connections, requests, replies in order, pool mode, statistics
-//! group      where values come from that are loaded once for all: an origin; peers have no flag yet
+//! group      where values come from that are loaded once for all: an origin, through peers
 //! client     for other programs: an asynchronous client over the same links
 //! backend    links to servers and their queued deletes, without their sockets
 //! fill       one fetch per key for all who ask for it, void once the key is written

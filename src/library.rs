@@ -23,7 +23,11 @@ use crate::{
         LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, Mode, NEGATIVE_TTL_MAX, STALE_MAX,
         check_group_name, memory_bytes_min,
     },
-    group::{LoadError, Loaded, Loader, calls::Caller, port::Wish},
+    group::{
+        LoadError, Loaded, Loader,
+        calls::Caller,
+        port::{Reach, Wish},
+    },
     runtime,
     server::{Running, StartError},
 };
@@ -63,6 +67,7 @@ impl Group {
                 negative_ttl: Duration::ZERO,
                 stale: Duration::ZERO,
                 early_refresh: true,
+                peers: None,
             },
             cores: vec![cores.first().map_or(0, |core| core.id)],
             memory_bytes: MEMORY_BYTES,
@@ -77,7 +82,7 @@ impl Group {
     /// # Errors
     /// The source failed or was late, or too many loads wait.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, LoadError> {
-        match self.caller.call(key, Wish::Get) {
+        match self.caller.call(key, Wish::Get(Reach::Peers)) {
             Ok(Loaded { value, .. }) => Ok(Some(value)),
             Err(LoadError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),

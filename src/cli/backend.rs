@@ -2,8 +2,6 @@
 
 use std::{
     env,
-    fs::File,
-    io::Read,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -165,20 +163,12 @@ fn password_of_environment() -> Result<Option<Secret>, CliError> {
 
 fn read_password(path: &Path) -> Result<Secret, CliError> {
     let place = format!("--backend-password-file {}", path.display());
-    let mut text = Vec::new();
     let most = PASSWORD_BYTES_MAX as u64 + 2;
-    File::open(path)
-        .and_then(|file| file.take(most).read_to_end(&mut text))
-        .map_err(|error| {
-            CliError::new(format_args!(
-                "{place}: cannot be read ({error}); name a file with the password in its first line"
-            ))
-        })?;
-    let end = text.iter().position(|byte| *byte == b'\n');
-    text.truncate(end.unwrap_or(text.len()));
-    if text.last() == Some(&b'\r') {
-        text.pop();
-    }
+    let text = values::first_line(path, most).map_err(|error| {
+        CliError::new(format_args!(
+            "{place}: cannot be read ({error}); name a file with the password in its first line"
+        ))
+    })?;
     secret(&place, text)
 }
 

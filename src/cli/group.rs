@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     CliError,
+    peers::PeerArgs,
     values::{duration, number},
 };
 use crate::config::{
@@ -43,13 +44,16 @@ pub(super) struct GroupArgs {
     /// them: on or off [default: on]
     #[arg(long, value_name = "on|off", value_parser = on_or_off)]
     early_refresh: Option<bool>,
+    #[command(flatten)]
+    peers: PeerArgs,
 }
 
 impl GroupArgs {
     /// The group, if one is asked for.
     pub(super) fn resolve(&self) -> Result<Option<GroupConfig>, CliError> {
         let Some(name) = &self.group else {
-            return match self.given().into_iter().find(|(_, is_given)| *is_given) {
+            let mut given = self.given().into_iter().chain(self.peers.all());
+            return match given.find(|(_, is_given)| *is_given) {
                 Some((flag, _)) => Err(CliError::new(format_args!(
                     "{flag}: only means something for a group; add --group NAME"
                 ))),
@@ -71,6 +75,7 @@ impl GroupArgs {
             negative_ttl: self.negative_ttl.unwrap_or_default(),
             stale: self.stale.unwrap_or_default(),
             early_refresh: self.early_refresh.unwrap_or(true),
+            peers: self.peers.resolve()?,
         }))
     }
 
@@ -91,6 +96,7 @@ impl GroupArgs {
     pub(super) fn any(&self) -> Option<&'static str> {
         let group = [("--group", self.group.is_some())];
         let flags = group.into_iter().chain(self.given());
+        let flags = flags.chain(self.peers.all());
         flags
             .into_iter()
             .find_map(|(flag, is_given)| is_given.then_some(flag))

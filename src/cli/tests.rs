@@ -4,6 +4,7 @@ mod backend;
 mod cluster;
 mod group;
 mod nutcracker;
+mod peers;
 mod pool;
 mod replicas;
 

@@ -2,8 +2,11 @@
 //! reports them knows both.
 
 use std::fmt::{self, Display};
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,8 +14,8 @@ use crate::config::{
     BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX, BACKEND_IN_FLIGHT_MAX, BACKEND_NAME_BYTES_MAX,
     BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_MAX, CORES_MAX, EJECT_AFTER_MAX,
     FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX,
-    L1_TTL_MIN, L1Config, OnEject, Protocol, REPLICA_LAG_MAX, ReadFrom, Readmit, SHARDS_MAX,
-    SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
+    L1_TTL_MIN, L1Config, OnEject, PeerRing, Protocol, REPLICA_LAG_MAX, ReadFrom, Readmit,
+    SHARDS_MAX, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
@@ -285,6 +288,10 @@ pub(super) fn failover_ttl(text: &str) -> Result<Duration, String> {
     duration(text, range, "30s, 10m or 1h", "1s to 30d")
 }
 
+pub(super) fn peer_ring(text: &str) -> Result<PeerRing, String> {
+    keyword(text, &["groupcache", "fnv"])
+}
+
 pub(super) fn database(text: &str) -> Result<u32, String> {
     number(text, 0..=BACKEND_DATABASE_MAX as usize).map(|number| number as u32)
 }
@@ -354,6 +361,18 @@ pub(super) fn number(text: &str, range: RangeInclusive<usize>) -> Result<usize, 
                 range.end()
             )
         })
+}
+
+/// The first line of a file, without its end; of a long one as much as `most` bytes of the file have.
+pub(super) fn first_line(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut text)?;
+    let end = text.iter().position(|byte| *byte == b'\n');
+    text.truncate(end.unwrap_or(text.len()));
+    if text.last() == Some(&b'\r') {
+        text.pop();
+    }
+    Ok(text)
 }
 
 fn keyword<T: FromStr>(text: &str, keywords: &[&str]) -> Result<T, String> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::OriginSpec;
+use super::{OriginSpec, PeersConfig};
 
 /// Longest name of a group, in bytes: it is part of every path between peers.
 const GROUP_NAME_BYTES_MAX: usize = 200;
@@ -27,6 +27,10 @@ pub const LOAD_QUEUE_MAX_DEFAULT: usize = 4_096;
 
 /// The most.
 pub const LOAD_QUEUE_MAX_MAX: usize = 65_536;
+
+/// Sets and deletes of one shard's clients that peers have not all heard of; who has one more waits. Each
+/// may be a connection.
+pub const PEER_CHANGES_MAX: usize = 256;
 
 /// The least time that a missing value is remembered for: what a shard's clock tells apart.
 pub const NEGATIVE_TTL_MIN: Duration = Duration::from_millis(1);
@@ -74,4 +78,6 @@ pub struct GroupConfig {
     pub stale: Duration,
     /// Whether values that are read are loaded anew shortly before their end.
     pub early_refresh: bool,
+    /// Who shares its keys; `None` if this process has them all.
+    pub peers: Option<PeersConfig>,
 }

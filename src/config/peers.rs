@@ -1,6 +1,11 @@
 //! The peers of a group: their URLs, the file that lists them, and who owns which key.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use super::{HttpAddress, Secret};
 use crate::route::uncommented;
@@ -8,8 +13,28 @@ use crate::route::uncommented;
 /// The most peers of a group. Far above any in use, and it bounds the ring: 50 points each.
 pub const PEERS_MAX: usize = 1024;
 
+/// The largest peers file in bytes: [`PEERS_MAX`] peers with room for comments.
+pub const PEERS_FILE_BYTES_MAX: usize = 1 << 20;
+
 /// The longest secret of peers, in bytes: it is sent with every request.
 pub const PEER_SECRET_BYTES_MAX: usize = 512;
+
+/// The peers of a group: which they are, and what this process tells whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeersConfig {
+    /// This process, as all of them name it.
+    pub me: PeerUrl,
+    /// Exactly those that own keys: this process, too, if it is among them.
+    pub peers: Vec<PeerUrl>,
+    /// The file that lists them, to be read again when it changes; `None` if nothing changes them.
+    pub file: Option<PathBuf>,
+    /// Where this process answers peers.
+    pub listen: SocketAddr,
+    /// What a peer must know to be answered; `None` answers whoever can connect.
+    pub secret: Option<Secret>,
+    /// Whose way to divide keys.
+    pub ring: PeerRing,
+}
 
 /// A peer, as an operator wrote it. The text counts: the ring is made from its very letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +52,16 @@ impl PeerUrl {
     /// Where the peer listens.
     pub fn address(&self) -> &HttpAddress {
         &self.address
+    }
+
+    /// The same as a socket has it; nothing if it is a name, which may have several addresses.
+    pub fn socket_address(&self) -> Option<SocketAddr> {
+        let HttpAddress { host, port } = &self.address;
+        let ip = match host.as_str() {
+            "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            host => host.parse().ok(),
+        };
+        ip.map(|ip| SocketAddr::new(ip, *port))
     }
 }
 
@@ -159,6 +194,20 @@ mod tests {
         assert_eq!(peer.address().port, 80);
         for text in ["http://a:80/", "http://a/prefix", "http://a?x", "a:80"] {
             text.parse::<PeerUrl>().expect_err(text);
+        }
+    }
+
+    #[test]
+    fn a_number_or_this_machine_can_be_listened_on() {
+        for (url, address) in [
+            ("http://10.0.0.1:8000", Some("10.0.0.1:8000")),
+            ("http://[::1]:8000", Some("[::1]:8000")),
+            ("http://localhost", Some("127.0.0.1:80")),
+            ("http://cache-1:8000", None),
+        ] {
+            let peer: PeerUrl = url.parse().expect(url);
+            let address = address.map(|address| address.parse().expect(address));
+            assert_eq!(peer.socket_address(), address, "{url}");
         }
     }
 

@@ -111,9 +111,9 @@ impl<W> Fills<W> {
         Lease::Started(FillId(slot))
     }
 
-    /// Whether somebody who asks for the key would join a fill.
-    pub fn has(&self, key: Key<'_>) -> bool {
-        self.find(key).is_some()
+    /// The fill that who asks for the key would join.
+    pub fn under_way(&self, key: Key<'_>) -> Option<FillId> {
+        self.find(key).map(FillId)
     }
 
     /// A write of `key` begins or ends.
@@ -230,7 +230,9 @@ mod tests {
             Lease::Started(_)
         ));
         assert_eq!(fills.key(id), (&b"a"[..], true));
+        assert_eq!(fills.under_way(key(b"a")), Some(id));
         assert_eq!(finish(&mut fills, id), [1, 2]);
+        assert_eq!(fills.under_way(key(b"a")), None);
         assert!(matches!(
             fills.join_or_start(key(b"a"), 4),
             Lease::Started(_)

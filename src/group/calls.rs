@@ -98,6 +98,7 @@ impl Calls {
 #[cfg(all(test, not(ringfort_loom)))]
 mod tests {
     use super::*;
+    use crate::group::port::Reach;
 
     #[test]
     fn a_call_is_answered_or_told_of_the_end() {
@@ -113,8 +114,11 @@ mod tests {
             call.answer(Ok(Loaded::forever("b")));
             // What comes now is answered by the end.
         });
-        assert_eq!(caller.call(b"a", Wish::Get), Ok(Loaded::forever("b")));
-        let ended = caller.call(b"a", Wish::Get);
+        assert_eq!(
+            caller.call(b"a", Wish::Get(Reach::Peers)),
+            Ok(Loaded::forever("b"))
+        );
+        let ended = caller.call(b"a", Wish::Get(Reach::Peers));
         assert_eq!(ended, Err(LoadError::failed(ENDED)));
         answering.join().expect("no panic");
     }

@@ -4,10 +4,15 @@
 //! Each has its deadline, from when it was asked for: a load that is late is dropped, and one that
 //! waits for its turn until then is not begun. Nothing is joined here: for each key there is one
 //! load, as the shard that owns it sees to.
+//!
+//! ```text
+//!   load --- another peer owns the key ---> the peer is asked ------- it answers ---> answered
+//!     \                                        | it is at fault, silent, or a peer waits
+//!      \--- its own, or a peer wants it ------> the source is asked ----------------> answered
+//! ```
 
 use std::{
-    cell::{Cell, RefCell},
-    collections::VecDeque,
+    cell::RefCell,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
@@ -19,17 +24,26 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    LoadError, LoadFuture, Loaded, Loader, Wanted,
+    LoadError, LoadFuture, Loaded, Loader, PeerError, PeerHandler, Wanted,
+    answering::Answering,
     calls::Calls,
-    port::{ControlPort, Outcome, Task, Ticket, Wish},
+    circle::Circle,
+    lane::{Lane, Load},
+    port::{Change, ControlPort, Outcome, Reach, Report, Task, Wish},
+    recalls::Recalls,
     statistics::{Board, Count},
     unheard::Unheard,
     visits::Visits,
 };
 use crate::{
+    config::PeerUrl,
     mesh::Doorbell,
     runtime::{self, net},
 };
+
+/// Of the time that is left for a load, so much is another peer's, in quarters. The rest is the source's,
+/// if the peer says nothing.
+const PEER_QUARTERS: u32 = 3;
 
 /// What a group is held to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,27 +76,25 @@ pub struct Dispatch {
 }
 
 /// What loads under way share with who starts them.
-struct Shared {
-    group: Arc<str>,
+pub(super) struct Shared {
+    pub(super) group: Arc<str>,
     loader: Rc<dyn Loader>,
-    limits: Limits,
-    board: Board,
+    pub(super) limits: Limits,
+    pub(super) board: Board,
     ports: RefCell<Vec<ControlPort>>,
     wake: Box<dyn Fn(usize)>,
     /// Whom to wake when all that can go on has.
     unheard: Unheard,
-    owner: OwnerOf,
+    owner_of: OwnerOf,
     visits: Visits,
     calls: Calls,
-    queue: RefCell<VecDeque<Load>>,
-    under_way: Cell<usize>,
-}
-
-/// A key that a shard wants.
-struct Load {
-    shard: usize,
-    ticket: Ticket,
-    wanted: Wanted,
+    /// What is asked of the source.
+    source: Lane,
+    /// What is asked of peers.
+    around: Lane,
+    recalls: Recalls,
+    /// The peers, if there are any.
+    circle: Option<Rc<Circle>>,
 }
 
 impl Dispatch {
@@ -94,6 +106,7 @@ impl Dispatch {
         board: Board,
         shards: Shards,
         calls: Calls,
+        circle: Option<Rc<Circle>>,
         doorbell: Doorbell,
     ) -> Self {
         let Shards { ports, wake, owner } = shards;
@@ -106,16 +119,23 @@ impl Dispatch {
             ports: RefCell::new(ports),
             wake,
             unheard: Unheard::new(shard_count),
-            owner,
+            owner_of: owner,
             visits: Visits::default(),
             calls,
-            queue: RefCell::default(),
-            under_way: Cell::new(0),
+            source: Lane::new(limits.loads_max, limits.queue_max),
+            around: Lane::new(limits.loads_max, limits.queue_max),
+            recalls: Recalls::default(),
+            circle,
         };
         Self {
             shared: Rc::new(shared),
             doorbell,
         }
+    }
+
+    /// What answers peers.
+    pub fn handler(&self) -> Rc<dyn PeerHandler> {
+        Rc::new(Answering(Rc::clone(&self.shared)))
     }
 
     /// Works until `is_stopping` says so. What is under way then is dropped: no shard is left to hear
@@ -142,36 +162,81 @@ impl Dispatch {
 
 impl Shared {
     /// Takes what shards have handed over.
-    fn gather(&self) {
+    fn gather(self: &Rc<Self>) {
         let deadline = Instant::now() + self.limits.timeout;
         let shard_count = self.ports.borrow().len();
         for shard in 0..shard_count {
             while let Some(outcome) = self.next_visited(shard) {
                 self.visits.settle(outcome);
             }
-            while let Some(Task { ticket, key }) = self.next_task(shard) {
+            while let Some(task) = self.next_task(shard) {
+                self.take(shard, task, deadline);
+            }
+        }
+    }
+
+    fn take(self: &Rc<Self>, shard: usize, task: Task, deadline: Instant) {
+        match task {
+            Task::Load { ticket, key, reach } => {
+                self.board.add(Count::LoadsDeduped);
+                let owner = match reach {
+                    Reach::Peers => self.owner(&key),
+                    Reach::Source => None,
+                };
                 let wanted = Wanted {
                     group: Arc::clone(&self.group),
                     key,
                     deadline,
                 };
-                let load = Load {
+                self.queue(Load {
                     shard,
                     ticket,
                     wanted,
-                };
-                self.board.add(Count::LoadsDeduped);
-                let waiting = self.queue.borrow().len();
-                let room = self.limits.loads_max.saturating_sub(self.under_way.get());
-                match waiting < room + self.limits.queue_max {
-                    true => self.queue.borrow_mut().push_back(load),
-                    false => {
-                        self.board.add(Count::LoadsRefused);
-                        self.answer(&load, Err(LoadError::Busy));
-                    }
+                    owner,
+                });
+            }
+            Task::Recall { ticket } => {
+                self.recalls.recall(shard, ticket);
+                if let Some(load) = self.around.remove(shard, ticket) {
+                    self.queue_at_source(load);
                 }
             }
+            Task::Change {
+                ticket,
+                key,
+                change,
+            } => {
+                let shared = Rc::clone(self);
+                net::spawn_local(async move {
+                    let changed = shared.change(key, change, deadline).await;
+                    shared.report(shard, Report::Changed { ticket, changed });
+                });
+            }
         }
+    }
+
+    /// The peer that owns a key, if it is another.
+    fn owner(&self, key: &[u8]) -> Option<PeerUrl> {
+        self.circle.as_ref()?.owner(key)
+    }
+
+    fn queue(&self, load: Load) {
+        let lane = match load.owner {
+            Some(_) => &self.around,
+            None => &self.source,
+        };
+        if let Some(load) = lane.push(load) {
+            self.board.add(Count::LoadsRefused);
+            self.answer(&load, Err(LoadError::Busy), false);
+        }
+    }
+
+    /// No peer is asked for it, whoever owns it.
+    fn queue_at_source(&self, load: Load) {
+        self.queue(Load {
+            owner: None,
+            ..load
+        });
     }
 
     fn next_task(&self, shard: usize) -> Option<Task> {
@@ -193,59 +258,126 @@ impl Shared {
             let shared = Rc::clone(self);
             net::spawn_local(async move {
                 let (key, wish) = (call.key.clone(), call.wish.clone());
-                let answer = shared.visit(key, wish).await;
+                let answer = match wish {
+                    Wish::Set(loaded) => shared.set(key, loaded).await,
+                    Wish::Delete => shared.delete(key).await,
+                    wish => shared.visit(key, wish).await,
+                };
                 call.answer(answer);
             });
         }
     }
 
+    async fn set(&self, key: Bytes, loaded: Loaded) -> Result<Loaded, LoadError> {
+        let deadline = Instant::now() + self.limits.timeout;
+        let change = Change::Set(loaded.clone());
+        self.change(key, change, deadline).await.map(|()| loaded)
+    }
+
+    async fn delete(&self, key: Bytes) -> Result<Loaded, LoadError> {
+        let deadline = Instant::now() + self.limits.timeout;
+        self.change(key, Change::Delete, deadline).await?;
+        Err(LoadError::NotFound { ttl: None })
+    }
+
     /// Visits the shard that owns a key.
-    async fn visit(&self, key: Bytes, wish: Wish) -> Result<Loaded, LoadError> {
-        let shard = (self.owner)(&key);
+    pub(super) async fn visit(&self, key: Bytes, wish: Wish) -> Result<Loaded, LoadError> {
+        let shard = (self.owner_of)(&key);
         let wake = |shard| self.unheard.note(shard);
         self.visits.visit(&self.ports, shard, key, wish, wake).await
     }
 
-    /// Answers those whose time is over before their turn has come. All have the same patience, so
-    /// the first is the first to lose it.
-    fn give_up_late(&self) {
-        let now = Instant::now();
-        loop {
-            let is_late = |load: &mut Load| load.wanted.deadline <= now;
-            let Some(load) = self.queue.borrow_mut().pop_front_if(is_late) else {
-                return;
-            };
-            self.board.add(Count::LocalLoadErrs);
-            self.answer(&load, Err(LoadError::Late));
+    /// Changes a key where it lives here, and nowhere else.
+    pub(super) async fn change_here(&self, key: Bytes, change: Change) -> Result<(), LoadError> {
+        match self.visit(key, change.into()).await {
+            Ok(_) | Err(LoadError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
-    /// Until when nobody in the queue is late, if somebody is in it.
+    /// Changes a key that this process owns, so that no peer shows what it was.
+    pub(super) async fn change_as_owner(
+        &self,
+        key: Bytes,
+        change: Change,
+        deadline: Instant,
+    ) -> Result<(), LoadError> {
+        self.change_here(key.clone(), change).await?;
+        match &self.circle {
+            Some(circle) => circle.tell_others(&key, deadline).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Changes a key, whoever owns it.
+    async fn change(&self, key: Bytes, change: Change, deadline: Instant) -> Result<(), LoadError> {
+        let (Some(circle), Some(owner)) = (&self.circle, self.owner(&key)) else {
+            return self.change_as_owner(key, change, deadline).await;
+        };
+        let changed = circle.send_to_owner(&owner, &key, change, deadline).await;
+        // The owner has told all that it knows of. What was read of it meanwhile may be of before.
+        self.change_here(key, Change::Delete).await?;
+        changed
+    }
+
+    /// Answers those whose time is over before their turn has come.
+    fn give_up_late(&self) {
+        let now = Instant::now();
+        for lane in [&self.source, &self.around] {
+            while let Some(load) = lane.next_late(now) {
+                self.board.add(Count::LocalLoadErrs);
+                self.answer(&load, Err(LoadError::Late), false);
+            }
+        }
+    }
+
+    /// Until when nobody in a queue is late, if somebody is in one.
     fn patience(&self) -> Option<Duration> {
-        let queue = self.queue.borrow();
-        let first = queue.front()?;
-        Some(
-            first
-                .wanted
-                .deadline
-                .saturating_duration_since(Instant::now()),
-        )
+        let lanes = [&self.source, &self.around];
+        let first = lanes.into_iter().filter_map(Lane::next_deadline).min()?;
+        Some(first.saturating_duration_since(Instant::now()))
     }
 
     /// Begins as many loads as may be under way.
     fn start(self: &Rc<Self>) {
-        while self.under_way.get() < self.limits.loads_max {
-            let Some(load) = self.queue.borrow_mut().pop_front() else {
-                return;
-            };
-            self.under_way.set(self.under_way.get() + 1);
+        while let Some(load) = self.source.begin() {
             let shared = Rc::clone(self);
             net::spawn_local(async move {
                 let loaded = shared.load(&load.wanted).await;
-                shared.under_way.set(shared.under_way.get() - 1);
-                shared.answer(&load, loaded);
+                shared.source.end();
+                shared.answer(&load, loaded, false);
                 shared.start();
             });
+        }
+        while let Some(load) = self.around.begin() {
+            let shared = Rc::clone(self);
+            net::spawn_local(async move {
+                let told = shared.ask_owner(&load).await;
+                shared.around.end();
+                match told {
+                    Some(loaded) => shared.answer(&load, loaded, true),
+                    None => shared.queue_at_source(load),
+                }
+                shared.start();
+            });
+        }
+    }
+
+    /// Asks the peer that owns a key; what it says of it, unless the source is to be asked here.
+    async fn ask_owner(&self, load: &Load) -> Option<Result<Loaded, LoadError>> {
+        let (circle, owner) = (self.circle.as_ref()?, load.owner.as_ref()?);
+        let now = Instant::now();
+        let left = load.wanted.deadline.saturating_duration_since(now);
+        let asking = circle.get(owner, &load.wanted.key, now + left / 4 * PEER_QUARTERS);
+        let recalls = &self.recalls;
+        let told = recalls.unless_recalled(load.shard, load.ticket, asking);
+        match told.await? {
+            Ok(loaded) => Some(Ok(loaded)),
+            Err(PeerError::Source(error)) => Some(Err(error)),
+            Err(error) => {
+                tracing::debug!(%owner, %error, "the source is asked instead of a peer");
+                None
+            }
         }
     }
 
@@ -280,12 +412,20 @@ impl Shared {
         .await
     }
 
-    fn answer(&self, load: &Load, loaded: Result<Loaded, LoadError>) {
-        let result = Outcome {
+    fn answer(&self, load: &Load, loaded: Result<Loaded, LoadError>, is_of_peer: bool) {
+        let outcome = Outcome {
             ticket: load.ticket,
             loaded,
         };
-        self.ports.borrow_mut()[load.shard].answer(result);
-        self.unheard.note(load.shard);
+        let report = Report::Loaded {
+            outcome,
+            is_of_peer,
+        };
+        self.report(load.shard, report);
+    }
+
+    fn report(&self, shard: usize, report: Report) {
+        self.ports.borrow_mut()[shard].answer(report);
+        self.unheard.note(shard);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   client, any shard -> miss -> the key's owner shard: its fill is joined or started
-//!        started -> port -> dispatch, on the group's executor -> loader
+//!        started -> port -> dispatch, on the group's executor -> owner peer, or loader
 //!        answered <- kept for its TTL <- port <------------------ value
 //! ```
 //!
@@ -11,19 +11,27 @@
 //! * `dispatch`: limits, deadlines, and asking the loader
 //! * `unheard`: shards that are to be woken
 //! * `visits`, `calls`: who is no client, and threads of the program that asks
-//! * `wire`, `peers`, `peer_server`, `peer_client`: groupcache's protocol, and who owns a key. They
-//!   work, and stand alone: no flag gives a group peers yet
+//! * `lane`: loads that wait for their turn
+//! * `peers`, `peers_file`, `circle`, `silences`: who owns a key, and asking that peer
+//! * `recalls`, `answering`: being asked by peers, without ever waiting for each other
+//! * `wire`, `peer_server`, `peer_client`: groupcache's protocol
 //! * `statistics`: what is counted
 
+mod answering;
 pub mod calls;
+pub mod circle;
 mod connections;
 pub mod dispatch;
+mod lane;
 mod loader;
 pub mod origin;
 mod peer_client;
 mod peer_server;
 pub mod peers;
+pub mod peers_file;
 pub mod port;
+mod recalls;
+mod silences;
 pub mod statistics;
 mod stream;
 mod unheard;
@@ -32,5 +40,7 @@ pub mod wire;
 
 pub use self::loader::{LoadError, LoadFuture, Loaded, Loader, Wanted};
 pub use self::peer_client::{PeerClient, PeerError};
-pub use self::peer_server::{ChangeFuture, Hop, PeerHandler, PeerServer, PeerServerSettings};
+pub use self::peer_server::{
+    Asker, ChangeFuture, Hop, PeerHandler, PeerServer, PeerServerSettings,
+};
 pub use self::stream::PeerLimits;

@@ -17,7 +17,9 @@ use super::{
     loader::short_line,
     origin::{AGENT, SECONDS_MAX},
     peer_server::{expire_after, ttl_until},
-    wire::{GetResponse, HOPS, MESSAGE_BYTES_OVER, PROTOBUF, SetRequest, TTL_MS, path_of},
+    wire::{
+        GetResponse, HOPS, MESSAGE_BYTES_OVER, PATIENCE_MS, PROTOBUF, SetRequest, TTL_MS, path_of,
+    },
 };
 use crate::config::{PeerUrl, Secret, check_peer_secret};
 
@@ -86,15 +88,14 @@ impl PeerClient {
         if answer.status != StatusCode::OK {
             return Err(refused(peer, &answer));
         }
-        let garbage = || peer_error(peer, "answered nothing that can be read");
         if !answer.is_whole {
             return Err(PeerError::Source(LoadError::TooLarge));
         }
         if !is_message(&answer) {
-            return Err(garbage());
+            return Err(unreadable(peer));
         }
         let ttl = ttl_of(&answer);
-        let message = GetResponse::decode(answer.body).map_err(|_| garbage())?;
+        let message = GetResponse::decode(answer.body).map_err(|_| unreadable(peer))?;
         let value = message.value.unwrap_or_default();
         match value.len() <= self.value_bytes_max {
             true => Ok(Loaded {
@@ -159,7 +160,8 @@ impl PeerClient {
         match answer.status {
             // golang/groupcache looks at no method, and answers with the value.
             StatusCode::OK if is_message(&answer) => Err(PeerError::ReadsOnly),
-            StatusCode::OK => Ok(()),
+            StatusCode::OK if answer.body.is_empty() => Ok(()),
+            StatusCode::OK => Err(unreadable(peer)),
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
                 Err(PeerError::ReadsOnly)
             }
@@ -184,6 +186,7 @@ impl PeerClient {
             if let Some(hops) = hop.header() {
                 headers.insert(HOPS, hops);
             }
+            headers.insert(PATIENCE_MS, HeaderValue::from(patience_ms(deadline)));
             if let Some(secret) = &self.secret {
                 headers.insert(AUTHORIZATION, secret.clone());
             }
@@ -200,6 +203,13 @@ impl PeerClient {
             error => peer_error(peer, error),
         })
     }
+}
+
+/// What a peer is told of the time that is left: a tenth less, for its answer's way.
+fn patience_ms(deadline: Instant) -> u64 {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    ms - ms.div_ceil(10)
 }
 
 /// What an answer says that is none.
@@ -219,6 +229,10 @@ fn refused(peer: &PeerUrl, answer: &Answer) -> PeerError {
 
 fn peer_error(peer: &PeerUrl, why: impl fmt::Display) -> PeerError {
     PeerError::Peer(short_line(format_args!("peer {peer} {why}")))
+}
+
+fn unreadable(peer: &PeerUrl) -> PeerError {
+    peer_error(peer, "answered nothing that can be read")
 }
 
 fn is_message(answer: &Answer) -> bool {

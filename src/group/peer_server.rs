@@ -15,7 +15,7 @@ use std::{
     io,
     net::SocketAddr,
     rc::Rc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -35,8 +35,8 @@ use super::{
     connections::read_body,
     stream::{PeerLimits, Progress, Wire},
     wire::{
-        GetResponse, HOPS, MESSAGE_BYTES_OVER, PATH_BYTES_MAX, PROTOBUF, PathError, SetRequest,
-        Spelling, TTL_MS, parse_path,
+        GetResponse, HOPS, MESSAGE_BYTES_OVER, PATH_BYTES_MAX, PATIENCE_MS, PROTOBUF, PathError,
+        SetRequest, Spelling, TTL_MS, parse_path,
     },
 };
 use crate::{
@@ -50,8 +50,31 @@ use crate::{
 /// Bytes of a request's head: a path and headers.
 const HEAD_BYTES_MAX: usize = 2 * PATH_BYTES_MAX;
 
+/// The longest time that anybody is taken to wait: longer than any load.
+const PATIENCE_MAX: Duration = Duration::from_secs(3600);
+
 /// How long nothing is accepted after an error: most are that there are too many files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Who asks, and how long that one waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    /// How many ringforts the request has gone through.
+    pub hop: Hop,
+    /// When nobody waits for the answer any more, if that was said.
+    pub until: Option<Instant>,
+}
+
+impl Asker {
+    /// What the headers say; nothing if the request has been through too many, or nobody can tell.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let hop = Hop::of(headers)?;
+        let patience = headers.get(PATIENCE_MS).and_then(|ms| ms.to_str().ok());
+        let ms = patience.and_then(|ms| ms.parse().ok());
+        let until = ms.map(|ms: u64| Instant::now() + Duration::from_millis(ms).min(PATIENCE_MAX));
+        Some(Self { hop, until })
+    }
+}
 
 /// How many ringforts a request has gone through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,13 +118,19 @@ pub trait PeerHandler {
 
     /// The value of a key: from memory, or from the source here, whoever owns it. It is never asked
     /// of another peer: of two with different lists each would wait for the other.
-    fn get<'a>(&'a self, group: &'a str, key: Bytes, hop: Hop) -> LoadFuture<'a>;
+    fn get<'a>(&'a self, group: &'a str, key: Bytes, asker: Asker) -> LoadFuture<'a>;
 
     /// Keeps a value.
-    fn set<'a>(&'a self, group: &'a str, key: Bytes, value: Loaded, hop: Hop) -> ChangeFuture<'a>;
+    fn set<'a>(
+        &'a self,
+        group: &'a str,
+        key: Bytes,
+        value: Loaded,
+        asker: Asker,
+    ) -> ChangeFuture<'a>;
 
     /// Forgets a value.
-    fn delete<'a>(&'a self, group: &'a str, key: Bytes, hop: Hop) -> ChangeFuture<'a>;
+    fn delete<'a>(&'a self, group: &'a str, key: Bytes, asker: Asker) -> ChangeFuture<'a>;
 }
 
 /// What peers are held to.
@@ -251,7 +280,7 @@ impl Shared {
         if !self.is_allowed(&head.headers) {
             return Err(text(StatusCode::UNAUTHORIZED, "wrong secret, or none"));
         }
-        let hop = Hop::of(&head.headers)
+        let asker = Asker::of(&head.headers)
             .ok_or_else(|| text(StatusCode::LOOP_DETECTED, "gone through too many peers"))?;
         let (group, key) =
             parse_path(head.uri.path(), self.settings.spelling).map_err(|error| match error {
@@ -265,16 +294,16 @@ impl Shared {
         match head.method {
             Method::GET => {
                 progress.note_request();
-                self.get(&group, key, hop).await
+                self.get(&group, key, asker).await
             }
             Method::PUT => {
                 let (key, value) = self.read_set(&group, key, body).await?;
                 progress.note_request();
-                Ok(done(self.handler.set(&group, key, value, hop).await))
+                Ok(done(self.handler.set(&group, key, value, asker).await))
             }
             Method::DELETE => {
                 progress.note_request();
-                Ok(done(self.handler.delete(&group, key, hop).await))
+                Ok(done(self.handler.delete(&group, key, asker).await))
             }
             _ => {
                 let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
@@ -294,8 +323,9 @@ impl Shared {
         given.is_some_and(|given| given.ct_eq(secret.bytes()).into())
     }
 
-    async fn get(&self, group: &str, key: Bytes, hop: Hop) -> Result<Answer, Answer> {
-        let loaded = self.handler.get(group, key, hop).await.map_err(refusal)?;
+    async fn get(&self, group: &str, key: Bytes, asker: Asker) -> Result<Answer, Answer> {
+        let loading = self.handler.get(group, key, asker);
+        let loaded = loading.await.map_err(refusal)?;
         let message = GetResponse {
             value: Some(loaded.value),
             minute_qps: None,

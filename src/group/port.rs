@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Who asks counts what is unanswered, so an answer always finds room. A shard rings the [`Doorbell`]
-//! once a turn.
+//! once a turn. A recall is not answered; there is one at most for each load, and room for that.
 
 use bytes::Bytes;
 
@@ -25,36 +25,101 @@ const TASKS_MAX: usize = 4_096;
 const VISITS_MAX: usize = 4_096;
 
 /// Names a task of one shard, or a visit to it, until it is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket(pub u32);
 
-/// A key that a shard wants loaded.
-#[derive(Debug)]
-pub struct Task {
-    /// The shard's name for it; it comes back with the result.
-    pub ticket: Ticket,
-    /// The key.
-    pub key: Bytes,
+/// Who may be asked for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The peer that owns it, or else the source.
+    Peers,
+    /// The source alone: a peer asks, and of two with different lists each would wait for the other.
+    Source,
 }
 
-/// What became of a task or a visit.
+/// What a client does to a key, wherever its owner is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It gets this value.
+    Set(Loaded),
+    /// It is forgotten.
+    Delete,
+}
+
+/// What a shard wants of the executor. Its names for loads and for changes are apart.
+#[derive(Debug)]
+pub enum Task {
+    /// A key is to be loaded.
+    Load {
+        /// The shard's name for it; it comes back with the result.
+        ticket: Ticket,
+        /// The key.
+        key: Bytes,
+        /// Who may be asked.
+        reach: Reach,
+    },
+    /// A load that may wait for a peer is not to wait for one any more: a peer waits for it.
+    Recall {
+        /// The load's name.
+        ticket: Ticket,
+    },
+    /// A key is to be changed, here and on all peers.
+    Change {
+        /// The shard's name for it; it comes back with the result.
+        ticket: Ticket,
+        /// The key.
+        key: Bytes,
+        /// What becomes of it.
+        change: Change,
+    },
+}
+
+/// What became of a load or a visit.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The task or visit.
+    /// The load or visit.
     pub ticket: Ticket,
     /// The value, or why there is none.
     pub loaded: Result<Loaded, LoadError>,
+}
+
+/// What became of a task.
+#[derive(Debug)]
+pub enum Report {
+    /// Of a load.
+    Loaded {
+        /// The value, or why there is none.
+        outcome: Outcome,
+        /// Whether it is of the peer that owns the key.
+        is_of_peer: bool,
+    },
+    /// Of a change.
+    Changed {
+        /// The change.
+        ticket: Ticket,
+        /// Whether all who have to know know.
+        changed: Result<(), LoadError>,
+    },
 }
 
 /// What a visitor wants of the key's owner.
 #[derive(Debug, Clone)]
 pub enum Wish {
     /// The value; it is loaded if it is not there.
-    Get,
+    Get(Reach),
     /// That it has this value; answered with it.
     Set(Loaded),
     /// That it is forgotten; answered as not found.
     Delete,
+}
+
+impl From<Change> for Wish {
+    fn from(change: Change) -> Self {
+        match change {
+            Change::Set(loaded) => Self::Set(loaded),
+            Change::Delete => Self::Delete,
+        }
+    }
 }
 
 /// Somebody who is no client, and what is wanted.
@@ -71,7 +136,7 @@ pub struct Visit {
 /// A shard's end.
 pub struct ShardPort {
     tasks: Producer<Task>,
-    results: Consumer<Outcome>,
+    results: Consumer<Report>,
     visits: Consumer<Visit>,
     visited: Producer<Outcome>,
     doorbell: Doorbell,
@@ -82,7 +147,7 @@ pub struct ShardPort {
 /// The executor's end of one shard.
 pub struct ControlPort {
     tasks: Consumer<Task>,
-    results: Producer<Outcome>,
+    results: Producer<Report>,
     visits: Producer<Visit>,
     visited: Consumer<Outcome>,
     unanswered: usize,
@@ -90,7 +155,7 @@ pub struct ControlPort {
 
 /// Makes the queues of one shard.
 pub fn ports(doorbell: &Doorbell) -> (ShardPort, ControlPort) {
-    let (tasks_in, tasks) = queue(TASKS_MAX);
+    let (tasks_in, tasks) = queue(2 * TASKS_MAX);
     let (results, results_out) = queue(TASKS_MAX);
     let (visits, visits_out) = queue(VISITS_MAX);
     let (visited_in, visited) = queue(VISITS_MAX);
@@ -114,6 +179,11 @@ pub fn ports(doorbell: &Doorbell) -> (ShardPort, ControlPort) {
 }
 
 impl ShardPort {
+    /// Whether one more task may be handed over.
+    pub fn has_room(&self) -> bool {
+        self.unanswered < TASKS_MAX
+    }
+
     /// Hands a task over.
     ///
     /// # Errors
@@ -128,8 +198,15 @@ impl ShardPort {
         Ok(())
     }
 
+    /// Has a load that is not answered wait for no peer; at most once each.
+    pub fn recall(&mut self, ticket: Ticket) {
+        let pushed = self.tasks.push(Task::Recall { ticket });
+        debug_assert!(pushed.is_ok(), "more recalls than loads");
+        self.has_sent = true;
+    }
+
     /// What became of a task that is done.
-    pub fn next_result(&mut self) -> Option<Outcome> {
+    pub fn next_result(&mut self) -> Option<Report> {
         let result = self.results.pop()?;
         self.unanswered -= 1;
         Some(result)
@@ -172,8 +249,8 @@ impl ControlPort {
     }
 
     /// Answers a task that was taken.
-    pub fn answer(&mut self, outcome: Outcome) {
-        let pushed = self.results.push(outcome);
+    pub fn answer(&mut self, report: Report) {
+        let pushed = self.results.push(report);
         debug_assert!(pushed.is_ok(), "more results than tasks");
     }
 
@@ -215,17 +292,24 @@ mod tests {
     use super::*;
 
     fn task(number: u32) -> Task {
-        Task {
+        Task::Load {
             ticket: Ticket(number),
             key: Bytes::new(),
+            reach: Reach::Peers,
         }
+    }
+
+    fn ticket(task: &Task) -> Ticket {
+        let (Task::Load { ticket, .. } | Task::Recall { ticket } | Task::Change { ticket, .. }) =
+            task;
+        *ticket
     }
 
     fn visit(number: u32) -> Visit {
         Visit {
             ticket: Ticket(number),
             key: Bytes::new(),
-            wish: Wish::Get,
+            wish: Wish::Get(Reach::Peers),
         }
     }
 
@@ -244,13 +328,22 @@ mod tests {
                 shard.send(task(number)).expect("room");
             }
             let refused = shard.send(task(7)).expect_err("as many as may be");
-            assert_eq!(refused.ticket, Ticket(7));
+            assert_eq!(ticket(&refused), Ticket(7));
+            // Each may be recalled.
+            for number in 0..TASKS_MAX as u32 {
+                shard.recall(Ticket(number));
+            }
             let mut taken: Vec<Task> = std::iter::from_fn(|| control.next_task()).collect();
+            let recalled = taken.split_off(TASKS_MAX);
+            assert_eq!(recalled.len(), TASKS_MAX);
             assert!(shard.send(task(0)).is_err(), "taken is not answered");
             taken.reverse();
-            taken
-                .iter()
-                .for_each(|one| control.answer(busy(one.ticket)));
+            for one in &taken {
+                control.answer(Report::Loaded {
+                    outcome: busy(ticket(one)),
+                    is_of_peer: false,
+                });
+            }
             assert!(control.is_empty());
             assert_eq!(
                 std::iter::from_fn(|| shard.next_result()).count(),

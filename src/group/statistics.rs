@@ -20,6 +20,9 @@ struct Gauges {
     stale_hits: AtomicU64,
     /// How long the source takes, in microseconds: each answer counts an eighth.
     load_us: AtomicU64,
+    peer_loads: AtomicU64,
+    peer_errors: AtomicU64,
+    server_requests: AtomicU64,
 }
 
 /// What has happened once more.
@@ -37,6 +40,12 @@ pub enum Count {
     Refreshes,
     /// A value was shown that had ended.
     StaleHits,
+    /// The peer that owns a key has answered for it, whatever its source said.
+    PeerLoads,
+    /// The peer that owns a key was at fault, or silent.
+    PeerErrors,
+    /// A peer has asked for a key.
+    ServerRequests,
 }
 
 impl Board {
@@ -50,6 +59,9 @@ impl Board {
             Count::LoadsRefused => &gauges.loads_refused,
             Count::Refreshes => &gauges.refreshes,
             Count::StaleHits => &gauges.stale_hits,
+            Count::PeerLoads => &gauges.peer_loads,
+            Count::PeerErrors => &gauges.peer_errors,
+            Count::ServerRequests => &gauges.server_requests,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -71,7 +83,7 @@ impl Board {
     }
 
     /// All numbers, with the names that statistics have.
-    pub fn list(&self) -> [(&'static str, u64); 6] {
+    pub fn list(&self) -> Vec<(&'static str, u64)> {
         let gauges = &self.0;
         [
             ("LoadsDeduped", &gauges.loads_deduped),
@@ -80,7 +92,11 @@ impl Board {
             ("LoadsRefused", &gauges.loads_refused),
             ("Refreshes", &gauges.refreshes),
             ("StaleHits", &gauges.stale_hits),
+            ("PeerLoads", &gauges.peer_loads),
+            ("PeerErrors", &gauges.peer_errors),
+            ("ServerRequests", &gauges.server_requests),
         ]
         .map(|(name, gauge)| (name, gauge.load(Ordering::Relaxed)))
+        .to_vec()
     }
 }

@@ -140,7 +140,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        group::port::{ShardPort, ports},
+        group::port::{Reach, ShardPort, ports},
         mesh::Doorbell,
     };
 
@@ -169,7 +169,9 @@ mod tests {
         let (mut shard, ports) = pair();
         let visits = Visits::default();
         let context = &mut Context::from_waker(Waker::noop());
-        let visit = |key: &'static str| visits.visit(&ports, 0, key.into(), Wish::Get, |_| {});
+        let visit = |key: &'static str| {
+            visits.visit(&ports, 0, key.into(), Wish::Get(Reach::Peers), |_| {})
+        };
         let (mut a, mut b) = (pin!(visit("a")), pin!(visit("b")));
         assert!(a.as_mut().poll(context).is_pending());
         assert!(b.as_mut().poll(context).is_pending());
@@ -189,7 +191,9 @@ mod tests {
         let (mut shard, ports) = pair();
         let visits = Visits::default();
         let context = &mut Context::from_waker(Waker::noop());
-        let visit = |key: &'static str| visits.visit(&ports, 0, key.into(), Wish::Get, |_| {});
+        let visit = |key: &'static str| {
+            visits.visit(&ports, 0, key.into(), Wish::Get(Reach::Peers), |_| {})
+        };
         for _ in 0..3 {
             let mut gone = Box::pin(visit("gone"));
             assert!(gone.as_mut().poll(context).is_pending());

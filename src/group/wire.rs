@@ -28,6 +28,10 @@ pub(super) const HOPS: &str = "ringfort-hops";
 /// may be another's.
 pub(super) const TTL_MS: &str = "ringfort-ttl-ms";
 
+/// How long who asks goes on waiting, in milliseconds, less some for the answer's way: so a peer answers
+/// in time that it has no value yet, and who hears nothing knows that the peer is silent.
+pub(super) const PATIENCE_MS: &str = "ringfort-patience-ms";
+
 /// What a [`GetResponse`] comes as.
 pub(super) const PROTOBUF: &str = "application/x-protobuf";
 

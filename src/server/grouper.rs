@@ -7,20 +7,22 @@ use std::{
     sync::{Arc, mpsc},
 };
 
-use super::{StartError, control_thread::ControlThread};
+use super::{StartError, control_thread::ControlThread, listen};
 use crate::{
-    config::GroupConfig,
+    config::{GroupConfig, PeerRing, PeersConfig},
     group::{
-        Loader,
+        Loader, PeerClient, PeerLimits, PeerServer, PeerServerSettings,
         calls::{Caller, Calls, calls},
+        circle::Circle,
         dispatch::{Dispatch, Limits, Shards},
-        origin,
+        origin, peers_file,
         port::{ControlPort, ports},
         statistics::Board,
+        wire::Spelling,
     },
     io::Waker,
     mesh::Doorbell,
-    runtime::ControlWidth,
+    runtime::{ControlWidth, net},
     shard::{FreshnessParams, GroupParts, StopFlag},
     store::KeyHasher,
 };
@@ -70,6 +72,7 @@ impl Source {
 /// Whoever loads a group's keys, on a thread of its own.
 pub(super) struct Grouper {
     thread: ControlThread<Seed>,
+    peers: Option<PeersConfig>,
     /// What errors call the source.
     origin: String,
 }
@@ -77,6 +80,7 @@ pub(super) struct Grouper {
 /// What it starts from.
 struct Seed {
     config: GroupConfig,
+    value_bytes_max: usize,
     open: OpenLoader,
     board: Board,
     ports: Vec<ControlPort>,
@@ -90,6 +94,7 @@ struct Seed {
 pub(super) fn open(
     config: &GroupConfig,
     source: Source,
+    value_bytes_max: usize,
     shard_count: usize,
     hasher: KeyHasher,
 ) -> (Vec<GroupParts>, Grouper) {
@@ -110,10 +115,12 @@ pub(super) fn open(
             stale_ms: config.stale.as_millis() as u64,
             is_early: config.early_refresh,
         },
+        has_peers: config.peers.is_some(),
     });
     let parts = parts.collect();
     let seed = Seed {
         config: config.clone(),
+        value_bytes_max,
         open,
         board,
         ports: control_ports,
@@ -126,6 +133,7 @@ pub(super) fn open(
     let origin = config.origin.as_ref();
     let grouper = Grouper {
         thread,
+        peers: config.peers.clone(),
         origin: origin.map_or_else(|| "of the program".into(), ToString::to_string),
     };
     (parts, grouper)
@@ -135,17 +143,23 @@ impl Grouper {
     /// Starts the thread; the wakers are the shards', by number.
     ///
     /// # Errors
-    /// There is no thread or no ring to be had, or the source cannot be used.
+    /// There is no thread or no ring to be had, the source cannot be used, or peers cannot be answered.
     pub(super) fn start(&mut self, wakers: Vec<Waker>) -> Result<(), StartError> {
+        if let Some(peers) = &self.peers {
+            listen::probe(peers.listen).map_err(|error| unheard(peers, error))?;
+        }
         let (opened, is_open) = mpsc::channel();
         self.thread
             .start("group", WIDTH, move |seed| run(seed, wakers, opened))
             .map_err(StartError::UringRefused)?;
         let opened = is_open.recv();
-        let opened = opened.unwrap_or_else(|_| Err("its thread has ended".into()));
-        opened.map_err(|reason| StartError::Origin {
-            origin: self.origin.clone(),
-            reason,
+        let opened = opened.unwrap_or_else(|_| Err(Trouble::Origin("its thread has ended".into())));
+        opened.map_err(|trouble| match trouble {
+            Trouble::Start(error) => error,
+            Trouble::Origin(reason) => StartError::Origin {
+                origin: self.origin.clone(),
+                reason,
+            },
         })
     }
 
@@ -158,23 +172,47 @@ impl Grouper {
     }
 }
 
-async fn run(seed: Seed, wakers: Vec<Waker>, opened: mpsc::Sender<Result<(), String>>) {
+/// Why the thread cannot do its work.
+enum Trouble {
+    /// The source cannot be used, for this reason.
+    Origin(String),
+    Start(StartError),
+}
+
+async fn run(seed: Seed, wakers: Vec<Waker>, opened: mpsc::Sender<Result<(), Trouble>>) {
+    let stop = seed.stop.clone();
+    match prepare(seed, wakers) {
+        Ok(work) => {
+            // Who started the thread waits for this.
+            let _ = opened.send(Ok(()));
+            if let Some(neighbours) = work.neighbours {
+                neighbours.start(&work.dispatch);
+            }
+            work.dispatch.run(|| stop.is_raised()).await;
+        }
+        Err(trouble) => drop(opened.send(Err(trouble))),
+    }
+}
+
+/// What the thread does.
+struct Work {
+    dispatch: Dispatch,
+    neighbours: Option<Neighbours>,
+}
+
+fn prepare(seed: Seed, wakers: Vec<Waker>) -> Result<Work, Trouble> {
     let Seed {
         config,
+        value_bytes_max,
         open,
         board,
         ports,
         hasher,
         calls,
         doorbell,
-        stop,
+        stop: _,
     } = seed;
-    let loader = match open() {
-        Ok(loader) => loader,
-        Err(error) => return drop(opened.send(Err(error))),
-    };
-    // Who started the thread waits for this.
-    let _ = opened.send(Ok(()));
+    let loader = open().map_err(Trouble::Origin)?;
     let limits = Limits {
         timeout: config.load_timeout,
         loads_max: config.loads_max,
@@ -186,8 +224,71 @@ async fn run(seed: Seed, wakers: Vec<Waker>, opened: mpsc::Sender<Result<(), Str
         wake: Box::new(move |shard| wakers[shard].wake()),
         owner: Box::new(move |key| hasher.hash(key).owner(shard_count)),
     };
-    let group = Arc::from(config.name);
-    Dispatch::new(group, loader, limits, board, shards, calls, doorbell)
-        .run(|| stop.is_raised())
-        .await;
+    let group: Arc<str> = Arc::from(config.name);
+    let neighbours = config.peers.map(|peers| {
+        Neighbours::prepare(peers, Arc::clone(&group), value_bytes_max, board.clone())
+    });
+    let neighbours = neighbours.transpose().map_err(Trouble::Start)?;
+    let circle = neighbours.as_ref().map(|all| Rc::clone(&all.circle));
+    let dispatch = Dispatch::new(
+        group, loader, limits, board, shards, calls, circle, doorbell,
+    );
+    Ok(Work {
+        dispatch,
+        neighbours,
+    })
+}
+
+/// The other peers, and the port where they are answered.
+struct Neighbours {
+    circle: Rc<Circle>,
+    server: PeerServer,
+    config: PeersConfig,
+}
+
+impl Neighbours {
+    fn prepare(
+        config: PeersConfig,
+        group: Arc<str>,
+        value_bytes_max: usize,
+        board: Board,
+    ) -> Result<Self, StartError> {
+        let settings = PeerServerSettings {
+            secret: config.secret.clone(),
+            spelling: match config.ring {
+                PeerRing::Groupcache => Spelling::Query,
+                PeerRing::Fnv => Spelling::Path,
+            },
+            value_bytes_max,
+            limits: PeerLimits::default(),
+        };
+        let server = PeerServer::bind(config.listen, settings);
+        let server = server.map_err(|error| unheard(&config, error))?;
+        let client = PeerClient::new(config.secret.as_ref(), value_bytes_max);
+        let client = client.map_err(|reason| unheard(&config, io::Error::other(reason)))?;
+        let me = config.me.clone();
+        let circle = Circle::new(group, me, &config.peers, config.ring, client, board);
+        Ok(Self {
+            circle: Rc::new(circle),
+            server,
+            config,
+        })
+    }
+
+    /// Answers peers, and watches who they are, for as long as the thread runs.
+    fn start(self, dispatch: &Dispatch) {
+        net::spawn_local(self.server.run(dispatch.handler()));
+        if let Some(file) = self.config.file {
+            let change = move |peers: &[_]| self.circle.set_peers(peers);
+            net::spawn_local(peers_file::watch(file, self.config.peers, change));
+        }
+    }
+}
+
+fn unheard(peers: &PeersConfig, error: io::Error) -> StartError {
+    StartError::Listen {
+        flag: "--peer-listen",
+        address: peers.listen,
+        error,
+    }
 }

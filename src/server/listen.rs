@@ -35,7 +35,7 @@ pub(super) fn bind_all(
 }
 
 /// With `SO_REUSEPORT` a second ringfort would quietly share the port; without it, it is told.
-fn probe(address: SocketAddr) -> io::Result<()> {
+pub(super) fn probe(address: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,

@@ -119,7 +119,8 @@ impl Fleet {
             Mode::Embedded | Mode::Pool(_) => None,
             Mode::Group(group) => {
                 let source = source.unwrap_or_else(|| Source::of(group, config.item_bytes_max));
-                let (groups, grouper) = grouper::open(group, source, shard_count, hasher);
+                let (groups, grouper) =
+                    grouper::open(group, source, config.item_bytes_max, shard_count, hasher);
                 for (parts, group) in parts.iter_mut().zip(groups) {
                     parts.group = Some(group);
                 }

@@ -9,7 +9,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::error::StartError;
 use crate::{
-    config::{CLUSTER_NODES_EXPECTED, Config, L1Config, Mode},
+    config::{CLUSTER_NODES_EXPECTED, Config, GroupConfig, L1Config, Mode, PEER_CHANGES_MAX},
+    group::PeerLimits,
     io::uring,
     runtime::MEMLOCK_BYTES_MIN,
     store,
@@ -54,7 +55,7 @@ impl Needs {
         };
         // Each load may have a connection of its own.
         let loads = |config: &Config| match &config.mode {
-            Mode::Group(group) => group.loads_max,
+            Mode::Group(group) => group.loads_max + peer_connections(group, config.cores.len()),
             Mode::Embedded | Mode::Pool(_) => 0,
         };
         let connections = configs.iter().map(|config| config.connections_max);
@@ -65,6 +66,17 @@ impl Needs {
             connections_max: connections.max().unwrap_or(0),
             link_count: sum(&|config| config.cores.len() * server_count(config) + loads(config)),
         }
+    }
+}
+
+/// Those that peers have to this process, and those that loads and changes have to peers.
+fn peer_connections(group: &GroupConfig, shard_count: usize) -> usize {
+    match group.peers {
+        Some(_) => {
+            let changes = shard_count * PEER_CHANGES_MAX;
+            PeerLimits::default().connections_max + group.loads_max + changes
+        }
+        None => 0,
     }
 }
 

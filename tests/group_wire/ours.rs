@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringfort::config::Secret;
 use ringfort::group::{
-    ChangeFuture, Hop, LoadError, LoadFuture, Loaded, PeerHandler, PeerLimits, PeerServer,
+    Asker, ChangeFuture, Hop, LoadError, LoadFuture, Loaded, PeerHandler, PeerLimits, PeerServer,
     PeerServerSettings, wire::Spelling,
 };
 
@@ -66,9 +66,9 @@ impl PeerHandler for Ours {
         group == "values"
     }
 
-    fn get<'a>(&'a self, _group: &'a str, key: Bytes, hop: Hop) -> LoadFuture<'a> {
+    fn get<'a>(&'a self, _group: &'a str, key: Bytes, asker: Asker) -> LoadFuture<'a> {
         Box::pin(async move {
-            self.asked.borrow_mut().push((key.to_vec(), hop));
+            self.asked.borrow_mut().push((key.to_vec(), asker.hop));
             let minute = Duration::from_secs(60);
             match key.as_ref() {
                 b"missing" => Err(LoadError::NotFound { ttl: Some(minute) }),
@@ -86,14 +86,20 @@ impl PeerHandler for Ours {
         })
     }
 
-    fn set<'a>(&'a self, _group: &'a str, key: Bytes, value: Loaded, hop: Hop) -> ChangeFuture<'a> {
-        let change = ("set", key.to_vec(), Some(value), hop);
+    fn set<'a>(
+        &'a self,
+        _group: &'a str,
+        key: Bytes,
+        value: Loaded,
+        asker: Asker,
+    ) -> ChangeFuture<'a> {
+        let change = ("set", key.to_vec(), Some(value), asker.hop);
         self.changes.borrow_mut().push(change);
         Box::pin(async { Ok(()) })
     }
 
-    fn delete<'a>(&'a self, _group: &'a str, key: Bytes, hop: Hop) -> ChangeFuture<'a> {
-        let change = ("delete", key.to_vec(), None, hop);
+    fn delete<'a>(&'a self, _group: &'a str, key: Bytes, asker: Asker) -> ChangeFuture<'a> {
+        let change = ("delete", key.to_vec(), None, asker.hop);
         self.changes.borrow_mut().push(change);
         let refused = key.as_ref() == b"fails";
         Box::pin(async move {

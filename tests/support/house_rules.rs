@@ -190,15 +190,19 @@ pub(crate) fn flags_of_table(document: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The flags that the command line declares: fields under `#[arg(long`.
+/// The flags that the command line declares: fields under `#[arg(long`, or what stands there in their stead.
 pub(crate) fn declared_flags(cli: &str) -> BTreeSet<String> {
     let lines: Vec<_> = cli.lines().map(str::trim).collect();
     let mut flags = BTreeSet::new();
-    for (at, _) in lines
+    for (at, line) in lines
         .iter()
         .enumerate()
         .filter(|(_, line)| line.starts_with("#[arg(long"))
     {
+        if let Some(named) = line.strip_prefix("#[arg(long = \"") {
+            flags.extend(named.split('"').next().map(|name| format!("--{name}")));
+            continue;
+        }
         let field = lines[at..].iter().find(|line| !line.starts_with('#'));
         if let Some((name, _)) = field.and_then(|field| field.split_once(':')) {
             flags.insert(format!("--{}", name.replace('_', "-")));

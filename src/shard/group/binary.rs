@@ -28,7 +28,7 @@ pub(in crate::shard) fn execute(
             cas: 0,
             ..
         }
-        | Command::Delete { cas: 0, .. } => return None,
+        | Command::Delete { cas: 0, .. } => return change(session, core, request),
         Command::Store {
             verb: StoreVerb::Set,
             cas: 0,
@@ -62,4 +62,32 @@ fn get(session: &mut Session, core: &mut Core, request: &Request<'_>, key: &[u8]
     };
     let form = Form::OverRespPacket(packet(request), over_resp::Asked::Value);
     Some(session.load(core, (key, absence), form, key.bytes))
+}
+
+/// A set or delete that other peers have to hear of.
+fn change(session: &mut Session, core: &mut Core, request: &Request<'_>) -> Option<Step> {
+    let (key, edit, asked) = match request.command {
+        Command::Store {
+            key,
+            exptime,
+            value,
+            ..
+        } => {
+            let set = core.set_of_peers(key, value, || exptime.deadline_ms(core.now.0))?;
+            let asked = over_resp::Asked::Stored {
+                wanted: over_resp::Wanted::Set,
+                cas: over_resp::cas(value),
+                value_bytes: value.len(),
+            };
+            (key, set, asked)
+        }
+        Command::Delete { key, .. } => {
+            let asked = over_resp::Asked::Deleted(over_resp::Wanted::Delete);
+            (key, core.delete_of_peers()?, asked)
+        }
+        _ => return None,
+    };
+    let form = Form::OverRespPacket(packet(request), asked);
+    let key = core.key(key);
+    Some(session.change(core, key, edit, form, key.bytes))
 }

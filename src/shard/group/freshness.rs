@@ -164,7 +164,7 @@ impl Core {
     pub(in crate::shard) fn refresh_own(&mut self, key: Key<'_>) {
         let Some(group) = &mut self.group else { return };
         let is_paused = group.freshness.paused.find(key.bytes, self.now).is_some();
-        if is_paused || group.fills.has(key) {
+        if is_paused || group.fills.under_way(key).is_some() {
             return;
         }
         if self.join(Waiter::Nobody, key).is_ok()

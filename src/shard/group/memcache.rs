@@ -3,7 +3,7 @@
 use super::{NO_FLAGS, UNCHANGEABLE};
 use crate::{
     protocol::memcache::{
-        Keys, Request, StoreVerb,
+        Deadline, Keys, Request, StoreVerb,
         meta::{KeyRoom, MetaRequest, MetaVerb},
     },
     shard::{
@@ -33,7 +33,7 @@ pub(in crate::shard) fn execute(
             flags: 0,
             ..
         }
-        | Request::Delete { .. } => None,
+        | Request::Delete { .. } => change(session, core, request),
         Request::Store {
             verb: StoreVerb::Set,
             noreply,
@@ -124,7 +124,80 @@ fn meta(session: &mut Session, core: &mut Core, request: &MetaRequest<'_>) -> Op
     if request.verb == MetaVerb::Set && flags.number(b'F').is_some_and(|bits| bits != 0) {
         return Some(refuse(session, core, NO_FLAGS, false));
     }
-    (request.verb == MetaVerb::Get).then(|| meta_get(session, core, request))
+    match request.verb {
+        MetaVerb::Get => Some(meta_get(session, core, request)),
+        _ => change_by_meta(session, core, request),
+    }
+}
+
+/// A set or delete that other peers have to hear of.
+fn change(session: &mut Session, core: &mut Core, request: &Request<'_>) -> Option<Step> {
+    let (key, edit, wanted, noreply) = match *request {
+        Request::Store {
+            key,
+            exptime,
+            value,
+            noreply,
+            ..
+        } => {
+            let set = core.set_of_peers(key, value, || exptime.deadline_ms(core.now.0))?;
+            (key, set, over_resp::Wanted::Set, noreply)
+        }
+        Request::Delete { key, noreply } => {
+            let delete = core.delete_of_peers()?;
+            (key, delete, over_resp::Wanted::Delete, noreply)
+        }
+        _ => return None,
+    };
+    let form = match noreply {
+        true => Form::Silent,
+        false => Form::OverResp(wanted),
+    };
+    let key = core.key(key);
+    Some(session.change(core, key, edit, form, &[]))
+}
+
+/// The same, asked for by a meta command.
+fn change_by_meta(
+    session: &mut Session,
+    core: &mut Core,
+    request: &MetaRequest<'_>,
+) -> Option<Step> {
+    let mut room = KeyRoom::new();
+    let key = core.key(request.key.bytes(&mut room));
+    let (edit, asked) = match request.verb {
+        MetaVerb::Set => {
+            let lifetime = || {
+                let exptime = request.flags.exptime(b'T');
+                exptime.map_or(Deadline::Never, |exptime| exptime.deadline_ms(core.now.0))
+            };
+            let set = core.set_of_peers(key.bytes, request.value, lifetime)?;
+            let asked = over_resp::Asked::Stored {
+                wanted: over_resp::Wanted::Set,
+                cas: over_resp::cas(request.value),
+                value_bytes: request.value.len(),
+            };
+            (set, asked)
+        }
+        _ => {
+            let asked = over_resp::Asked::Deleted(over_resp::Wanted::Delete);
+            (core.delete_of_peers()?, asked)
+        }
+    };
+    let form = Form::OverRespMeta {
+        verb: request.verb,
+        is_quiet: request.is_quiet(),
+        asked,
+    };
+    let without_value = MetaRequest {
+        value: b"",
+        ..*request
+    };
+    let mut line = core.buffers.take();
+    without_value.encode_heard(&mut line);
+    let step = session.change(core, key, edit, form, &line);
+    core.buffers.put(line);
+    Some(step)
 }
 
 fn meta_get(session: &mut Session, core: &mut Core, request: &MetaRequest<'_>) -> Step {

@@ -10,10 +10,12 @@
 //! what clients of each protocol make of that is [`over_resp`]'s.
 
 mod binary;
+mod changes;
 mod figures;
 mod freshness;
 mod memcache;
 mod negatives;
+mod recalls;
 mod resp;
 mod visit;
 
@@ -26,7 +28,7 @@ pub(in crate::shard) use self::{
     binary::execute as execute_binary, memcache::execute as execute_memcache,
     resp::execute as execute_resp,
 };
-use self::{freshness::Freshness, negatives::Negatives};
+use self::{changes::Changes, freshness::Freshness, negatives::Negatives, recalls::Recalls};
 use super::{
     core::Core,
     form::Form,
@@ -44,7 +46,7 @@ use crate::{
     fill::{FillId, Fills, Lease},
     group::{
         LoadError, Loaded,
-        port::{Outcome, ShardPort, Task, Ticket},
+        port::{Outcome, Reach, Report, ShardPort, Task, Ticket},
         statistics::{Board, Count},
     },
     io::Io,
@@ -69,6 +71,8 @@ pub struct GroupParts {
     pub negative_ttl_ms: u64,
     /// What becomes of values that end.
     pub freshness: FreshnessParams,
+    /// Whether other peers own keys, too.
+    pub has_peers: bool,
 }
 
 /// A shard's dealings with its group.
@@ -79,6 +83,10 @@ pub(super) struct Group {
     fills: Fills<Waiter>,
     negatives: Negatives,
     freshness: Freshness,
+    /// Which of the fills wait for no peer.
+    recalls: Recalls,
+    /// Sets and deletes that other peers have to hear of; none without peers.
+    changes: Option<Changes>,
     /// Room for the waiters of a fill that ends.
     waiters: Vec<Waiter>,
 }
@@ -88,9 +96,19 @@ pub(super) struct Group {
 enum Waiter {
     Client(Route),
     /// Who is no client.
-    Visitor(Ticket),
+    Visitor(Ticket, Reach),
     /// The value is kept for who will ask.
     Nobody,
+}
+
+impl Waiter {
+    /// Whom its fill may wait for.
+    fn reach(self) -> Reach {
+        match self {
+            Self::Visitor(_, reach) => reach,
+            Self::Client(_) | Self::Nobody => Reach::Peers,
+        }
+    }
 }
 
 impl Group {
@@ -101,6 +119,8 @@ impl Group {
             fills: Fills::default(),
             negatives: Negatives::new(parts.negative_ttl_ms),
             freshness: Freshness::new(parts.freshness),
+            recalls: Recalls::default(),
+            changes: parts.has_peers.then(Changes::default),
             waiters: Vec::new(),
         }
     }
@@ -126,7 +146,7 @@ impl Group {
     }
 
     /// What the executor counts, by name.
-    fn counts(&self) -> [(&'static str, u64); 6] {
+    fn counts(&self) -> Vec<(&'static str, u64)> {
         self.board.list()
     }
 }
@@ -149,7 +169,12 @@ impl Session {
         let counters = core.counters();
         counters.gets.add(1);
         counters.note_absence(absence);
-        let seq = self.replies.defer(form, Covers::Nothing, 1);
+        // With peers a change that comes behind might be faster than this on its way.
+        let covers = match core.has_peers() {
+            true => Covers::Steps(key.hash),
+            false => Covers::Nothing,
+        };
+        let seq = self.replies.defer(form, covers, 1);
         if !kept.is_empty() {
             let kept = core.buffers.copy(&[kept]);
             self.replies.keep_key(seq, kept);
@@ -222,13 +247,19 @@ impl Core {
         if let Some(error) = group.negatives.find(key.bytes, self.now) {
             return Err(error.clone());
         }
+        let reach = waiter.reach();
         let Lease::Started(fill) = group.fills.join_or_start(key, waiter) else {
+            if reach == Reach::Source {
+                group.recall(key);
+            }
             self.counters().fills_joined.add(1);
             return Ok(());
         };
-        let task = Task {
+        group.recalls.note_started(fill, reach);
+        let task = Task::Load {
             ticket: Ticket(fill.number()),
             key: Bytes::copy_from_slice(key.bytes),
+            reach,
         };
         group.port.send(task).map_err(|_| {
             // Nobody has joined it yet.
@@ -245,9 +276,15 @@ impl Core {
             group.freshness.note_load_us(group.board.load_us());
         }
         while let Some(group) = &mut self.group
-            && let Some(Outcome { ticket, loaded }) = group.port.next_result()
+            && let Some(report) = group.port.next_result()
         {
-            self.filled(FillId::of(ticket.0), &loaded, deliver);
+            match report {
+                Report::Loaded {
+                    outcome: Outcome { ticket, loaded },
+                    is_of_peer,
+                } => self.filled(FillId::of(ticket.0), &loaded, is_of_peer, deliver),
+                Report::Changed { ticket, changed } => self.changed(ticket, changed, deliver),
+            }
         }
         self.receive_visits();
     }
@@ -256,6 +293,7 @@ impl Core {
         &mut self,
         fill: FillId,
         loaded: &Result<Loaded, LoadError>,
+        is_of_peer: bool,
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         let mut frame = self.buffers.take();
@@ -263,7 +301,9 @@ impl Core {
         match loaded {
             Ok(Loaded { value, ttl }) => {
                 let deadline = deadline(*ttl, self.now);
-                self.keep_loaded(fill, value, deadline);
+                if !is_of_peer {
+                    self.keep_loaded(fill, value, deadline);
+                }
                 push_value(&mut frame, value, deadline, self.now);
             }
             Err(error) => {
@@ -281,7 +321,7 @@ impl Core {
         for waiter in waiters.drain(..) {
             match waiter {
                 Waiter::Client(route) => self.hand_over(route, failed, &frame, deliver),
-                Waiter::Visitor(ticket) => self.answer_visit(ticket, loaded.clone()),
+                Waiter::Visitor(ticket, _) => self.answer_visit(ticket, loaded.clone()),
                 Waiter::Nobody => {}
             }
         }

@@ -4,9 +4,12 @@
 //! as ever; what would change a value that is there, or compare it, is refused, and so is what makes
 //! one of several.
 
-use super::UNCHANGEABLE;
+use super::{UNCHANGEABLE, changes::Edit};
 use crate::{
-    protocol::resp::{Condition, Request, SetExpiry, TransactionRequest, Version, reply},
+    protocol::{
+        memcache::Deadline,
+        resp::{Condition, Request, Rest, SetExpiry, TransactionRequest, Version, reply},
+    },
     shard::{
         core::Core,
         form::Form,
@@ -34,11 +37,26 @@ pub(in crate::shard) fn execute(
             }))
         }
         Request::Set {
+            key,
+            value,
             condition: Condition::Always,
             get: false,
-            expiry: SetExpiry::None | SetExpiry::InMs(_) | SetExpiry::AtMs(_),
-            ..
-        } => None,
+            expiry: expiry @ (SetExpiry::None | SetExpiry::InMs(_) | SetExpiry::AtMs(_)),
+        } => {
+            let edit = core.set_of_peers(key, value, || life(expiry, core.now.0))?;
+            let key = core.key(key);
+            Some(session.change(core, key, edit, Form::Verbatim, &[]))
+        }
+        Request::Del { keys } => {
+            let edit = core.delete_of_peers()?;
+            let origin = session.sum_slot(Form::RespSum, keys.count());
+            let step = session.for_each_key(core, keys, |session, core, key| {
+                let key = core.key(key);
+                session.change_part(core, origin, key, edit)
+            });
+            Some(step)
+        }
+        Request::MSet { pairs } => mset(session, core, pairs),
         Request::Set { .. }
         | Request::SetNx { .. }
         | Request::GetSet { .. }
@@ -81,4 +99,26 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
     };
     let wanted = over_resp::Wanted::Value(version);
     session.load(core, (key, absence), Form::OverResp(wanted), &[])
+}
+
+fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Option<Step> {
+    let is_large = |(key, value): (&[u8], &[u8])| !core.store.fits(key.len(), value.len());
+    if !core.has_peers() || (!session.has_sum() && pairs.pairs().any(is_large)) {
+        return None;
+    }
+    let origin = session.sum_slot(Form::RespOk, pairs.count() / 2);
+    let step = session.for_each_key(core, pairs.pairs(), |session, core, (key, value)| {
+        let key = core.key(key);
+        session.change_part(core, origin, key, Edit::Set { value, ttl: None })
+    });
+    Some(step)
+}
+
+/// When a value ends, as memcache says it.
+fn life(expiry: SetExpiry, now_ms: u64) -> Deadline {
+    match expiry {
+        SetExpiry::None | SetExpiry::Keep => Deadline::Never,
+        SetExpiry::InMs(ms) => Deadline::At(now_ms.saturating_add(ms)),
+        SetExpiry::AtMs(at) => Deadline::At(at),
+    }
 }

@@ -10,7 +10,10 @@ use crate::{
         LoadError, Loaded,
         port::{Outcome, Ticket, Visit, Wish},
     },
-    shard::core::Core,
+    shard::{
+        core::Core,
+        stats::{Counter, Counters},
+    },
     store::{Deadline, Key, Operation, Outcome as Stored, UnixMs},
 };
 
@@ -26,10 +29,10 @@ impl Core {
             let Visit { ticket, key, wish } = visit;
             let key = self.store.hasher().key(&key);
             match wish {
-                Wish::Get => self.show(ticket, key),
+                Wish::Get(reach) => self.show(Waiter::Visitor(ticket, reach), ticket, key),
                 Wish::Set(loaded) => {
                     let operation = keep(&loaded.value, deadline(loaded.ttl, self.now));
-                    self.counters().sets.add(1);
+                    self.count_visited(|counters| &counters.sets);
                     let outcome = self.apply(key, operation, &loaded.value).outcome;
                     let answer = match outcome {
                         Stored::TooLarge => Err(LoadError::TooLarge),
@@ -39,7 +42,7 @@ impl Core {
                     self.answer_visit(ticket, answer);
                 }
                 Wish::Delete => {
-                    self.counters().deletes.add(1);
+                    self.count_visited(|counters| &counters.deletes);
                     self.apply(key, Operation::DELETE, &[]);
                     self.answer_visit(ticket, Err(LoadError::NotFound { ttl: None }));
                 }
@@ -48,7 +51,7 @@ impl Core {
     }
 
     /// Shows a visitor the value of a key, now or once it is loaded.
-    fn show(&mut self, ticket: Ticket, key: Key<'_>) {
+    fn show(&mut self, waiter: Waiter, ticket: Ticket, key: Key<'_>) {
         self.counters().gets.add(1);
         if let Some(entry) = self.store.get(key, self.now) {
             let loaded = Loaded {
@@ -63,8 +66,15 @@ impl Core {
         if let Some(loaded) = self.show_stale_visitor(key) {
             return self.answer_visit(ticket, Ok(loaded));
         }
-        if let Err(error) = self.join(Waiter::Visitor(ticket), key) {
+        if let Err(error) = self.join(waiter, key) {
             self.answer_visit(ticket, Err(error));
+        }
+    }
+
+    /// Counts a change. With peers that is done where it was asked for.
+    fn count_visited(&self, which: impl Fn(&Counters) -> &Counter) {
+        if !self.has_peers() {
+            which(self.counters()).add(1);
         }
     }
 

@@ -1,0 +1,97 @@
+//! Peers that have not answered at all: stopped, or cut off. They are left alone for a while, so that
+//! not every key of theirs costs its clients the time that a peer may take.
+//!
+//! A peer that refuses, or that answers with an error, costs nothing and is asked each time. The pause
+//! doubles each time that one is silent again; when it is over, one load tries, and the others go on
+//! without the peer until that is answered.
+
+use core::{cell::RefCell, time::Duration};
+use std::{collections::HashMap, time::Instant};
+
+/// The first pause.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// The longest.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Who is silent, by URL.
+#[derive(Debug, Default)]
+pub(super) struct Silences(RefCell<HashMap<String, Silence>>);
+
+#[derive(Debug)]
+struct Silence {
+    /// Nobody asks until then.
+    until: Instant,
+    pause: Duration,
+}
+
+impl Silences {
+    /// Whether a peer may be asked now, by who waits until `deadline`.
+    pub(super) fn may_ask(&self, peer: &str, now: Instant, deadline: Instant) -> bool {
+        let mut silences = self.0.borrow_mut();
+        let Some(silence) = silences.get_mut(peer) else {
+            return true;
+        };
+        let may_try = silence.until <= now;
+        if may_try {
+            silence.until = deadline;
+        }
+        may_try
+    }
+
+    /// A peer has not answered in time. Those that had asked with this one say so, too: once counts.
+    pub(super) fn note_silent(&self, peer: &str, now: Instant) {
+        let mut silences = self.0.borrow_mut();
+        let pause = match silences.get(peer) {
+            None => PAUSE_MIN,
+            Some(silence) if silence.until > now => return,
+            Some(silence) => (silence.pause * 2).min(PAUSE_MAX),
+        };
+        let until = now + pause;
+        silences.insert(peer.to_owned(), Silence { until, pause });
+    }
+
+    /// A peer has said something.
+    pub(super) fn note_heard(&self, peer: &str) {
+        let mut silences = self.0.borrow_mut();
+        if !silences.is_empty() {
+            silences.remove(peer);
+        }
+    }
+
+    /// Forgets those that are no peers any more.
+    pub(super) fn retain(&self, is_peer: impl Fn(&str) -> bool) {
+        self.0.borrow_mut().retain(|peer, _| is_peer(peer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tries_when_the_pause_is_over_and_pauses_get_longer() {
+        let silences = Silences::default();
+        let mut now = Instant::now();
+        let patience = Duration::from_secs(5);
+        assert!(silences.may_ask("a", now, now + patience));
+        for pause in [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs) {
+            // All that were asking notice.
+            for _ in 0..3 {
+                silences.note_silent("a", now);
+            }
+            assert!(silences.may_ask("b", now, now + patience));
+            now += pause - Duration::from_millis(1);
+            assert!(!silences.may_ask("a", now, now + patience));
+            now += Duration::from_millis(1);
+            assert!(silences.may_ask("a", now, now + patience), "{pause:?}");
+            assert!(!silences.may_ask("a", now, now + patience), "one alone");
+            now += patience;
+        }
+        silences.note_heard("a");
+        assert!(silences.may_ask("a", now, now + patience));
+        silences.note_silent("a", now);
+        silences.retain(|peer| peer == "b");
+        assert!(silences.may_ask("a", now, now + patience));
+    }
+}
