@@ -1,0 +1,152 @@
+//! Peers that come, go, and have different lists of each other.
+
+use std::net::TcpStream;
+use std::sync::Mutex;
+
+use super::support::{
+    origin::Origin, process::ScratchFolder, ringfort::Ringfort, wait_for, wire::Wire,
+};
+use super::{Circle, odd_peer, owner, url};
+
+/// A ringfort whose peers a file lists.
+fn listed(origin: &Origin, me: &str, file: &str, flags: &[&str]) -> Ringfort {
+    let from = origin.flag();
+    let args = [
+        "--group", "values", "--origin", &from, "--self", me, "--peers", file,
+    ];
+    Ringfort::start(&[&args, flags].concat())
+}
+
+fn bulk(text: &str) -> String {
+    format!("${}\r\n{text}\r\n", text.len())
+}
+
+#[test]
+fn two_that_take_each_other_for_the_owner_never_wait_for_each_other() {
+    let origin = Origin::echo();
+    let folder = ScratchFolder::new();
+    let urls = [url(), url()];
+    let files = ["a", "b"].map(|name| folder.path().join(name).display().to_string());
+    // Each lists the other alone.
+    std::fs::write(&files[0], &urls[1]).expect("a file");
+    std::fs::write(&files[1], &urls[0]).expect("a file");
+    // So that no wait ends by itself.
+    let flags = ["--load-timeout", "10m"];
+    let start = |place: usize| listed(&origin, &urls[place], &files[place], &flags);
+    let members = [start(0), start(1)];
+    const KEYS: usize = 300;
+    let mut clients = [0, 1].map(|place| Wire::connect(members[place].resp()));
+    for number in 0..KEYS {
+        let request = format!("GET cross-{number}\r\n");
+        clients
+            .iter_mut()
+            .for_each(|client| client.send(request.as_bytes()));
+    }
+    for number in 0..KEYS {
+        let value = bulk(&format!("cross-{number}"));
+        clients
+            .iter_mut()
+            .for_each(|client| client.expect(value.as_bytes()));
+        let asked = origin.asked(&format!("cross-{number}"));
+        assert!((1..=2).contains(&asked), "{asked}");
+    }
+    // A write comes to an end, too.
+    clients[0].ask("SET cross-1 v\r\n", "+OK\r\n");
+}
+
+#[test]
+fn what_a_peer_waits_for_waits_for_no_peer() {
+    static OPEN: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
+    let origin = Origin::echo();
+    // It takes requests and says nothing.
+    let silent = odd_peer(|stream| OPEN.lock().expect("no panic").push(stream));
+    let folder = ScratchFolder::new();
+    let urls = [url(), url()];
+    let files = ["a", "b"].map(|name| folder.path().join(name).display().to_string());
+    std::fs::write(&files[0], &urls[1]).expect("a file");
+    std::fs::write(&files[1], &silent).expect("a file");
+    let flags = ["--load-timeout", "10m"];
+    let first = listed(&origin, &urls[0], &files[0], &flags);
+    let second = listed(&origin, &urls[1], &files[1], &flags);
+    let mut waiting = Wire::connect(second.resp());
+    waiting.send(b"GET k\r\n");
+    wait_for("the silent peer to be asked", || {
+        (!OPEN.lock().expect("no panic").is_empty()).then_some(())
+    });
+    assert_eq!(origin.asked("k"), 0);
+    // Now a peer waits for it, and all are answered by the source.
+    Wire::connect(first.resp()).ask("GET k\r\n", bulk("k"));
+    waiting.expect(bulk("k").as_bytes());
+    assert_eq!(origin.asked("k"), 1);
+}
+
+#[test]
+fn peers_join_and_leave_by_a_file() {
+    let origin = Origin::echo();
+    let folder = ScratchFolder::new();
+    let urls = vec![url(), url()];
+    let file = folder.path().join("peers");
+    let write = |text: &str| {
+        let new = folder.write("new", text);
+        std::fs::rename(new, &file).expect("renamed");
+    };
+    write(&format!("# alone\n{}\n", urls[0]));
+    let name = file.display().to_string();
+    let first = listed(&origin, &urls[0], &name, &[]);
+    let mut client = Wire::connect(first.resp());
+    let mut keys = (0..).map(|number| format!("k-{number}"));
+    let mut next = || keys.find(|key| owner(&urls, key) == 1).expect("a key");
+    let key = next();
+    client.ask(format!("GET {key}\r\n"), bulk(&key));
+    assert_eq!(client.info("groups", "PeerLoads"), 0, "it owns all");
+    let other = folder
+        .write("others", &urls.join("\n"))
+        .display()
+        .to_string();
+    let second = listed(&origin, &urls[1], &other, &[]);
+    write(&urls.join("\n"));
+    wait_for("the other to be asked", || {
+        let key = next();
+        client.ask(format!("GET {key}\r\n"), bulk(&key));
+        (client.info("groups", "PeerLoads") > 0).then_some(())
+    });
+    // What is no list changes nothing.
+    write("http://127.0.0.1:1\nnonsense\n");
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let before = client.info("groups", "PeerLoads");
+    let key = next();
+    client.ask(format!("GET {key}\r\n"), bulk(&key));
+    assert_eq!(client.info("groups", "PeerLoads"), before + 1);
+    // The other leaves: nobody misses it.
+    write(&urls[0]);
+    wait_for("the other to be left alone", || {
+        let before = client.info("groups", "PeerLoads");
+        let key = next();
+        client.ask(format!("GET {key}\r\n"), bulk(&key));
+        (client.info("groups", "PeerLoads") == before).then_some(())
+    });
+    drop(second);
+    let key = next();
+    client.ask(format!("GET {key}\r\n"), bulk(&key));
+    assert_eq!(client.info("groups", "PeerErrors"), 0);
+    let (status, stderr) = first.end(super::support::process::Signal::TERM);
+    assert!(status.success(), "{stderr}");
+    let complaints = stderr.matches("the list of peers stays as it is").count();
+    assert_eq!(complaints, 1, "{stderr}");
+}
+
+#[test]
+fn who_is_not_there_yet_is_passed_over_until_it_is() {
+    let origin = Origin::echo();
+    let late = url();
+    let mut circle = Circle::with_others(&origin, 1, std::slice::from_ref(&late), &[]);
+    let mut client = circle.resp(0);
+    let key = circle.key_of(1, "a");
+    client.ask(format!("GET {key}\r\n"), bulk(&key));
+    assert_eq!(circle.stat(0, "PeerErrors"), 1);
+    let urls = circle.urls.clone();
+    let _second = super::member(&origin, &late, &urls, &[]);
+    let key = circle.key_of(1, "b");
+    client.ask(format!("GET {key}\r\n"), bulk(&key));
+    assert_eq!(circle.stat(0, "PeerLoads"), 1);
+}
