@@ -1,5 +1,0 @@
-//! The built generator against servers whose delays are known.
-
-mod calibration;
-mod modes;
-mod support;
