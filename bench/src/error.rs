@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::protocol::Asked;
-use crate::tally;
+use crate::wire::Asked;
+use crate::worker::tally;
 
 /// Each names the party at fault.
 #[derive(Debug)]
@@ -27,14 +28,27 @@ pub(crate) enum BenchError {
     Prefill { shown: String },
     /// `--server-pid` names no process whose CPU time can be read.
     ServerCpu { pid: u32, cause: io::Error },
-    /// `--core` cannot be had.
+    /// One of `--cores` cannot be had.
     Pin { core: usize },
+    /// Another worker failed, which says why.
+    Stopped,
+    /// A file is not what it should be.
+    File { path: PathBuf, why: String },
 }
 
 impl BenchError {
-    pub(crate) fn framing(asked: Asked, bytes: &[u8]) -> Self {
+    pub(crate) fn framing(asked: Asked<'_>, bytes: &[u8]) -> Self {
         Self::Framing {
             shown: tally::shown(asked, bytes),
+        }
+    }
+}
+
+impl BenchError {
+    pub(crate) fn file(path: &Path, why: impl fmt::Display) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            why: why.to_string(),
         }
     }
 }
@@ -58,6 +72,8 @@ impl fmt::Display for BenchError {
                 write!(f, "cannot read the CPU time of process {pid}: {cause}")
             }
             Self::Pin { core } => write!(f, "cannot run on core {core}"),
+            Self::Stopped => write!(f, "the run was broken off"),
+            Self::File { path, why } => write!(f, "{}: {why}", path.display()),
         }
     }
 }

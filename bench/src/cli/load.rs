@@ -1,0 +1,299 @@
+//! Flags that say how much is asked for, for how long, and where the results go.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::parsers::{
+    Cores, Goal, Rates, parse_between, parse_cores, parse_duration, parse_goal, parse_rate,
+    parse_rates, parse_span,
+};
+use super::workload::WorkloadArgs;
+use crate::wire::Protocol;
+use crate::workload::arrivals::Spacing;
+
+/// Requests in flight per connection at most: beyond, sockets measure their buffers.
+const DEPTH_MAX: i64 = 4096;
+
+/// Connections at most: one address has few more ports than these to connect from.
+const CONNECTIONS_MAX: i64 = 25_000;
+
+/// What every mode that measures needs.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Server to load
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) target: String,
+
+    #[command(flatten)]
+    pub(crate) workload: WorkloadArgs,
+
+    /// Connections to open, of all workers together
+    #[arg(long, value_name = "N", default_value_t = 50,
+          value_parser = clap::value_parser!(u32).range(1..=CONNECTIONS_MAX))]
+    pub(crate) connections: u32,
+
+    /// Closed loop: requests in a batch; open loop: most requests in flight per connection
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX))]
+    pub(crate) depth: u32,
+
+    /// Cores to run on, a worker for each, as in 1,3-5 [default: one worker, anywhere]
+    #[arg(long, alias = "core", value_name = "LIST", value_parser = parse_cores)]
+    pub(crate) cores: Option<Cores>,
+
+    /// Write every key before the run
+    #[arg(long)]
+    pub(crate) prefill: bool,
+
+    /// Process whose CPU time is measured
+    #[arg(long, value_name = "PID")]
+    pub(crate) server_pid: Option<u32>,
+
+    /// Take every reply to be this long and look no further (for the floor)
+    #[arg(long, value_name = "N", conflicts_with = "prefill",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) reply_bytes: Option<u32>,
+
+    /// Name of the run in the report
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) label: String,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Where results go, besides the summary on stdout.
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Also write the report to this file, as JSON: what `report` reads
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+
+    /// Write the latencies' percentile distribution to this file, in ms (HdrHistogram's .hgrm)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hgrm: Option<PathBuf>,
+
+    /// Write each second's latencies to this file, in ns (HdrHistogram's interval log, V2 compressed)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hlog: Option<PathBuf>,
+
+    /// Tell of each second on stderr, also where that is no terminal
+    #[arg(long)]
+    pub(crate) live: bool,
+}
+
+/// How long to measure.
+#[derive(Debug, Args)]
+pub(crate) struct WindowArgs {
+    /// How long to measure (5s, 500ms)
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    pub(crate) duration: Duration,
+
+    /// How long to put load on before measuring
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_span)]
+    pub(crate) warmup: Duration,
+}
+
+/// An open loop, if a rate is given.
+#[derive(Debug, Args)]
+pub(crate) struct OpenArgs {
+    /// Requests per second: makes it an open loop
+    #[arg(long, value_name = "R", value_parser = parse_rate)]
+    pub(crate) rate: Option<f64>,
+
+    /// How an open loop's intended starts are spaced
+    #[arg(long, value_enum, default_value = "poisson", requires = "rate")]
+    pub(crate) arrivals: Spacing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) window: WindowArgs,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) window: WindowArgs,
+
+    /// Requests per second, one run for each
+    #[arg(long, value_name = "R,…", value_parser = parse_rates, required_unless_present = "to")]
+    pub(crate) rates: Option<Rates>,
+
+    /// First of --steps rates, each a constant factor above the one before
+    #[arg(long, value_name = "R", value_parser = parse_rate, conflicts_with = "rates", requires = "to")]
+    pub(crate) from: Option<f64>,
+
+    /// Last of them
+    #[arg(long, value_name = "R", value_parser = parse_rate, conflicts_with = "rates", requires = "from")]
+    pub(crate) to: Option<f64>,
+
+    /// How many rates from --from to --to
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub(crate) steps: u32,
+
+    /// How intended starts are spaced
+    #[arg(long, value_enum, default_value = "poisson")]
+    pub(crate) arrivals: Spacing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) window: WindowArgs,
+
+    /// What must hold, as in p99.9<1ms
+    #[arg(long, value_name = "GOAL", value_parser = parse_goal)]
+    pub(crate) goal: Goal,
+
+    /// Rate that surely keeps the goal, to begin with
+    #[arg(long, value_name = "R", default_value = "1000", value_parser = parse_rate)]
+    pub(crate) rate_min: f64,
+
+    /// Rate beyond which nobody needs to look
+    #[arg(long, value_name = "R", default_value = "10000000", value_parser = parse_rate)]
+    pub(crate) rate_max: f64,
+
+    /// How close to the highest rate the search has to come, as a share of it
+    #[arg(long, value_name = "SHARE", default_value = "0.03", value_parser = |text: &str| parse_between(text, 0.001, 0.5))]
+    pub(crate) tolerance: f64,
+
+    /// Runs at the rate that was found, of which all must keep the goal
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) confirm: u32,
+
+    /// How intended starts are spaced
+    #[arg(long, value_enum, default_value = "poisson")]
+    pub(crate) arrivals: Spacing,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SoakArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) open: OpenArgs,
+
+    /// How long to measure, after a warm-up of a second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(4..=604_800))]
+    pub(crate) seconds: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// Server to fill
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) target: String,
+
+    #[command(flatten)]
+    pub(crate) workload: WorkloadArgs,
+
+    /// Cores to run on, each with a connection, as in 1,3-5 [default: one connection]
+    #[arg(long, alias = "core", value_name = "LIST", value_parser = parse_cores)]
+    pub(crate) cores: Option<Cores>,
+}
+
+/// When a trace's requests start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Speed {
+    /// At the trace's times, divided by this.
+    Times(f64),
+    /// As soon as the ones before are answered.
+    Max,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Server to load
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) target: String,
+
+    /// How the server is spoken to
+    #[arg(long, value_enum)]
+    pub(crate) protocol: Protocol,
+
+    /// CSV of time (seconds), op (get, set, delete), key, size (of a set's value, bytes); a first line may name the
+    /// columns
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: PathBuf,
+
+    /// How fast: 2 = twice as fast as it happened, max = as fast as possible
+    #[arg(long, value_name = "X|max", default_value = "1", value_parser = parse_speed)]
+    pub(crate) speed: Speed,
+
+    /// Connections to open, of all workers together; all requests for a key go over the same one
+    #[arg(long, value_name = "N", default_value_t = 50,
+          value_parser = clap::value_parser!(u32).range(1..=CONNECTIONS_MAX))]
+    pub(crate) connections: u32,
+
+    /// Most requests in flight per connection
+    #[arg(long, value_name = "N", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX))]
+    pub(crate) depth: u32,
+
+    /// Cores to run on, a worker for each, as in 1,3-5 [default: one worker, anywhere]
+    #[arg(long, alias = "core", value_name = "LIST", value_parser = parse_cores)]
+    pub(crate) cores: Option<Cores>,
+
+    /// Process whose CPU time is measured
+    #[arg(long, value_name = "PID")]
+    pub(crate) server_pid: Option<u32>,
+
+    /// Name of the run in the report
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) label: String,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+impl Common {
+    /// The cores to run on; none if that is left to the scheduler.
+    pub(crate) fn cores(&self) -> Vec<usize> {
+        listed(self.cores.as_ref())
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        let workers = self.cores.as_ref().map_or(1, |cores| cores.0.len());
+        if workers > self.connections as usize {
+            return Err(format!(
+                "--connections leaves some of {workers} --cores without one"
+            ));
+        }
+        self.workload.check(self.depth)
+    }
+}
+
+impl LoadArgs {
+    pub(crate) fn cores(&self) -> Vec<usize> {
+        listed(self.cores.as_ref())
+    }
+}
+
+impl ReplayArgs {
+    pub(crate) fn cores(&self) -> Vec<usize> {
+        listed(self.cores.as_ref())
+    }
+}
+
+fn listed(cores: Option<&Cores>) -> Vec<usize> {
+    cores.map_or_else(Vec::new, |cores| cores.0.clone())
+}
+
+fn parse_speed(text: &str) -> Result<Speed, String> {
+    match text {
+        "max" => Ok(Speed::Max),
+        _ => parse_between(text, 1e-3, 1e6).map(Speed::Times),
+    }
+}

@@ -1,0 +1,140 @@
+//! Flags that say what is asked for.
+
+use clap::Args;
+
+use super::parsers::{parse_prefix, parse_share};
+use crate::wire::Protocol;
+use crate::workload::item::{Items, KEY_BYTES_MAX, KEY_BYTES_MIN, PREFIX_BYTES};
+use crate::workload::popularity::{self, Popularity};
+use crate::workload::preset::{Preset, Shape};
+use crate::workload::script::{MULTI_GET_MAX, Mix, Workload};
+use crate::workload::sizes::Sizes;
+
+/// Bytes of one connection's batch at most, so that the script's offsets hold it.
+const BATCH_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// How the server is spoken to, and how long keys and values are.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ShapeArgs {
+    /// How the server is spoken to
+    #[arg(long, value_enum)]
+    pub(crate) protocol: Protocol,
+
+    /// What keys begin with, four characters: "{aa}" keeps them on one server of a pool
+    #[arg(long, value_name = "TEXT", default_value = "key:", value_parser = parse_prefix)]
+    pub(crate) key_prefix: [u8; PREFIX_BYTES],
+
+    /// Lengths of keys, 14 to 250, in the same words as --value-bytes [default: 16]
+    #[arg(long, value_name = "SIZES", value_parser = Sizes::parse)]
+    pub(crate) key_bytes: Option<Sizes>,
+
+    /// Lengths of values, each key's its own: N, MIN-MAX, N:WEIGHT,…, lognormal:MEDIAN:SIGMA,
+    /// pareto:LOCATION:SCALE:SHAPE, gev:LOCATION:SCALE:SHAPE or etc [default: 64]
+    #[arg(long, value_name = "SIZES", value_parser = Sizes::parse)]
+    pub(crate) value_bytes: Option<Sizes>,
+}
+
+/// Everything about what is asked for.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WorkloadArgs {
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+
+    /// A known workload: what stands for the flags of this kind that are not given
+    #[arg(long, value_enum)]
+    pub(crate) preset: Option<Preset>,
+
+    /// Number of keys [default: 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keys: Option<u32>,
+
+    /// How requests are spread over the keys: uniform, sequential, zipf:S, hotspot:KEYS:REQUESTS or
+    /// latest:S [default: uniform]
+    #[arg(long, value_name = "LAW", value_parser = Popularity::parse)]
+    pub(crate) popularity: Option<Popularity>,
+
+    /// Short for --popularity zipf:S; 0 = uniform
+    #[arg(long, value_name = "S", conflicts_with = "popularity", value_parser = popularity::parse_exponent)]
+    pub(crate) zipf: Option<f64>,
+
+    /// Share of reads, 0 to 1; the rest deletes and writes [default: 1]
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub(crate) read_ratio: Option<f64>,
+
+    /// Share of deletes, 0 to 1 [default: 0]
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    pub(crate) delete_ratio: Option<f64>,
+
+    /// Keys that each read asks for
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MULTI_GET_MAX)))]
+    pub(crate) multi_get: u32,
+
+    /// Seconds that what is written lives; 0 = without end [default: 0]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=2_592_000))]
+    pub(crate) ttl: Option<u32>,
+}
+
+impl ShapeArgs {
+    /// What is not given is as in `otherwise`.
+    pub(crate) fn items(&self, otherwise: Shape) -> Items {
+        Items {
+            prefix: self.key_prefix,
+            key_sizes: self.key_bytes.clone().unwrap_or(otherwise.key_sizes),
+            sizes: self.value_bytes.clone().unwrap_or(otherwise.sizes),
+            listed: None,
+        }
+    }
+}
+
+impl WorkloadArgs {
+    pub(crate) fn workload(&self) -> Workload {
+        let otherwise = self.preset.map_or_else(Shape::default, Preset::shape);
+        Workload {
+            protocol: self.shape.protocol,
+            keys: self.keys.unwrap_or(otherwise.keys),
+            popularity: self
+                .popularity
+                .or_else(|| self.zipf.map(Popularity::zipf))
+                .unwrap_or(otherwise.popularity),
+            mix: Mix {
+                reads: self.read_ratio.unwrap_or(otherwise.mix.reads),
+                deletes: self.delete_ratio.unwrap_or(otherwise.mix.deletes),
+            },
+            multi_get: self.multi_get,
+            ttl_s: self.ttl.unwrap_or(otherwise.ttl_s),
+            items: self.shape.items(otherwise),
+        }
+    }
+
+    /// What no single flag's value tells.
+    pub(super) fn check(&self, depth: u32) -> Result<(), String> {
+        let workload = self.workload();
+        let Items {
+            key_sizes, sizes, ..
+        } = &workload.items;
+        let batch_bytes = u64::from(depth) * sizes.bytes_max() as u64;
+        if batch_bytes > BATCH_BYTES_MAX {
+            return Err(format!(
+                "--depth times --value-bytes is {batch_bytes} bytes, above {BATCH_BYTES_MAX}"
+            ));
+        }
+        let is_long = matches!(key_sizes, Sizes::Span { bytes_min, bytes_max }
+            if (*bytes_min as usize) < KEY_BYTES_MIN || *bytes_max as usize > KEY_BYTES_MAX);
+        if is_long {
+            return Err(format!(
+                "--key-bytes is from {KEY_BYTES_MIN} to {KEY_BYTES_MAX}"
+            ));
+        }
+        if workload.multi_get > workload.keys {
+            return Err(format!(
+                "--multi-get asks for more than the {} of --keys",
+                workload.keys
+            ));
+        }
+        if workload.mix.reads + workload.mix.deletes > 1.0 + 1e-9 {
+            return Err("--read-ratio and --delete-ratio are more than 1 together".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! One measurement, as often and at whatever rates a mode wants it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cli::Common;
+use crate::error::BenchError;
+use crate::modes::load;
+use crate::output::live::Live;
+use crate::output::report::{Load, Report, Second};
+use crate::wire::Check;
+use crate::worker::crew::{self, Pace, Plan, Task, Watch};
+use crate::worker::target::Target;
+use crate::workload::arrivals::{Arrivals, Schedule, Spacing};
+use crate::workload::script::{Script, Workload};
+
+/// Everything that is the same in all measurements of a mode.
+pub(crate) struct Bench {
+    pub(crate) workload: Workload,
+    pub(crate) label: String,
+    target: Target,
+    script: Arc<Script>,
+    check: Check,
+    connections: usize,
+    depth: usize,
+    cores: Vec<usize>,
+    server_pid: Option<u32>,
+    is_live: bool,
+}
+
+/// What differs from one to the next.
+#[derive(Clone, Copy)]
+pub(crate) struct Point {
+    /// Requests per second and how they are spaced; `None` for a closed loop.
+    pub(crate) rate: Option<(f64, Spacing)>,
+    pub(crate) warmup: Duration,
+    pub(crate) duration: Duration,
+}
+
+impl Bench {
+    /// Fills the server if that was asked for, and draws the requests.
+    pub(crate) fn prepare(args: &Common) -> Result<Self, BenchError> {
+        let workload = args.workload.workload();
+        let target = Target::resolve(&args.target)?;
+        let cores = args.cores();
+        pin(&cores)?;
+        if args.prefill {
+            load::write_keys(&target, &workload, &cores, &|_| {})?;
+        }
+        let check = match args.reply_bytes {
+            None => Check::Whole {
+                protocol: workload.protocol,
+                items: workload.items.clone(),
+            },
+            Some(reply_bytes) => Check::Length {
+                reply_bytes: reply_bytes as usize,
+            },
+        };
+        let depth = args.depth as usize;
+        Ok(Self {
+            script: Arc::new(Script::draw(&workload, depth)),
+            label: args.label.clone(),
+            is_live: Live::is_wanted(args.output.live),
+            connections: args.connections as usize,
+            server_pid: args.server_pid,
+            workload,
+            target,
+            check,
+            depth,
+            cores,
+        })
+    }
+
+    /// Measures; `watch` gets each second's latencies.
+    pub(crate) fn measure(&self, point: Point, watch: Watch<'_>) -> Result<Report, BenchError> {
+        let plan = Plan {
+            target: self.target.clone(),
+            check: self.check.clone(),
+            depth: self.depth,
+            warmup_ns: point.warmup.as_nanos() as u64,
+            duration_ns: point.duration.as_nanos() as u64,
+            server_pid: self.server_pid,
+        };
+        let mut live = self.is_live.then(|| Live::new(Some(point.duration)));
+        let mut series = Vec::new();
+        let found = crew::run(&plan, self.tasks(point), &mut |second, latencies| {
+            series.push(Second::of(second, latencies));
+            if let Some(live) = &mut live {
+                live.tell(second, latencies);
+            }
+            watch(second, latencies)
+        })?;
+        Ok(Report {
+            label: self.label.clone(),
+            load: Load::drawn(&self.workload),
+            connections: self.connections,
+            depth: self.depth,
+            rate: point.rate.map(|(rate, _)| rate),
+            measured: found.measured,
+            kept: found.kept,
+            series,
+        })
+    }
+
+    /// Connections are dealt out in turn. Each begins elsewhere in the script, so that they do not ask for the same
+    /// keys in step.
+    fn tasks(&self, point: Point) -> Vec<Task> {
+        let workers = self.cores.len().max(1);
+        let batches = self.script.step_count() / self.depth;
+        let task = |worker: usize| {
+            let connections = (worker..self.connections).step_by(workers);
+            let firsts =
+                connections.map(|connection| batches * connection / self.connections * self.depth);
+            let pace = match point.rate {
+                None => Pace::Closed { requests: None },
+                Some((rate, spacing)) => Pace::Open(Schedule::Drawn(Arrivals::new(
+                    rate, spacing, worker, workers,
+                ))),
+            };
+            Task {
+                core: self.cores.get(worker).copied(),
+                script: Arc::clone(&self.script),
+                firsts: firsts.collect(),
+                pace,
+            }
+        };
+        (0..workers).map(task).collect()
+    }
+}
+
+/// Keeps the thread that waits and prints off the other cores: one of them may be the server's.
+pub(crate) fn pin(cores: &[usize]) -> Result<(), BenchError> {
+    match cores.first() {
+        Some(&core) if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) => {
+            Err(BenchError::Pin { core })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,44 @@
+//! One measurement, told in every form that was asked for.
+
+use std::process::ExitCode;
+
+use crate::cli::{OutputArgs, RunArgs};
+use crate::error::BenchError;
+use crate::modes::point::{Bench, Point};
+use crate::output::files::Files;
+use crate::output::record::Document;
+use crate::output::report::Report;
+use crate::output::{self, hlog};
+
+/// Fails if the run could not be finished or a reply was wrong. Refusals are only reported.
+pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, BenchError> {
+    let bench = Bench::prepare(&args.common)?;
+    let point = Point {
+        rate: args.open.rate.map(|rate| (rate, args.open.arrivals)),
+        warmup: args.window.warmup,
+        duration: args.window.duration,
+    };
+    let output = &args.common.output;
+    let report = hlog::with(output.hlog.as_deref(), |log| {
+        bench.measure(point, &mut |second, latencies| log.write(second, latencies))
+    })?;
+    tell(&report, output)?;
+    Files(output).json(&Document::Run(report.to_record()))?;
+    Ok(exit_code(&report))
+}
+
+/// The summary, every doubt, and the distribution.
+pub(crate) fn tell(report: &Report, output: &OutputArgs) -> Result<(), BenchError> {
+    println!("{report}");
+    output::warn(report);
+    Files(output).hgrm(&report.measured.latencies)
+}
+
+/// A wrong reply fails the run, as nothing else that it found means anything then.
+pub(crate) fn exit_code(report: &Report) -> ExitCode {
+    if report.measured.tally.wrong == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
