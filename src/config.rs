@@ -41,8 +41,8 @@ pub use self::listeners::check_together;
 use self::listeners::{is_listener, overlap};
 pub use self::origin::{HttpOriginSpec, OriginSpec};
 pub use self::peers::{
-    PEER_SECRET_BYTES_MAX, PEERS_FILE_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl, PeersConfig,
-    check_peer_secret, parse_peers,
+    HotPolicy, PEER_SECRET_BYTES_MAX, PEERS_FILE_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl,
+    PeersConfig, check_peer_secret, parse_peers,
 };
 pub use self::replicas::{
     REPLICA_LAG_DEFAULT, REPLICA_LAG_MAX, REPLICAS_MAX, ReadFrom, Replica, ReplicaObstacle,

@@ -11,6 +11,8 @@ mod crowd;
 mod faults;
 #[path = "group_wire/go.rs"]
 mod go;
+#[path = "group_peers/hot.rs"]
+mod hot;
 #[path = "group_peers/lists.rs"]
 mod lists;
 #[path = "group_peers/with_go.rs"]

@@ -9,8 +9,8 @@ use std::{
 
 use super::{CliError, values};
 use crate::config::{
-    PEER_SECRET_BYTES_MAX, PEERS_FILE_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl, PeersConfig, Secret,
-    check_peer_secret, parse_peers,
+    HotPolicy, PEER_SECRET_BYTES_MAX, PEERS_FILE_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl,
+    PeersConfig, Secret, check_peer_secret, parse_peers,
 };
 
 #[derive(Debug, clap::Args)]
@@ -40,6 +40,10 @@ pub(super) struct PeerArgs {
     /// [default: groupcache]
     #[arg(long, value_name = "RING", value_parser = values::peer_ring)]
     peer_ring: Option<PeerRing>,
+    /// Which values of other peers are kept here, too: coin (one in ten), sketch (those that are loaded
+    /// often), all or none [default: coin]
+    #[arg(long, value_name = "WHICH", value_parser = values::hot)]
+    hot: Option<HotPolicy>,
 }
 
 impl PeerArgs {
@@ -62,6 +66,7 @@ impl PeerArgs {
             listen: self.listen(me, secret.is_some())?,
             secret,
             ring: self.peer_ring.unwrap_or_default(),
+            hot: self.hot.unwrap_or_default(),
         }))
     }
 
@@ -121,7 +126,7 @@ impl PeerArgs {
     }
 
     /// Flags that need `--self`, and whether each was given.
-    fn given(&self) -> [(&'static str, bool); 6] {
+    fn given(&self) -> [(&'static str, bool); 7] {
         [
             ("--peer", !self.peer.is_empty()),
             ("--peers", self.peers.is_some()),
@@ -129,6 +134,7 @@ impl PeerArgs {
             ("--peer-secret", self.peer_secret.is_some()),
             ("--peer-open", self.peer_open),
             ("--peer-ring", self.peer_ring.is_some()),
+            ("--hot", self.hot.is_some()),
         ]
     }
 

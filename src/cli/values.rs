@@ -13,9 +13,9 @@ use std::time::Duration;
 use crate::config::{
     BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX, BACKEND_IN_FLIGHT_MAX, BACKEND_NAME_BYTES_MAX,
     BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_MAX, CORES_MAX, EJECT_AFTER_MAX,
-    FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN, L1_TTL_MAX,
-    L1_TTL_MIN, L1Config, OnEject, PeerRing, Protocol, REPLICA_LAG_MAX, ReadFrom, Readmit,
-    SHARDS_MAX, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
+    FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, HotPolicy, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN,
+    L1_TTL_MAX, L1_TTL_MIN, L1Config, OnEject, PeerRing, Protocol, REPLICA_LAG_MAX, ReadFrom,
+    Readmit, SHARDS_MAX, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
@@ -290,6 +290,10 @@ pub(super) fn failover_ttl(text: &str) -> Result<Duration, String> {
 
 pub(super) fn peer_ring(text: &str) -> Result<PeerRing, String> {
     keyword(text, &["groupcache", "fnv"])
+}
+
+pub(super) fn hot(text: &str) -> Result<HotPolicy, String> {
+    keyword(text, &["coin", "sketch", "all", "none"])
 }
 
 pub(super) fn database(text: &str) -> Result<u32, String> {

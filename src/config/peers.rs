@@ -34,6 +34,52 @@ pub struct PeersConfig {
     pub secret: Option<Secret>,
     /// Whose way to divide keys.
     pub ring: PeerRing,
+    /// Which values of others are kept here, too.
+    pub hot: HotPolicy,
+}
+
+/// Which values that other peers own are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HotPolicy {
+    /// One in ten, by chance.
+    #[default]
+    Coin,
+    /// Those that are loaded often.
+    Sketch,
+    /// All.
+    All,
+    /// None.
+    None,
+}
+
+impl HotPolicy {
+    const EACH: [Self; 4] = [Self::Coin, Self::Sketch, Self::All, Self::None];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Coin => "coin",
+            Self::Sketch => "sketch",
+            Self::All => "all",
+            Self::None => "none",
+        }
+    }
+}
+
+impl FromStr for HotPolicy {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::EACH
+            .into_iter()
+            .find(|policy| policy.name() == text)
+            .ok_or(())
+    }
+}
+
+impl fmt::Display for HotPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// A peer, as an operator wrote it. The text counts: the ring is made from its very letters.
@@ -259,6 +305,9 @@ mod tests {
     fn rings_have_names() {
         for ring in PeerRing::ALL {
             assert_eq!(ring.to_string().parse(), Ok(ring));
+        }
+        for policy in HotPolicy::EACH {
+            assert_eq!(policy.to_string().parse(), Ok(policy));
         }
     }
 }

@@ -23,6 +23,9 @@ struct Gauges {
     peer_loads: AtomicU64,
     peer_errors: AtomicU64,
     server_requests: AtomicU64,
+    hot_bytes: AtomicU64,
+    hot_items: AtomicU64,
+    hot_evictions: AtomicU64,
 }
 
 /// What has happened once more.
@@ -46,6 +49,8 @@ pub enum Count {
     PeerErrors,
     /// A peer has asked for a key.
     ServerRequests,
+    /// A copy of another peer's value has had its turn to go.
+    HotEvictions,
 }
 
 impl Board {
@@ -62,6 +67,7 @@ impl Board {
             Count::PeerLoads => &gauges.peer_loads,
             Count::PeerErrors => &gauges.peer_errors,
             Count::ServerRequests => &gauges.server_requests,
+            Count::HotEvictions => &gauges.hot_evictions,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -80,6 +86,29 @@ impl Board {
     /// How long the source usually takes, in microseconds; 0 as long as it has not answered.
     pub fn load_us(&self) -> u64 {
         self.0.load_us.load(Ordering::Relaxed)
+    }
+
+    /// A copy of another peer's value is kept, which takes so many bytes.
+    pub fn note_copy(&self, bytes: u64) {
+        self.0.hot_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.0.hot_items.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many are not any more.
+    pub fn forget_copies(&self, count: u64, bytes: u64) {
+        self.0.hot_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.0.hot_items.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// What there is of copies.
+    pub fn copies(&self) -> [(&'static str, u64); 3] {
+        let gauges = &self.0;
+        [
+            ("HotBytes", &gauges.hot_bytes),
+            ("HotItems", &gauges.hot_items),
+            ("HotEvictions", &gauges.hot_evictions),
+        ]
+        .map(|(name, gauge)| (name, gauge.load(Ordering::Relaxed)))
     }
 
     /// All numbers, with the names that statistics have.

@@ -9,7 +9,7 @@ use std::{
 
 use super::{StartError, control_thread::ControlThread, listen};
 use crate::{
-    config::{GroupConfig, PeerRing, PeersConfig},
+    config::{GroupConfig, HotPolicy, PeerRing, PeersConfig},
     group::{
         Loader, PeerClient, PeerLimits, PeerServer, PeerServerSettings,
         calls::{Caller, Calls, calls},
@@ -95,6 +95,7 @@ pub(super) fn open(
     config: &GroupConfig,
     source: Source,
     value_bytes_max: usize,
+    memory_bytes: usize,
     shard_count: usize,
     hasher: KeyHasher,
 ) -> (Vec<GroupParts>, Grouper) {
@@ -116,6 +117,11 @@ pub(super) fn open(
             is_early: config.early_refresh,
         },
         has_peers: config.peers.is_some(),
+        hot: config
+            .peers
+            .as_ref()
+            .map_or(HotPolicy::None, |peers| peers.hot),
+        memory_bytes,
     });
     let parts = parts.collect();
     let seed = Seed {

@@ -118,9 +118,17 @@ impl Fleet {
         let grouper = match &config.mode {
             Mode::Embedded | Mode::Pool(_) => None,
             Mode::Group(group) => {
+                // Of each shard.
+                let memory_bytes = config.store_params().partition_bytes;
                 let source = source.unwrap_or_else(|| Source::of(group, config.item_bytes_max));
-                let (groups, grouper) =
-                    grouper::open(group, source, config.item_bytes_max, shard_count, hasher);
+                let (groups, grouper) = grouper::open(
+                    group,
+                    source,
+                    config.item_bytes_max,
+                    memory_bytes,
+                    shard_count,
+                    hasher,
+                );
                 for (parts, group) in parts.iter_mut().zip(groups) {
                     parts.group = Some(group);
                 }

@@ -21,8 +21,15 @@ fn expect_everywhere(circle: &mut Circle, key: &str, value: &str) {
 
 #[test]
 fn what_one_client_writes_those_of_all_peers_see() {
+    // Whether others keep copies or not.
+    for policy in ["all", "none"] {
+        write_and_see(policy);
+    }
+}
+
+fn write_and_see(policy: &str) {
     let origin = Origin::start(|_| Answer::value("source"));
-    let mut circle = Circle::start(&origin, 3, &[]);
+    let mut circle = Circle::start(&origin, 3, &["--hot", policy]);
     for (place, owner) in (0..3).flat_map(|place| (0..3).map(move |owner| (place, owner))) {
         let key = circle.key_of(owner, &format!("k{place}"));
         expect_everywhere(&mut circle, &key, "source");
@@ -134,7 +141,7 @@ fn who_cannot_be_told_is_named() {
 #[test]
 fn a_load_under_way_at_the_owner_does_not_put_the_old_value_back() {
     let origin = Origin::start(|_| Answer::value("old"));
-    let mut circle = Circle::start(&origin, 2, &[]);
+    let mut circle = Circle::start(&origin, 2, &["--hot", "all"]);
     let key = circle.key_of(1, "k");
     origin.hold();
     let mut reader = circle.resp(0);

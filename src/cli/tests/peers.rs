@@ -1,7 +1,7 @@
 //! `--self` and what belongs to it.
 
 use super::{config, error};
-use crate::config::{Mode, PeerRing, PeersConfig};
+use crate::config::{HotPolicy, Mode, PeerRing, PeersConfig};
 
 const GROUP: &str = "--group g --origin dir:/srv";
 
@@ -25,6 +25,9 @@ fn peers_are_named_one_by_one_or_in_a_file() {
         (two.ring, two.file, two.secret),
         (PeerRing::Groupcache, None, None)
     );
+    assert_eq!(two.hot, HotPolicy::Coin);
+    let sketch = peers("--self http://127.0.0.1:1 --peer http://a:2 --hot sketch");
+    assert_eq!(sketch.hot, HotPolicy::Sketch);
     let same = peers("--peer http://a:2 --peer http://localhost:1 --self http://localhost:1");
     assert_eq!(texts(&same), ["http://a:2", "http://localhost:1"]);
     let folder = std::env::temp_dir().join(format!("ringfort-peers-{}", std::process::id()));

@@ -22,6 +22,7 @@ impl Core {
             ("Items", store.entry_count),
             ("Evictions", store.evicted_count),
         ]);
+        figures.extend(group.board.copies());
         figures
     }
 }

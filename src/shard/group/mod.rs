@@ -13,6 +13,7 @@ mod binary;
 mod changes;
 mod figures;
 mod freshness;
+mod hot;
 mod memcache;
 mod negatives;
 mod recalls;
@@ -28,7 +29,9 @@ pub(in crate::shard) use self::{
     binary::execute as execute_binary, memcache::execute as execute_memcache,
     resp::execute as execute_resp,
 };
-use self::{changes::Changes, freshness::Freshness, negatives::Negatives, recalls::Recalls};
+use self::{
+    changes::Changes, freshness::Freshness, hot::Hot, negatives::Negatives, recalls::Recalls,
+};
 use super::{
     core::Core,
     form::Form,
@@ -43,6 +46,7 @@ use super::{
     turn::Shard,
 };
 use crate::{
+    config::HotPolicy,
     fill::{FillId, Fills, Lease},
     group::{
         LoadError, Loaded,
@@ -73,6 +77,10 @@ pub struct GroupParts {
     pub freshness: FreshnessParams,
     /// Whether other peers own keys, too.
     pub has_peers: bool,
+    /// Which of their values are kept here, too.
+    pub hot: HotPolicy,
+    /// Memory of this shard, in bytes.
+    pub memory_bytes: usize,
 }
 
 /// A shard's dealings with its group.
@@ -85,6 +93,8 @@ pub(super) struct Group {
     freshness: Freshness,
     /// Which of the fills wait for no peer.
     recalls: Recalls,
+    /// Copies of what other peers own.
+    hot: Hot,
     /// Sets and deletes that other peers have to hear of; none without peers.
     changes: Option<Changes>,
     /// Room for the waiters of a fill that ends.
@@ -115,11 +125,12 @@ impl Group {
     pub(super) fn new(parts: GroupParts) -> Self {
         Self {
             port: parts.port,
-            board: parts.board,
             fills: Fills::default(),
             negatives: Negatives::new(parts.negative_ttl_ms),
             freshness: Freshness::new(parts.freshness),
             recalls: Recalls::default(),
+            hot: Hot::new(parts.hot, parts.memory_bytes, parts.board.clone()),
+            board: parts.board,
             changes: parts.has_peers.then(Changes::default),
             waiters: Vec::new(),
         }
@@ -138,6 +149,7 @@ impl Group {
         self.fills.void_all();
         self.negatives.clear();
         self.freshness.clear();
+        self.hot.clear();
     }
 
     /// Wakes the executor if there is something new for it to do.
@@ -301,8 +313,9 @@ impl Core {
         match loaded {
             Ok(Loaded { value, ttl }) => {
                 let deadline = deadline(*ttl, self.now);
-                if !is_of_peer {
-                    self.keep_loaded(fill, value, deadline);
+                match is_of_peer {
+                    true => self.keep_copy(fill, value, deadline),
+                    false => self.keep_loaded(fill, value, deadline),
                 }
                 push_value(&mut frame, value, deadline, self.now);
             }
