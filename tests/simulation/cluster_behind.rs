@@ -3,8 +3,9 @@
 
 use std::cell::Cell;
 
-use ringfort::config::{Protocol, WritePolicy};
+use ringfort::config::{CLUSTER_REFRESH_MS_MIN, Protocol, WritePolicy};
 use ringfort::io::sim::{ClientId, Faults};
+use ringfort::route::Slot;
 
 use crate::behind::{last_value, until};
 use crate::cluster::{KEY_COUNT, call_one, nodes, rest_at_times, trouble};
@@ -171,6 +172,62 @@ fn a_flush_leaves_nothing_that_was_written_before_it() {
         assert!(is_gone(&fleet));
         end(&mut fleet, &clients);
     });
+}
+
+/// A flush waits until all shards have nothing queued that it does not cover. If by then as many nodes as were to answer
+/// are not there to be asked, it says so; who tries again has it done.
+#[test]
+fn a_flush_that_finds_other_masters_says_so() {
+    const OTHER_MASTERS: &str = "-ERR backend has other masters by now, try again\r\n";
+    let found = Cell::new(0);
+    for_each_seed(200, |seed| {
+        let setup = Setup::cluster(2 + seed as usize % 2, 3, None);
+        let mut fleet = Fleet::new(seed, &setup.with_write(WritePolicy::Behind));
+        fleet.world.read_in_turns();
+        let connect = |fleet: &Fleet| fleet.world.connect(0, listener(Protocol::Resp));
+        let (writer, flusher) = (connect(&fleet), connect(&fleet));
+        let (key, flush) = (&b"key"[..], redis::request(&[b"FLUSHALL"]));
+        until(
+            &mut fleet,
+            writer,
+            &redis::request(&[b"SET", key, b"old"]),
+            "+OK\r\n",
+        );
+        let is_told = |fleet: &Fleet| nodes(fleet, |nodes| nodes.stored(key).is_some());
+        assert!(fleet.run_until(PATIENCE_MS, |fleet| is_told(fleet)));
+        // Whoever asks for the key next is sent on, and has the shard ask at once who has what.
+        fleet.world.advance(CLUSTER_REFRESH_MS_MIN);
+        fleet.run_until_idle();
+        let slot = Slot::of(key).index();
+        let gone = nodes(&fleet, |nodes| nodes.owner(slot));
+        let heir = nodes(&fleet, |nodes| nodes.heir_of(gone));
+        fleet.world.catch_up(address(heir));
+        nodes(&fleet, |nodes| nodes.fail_over_to(gone, heir));
+        fleet.world.send(writer, &redis::request(&[b"STRLEN", key]));
+        for _ in 0..fleet.rng.below(30) {
+            fleet.round();
+        }
+        fleet.world.send(flusher, &flush);
+        let said = line(&mut fleet, flusher);
+        if said != "+OK\r\n" {
+            assert_eq!(said, OTHER_MASTERS);
+            found.set(found.get() + 1);
+            until(&mut fleet, flusher, &flush, "+OK\r\n");
+            assert!(!is_told(&fleet), "it is flushed");
+        }
+        assert!(line(&mut fleet, writer).starts_with(':'));
+        end(&mut fleet, &[writer, flusher]);
+    });
+    assert!(found.get() > 0, "no flush was ever in between");
+}
+
+fn line(fleet: &mut Fleet, client: ClientId) -> String {
+    let mut line = Vec::new();
+    fleet.run_until(PATIENCE_MS, |fleet| {
+        line.extend(fleet.world.take_received(client));
+        line.ends_with(b"\n")
+    });
+    String::from_utf8(line).expect("text")
 }
 
 /// Two to four nodes, one to three shards, with and without an L1.
