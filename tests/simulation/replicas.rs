@@ -7,13 +7,14 @@ use ringfort::config::{Protocol, ReadFrom, WritePolicy};
 use ringfort::io::sim::{Faults, ServerState};
 
 use crate::checker::{Call, Operation};
+use crate::cluster::nodes;
 use crate::embedded::{check_histories, converse, finish, hear_all};
 use crate::for_each_seed;
 use crate::pool::connect_all;
-use crate::sim::caller::Caller;
+use crate::sim::caller::{self, Caller};
 use crate::sim::exact::Exact;
 use crate::sim::replica::ReplicaSetup;
-use crate::sim::{Fleet, PoolSetup, Setup, address, register};
+use crate::sim::{Fleet, PoolSetup, Setup, register};
 
 /// How far replicas may be behind, as ringfort is told.
 const LAG_MS: u64 = 50;
@@ -120,6 +121,25 @@ fn replicas_that_lag_more_than_is_said_are_noticed() {
     assert!(found, "nobody was ever behind");
 }
 
+/// The same in front of a cluster whose slots change hands at once: its replicas hear of that as late as of all else.
+#[test]
+fn replicas_of_a_cluster_are_not_noticed_while_slots_move() {
+    let (read_count, moved_count) = (Cell::new(0), Cell::new(0));
+    for_each_seed(400, |seed| {
+        let mut fleet = cluster(seed);
+        let callers = call(&mut fleet, CATCH_UP_MS);
+        check_histories(&callers, register::is_linearizable);
+        let error_count: usize = callers.iter().map(|caller| caller.error_count).sum();
+        assert_eq!(error_count, 0, "errors");
+        read_count.set(read_count.get() + reads(&fleet));
+        let moved = nodes(&fleet, |nodes| nodes.moved_count);
+        moved_count.set(moved_count.get() + moved);
+        end(&mut fleet, &callers);
+    });
+    assert!(read_count.get() > 0, "no replica was ever asked");
+    assert!(moved_count.get() > 0, "nobody was ever sent on");
+}
+
 /// Calls on shared keys while replicas lag and fail, until all are answered.
 fn call(fleet: &mut Fleet, catch_up_ms: u64) -> Vec<Caller> {
     let mut followers = Followers::of(fleet, catch_up_ms);
@@ -150,6 +170,13 @@ fn call(fleet: &mut Fleet, catch_up_ms: u64) -> Vec<Caller> {
         }
         followers.follow(fleet);
         trouble(fleet);
+        if fleet.nodes.is_some() && fleet.rng.chance(50) {
+            let key = caller::name(fleet.rng.below(KEY_COUNT));
+            nodes(fleet, |nodes| {
+                nodes.rest();
+                nodes.move_at_once(key.as_bytes());
+            });
+        }
     }
     heal(fleet);
     hear_all(fleet, &mut callers);
@@ -162,7 +189,7 @@ fn trouble(fleet: &mut Fleet) {
         return;
     }
     let number = fleet.rng.below(fleet.replicas.len());
-    let place = address(fleet.backends.len() + number);
+    let place = fleet.replica_address(number);
     match fleet.rng.below(5) {
         0 => fleet.world.set_server(place, ServerState::Hanging),
         1 => fleet.world.set_server(place, ServerState::Refusing),
@@ -214,6 +241,23 @@ fn fleet(seed: u64, lag_ms: u64) -> Fleet {
     let setup = Setup {
         replicas: Some(replicas),
         ..Setup::pool(1 + seed as usize / 5 % 3, pool)
+    };
+    let mut fleet = Fleet::new(seed, &setup);
+    connect_all(&mut fleet);
+    fleet.world.set_faults(Faults::NETWORK);
+    fleet
+}
+
+/// One to three shards, two or three nodes with a replica each.
+fn cluster(seed: u64) -> Fleet {
+    let replicas = ReplicaSetup {
+        read_from: [ReadFrom::PreferReplica, ReadFrom::Any][seed as usize / 2 % 2],
+        count_of_each: 1,
+        lag_ms: LAG_MS,
+    };
+    let setup = Setup {
+        replicas: Some(replicas),
+        ..Setup::cluster(1 + seed as usize % 3, 2 + seed as usize / 3 % 2, None)
     };
     let mut fleet = Fleet::new(seed, &setup);
     connect_all(&mut fleet);

@@ -5,6 +5,8 @@
 //! ever lost, and whoever asks the wrong node is told by a redirect, not by a missing key. Changes are told by the node
 //! where they are made, to those who have read there; what changes hands without being moved key by key is not told.
 
+mod tell;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -13,11 +15,11 @@ use ringfort::io::sim::{SimRng, SimServer, SimWorld};
 use ringfort::route::{SLOT_COUNT, Slot};
 
 use super::address;
-use super::redis::{Redis, bulk, take_arrays};
+use super::redis::{Redis, take_arrays};
 use super::tracked::Tracked;
 
 /// Who has each slot.
-type Owners = Rc<[u8; SLOT_COUNT]>;
+pub(crate) type Owners = Rc<[u8; SLOT_COUNT]>;
 
 pub(crate) struct Cluster {
     pub(crate) redis: Redis,
@@ -38,6 +40,8 @@ pub(crate) struct Cluster {
     arrived: HashSet<Vec<u8>>,
     /// Whether nodes know CLUSTER SHARDS.
     has_shards: bool,
+    /// A replica follows each node.
+    pub(crate) has_replicas: bool,
     rng: SimRng,
     pub(crate) moved_count: usize,
     pub(crate) asked_count: usize,
@@ -65,6 +69,7 @@ impl Cluster {
             moved: HashSet::new(),
             arrived: HashSet::new(),
             has_shards: seed.is_multiple_of(2),
+            has_replicas: false,
             rng: SimRng::new(!seed ^ 0x5107),
             moved_count: 0,
             asked_count: 0,
@@ -93,6 +98,11 @@ impl Cluster {
 
     pub(crate) fn owner(&self, slot: usize) -> usize {
         usize::from(self.now()[slot])
+    }
+
+    /// Who has what, as far as a node knows.
+    pub(crate) fn known_to(&self, node: usize) -> Owners {
+        Rc::clone(&self.views[self.known[node]])
     }
 
     fn now(&self) -> &Owners {
@@ -302,86 +312,6 @@ impl Cluster {
             self.known[node] = last;
         }
     }
-
-    /// CLUSTER, whose subcommand this is.
-    fn tell(&mut self, node: usize, what: &[u8], out: &mut Vec<u8>) {
-        match what {
-            b"INFO" => {
-                let epoch = self.known[node];
-                let state = if self.cut_off.contains(&node) {
-                    "fail"
-                } else {
-                    "ok"
-                };
-                let text = format!("cluster_state:{state}\r\ncluster_current_epoch:{epoch}\r\n");
-                bulk(out, Some(text.as_bytes()));
-            }
-            b"SHARDS" if !self.has_shards => {
-                out.extend_from_slice(b"-ERR Unknown subcommand or wrong number of arguments\r\n");
-            }
-            b"SHARDS" => {
-                let runs = self.runs(node);
-                let count = self.node_count();
-                out.extend_from_slice(format!("*{count}\r\n").as_bytes());
-                for master in 0..count {
-                    let own = || runs.iter().filter(|(_, _, owner)| *owner == master);
-                    let header = format!("*4\r\n$5\r\nslots\r\n*{}\r\n", 2 * own().count());
-                    out.extend_from_slice(header.as_bytes());
-                    own().for_each(|(first, last, _)| {
-                        out.extend_from_slice(format!(":{first}\r\n:{last}\r\n").as_bytes());
-                    });
-                    shard_node(master, out);
-                }
-                self.learn(node);
-            }
-            b"SLOTS" => {
-                let runs = self.runs(node);
-                out.extend_from_slice(format!("*{}\r\n", runs.len()).as_bytes());
-                for (first, last, owner) in runs {
-                    let header = format!("*3\r\n:{first}\r\n:{last}\r\n*3\r\n");
-                    out.extend_from_slice(header.as_bytes());
-                    let at = address(owner);
-                    bulk(out, Some(at.ip().to_string().as_bytes()));
-                    out.extend_from_slice(format!(":{}\r\n", at.port()).as_bytes());
-                    bulk(out, Some(format!("{owner:040}").as_bytes()));
-                }
-                self.learn(node);
-            }
-            other => panic!("the model is asked CLUSTER {other:?}"),
-        }
-    }
-
-    /// Slots in a row that one node has, as another one knows it.
-    fn runs(&self, node: usize) -> Vec<(usize, usize, usize)> {
-        let owners = &self.views[self.known[node]];
-        let mut start = 0;
-        owners
-            .chunk_by(|a, b| a == b)
-            .map(|run| {
-                let first = start;
-                start += run.len();
-                (first, start - 1, usize::from(run[0]))
-            })
-            .collect()
-    }
-}
-
-/// A node of CLUSTER SHARDS, in a list of one.
-fn shard_node(number: usize, out: &mut Vec<u8>) {
-    let at = address(number);
-    out.extend_from_slice(b"$5\r\nnodes\r\n*1\r\n*10\r\n");
-    let (ip, id) = (at.ip().to_string(), format!("{number:040}"));
-    for (name, value) in [
-        ("id", id.as_str()),
-        ("endpoint", &ip),
-        ("role", "master"),
-        ("health", "online"),
-    ] {
-        bulk(out, Some(name.as_bytes()));
-        bulk(out, Some(value.as_bytes()));
-    }
-    bulk(out, Some(b"port"));
-    out.extend_from_slice(format!(":{}\r\n", at.port()).as_bytes());
 }
 
 /// One node, and what it knows of its connections.

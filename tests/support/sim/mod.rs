@@ -51,7 +51,7 @@ pub(crate) struct Setup {
     pub(crate) is_tracked: bool,
     /// What becomes of the keys of a server that fails. Servers that stand in for others come behind the pool's.
     pub(crate) eject: EjectConfig,
-    /// Who follows the pool's servers and is read from. They come behind all others.
+    /// Who follows the pool's servers, or its nodes, and is read from.
     pub(crate) replicas: Option<ReplicaSetup>,
 }
 
@@ -167,7 +167,8 @@ impl Fleet {
                 .map(|number| backend(&world, pool.protocol, number, &moment))
                 .collect()
         });
-        let replicas = replica::serve(&world, setup, &backends, &moment);
+        let masters = (&backends[..], nodes.as_ref());
+        let replicas = replica::serve(&world, setup, masters, &moment);
         let router = pool.as_ref().map(|pool| pool.router.clone());
         let stop = StopFlag::default();
         let listener_count = usize::from(setup.is_tracked);
@@ -286,6 +287,13 @@ impl Fleet {
 
     pub(crate) fn has_ended(&self) -> bool {
         self.shards.iter().all(Option::is_none)
+    }
+
+    /// Where the n-th replica is: behind all others.
+    pub(crate) fn replica_address(&self, number: usize) -> SocketAddr {
+        let nodes = self.nodes.as_ref();
+        let node_count = nodes.map_or(0, |nodes| nodes.borrow().node_count());
+        address(self.backends.len() + node_count + number)
     }
 
     /// Makes the network kind and every server well.
