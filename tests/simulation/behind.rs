@@ -16,6 +16,9 @@ use crate::sim::{Backend, Fleet, PoolSetup, Setup, address, listener, redis, reg
 /// Keys that callers share.
 const KEY_COUNT: usize = 3;
 
+/// Longer than anybody waits for a server that owes answers.
+const GIVE_UP_MS: u64 = 30_000;
+
 #[test]
 fn every_byte_of_every_reply_is_as_a_server_alone_would_say() {
     for_each_seed(600, |seed| {
@@ -195,6 +198,30 @@ fn a_flush_keeps_its_place_in_a_pipeline() {
         fleet.world.send(client, rest);
         expected += "OK\r\nSTORED\r\nVALUE k0 0 3\r\nnew\r\nEND\r\n";
         expect(&mut fleet, client, &expected);
+        end(&mut fleet, &[client]);
+    });
+}
+
+/// A server that hung reads what it was told on a connection that was given up a few turns after it has taken the next
+/// one. It is told what is newer only behind that.
+#[test]
+fn what_a_server_reads_late_takes_nothing_newer_away() {
+    for_each_seed(100, |seed| {
+        let (mut fleet, protocol) = fleet(seed);
+        connect_all(&mut fleet);
+        let client = fleet.world.connect(0, listener(protocol));
+        let key = name(0);
+        all_servers(&fleet, ServerState::Hanging);
+        set(&mut fleet, client, protocol, &key, "1");
+        set(&mut fleet, client, protocol, &key, "2");
+        // Until that connection is given up, with both on it.
+        fleet.run_until(GIVE_UP_MS, |_| false);
+        set(&mut fleet, client, protocol, &key, "3");
+        all_servers(&fleet, ServerState::Up);
+        let is_told = |fleet: &Fleet| stored(fleet, &key).as_deref() == Some(b"3");
+        assert!(fleet.run_until(PATIENCE_MS, |fleet| is_told(fleet)));
+        fleet.run_until_idle();
+        assert!(is_told(&fleet), "what is old came last");
         end(&mut fleet, &[client]);
     });
 }

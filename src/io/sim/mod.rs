@@ -89,7 +89,7 @@ impl SimWorld {
         self.world().faults = faults;
     }
 
-    /// Lets servers read what came on a connection that is closed in their next turn, as one that
+    /// Lets servers read what came on a connection that is closed within a few turns, as one that
     /// takes turns does with what its kernel has received. Else they may read it much later, as if
     /// it had been on its way.
     pub fn read_in_turns(&self) {

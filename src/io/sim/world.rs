@@ -99,6 +99,8 @@ pub(super) struct Remote {
     pub(super) is_gone: bool,
     /// The shard has closed its socket.
     pub(super) is_closed: bool,
+    /// Turns in which its server has not read it although it is closed.
+    pub(super) late_turns: u8,
 }
 
 impl World {
@@ -129,6 +131,7 @@ impl World {
             window: usize::MAX,
             is_gone: false,
             is_closed: false,
+            late_turns: 0,
         });
         self.remotes.len() - 1
     }

@@ -111,7 +111,11 @@ impl Replica {
                 self.read_count += 1;
                 self.own.take(connection, words, out);
             }
-            [b"CLUSTER", what] if let Master::Node { cluster, number, .. } = &self.master => {
+            [b"CLUSTER", what]
+                if let Master::Node {
+                    cluster, number, ..
+                } = &self.master =>
+            {
                 cluster.borrow_mut().tell(*number, what, out);
             }
             [b"READONLY"] if matches!(self.master, Master::Node { .. }) => {
