@@ -3,17 +3,19 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ringfort::backend::RECONNECT_MS_MAX;
 use ringfort::config::{Protocol, WritePolicy};
 use ringfort::io::sim::{Faults, ServerState};
 
 use crate::checker::Call;
 use crate::embedded::{PATIENCE_MS, check_histories, converse, finish, hear_all};
 use crate::for_each_seed;
+use crate::l1::end;
 use crate::sim::caller::Caller;
 use crate::sim::exact::Exact;
 use crate::sim::redis::request;
 use crate::sim::register;
-use crate::sim::{Fleet, PoolSetup, Setup, address};
+use crate::sim::{Backend, Fleet, PoolSetup, Setup, address, listener};
 
 #[test]
 fn every_byte_of_every_reply_is_as_a_server_alone_would_say() {
@@ -39,7 +41,7 @@ fn a_seed_makes_the_same_run_again() {
     let run = |seed| {
         let (mut fleet, protocol) = fleet(seed);
         fleet.world.set_faults(Faults::HARSH);
-        let client = fleet.world.connect(0, crate::sim::listener(protocol));
+        let client = fleet.world.connect(0, listener(protocol));
         let mut received = Vec::new();
         for number in 0..200 {
             trouble(&mut fleet);
@@ -280,6 +282,73 @@ fn a_sum_with_a_failed_part_is_an_error_and_nothing_is_lost() {
         fleet.world.close(client);
         fleet.check_end();
     });
+}
+
+/// What has come of a reply goes with its connection: the next one begins anew, and is of use at once.
+#[test]
+fn half_a_reply_is_nothing_to_the_next_connection() {
+    for_each_seed(600, |seed| {
+        let protocol = [Protocol::Memcache, Protocol::Resp][seed as usize % 2];
+        let pool = PoolSetup {
+            protocol,
+            is_crossed: false,
+            write: WritePolicy::Through,
+            l1_ms: None,
+            server_count: 1,
+        };
+        let setup = Setup::pool(1, pool);
+        let mut fleet = Fleet::new(seed, &setup);
+        connect_all(&mut fleet);
+        for (key, length) in [
+            ("small", 1),
+            ("large", 10_000),
+            ("too-large", 2 * setup.item_bytes_max),
+        ] {
+            plant(&fleet, key, length);
+        }
+        let request: &[u8] = match (protocol, seed / 2 % 3) {
+            (Protocol::Memcache, 0) => b"get large small large\r\n",
+            (Protocol::Memcache, 1) => b"get too-large\r\n",
+            (Protocol::Memcache, _) => b"get large\r\n",
+            (Protocol::Resp, 0) => b"MULTI\r\nGET large\r\nGET large\r\nEXEC\r\n",
+            (Protocol::Resp, 1) => b"GET too-large\r\n",
+            (Protocol::Resp, _) => b"GET large\r\n",
+        };
+        // A connection that has stood for so long is expected back at once.
+        fleet.world.advance(RECONNECT_MS_MAX);
+        fleet.run_until_idle();
+        fleet.world.set_faults(Faults::NETWORK);
+        let asker = fleet.world.connect(0, listener(protocol));
+        fleet.world.send(asker, request);
+        for _ in 0..fleet.rng.below(40) {
+            fleet.round();
+        }
+        fleet.world.break_connections(address(0));
+        fleet.run_until_idle();
+        let client = fleet.world.connect(0, listener(protocol));
+        let (request, expected) = match protocol {
+            Protocol::Memcache => ("get small\r\n", "VALUE small 0 1\r\nx\r\nEND\r\n"),
+            Protocol::Resp => ("GET small\r\n", "$1\r\nx\r\n"),
+        };
+        fleet.world.send(client, request.as_bytes());
+        fleet.run_until_idle();
+        let received = fleet.world.take_received(client);
+        assert_eq!(String::from_utf8_lossy(&received), expected);
+        end(&mut fleet, &[asker, client]);
+    });
+}
+
+/// Puts a value of so many bytes into the first server.
+fn plant(fleet: &Fleet, key: &str, length: usize) {
+    let (key, value) = (key.as_bytes().to_vec(), vec![b'x'; length]);
+    match &fleet.backends[0] {
+        Backend::Memcached(server) => {
+            server.borrow_mut().items.insert(key, (0, value));
+        }
+        Backend::Redis(server) => {
+            server.borrow_mut().items.insert(key, value);
+        }
+    }
 }
 
 /// Lets every shard connect to every server.
