@@ -17,7 +17,7 @@ use crate::sim::{Backend, Fleet, PoolSetup, Setup, address, listener, redis, reg
 const KEY_COUNT: usize = 3;
 
 /// Longer than anybody waits for a server that owes answers.
-const GIVE_UP_MS: u64 = 30_000;
+pub(crate) const GIVE_UP_MS: u64 = 30_000;
 
 #[test]
 fn every_byte_of_every_reply_is_as_a_server_alone_would_say() {

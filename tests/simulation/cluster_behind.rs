@@ -4,10 +4,10 @@
 use std::cell::Cell;
 
 use ringfort::config::{CLUSTER_REFRESH_MS_MIN, Protocol, WritePolicy};
-use ringfort::io::sim::{ClientId, Faults};
+use ringfort::io::sim::{ClientId, Faults, ServerState};
 use ringfort::route::Slot;
 
-use crate::behind::{last_value, until};
+use crate::behind::{GIVE_UP_MS, last_value, until};
 use crate::cluster::{KEY_COUNT, call_one, nodes, rest_at_times, trouble};
 use crate::embedded::{PATIENCE_MS, check_histories, converse, finish, hear_all};
 use crate::for_each_seed;
@@ -219,6 +219,44 @@ fn a_flush_that_finds_other_masters_says_so() {
         end(&mut fleet, &[writer, flusher]);
     });
     assert!(found.get() > 0, "no flush was ever in between");
+}
+
+/// As with one server: what a node that hung reads late on a connection that was given up is not newer than what it has
+/// been told since.
+#[test]
+fn what_a_node_reads_late_takes_nothing_newer_away() {
+    for_each_seed(100, |seed| {
+        let mut fleet = fleet(seed);
+        let client = fleet.world.connect(0, listener(Protocol::Resp));
+        let key = &b"key"[..];
+        let put = |fleet: &mut Fleet, value: &[u8]| {
+            until(
+                fleet,
+                client,
+                &redis::request(&[b"SET", key, value]),
+                "+OK\r\n",
+            );
+        };
+        let is_told = |fleet: &Fleet, value: &[u8]| {
+            nodes(fleet, |nodes| {
+                nodes.stored(key).is_some_and(|stored| stored == value)
+            })
+        };
+        put(&mut fleet, b"0");
+        assert!(fleet.run_until(PATIENCE_MS, |fleet| is_told(fleet, b"0")));
+        let owner = nodes(&fleet, |nodes| nodes.owner(Slot::of(key).index()));
+        fleet.world.set_server(address(owner), ServerState::Hanging);
+        put(&mut fleet, b"1");
+        put(&mut fleet, b"2");
+        // Until that connection is given up, with both on it.
+        fleet.run_until(GIVE_UP_MS, |_| false);
+        put(&mut fleet, b"3");
+        fleet.world.set_server(address(owner), ServerState::Up);
+        assert!(fleet.run_until(PATIENCE_MS, |fleet| is_told(fleet, b"3")));
+        fleet.run_until_idle();
+        assert!(is_told(&fleet, b"3"), "what is old came last");
+        end(&mut fleet, &[client]);
+    });
 }
 
 fn line(fleet: &mut Fleet, client: ClientId) -> String {
