@@ -1,38 +1,39 @@
 """The real servers behind proxies, and beside them: memcached, Redis, a Redis Cluster."""
 
-import os
 import subprocess
 import tempfile
 import time
 
 from . import GENERATOR_CORE, Failed
+from .launch import Launch
 from .process import START_SECONDS_MAX, free_port, spawn
+from .rivals import memcached, redis
 
 
-def start_backends(running, protocol, scenario, scratch):
+def start_backends(running, protocol, scenario, programs, scratch):
     """Starts what a proxy of the scenario has behind it: (port, pid) of each."""
+    def launch():
+        return Launch(programs, protocol, free_port(), scratch, cores=(GENERATOR_CORE,))
+
     if scenario.is_cluster:
-        return start_cluster(running, scenario.backends, scratch)
+        return start_cluster(running, [launch() for _ in range(scenario.backends)])
     command = memcached if protocol == "memcache" else redis
-    return tuple(
-        start_backend(running, command(None, None, port, (), None), port, scratch)
-        for port in (free_port() for _ in range(scenario.backends))
-    )
+    launches = [launch() for _ in range(scenario.backends)]
+    return tuple(start_backend(running, command(one), one) for one in launches)
 
 
-def start_backend(running, command, port, scratch):
-    return port, spawn(running, command, GENERATOR_CORE, port, scratch)
+def start_backend(running, command, launch):
+    return launch.port, spawn(running, command, GENERATOR_CORE, launch.port, launch.scratch)
 
 
-def start_cluster(running, count, scratch):
+def start_cluster(running, launches):
     """As many masters, which share the slots; none has a replica."""
     nodes = []
-    for _ in range(count):
-        port = free_port()
-        folder = tempfile.mkdtemp(prefix="node-", dir=scratch)
-        command = [*redis(None, None, port, (), None), "--cluster-enabled", "yes", "--dir", folder,
+    for launch in launches:
+        folder = tempfile.mkdtemp(prefix="node-", dir=launch.scratch)
+        command = [*redis(launch), "--cluster-enabled", "yes", "--dir", folder,
                    "--cluster-port", free_port()]
-        nodes.append(start_backend(running, command, port, scratch))
+        nodes.append(start_backend(running, command, launch))
     addresses = [f"127.0.0.1:{port}" for port, _ in nodes]
     ask(nodes[0][0], "--cluster", "create", *addresses, "--cluster-yes", is_about_cluster=True)
     deadline = time.monotonic() + START_SECONDS_MAX
@@ -50,17 +51,3 @@ def ask(port, *words, is_about_cluster=False):
     if ran.returncode:
         raise Failed(f"redis-cli {' '.join(words)}: {(ran.stdout + ran.stderr).strip()}")
     return ran.stdout
-
-
-def memcached(_programs, _protocol, port, _backends, _scratch):
-    return ["memcached", "-l", "127.0.0.1", "-p", port, "-U", 0, "-t", 1, "-m", 256, "-c", 4096,
-            *as_nobody()]
-
-
-def as_nobody():
-    """memcached refuses to run as root, but not as root told to become somebody else."""
-    return ["-u", "nobody"] if os.geteuid() == 0 else []
-
-
-def redis(_programs, _protocol, port, _backends, _scratch):
-    return ["redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no"]

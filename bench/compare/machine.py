@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 
 from . import GENERATOR_CORE, SERVER_CORE, Failed
-from .servers import missing
+from .servers import REPLACED, missing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def check(servers):
+def check(servers, given):
     if not {SERVER_CORE, GENERATOR_CORE} <= os.sched_getaffinity(0):
         raise Failed(f"cores {SERVER_CORE} and {GENERATOR_CORE} are needed, one for each side")
-    if lines := missing(servers):
+    if lines := missing(servers, given):
         raise Failed("\ncompare: ".join(lines))
 
 
@@ -40,11 +40,11 @@ def facts(programs):
     commands = {
         "rustc": ["rustc", "--version"],
         "ringfort at": ["git", "-C", str(ROOT), "describe", "--always", "--dirty"],
-        "memcached": ["memcached", "-V"],
-        "redis": ["redis-server", "--version"],
+        "memcached": [programs.path("memcached"), "-V"],
+        "redis": [programs.path("redis", "redis-server"), "--version"],
         "nutcracker": ["nutcracker", "-V"],
         **{name: [path, "-V" if name.startswith("memcached") else "--version"]
-           for name, path in programs.given.items()},
+           for name, path in programs.given.items() if name not in REPLACED},
     }
     lines = [
         f"command: {' '.join(sys.argv)}",

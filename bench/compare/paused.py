@@ -19,7 +19,6 @@ from . import Failed
 from . import measure as measuring
 from .servers import start
 
-LOADS = ("well", "paused")
 OTHERS = 8  # connections that ask for the other backend's keys
 BATCH = 16  # requests that each of them sends at once
 BATCH_SECONDS = 0.02
@@ -27,17 +26,17 @@ PATIENCE_SECONDS = 1
 
 
 def measure(options, scenario, name, point, programs, scratch):
-    protocol, load, _ = point
+    protocol = point.protocol
     with contextlib.ExitStack() as running:
-        server = start(running, name, protocol, load, scenario, programs, scratch)
+        server = start(running, name, point, scenario, programs, scratch)
         # Where keys of a tag are is asked of the backends, so no proxy is taken at its word.
         (_, ours), (other_pid, theirs) = tags_of_two_backends(protocol, server)
         running.enter_context(Others(server.address, request(protocol, f"{theirs}000000000000")))
-        if load == "paused":
+        if point.load.name == "paused":
             os.kill(other_pid, signal.SIGSTOP)
             running.callback(os.kill, other_pid, signal.SIGCONT)
         more = ("--key-prefix", ours)
-        return measuring.generate(options, name, point, 1, server, programs, scratch, more)
+        return measuring.generate(options, scenario, name, point, server, programs, scratch, more)
 
 
 def tags_of_two_backends(protocol, server):

@@ -1,4 +1,4 @@
-"""Processes: started on a core, waited for until they listen, ended by their pid."""
+"""Processes: started on a core, waited for until they answer, ended by their pid."""
 
 import contextlib
 import socket
@@ -7,12 +7,12 @@ import time
 
 from . import Failed
 
-START_SECONDS_MAX = 10  # a server that does not listen by then has failed
+START_SECONDS_MAX = 60  # a server that does not answer by then has failed
 STOP_SECONDS_MAX = 5  # a server that has not ended by then is killed
 
 
-def spawn(running, command, core, port, scratch):
-    """Starts a server on a core, ends it with `running`, returns its pid once it listens."""
+def spawn(running, command, core, port, scratch, question=None):
+    """Starts a server on a core, ends it with `running`, returns its pid once it listens, and answers the question."""
     command = [str(word) for word in ["taskset", "-c", core, *command]]
     log_path = scratch / "server.log"
     with log_path.open("w") as log:
@@ -24,10 +24,12 @@ def spawn(running, command, core, port, scratch):
         if child.poll() is not None:
             said = log_path.read_text().strip().splitlines() or ["it says nothing"]
             raise Failed(f"{command[3]} ended at once: {said[0]}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return child.pid
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as conn:
+            # The kernel takes connections before a server has touched all of its memory.
+            if question is None or conn.sendall(question) or conn.recv(1):
+                return child.pid
         time.sleep(0.02)
-    raise Failed(f"{command[3]} does not listen on port {port}")
+    raise Failed(f"{command[3]} does not answer on port {port}")
 
 
 def stop(child):

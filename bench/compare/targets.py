@@ -1,7 +1,7 @@
 """What ringfort is to reach, each judged where both sides were measured."""
 
-from . import PROTOCOLS
-from .servers import SERVERS
+from . import CONNECTIONS, KEYS, PROTOCOLS, VALUE_BYTES
+from .servers import RIVALS, SERVERS
 
 FLOOR_SHARE_MAX = 1.10  # of a hit at depth 1
 # As many times the floor as a request that goes through to a backend may cost, by depth.
@@ -16,9 +16,10 @@ class Judge:
         self.medians = medians
         self.verdicts = []
 
-    def value(self, column, *place):
-        row = self.medians.get(place)
-        return row and row[column]
+    def value(self, column, scenario, protocol, load, depth, server):
+        """The median, of the connections, keys and values that most scenarios have."""
+        row = self.medians.get((scenario, protocol, load, depth, CONNECTIONS, KEYS, VALUE_BYTES, server))
+        return row and row[column] and row[column][0]
 
     def at_most(self, text, ours, bound, unit):
         if not ours or not bound:
@@ -35,7 +36,7 @@ NANOSECONDS, MICROSECONDS, TIMES = (" ns", 0), (" µs", 0), ("", 2)
 def verdicts(scenarios, medians):
     judge = Judge(medians)
     names = {scenario.name for scenario in scenarios}
-    for name, judged in (("hits", hits), ("pool", pool), ("paused", paused)):
+    for name, judged in (("hits", hits), ("pool", pool), ("paused", paused), ("rate", rate)):
         if name in names:
             for protocol in PROTOCOLS:
                 judged(judge, protocol)
@@ -76,6 +77,14 @@ def paused(judge, protocol):
                      for load in ("well", "paused"))
     judge.at_most(f"{protocol}, one of three backends paused: p99 of the others' keys as before",
                   hanging, well and well * PAUSED_P99_SHARE_MAX, MICROSECONDS)
+
+
+def rate(judge, protocol):
+    for depth in (1, 16):
+        place = ("rate", protocol, "get@rate", depth)
+        known = [p999 for rival in RIVALS if (p999 := judge.value("p999_us", *place, rival))]
+        judge.at_most(f"{protocol} GET at 70 % of the best rival's rate, depth {depth}: p99.9 below every rival's",
+                      judge.value("p999_us", *place, "ringfort"), min(known, default=None), MICROSECONDS)
 
 
 def cpu_ns(judge, scenario, protocol, depth, server):

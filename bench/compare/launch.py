@@ -1,0 +1,39 @@
+"""What a server is started with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import SERVER_CORE
+
+CONNECTIONS_MAX = 16_384  # more than any scenario opens
+MEMORY_MIB = 256
+ITEM_MIB_MAX = 2  # a value of 1 MiB and what is stored with it
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where what is started is found."""
+
+    ours: Path  # the folder of cargo's release binaries
+    given: dict[str, str]  # name: path, of servers.GIVEN
+
+    def path(self, name, otherwise=None):
+        return self.given.get(name, otherwise or name)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One start of one server."""
+
+    programs: Programs
+    protocol: str
+    port: int
+    scratch: Path
+    backends: tuple[int, ...] = ()  # their ports
+    cores: tuple[int, ...] = (SERVER_CORE,)  # a thread on each
+    memory_mib: int = MEMORY_MIB
+    keys: int = 0
+
+    @property
+    def threads(self):
+        return len(self.cores)
