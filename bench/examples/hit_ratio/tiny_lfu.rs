@@ -185,7 +185,7 @@ mod tests {
                 cache.request(key);
             });
         }
-        (1_000..3_000).for_each(|key| {
+        (1_000..1_500).for_each(|key| {
             cache.request(key);
         });
         let kept = (0..90).filter(|key| cache.request(*key)).count();
