@@ -12,7 +12,7 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
 
-from compare import Failed, doubts, measure, report, scenario, servers  # noqa: E402
+from compare import Failed, capacity, doubts, measure, report, scenario, servers  # noqa: E402
 from compare.launch import Launch, Programs  # noqa: E402
 
 OPTIONS = SimpleNamespace(rounds=2, seconds=1)
@@ -202,6 +202,41 @@ class Reports(unittest.TestCase):
         said, is_met = report.summarise(OPTIONS, [scenario.of_table("rate", raw)], [], rows, [])
         self.assertFalse(is_met)
         self.assertIn("depth 1: p99.9 below every rival's (50 µs, bound 40 µs)", said)
+
+
+class Capacity(unittest.TestCase):
+    GET, SET = (capacity.Kind(load, "ringfort", load, 16) for load in ("get", "set"))
+
+    def test_results_old_and_new_are_read(self):
+        for folder in (ROOT / "bench" / "results").iterdir():
+            costs = capacity.costs(folder / "raw.csv", "resp")
+            self.assertTrue(all(cost_ns > 0 for cost_ns in costs.values()), folder)
+        costs = capacity.costs(ROOT / "bench" / "results" / "2026-11-26-vm" / "raw.csv")
+        self.assertAlmostEqual(costs["ringfort", "get", 16], 325, delta=1)
+
+    def test_writes_hop_and_reads_do_not(self):
+        self.assertEqual(capacity.cpu_ns(300, self.GET, 128), 300)
+        self.assertEqual(capacity.cpu_ns(300, self.SET, 1), 300)
+        self.assertEqual(capacity.cpu_ns(300, self.SET, 2), 300 + 940 / 2)
+
+    def test_what_binds_is_the_least(self):
+        even = capacity.answer(1000, self.GET, 4, 1000, 25, 64, share=1.0)
+        self.assertEqual((even.rate, even.binds()), (4e6, "cores"))
+        self.assertEqual(capacity.answer(1000, self.GET, 4, 1000, 25, 64, share=0.5).binds(), "spread")
+        large = capacity.answer(1000, self.GET, 4, 1000, 1, 1024, share=1.0)
+        self.assertEqual(large.binds(), "link")
+        self.assertLess(large.rate, 1e9 / 8 / 1024)
+
+    def test_headers_are_shared_by_what_is_sent_at_once(self):
+        self.assertEqual(capacity.wire_bytes(capacity.Kind("get", "ringfort", "get", 1), 64), 190)
+        # 16 replies of 100 bytes are two segments.
+        self.assertEqual(capacity.wire_bytes(self.GET, 64), 100 + 2 * 90 / 16)
+
+    def test_the_spread_is_even_with_many_connections_only(self):
+        self.assertEqual(capacity.usable_share(100, 1), 1)
+        few, many = capacity.usable_share(50, 16), capacity.usable_share(50_000, 16, rounds=5)
+        self.assertLess(few, 0.6)
+        self.assertGreater(many, 0.9)
 
 
 class WrongUse(unittest.TestCase):
