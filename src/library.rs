@@ -20,8 +20,8 @@ use crate::{
     config::{
         CONNECTIONS_MAX_DEFAULT, Config, GroupConfig, ITEM_BYTES_MAX_DEFAULT,
         LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX, LOAD_TIMEOUT_DEFAULT, LOAD_TIMEOUT_MAX,
-        LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, Mode, NEGATIVE_TTL_MAX, STALE_MAX,
-        check_group_name, memory_bytes_min,
+        LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, Mode, NEGATIVE_TTL_MAX, PeersConfig,
+        STALE_MAX, check_group_name, memory_bytes_min,
     },
     group::{
         LoadError, Loaded, Loader,
@@ -194,6 +194,14 @@ impl Builder {
     #[must_use]
     pub fn early_refresh(mut self, early_refresh: bool) -> Self {
         self.config.early_refresh = early_refresh;
+        self
+    }
+
+    /// Shares the group's keys with peers: other programs, ringforts, or Go's groupcache. Whoever reaches
+    /// the address that it listens on reads and changes all of the group, unless there is a secret.
+    #[must_use]
+    pub fn peers(mut self, peers: PeersConfig) -> Self {
+        self.config.peers = Some(peers);
         self
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ringfort::config::{HotPolicy, PeerRing, PeerUrl, PeersConfig};
 use ringfort::group::{LoadError, Loaded, Wanted};
 use ringfort::library::{Builder, Group, sleep};
 use support::wire::Wire;
@@ -166,4 +167,58 @@ fn a_call_takes_no_longer_than_a_load_may() {
     assert_eq!(group.get(b"slow"), Err(LoadError::Late));
     assert_eq!(group.get(b"a"), Ok(Some("g/a".into())));
     assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn programs_are_peers_of_each_other() {
+    let urls: Vec<PeerUrl> = (0..2)
+        .map(|_| format!("http://127.0.0.1:{}", support::process::free_port()))
+        .map(|url| url.parse().expect("a peer"))
+        .collect();
+    let groups: Vec<_> = urls
+        .iter()
+        .map(|me| {
+            start(Group::builder("g").peers(PeersConfig {
+                me: me.clone(),
+                peers: urls.clone(),
+                file: None,
+                listen: me.socket_address().expect("a number"),
+                secret: None,
+                ring: PeerRing::Groupcache,
+                hot: HotPolicy::All,
+            }))
+        })
+        .collect();
+    for number in 0..8 {
+        let key = format!("k{number}").into_bytes();
+        let value = [b"g/", &key[..]].concat();
+        for (group, _) in &groups {
+            assert_eq!(group.get(&key), Ok(Some(value.clone().into())));
+        }
+        let calls = groups
+            .iter()
+            .map(|(_, calls)| calls.load(Ordering::Relaxed));
+        assert_eq!(
+            calls.sum::<usize>(),
+            number + 1,
+            "one of them has loaded it"
+        );
+    }
+    groups[0]
+        .0
+        .set(b"k1", Loaded::forever("set"))
+        .expect("told");
+    groups[1]
+        .0
+        .set(b"k2", Loaded::forever("set"))
+        .expect("told");
+    for (group, _) in &groups {
+        for key in [b"k1", b"k2"] {
+            assert_eq!(group.get(key), Ok(Some("set".into())));
+        }
+    }
+    groups[0].0.delete(b"k1").expect("told");
+    for (group, _) in &groups {
+        assert_eq!(group.get(b"k1"), Ok(Some("g/k1".into())));
+    }
 }
