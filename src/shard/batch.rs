@@ -30,6 +30,13 @@ pub(super) trait Dialect {
         bytes: &'b [u8],
     ) -> Parsed<Self::Request<'b>, Self::Refusal<'b>>;
 
+    /// Serves the plain reads at the front of `bytes`; how many bytes those took, see
+    /// [`reads`](super::reads).
+    fn serve_reads(session: &mut Session, core: &mut Core, bytes: &[u8]) -> usize {
+        let _ = (session, core, bytes);
+        0
+    }
+
     /// The key of a request that is about just one; `raw` are the request's bytes.
     fn key<'b>(request: &Self::Request<'b>, raw: &'b [u8]) -> Option<&'b [u8]>;
 
@@ -79,8 +86,12 @@ pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &
     let mut consumed = 0;
     loop {
         consumed += session.swallow_from(&bytes[consumed..]);
+        let read = D::serve_reads(session, core, &bytes[consumed..]);
+        consumed += read;
+        // Where there were reads, more are to be expected right behind what is none.
+        let count_max = if read > 0 { 1 } else { REQUESTS_AHEAD_MAX };
         let mut batch = ArrayVec::new();
-        let ahead = parse_ahead::<D>(session, core, bytes, consumed, &mut batch);
+        let ahead = parse_ahead::<D>(session, core, bytes, (consumed, count_max), &mut batch);
         if batch.len() > 1 {
             batch
                 .iter()
@@ -98,21 +109,11 @@ pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &
                 step == Step::Hold || session.pass == Pass::None,
                 "it is done"
             );
-            match step {
-                Step::Done => consumed = end,
-                Step::Hold => {
-                    D::rewind(session, request);
-                    return Served {
-                        consumed,
-                        stop: Stop::Held,
-                    };
-                }
-                Step::Close => {
-                    return Served {
-                        consumed: end,
-                        stop: Stop::Closing,
-                    };
-                }
+            if step == Step::Hold {
+                D::rewind(session, request);
+            }
+            if let Some(stop) = pass(step, &mut consumed, end) {
+                return Served { consumed, stop };
             }
         }
         match ahead {
@@ -129,37 +130,39 @@ pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &
                 } else {
                     Step::Hold
                 };
-                match step {
-                    Step::Done => consumed = end,
-                    Step::Hold => {
-                        return Served {
-                            consumed,
-                            stop: Stop::Held,
-                        };
-                    }
-                    Step::Close => {
-                        return Served {
-                            consumed: end,
-                            stop: Stop::Closing,
-                        };
-                    }
+                if let Some(stop) = pass(step, &mut consumed, end) {
+                    return Served { consumed, stop };
                 }
             }
         }
     }
 }
 
-/// Parses up to a batch of requests from `start` on and asks for their keys' buckets.
+/// Passes a request that was executed and ends there, unless it must wait; why no other follows, if
+/// so.
+#[inline]
+fn pass(step: Step, consumed: &mut usize, end: usize) -> Option<Stop> {
+    if step != Step::Hold {
+        *consumed = end;
+    }
+    match step {
+        Step::Done => None,
+        Step::Hold => Some(Stop::Held),
+        Step::Close => Some(Stop::Closing),
+    }
+}
+
+/// Parses so many requests from `start` on, or a batch, and asks for their keys' buckets.
 fn parse_ahead<'b, D: Dialect>(
     session: &mut Session,
     core: &Core,
     bytes: &'b [u8],
-    start: usize,
+    (start, count_max): (usize, usize),
     batch: &mut ArrayVec<Planned<D::Request<'b>>, REQUESTS_AHEAD_MAX>,
 ) -> Ahead<D::Refusal<'b>> {
     let mut at = start;
     let looks_up = core.looks_up();
-    while !batch.is_full() {
+    while batch.len() < count_max {
         let rest = &bytes[at..];
         if rest.is_empty() {
             return Ahead::Starved { want: 1 };

@@ -30,6 +30,7 @@ mod peers;
 mod pool;
 mod progress;
 mod push;
+mod reads;
 mod replies;
 mod resp;
 mod round;

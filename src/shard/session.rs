@@ -151,6 +151,12 @@ impl Session {
         !self.is_full() && !self.is_barred && is_free
     }
 
+    /// Whether reads may be served now that need nothing but the store.
+    #[inline]
+    pub(super) fn may_read(&self, core: &Core) -> bool {
+        self.replies.pending_count() == 0 && !core.world.is_closed() && !core.pause.is_on()
+    }
+
     /// The RESP client's own state.
     pub(super) fn resp_client(&mut self) -> Option<&mut resp::Client> {
         match &mut self.front_end {

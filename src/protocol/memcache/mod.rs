@@ -11,7 +11,7 @@ mod spelling;
 #[cfg(test)]
 mod tests;
 
-pub use parse::parse;
+pub use parse::{parse, plain_get};
 pub use request::{
     Deadline, Direction, Exptime, KEY_BYTES_MAX, Keys, Limits, Refusal, Request, ShutdownMode,
     StoreVerb,

@@ -38,24 +38,29 @@ pub(super) type Outcome<'b> = Parsed<Request<'b>, Refusal<'b>>;
 /// Reads one request from the start of `input`.
 #[inline]
 pub fn parse<'b>(input: &'b [u8], limits: &Limits) -> Outcome<'b> {
-    const VERB: &[u8] = b"get ";
-    if input.starts_with(VERB) {
-        let end = scan::word_end(input, VERB.len());
-        let length = end - VERB.len();
-        if length.wrapping_sub(1) < KEY_BYTES_MAX && input[end..].starts_with(CRLF) {
-            let keys = Keys::one(&input[VERB.len()..end]);
-            let request = Request::Retrieve {
-                keys,
-                cas: false,
-                touch: None,
-            };
-            return Parsed::Complete {
-                request,
-                consumed: end + CRLF.len(),
-            };
-        }
+    if let Some((key, consumed)) = plain_get(input) {
+        let request = Request::Retrieve {
+            keys: Keys::one(key),
+            cas: false,
+            touch: None,
+        };
+        return Parsed::Complete { request, consumed };
     }
     parse_set(input, limits).unwrap_or_else(|| parse_line(input, limits))
+}
+
+/// The key of `get <key>\r\n` at the start of `input`, and where the request ends; `None` if there is
+/// something else, or it is not whole.
+#[inline]
+pub fn plain_get(input: &[u8]) -> Option<(&[u8], usize)> {
+    const VERB: &[u8] = b"get ";
+    if !input.starts_with(VERB) {
+        return None;
+    }
+    let end = scan::word_end(input, VERB.len());
+    let key = &input[VERB.len()..end];
+    let is_key = key.len().wrapping_sub(1) < KEY_BYTES_MAX;
+    (is_key && input[end..].starts_with(CRLF)).then_some((key, end + CRLF.len()))
 }
 
 /// `set <key> <flags> <exptime> <bytes>\r\n` and its block, all numbers plain; else `None`.

@@ -135,6 +135,26 @@ pub fn parse_resumed<'b>(input: &'b [u8], limits: &Limits, progress: &mut Progre
     }
 }
 
+/// The key of a GET at the start of `input`, and where the request ends; `None` if there is something
+/// else, it is not whole, or it is spelled as no client library does.
+#[inline]
+pub fn plain_get(input: &[u8]) -> Option<(&[u8], usize)> {
+    const START: &[u8; 8] = b"*2\r\n$3\r\n";
+    const KEY_BYTES_USUAL: usize = 250;
+    let (start, rest) = input.split_first_chunk()?;
+    let (name, _) = rest.split_first_chunk()?;
+    let [g, e, t, b'\r', b'\n', b'$'] = name else {
+        return None;
+    };
+    if start != START || ![*g, *e, *t].eq_ignore_ascii_case(b"get") {
+        return None;
+    }
+    let Line { value, next } = length_at(input, START.len() + name.len())?;
+    let end = next + value;
+    let is_whole = value <= KEY_BYTES_USUAL && input.len() >= end + LINE_END_BYTES;
+    is_whole.then(|| (&input[next..end], end + LINE_END_BYTES))
+}
+
 #[inline]
 fn parse_multibulk<'b>(input: &'b [u8], limits: &Limits, progress: &mut Progress) -> Outcome<'b> {
     let resumed = progress.count != 0;

@@ -123,7 +123,7 @@ impl Freshness {
 impl Core {
     /// A value that ends then was read: now and then the next is loaded.
     #[inline]
-    pub(super) fn note_end(&mut self, key: Key<'_>, deadline: Deadline) {
+    pub(in crate::shard) fn note_end(&mut self, key: Key<'_>, deadline: Deadline) {
         let now = self.now;
         let is_near = |group: &Group| group.freshness.may_end_soon(deadline, now);
         if self.group.as_ref().is_some_and(is_near) {

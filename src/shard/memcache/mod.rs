@@ -25,8 +25,10 @@ use super::{
     form::Form,
     group,
     pool::{memcache as memcache_pool, meta as meta_pool, over_resp},
+    reads::{self, PlainReads},
     session::{Session, Step},
     settings::{LINE_BYTES_MAX, MEMCACHED_VERSION},
+    stats::Counters,
 };
 use crate::{
     config::Protocol,
@@ -38,7 +40,7 @@ use crate::{
             reply,
         },
     },
-    store::{Deadline, Operation, UnixMs},
+    store::{Absence, Deadline, EntryRef, Operation, UnixMs},
 };
 
 /// memcache's text protocol.
@@ -54,6 +56,10 @@ impl Dialect for Memcache {
         bytes: &'b [u8],
     ) -> Parsed<Request<'b>, Refusal<'b>> {
         memcache::parse(bytes, &limits(core))
+    }
+
+    fn serve_reads(session: &mut Session, core: &mut Core, bytes: &[u8]) -> usize {
+        reads::serve::<Self>(session, core, bytes)
     }
 
     fn key<'b>(request: &Request<'b>, _: &'b [u8]) -> Option<&'b [u8]> {
@@ -108,6 +114,39 @@ impl Dialect for Memcache {
     }
 
     fn rewind(_: &mut Session, _: &Request<'_>) {}
+}
+
+impl PlainReads for Memcache {
+    type Voice = ();
+
+    #[inline]
+    fn find(bytes: &[u8]) -> Option<(&[u8], usize)> {
+        memcache::plain_get(bytes)
+    }
+
+    #[inline]
+    fn voice(_: &Session) -> Option<()> {
+        Some(())
+    }
+
+    #[inline]
+    fn take(_: &mut Core, count: usize) -> usize {
+        count
+    }
+
+    #[inline]
+    fn show(entry: EntryRef<'_>, out: &mut Vec<u8>) {
+        retrieve::show(entry, false, out);
+        out.extend_from_slice(reply::END);
+    }
+
+    fn miss(absence: Absence, (): (), counters: &Counters, out: &mut Vec<u8>) {
+        counters.note_absence(absence);
+        out.extend_from_slice(reply::END);
+    }
+
+    #[inline]
+    fn served(_: &mut Session, _: &Core, _: u64) {}
 }
 
 fn limits(core: &Core) -> Limits {

@@ -111,7 +111,7 @@ pub(in crate::shard) fn show_in_turn(
 }
 
 /// Appends an entry's VALUE block.
-fn show(entry: EntryRef<'_>, cas: bool, out: &mut Vec<u8>) {
+pub(super) fn show(entry: EntryRef<'_>, cas: bool, out: &mut Vec<u8>) {
     let cas = cas.then(|| entry.cas());
     reply::value(out, entry.key(), entry.flags(), entry.value(), cas);
 }

@@ -72,6 +72,14 @@ impl Meter {
         false
     }
 
+    /// How many of the next requests are none of those; they count as executed.
+    #[inline]
+    pub(super) fn skip(&mut self, count: usize) -> usize {
+        let skipped = count.min(self.left as usize - 1);
+        self.left -= skipped as u32;
+        skipped
+    }
+
     /// Attends to every request from now on, or to samples.
     pub(super) fn attend_all(&mut self, all: bool) {
         let period = if all { 1 } else { SAMPLE_PERIOD };
@@ -123,7 +131,11 @@ mod tests {
         let mut meter = Meter::new();
         let attended = |meter: &mut Meter| (0..610).filter(|_| meter.is_due()).count();
         assert_eq!(attended(&mut meter), 10);
+        assert_eq!(meter.skip(7), 7);
+        assert_eq!(meter.skip(610), 53, "the 61st is attended to");
+        assert!(meter.is_due());
         meter.attend_all(true);
+        assert_eq!(meter.skip(7), 0);
         assert_eq!(attended(&mut meter), 610);
         meter.attend_all(false);
         assert_eq!(attended(&mut meter), 10);

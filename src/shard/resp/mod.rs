@@ -37,18 +37,22 @@ use super::{
     form::Form,
     group,
     pool::{feeds, over_memcache, relay, resp as resp_pool},
+    reads::{self, PlainReads},
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
+    stats::Counters,
 };
 use crate::{
     config::Protocol,
     protocol::{
         Parsed,
         resp::{
-            self, Args, Limits, ProtocolError, Request, RequestError, TrackingRequest, Version,
+            self, Args, Limits, Progress, ProtocolError, Request, RequestError, TrackingRequest,
+            Version,
             table::{Command, Feed},
         },
     },
+    store::{Absence, EntryRef},
 };
 
 /// RESP's two versions.
@@ -94,6 +98,11 @@ impl Dialect for Resp {
                 consumed,
             },
         }
+    }
+
+    #[inline]
+    fn serve_reads(session: &mut Session, core: &mut Core, bytes: &[u8]) -> usize {
+        reads::serve::<Self>(session, core, bytes)
     }
 
     fn key<'b>((_, request): &Framed<'b>, _: &'b [u8]) -> Option<&'b [u8]> {
@@ -144,6 +153,48 @@ impl Dialect for Resp {
         if let Some(client) = session.resp_client() {
             client.parsing = args.progress();
         }
+    }
+}
+
+impl PlainReads for Resp {
+    type Voice = Version;
+
+    #[inline]
+    fn find(bytes: &[u8]) -> Option<(&[u8], usize)> {
+        resp::plain_get(bytes)
+    }
+
+    #[inline]
+    fn voice(session: &Session) -> Option<Version> {
+        let client = session.client()?;
+        let is_usual = client.is_plain()
+            && client.parsing == Progress::default()
+            && !session.is_tracking()
+            && !session.is_queueing
+            && !session.is_confined()
+            && !session.has_late_pushes();
+        is_usual.then_some(client.version)
+    }
+
+    #[inline]
+    fn take(core: &mut Core, count: usize) -> usize {
+        core.meter.skip(count)
+    }
+
+    #[inline]
+    fn show(entry: EntryRef<'_>, out: &mut Vec<u8>) {
+        resp::reply::bulk(out, entry.value());
+    }
+
+    fn miss(_: Absence, version: Version, _: &Counters, out: &mut Vec<u8>) {
+        resp::reply::null(out, version);
+    }
+
+    #[inline]
+    fn served(session: &mut Session, core: &Core, count: u64) {
+        session.command = Some(Command::Get);
+        let meters = core.board.commands(core.shard());
+        meters.of(Command::Get).calls.add(count);
     }
 }
 
