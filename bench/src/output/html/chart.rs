@@ -65,8 +65,7 @@ impl Chart {
         );
         let _ = writeln!(
             svg,
-            "<text class=\"axis\" x=\"{}\" y=\"16\" text-anchor=\"end\">{y_name}</text>",
-            LEFT + 8.0
+            "<text class=\"axis\" x=\"4\" y=\"16\" text-anchor=\"start\">{y_name}</text>"
         );
         for line in &self.lines {
             frame.line(&mut svg, line, self);
