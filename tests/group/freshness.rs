@@ -128,6 +128,53 @@ fn a_value_that_has_ended_is_shown_while_its_source_fails() {
 }
 
 #[test]
+fn what_is_not_to_be_kept_ends_the_old_value() {
+    let count = AtomicUsize::new(0);
+    let origin = Origin::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        0 => Answer::value("old").with_head("Cache-Control: max-age=1"),
+        _ => Answer::value("new").with_head("Cache-Control: no-store"),
+    });
+    let ringfort = group(&origin, &["--stale", "1h", "--early-refresh", "off"]);
+    let mut wire = Wire::connect(ringfort.resp());
+    wire.ask("GET k\r\n", "$3\r\nold\r\n");
+    wait_for_its_end(&ringfort);
+    wait_for("the end of the old value", || {
+        wire.send(b"GET k\r\n");
+        wire.line();
+        (wire.line() == "new").then_some(())
+    });
+    wire.ask("GET k\r\n", "$3\r\nnew\r\n");
+}
+
+#[test]
+fn a_failed_load_for_nobody_is_no_error_to_anybody() {
+    let counting = Counting::start(1);
+    let flags = [
+        "--stale",
+        "1h",
+        "--early-refresh",
+        "off",
+        "--negative-ttl",
+        "1h",
+    ];
+    let ringfort = group(&counting.origin, &flags);
+    let mut wire = Wire::connect(ringfort.resp());
+    wire.ask("GET k\r\n", "$2\r\nv1\r\n");
+    wait_for_its_end(&ringfort);
+    counting.fail_with(503);
+    wire.ask("GET k\r\n", "$2\r\nv1\r\n");
+    wait_for("a failure", || {
+        (figure(&ringfort, "LocalLoadErrs") > 0).then_some(())
+    });
+    counting.fail_with(200);
+    wait_for("the next value", || {
+        wire.send(b"GET k\r\n");
+        wire.line();
+        (wire.line() == "v2").then_some(())
+    });
+}
+
+#[test]
 fn a_value_is_not_shown_for_longer_than_it_may_be() {
     let counting = Counting::start(1);
     let flags = ["--stale", "1500ms", "--early-refresh", "off"];

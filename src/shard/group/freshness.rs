@@ -216,21 +216,36 @@ impl Core {
         self.refresh(key);
     }
 
-    /// A load has failed. If that is for good, the value that may still be shown goes, and if not, the
-    /// key is let be for a while.
-    pub(super) fn note_unloaded(&mut self, fill: FillId, error: &LoadError) {
-        let Some(group) = &mut self.group else { return };
-        let (key, is_valid) = group.fills.key(fill);
-        if !is_valid {
-            return;
-        }
-        let LoadError::NotFound { .. } = error else {
-            return group.freshness.paused.note(key, error, self.now);
+    /// A load has failed. If that is for good, the value that may still be shown goes, and if not, it
+    /// stays, and the key is let be for a while; whether it is so.
+    pub(super) fn note_unloaded(&mut self, fill: FillId, error: &LoadError) -> bool {
+        let Some(group) = &mut self.group else {
+            return false;
         };
+        let Group {
+            fills, freshness, ..
+        } = group;
+        let (key, is_valid) = fills.key(fill);
         let key = self.store.hasher().key(key);
+        let since = freshness.stale_since(self.now);
+        if !is_valid || self.store.peek(key, since).is_none() {
+            return false;
+        }
+        if !matches!(error, LoadError::NotFound { .. }) {
+            freshness.paused.note(key.bytes, error, self.now);
+            return true;
+        }
         self.old.clear();
         self.store
             .apply(self.now, key, Operation::DELETE, &[], &mut self.old);
+        false
+    }
+
+    /// Whether a value of the key is here that is shown, or would be once it has ended.
+    pub(super) fn has_to_renew(&self, key: Key<'_>) -> bool {
+        let since = |group: &Group| group.freshness.stale_since(self.now);
+        let since = self.group.as_ref().map(since);
+        since.is_some_and(|since| self.store.peek(key, since).is_some())
     }
 }
 

@@ -107,11 +107,13 @@ impl Core {
         let Some(group) = &mut self.group else { return };
         let Group { fills, hot, .. } = group;
         let (bytes, is_valid) = fills.key(fill);
-        let hash = self.store.hasher().hash(bytes);
-        if !is_valid || !hot.keeps(hash, chance) {
+        let key = self.store.hasher().key(bytes);
+        let is_chosen = hot.keeps(key.hash, chance);
+        let key: Box<[u8]> = bytes.into();
+        // An older copy is shown until it is replaced.
+        if !is_valid || !(is_chosen || self.has_to_renew(self.store.hasher().key(&key))) {
             return;
         }
-        let key: Box<[u8]> = bytes.into();
         self.keep_loaded(fill, value, deadline);
         self.note_copy(key, value);
     }

@@ -55,7 +55,9 @@ use crate::{
     },
     io::Io,
     protocol::resp::reply,
-    store::{Absence, Condition, Deadline, Expiry, Key, Operation, Stamp, UnixMs},
+    store::{
+        Absence, Condition, Deadline, Expiry, Key, Operation, Outcome as Stored, Stamp, UnixMs,
+    },
 };
 
 /// The text for what a key of a group cannot be used for.
@@ -320,8 +322,9 @@ impl Core {
                 push_value(&mut frame, value, deadline, self.now);
             }
             Err(error) => {
-                self.note_negative(fill, error);
-                self.note_unloaded(fill, error);
+                if !self.note_unloaded(fill, error) {
+                    self.note_negative(fill, error);
+                }
                 failed = push_error(&mut frame, error);
             }
         }
@@ -353,18 +356,26 @@ impl Core {
         }
     }
 
-    /// Keeps a value, if nothing was written to its key meanwhile.
+    /// Keeps a value, if nothing was written to its key meanwhile. What is not to be kept, or has no room,
+    /// takes the old one away.
     fn keep_loaded(&mut self, fill: FillId, value: &[u8], deadline: Deadline) {
         let Some(group) = &self.group else { return };
         let (key, is_valid) = group.fills.key(fill);
-        if !is_valid || deadline.is_past(self.now) || !self.store.fits(key.len(), value.len()) {
+        if !is_valid {
             return;
         }
+        let is_to_keep = !deadline.is_past(self.now) && self.store.fits(key.len(), value.len());
         let key = self.store.hasher().key(key);
-        let operation = keep(value, deadline);
         self.old.clear();
-        self.store
-            .apply(self.now, key, operation, value, &mut self.old);
+        let mut apply = |operation, value| {
+            let applied = self
+                .store
+                .apply(self.now, key, operation, value, &mut self.old);
+            matches!(applied.outcome, Stored::Stored { .. })
+        };
+        if !is_to_keep || !apply(keep(value, deadline), value) {
+            apply(Operation::DELETE, &[]);
+        }
     }
 }
 
