@@ -22,6 +22,8 @@ pub(crate) fn run(
 ) -> Result<Measured, BenchError> {
     let mut left = requests.map_or_else(|| vec![usize::MAX; fleet.connections()], <[_]>::to_vec);
     let mut batch_start_ns = vec![0; fleet.connections()];
+    // Without a warm-up the first replies count, too.
+    recorder.turn(fleet.now_ns(), &mut fleet.shared.tally)?;
     for (connection_index, start_ns) in batch_start_ns.iter_mut().enumerate() {
         *start_ns = fleet.now_ns();
         start_batch(fleet, connection_index, depth, &mut left)?;

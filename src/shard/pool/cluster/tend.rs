@@ -144,7 +144,7 @@ impl Pool {
         let nodes = cluster.nodes.iter().enumerate().skip(FIRST_NODE);
         let is_hopeful = !cluster.is_none()
             && nodes
-                .filter(|(_, node)| node.state == NodeState::Known)
+                .filter(|(_, node)| node.state == NodeState::Known && !node.is_replica)
                 .any(|(server, _)| self.links[self.first_link(server)].takes_requests(now));
         for number in self.links_to(WAITING) {
             self.links[number].core.set_open(is_hopeful);
