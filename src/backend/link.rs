@@ -237,6 +237,18 @@ impl<T> Link<T> {
         self.leave(is_expected_back, now);
     }
 
+    /// Nobody knows yet where the server is, as its name is being looked up: it is asked for again soon,
+    /// and what waits for it goes on waiting, as it would for a connect. False if that has had its time:
+    /// then the connect [has failed](Self::handle_lost).
+    pub fn postpone(&mut self, now: UnixMs) -> bool {
+        let is_early = self.settings.hold_ms.is_some() && now < self.held_until;
+        if is_early {
+            let retry_at = UnixMs(now.0 + LOOK_UP_MS);
+            self.state = State::Down { retry_at };
+        }
+        is_early
+    }
+
     /// The connection is of no use and is given up; so soon there will not be a better one.
     pub fn give_up(&mut self, now: UnixMs) {
         self.leave(false, now);
@@ -462,6 +474,9 @@ impl<T> Link<T> {
 
 /// A time that does not come.
 const NEVER: UnixMs = UnixMs(u64::MAX);
+
+/// Between two looks for where a server is, in milliseconds: a resolver that is near takes less.
+const LOOK_UP_MS: u64 = 10;
 
 fn held_until(settings: &LinkSettings, now: UnixMs) -> UnixMs {
     match settings.hold_ms {

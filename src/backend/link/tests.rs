@@ -210,6 +210,27 @@ fn when_the_second_connect_fails_the_server_is_down_for_all() {
 }
 
 #[test]
+fn what_waits_for_a_name_waits_as_for_a_connect() {
+    let mut bench = Bench::resp();
+    assert_eq!(bench.effects(), ["connect"]);
+    bench.ask(1, OnLoss::Fail);
+    let mut looked_up = 0;
+    while bench.link.postpone(bench.now) {
+        looked_up += 1;
+        assert_eq!(bench.failed(), []);
+        bench.sleep();
+        if bench.link.takes_requests(bench.now) {
+            assert_eq!(bench.effects(), ["connect"]);
+        }
+    }
+    assert!(looked_up > 3, "{looked_up}");
+    assert_eq!(bench.failed(), [(1, Failure::Unsent)]);
+    bench.effects();
+    bench.link.handle_lost(bench.now);
+    assert!(!bench.link.takes_requests(bench.now));
+}
+
+#[test]
 fn without_a_limit_requests_are_held_until_their_deadlines() {
     let mut bench = Bench::new(Protocol::Resp, &Access::default(), None);
     bench.come_up();

@@ -86,6 +86,9 @@ impl<I: Io> Shard<I> {
                     let try_count = link.core.failure_count();
                     let address = pool.address_of(server, try_count);
                     let link = &mut pool.links[number];
+                    if address.is_none() && link.core.postpone(now) {
+                        continue;
+                    }
                     let address = address.ok_or_else(|| io::ErrorKind::NotFound.into());
                     match address.and_then(|address| io.connect(&address)) {
                         Ok(token) => {
