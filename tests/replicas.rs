@@ -241,6 +241,9 @@ fn each_policy_reads_from_whom_it_says() {
 #[test]
 fn masters_are_read_from_unless_replicas_are_asked_for() {
     let (server, other) = (Backend::redis(), Backend::redis());
+    let port = server.address().port();
+    let follow = format!("REPLICAOF 127.0.0.1 {port}\r\n");
+    other.connect().ask(follow, "+OK\r\n");
     let server_flag = server.address().to_string();
     let flags = [
         "--pool",
@@ -296,6 +299,13 @@ fn what_was_written_lately_is_read_from_the_master() {
         ":1\r\n*2\r\n$1\r\nl\r\n$1\r\nx\r\n",
     );
     reader.ask("LLEN l\r\n", ":0\r\n");
+    // A script without keys may have written any.
+    let script = "EVAL \"return redis.call('SET', 'u', 'new')\" 0\r\n";
+    writer.ask(
+        format!("MULTI\r\nSET k8 x\r\n{script}EXEC\r\n"),
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n+OK\r\n",
+    );
+    reader.ask("GET u\r\n", "$3\r\nnew\r\n");
     writer.ask("FLUSHALL\r\n", "+OK\r\n");
     reader.ask("GET k9\r\n", "$-1\r\n");
     assert_eq!(calls(&pool.replicas[0], "flushall"), 0, "it was not asked");

@@ -181,7 +181,7 @@ fn retypings(core: &Core, mut requests: &[u8]) -> Vec<u8> {
     codes
 }
 
-/// The keys that queued requests may change.
+/// The keys that queued requests may change; none if that may be any, as with a script without keys.
 fn written_keys(core: &Core, mut requests: &[u8]) -> Vec<Vec<u8>> {
     let mut keys = Vec::new();
     while let Parsed::Complete {
@@ -189,10 +189,13 @@ fn written_keys(core: &Core, mut requests: &[u8]) -> Vec<Vec<u8>> {
         consumed,
     } = resp::parse(requests, &limits(core))
     {
-        if let Ok(Some(relay)) = relay_of(&args, false)
-            && relay.is_write
-        {
-            keys.extend(relay.keys(&args).map(<[u8]>::to_vec));
+        let is_known = args.get(0).and_then(table::lookup).is_some();
+        match relay_of(&args, false) {
+            Ok(Some(relay)) if relay.is_write => {
+                keys.extend(relay.keys(&args).map(<[u8]>::to_vec));
+            }
+            Err(_) if !is_known => return Vec::new(),
+            _ => {}
         }
         requests = &requests[consumed..];
     }

@@ -45,25 +45,28 @@ impl Core {
             return Some(pending);
         };
         let again = again.filter(|again| again.hop_count() <= HOPS_MAX);
+        let is_elsewhere = line.starts_with(b"-MOVED ") || line.starts_with(b"-ASK ");
         let pending = match again {
-            Some(again) => self.push_elsewhere(number, pending, &again)?,
+            // Another replica of the same master would say the same; that one is followed.
+            Some(again) => self.push_elsewhere(number, pending, &again, is_elsewhere)?,
             None => pending,
         };
         // Clients know of no other servers.
-        let is_own_affair = line.starts_with(b"-MOVED ") || line.starts_with(b"-ASK ");
-        if is_own_affair {
+        if is_elsewhere {
             self.fail(pending, UNAVAILABLE, deliver);
             return None;
         }
         Some(pending)
     }
 
-    /// Sends a read to who is chosen without this replica. It comes back if there is nobody.
+    /// Sends a read to who is chosen without this replica, or to the master. It comes back if there is
+    /// nobody.
     fn push_elsewhere(
         &mut self,
         number: usize,
         pending: Pending,
         again: &Recalled,
+        to_master: bool,
     ) -> Option<Pending> {
         let (now, limits) = (self.now, limits_of_kept(self));
         let pool = self.pool.as_mut()?;
@@ -72,6 +75,7 @@ impl Core {
             .then(|| first_key(again.bytes(), &limits, Slot::of))
             .flatten();
         let target = match pool.home_of_replica(number, slot) {
+            Some(home) if to_master => Some(home),
             Some(home) => pool.reader_but(number, home, now),
             None => None,
         };
@@ -120,7 +124,7 @@ impl<I: Io> Shard<I> {
         role.lose();
         for (pending, again) in link.core.pipeline().take_unsent() {
             let left = match pending {
-                Pending::Request(_) => core.push_elsewhere(number, pending, &again),
+                Pending::Request(_) => core.push_elsewhere(number, pending, &again, false),
                 _ => Some(pending),
             };
             if let Some(pending) = left {
