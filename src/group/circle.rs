@@ -6,7 +6,11 @@ use core::{
     pin::Pin,
     task::Poll,
 };
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Hop, LoadError, Loaded, PeerClient, PeerError,
@@ -17,6 +21,9 @@ use super::{
 };
 use crate::config::{PeerRing, PeerUrl};
 
+/// A peer that took no change is told of none for so long: another program may serve at its address then.
+const READER_FOR: Duration = Duration::from_secs(60);
+
 /// Peers, as far as this process knows them.
 pub struct Circle {
     group: Arc<str>,
@@ -25,8 +32,9 @@ pub struct Circle {
     peers: RefCell<Peers>,
     client: PeerClient,
     silences: Silences,
-    /// Those that know nothing of changes: to them each is one more question for the value.
-    readers: RefCell<HashSet<String>>,
+    /// Those that know nothing of changes, and since when that is known: to them each is one more question
+    /// for the value.
+    readers: RefCell<HashMap<String, Instant>>,
     board: Board,
     has_warned: Cell<bool>,
 }
@@ -60,7 +68,7 @@ impl Circle {
     pub fn set_peers(&self, peers: &[PeerUrl]) {
         let is_peer = |text: &str| peers.iter().any(|peer| peer.as_str() == text);
         self.silences.retain(is_peer);
-        self.readers.borrow_mut().retain(|peer| is_peer(peer));
+        self.readers.borrow_mut().retain(|peer, _| is_peer(peer));
         self.peers.replace(Peers::new(&self.me, peers, self.ring));
         self.warn_if_alone();
     }
@@ -108,7 +116,13 @@ impl Circle {
         hop: Hop,
         deadline: Instant,
     ) -> Result<(), PeerError> {
-        if self.readers.borrow().contains(peer.as_str()) {
+        let is_recent = |since: &Instant| since.elapsed() < READER_FOR;
+        if self
+            .readers
+            .borrow()
+            .get(peer.as_str())
+            .is_some_and(is_recent)
+        {
             return Err(PeerError::ReadsOnly);
         }
         let (client, group) = (&self.client, &self.group);
@@ -121,7 +135,7 @@ impl Circle {
         let sent = self.unless_silent(peer, deadline, sending).await;
         if sent == Err(PeerError::ReadsOnly) {
             let name = peer.as_str().to_owned();
-            self.readers.borrow_mut().insert(name);
+            self.readers.borrow_mut().insert(name, Instant::now());
         }
         sent
     }
@@ -176,12 +190,13 @@ impl Circle {
         asking: impl Future<Output = Result<T, PeerError>>,
     ) -> Result<T, PeerError> {
         let name = peer.as_str();
-        if !self.silences.may_ask(name, Instant::now(), deadline) {
+        let asked_at = Instant::now();
+        if !self.silences.may_ask(name, asked_at, deadline) {
             return Err(PeerError::Late);
         }
         let told = asking.await;
         match told {
-            Err(PeerError::Late) => self.silences.note_silent(name, Instant::now()),
+            Err(PeerError::Late) => self.silences.note_silent(name, asked_at, Instant::now()),
             _ => self.silences.note_heard(name),
         }
         told

@@ -222,6 +222,10 @@ fn refused(peer: &PeerUrl, answer: &Answer) -> PeerError {
         StatusCode::NOT_FOUND if !is_lost => PeerError::Source(LoadError::NotFound {
             ttl: ttl_of(answer),
         }),
+        // It has not asked its source.
+        StatusCode::SERVICE_UNAVAILABLE if text == LoadError::Busy.to_string() => {
+            peer_error(peer, format_args!("refused: {text}"))
+        }
         StatusCode::SERVICE_UNAVAILABLE => PeerError::Source(LoadError::failed(text)),
         status => peer_error(peer, format_args!("answered {status}: {text}")),
     }

@@ -14,6 +14,9 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// The longest.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
+/// Who had less time than this to answer is not silent: what was asked came late to its turn here.
+const PATIENCE_MIN: Duration = Duration::from_millis(100);
+
 /// Who is silent, by URL.
 #[derive(Debug, Default)]
 pub(super) struct Silences(RefCell<HashMap<String, Silence>>);
@@ -34,13 +37,18 @@ impl Silences {
         };
         let may_try = silence.until <= now;
         if may_try {
-            silence.until = deadline;
+            // Whoever tries may be recalled, and then nobody says how it went.
+            silence.until = deadline.min(now + PAUSE_MAX);
         }
         may_try
     }
 
-    /// A peer has not answered in time. Those that had asked with this one say so, too: once counts.
-    pub(super) fn note_silent(&self, peer: &str, now: Instant) {
+    /// A peer that was asked then has not answered in time. Those that had asked with this one say so,
+    /// too: once counts.
+    pub(super) fn note_silent(&self, peer: &str, asked_at: Instant, now: Instant) {
+        if now.saturating_duration_since(asked_at) < PATIENCE_MIN {
+            return;
+        }
         let mut silences = self.0.borrow_mut();
         let pause = match silences.get(peer) {
             None => PAUSE_MIN,
@@ -78,7 +86,7 @@ mod tests {
         for pause in [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs) {
             // All that were asking notice.
             for _ in 0..3 {
-                silences.note_silent("a", now);
+                silences.note_silent("a", now - patience, now);
             }
             assert!(silences.may_ask("b", now, now + patience));
             now += pause - Duration::from_millis(1);
@@ -90,8 +98,23 @@ mod tests {
         }
         silences.note_heard("a");
         assert!(silences.may_ask("a", now, now + patience));
-        silences.note_silent("a", now);
+        silences.note_silent("a", now - patience, now);
         silences.retain(|peer| peer == "b");
         assert!(silences.may_ask("a", now, now + patience));
+        silences.note_silent("a", now - PATIENCE_MIN / 2, now);
+        assert!(silences.may_ask("a", now, now + patience), "it had no time");
+    }
+
+    #[test]
+    fn who_tries_and_never_says_how_it_went_holds_nobody_up_for_long() {
+        let silences = Silences::default();
+        let begun = Instant::now();
+        let patience = Duration::from_secs(600);
+        silences.note_silent("a", begun, begun + PATIENCE_MIN);
+        let now = begun + PATIENCE_MIN + PAUSE_MIN;
+        assert!(silences.may_ask("a", now, now + patience));
+        assert!(!silences.may_ask("a", now, now + patience));
+        let later = now + PAUSE_MAX;
+        assert!(silences.may_ask("a", later, later + patience));
     }
 }

@@ -77,6 +77,17 @@ fn several_keys_go_to_several_owners() {
     for key in &keys {
         expect_everywhere(&mut circle, key, &format!("v{key}"));
     }
+    // With one that is too large none is set.
+    let large = "x".repeat(2 << 20);
+    client.send(
+        format!(
+            "*5\r\n$4\r\nMSET\r\n$3\r\nm-0\r\n$1\r\nx\r\n$5\r\nlarge\r\n${}\r\n{large}\r\n",
+            large.len()
+        )
+        .as_bytes(),
+    );
+    client.expect(b"-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n");
+    expect_everywhere(&mut circle, "m-0", "vm-0");
     client.ask(
         "MSET twice 1 twice 2\r\nGET twice\r\n",
         "+OK\r\n$1\r\n2\r\n",

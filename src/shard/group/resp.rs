@@ -12,10 +12,11 @@ use crate::{
     },
     shard::{
         core::Core,
-        form::Form,
+        form::{Form, resp_error},
         pool::over_resp,
         session::{Session, Step},
     },
+    store::Outcome,
 };
 
 /// The text for what would have to be of one moment.
@@ -102,9 +103,16 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
 }
 
 fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Option<Step> {
-    let is_large = |(key, value): (&[u8], &[u8])| !core.store.fits(key.len(), value.len());
-    if !core.has_peers() || (!session.has_sum() && pairs.pairs().any(is_large)) {
+    if !core.has_peers() {
         return None;
+    }
+    let is_large = |(key, value): (&[u8], &[u8])| !core.store.fits(key.len(), value.len());
+    if !session.has_sum() && pairs.pairs().any(is_large) {
+        // None is set, as peers would hear of some only.
+        if let Some(line) = resp_error(Outcome::TooLarge) {
+            session.refuse(core, line);
+        }
+        return Some(Step::Done);
     }
     let origin = session.sum_slot(Form::RespOk, pairs.count() / 2);
     let step = session.for_each_key(core, pairs.pairs(), |session, core, (key, value)| {
