@@ -27,7 +27,7 @@ pub(super) trait PlainReads {
     fn voice(session: &Session) -> Option<Self::Voice>;
 
     /// How many of so many reads may be served without a closer look at them.
-    fn take(core: &mut Core, count: usize) -> usize;
+    fn allowed(core: &Core, count: usize) -> usize;
 
     /// Appends the answer to a read that finds something.
     fn show(entry: EntryRef<'_>, out: &mut Vec<u8>);
@@ -36,7 +36,7 @@ pub(super) trait PlainReads {
     fn miss(absence: Absence, voice: Self::Voice, counters: &Counters, out: &mut Vec<u8>);
 
     /// So many were served.
-    fn served(session: &mut Session, core: &Core, count: u64);
+    fn served(session: &mut Session, core: &mut Core, count: usize);
 }
 
 /// Serves the reads at the front of `bytes`; how many bytes those took. None are served if anything
@@ -99,7 +99,7 @@ fn serve_run<P: PlainReads>(
             .for_each(|(key, _)| core.store.prefetch_entry(key.hash));
     }
     let is_group = core.is_group();
-    let allowed = P::take(core, run.len());
+    let allowed = P::allowed(core, run.len());
     let (mut served, mut hits) = (0, 0);
     for (key, _) in &run[..allowed] {
         let out = session.replies.ready(&mut core.buffers);
@@ -127,9 +127,11 @@ fn serve_run<P: PlainReads>(
         }
         served += 1;
     }
-    let counters = core.counters();
-    counters.gets.add(served as u64);
-    counters.get_hits.add(hits);
-    P::served(session, core, served as u64);
+    if served > 0 {
+        let counters = core.counters();
+        counters.gets.add(served as u64);
+        counters.get_hits.add(hits);
+        P::served(session, core, served);
+    }
     served
 }

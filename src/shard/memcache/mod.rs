@@ -130,7 +130,7 @@ impl PlainReads for Memcache {
     }
 
     #[inline]
-    fn take(_: &mut Core, count: usize) -> usize {
+    fn allowed(_: &Core, count: usize) -> usize {
         count
     }
 
@@ -146,7 +146,7 @@ impl PlainReads for Memcache {
     }
 
     #[inline]
-    fn served(_: &mut Session, _: &Core, _: u64) {}
+    fn served(_: &mut Session, _: &mut Core, _: usize) {}
 }
 
 fn limits(core: &Core) -> Limits {

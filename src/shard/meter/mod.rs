@@ -72,12 +72,17 @@ impl Meter {
         false
     }
 
-    /// How many of the next requests are none of those; they count as executed.
+    /// How many requests in a row are none of those.
     #[inline]
-    pub(super) fn skip(&mut self, count: usize) -> usize {
-        let skipped = count.min(self.left as usize - 1);
-        self.left -= skipped as u32;
-        skipped
+    pub(super) fn free(&self) -> usize {
+        self.left as usize - 1
+    }
+
+    /// So many of those were executed.
+    #[inline]
+    pub(super) fn pass(&mut self, count: usize) {
+        debug_assert!(count <= self.free(), "one was to be attended to");
+        self.left -= count as u32;
     }
 
     /// Attends to every request from now on, or to samples.
@@ -131,11 +136,13 @@ mod tests {
         let mut meter = Meter::new();
         let attended = |meter: &mut Meter| (0..610).filter(|_| meter.is_due()).count();
         assert_eq!(attended(&mut meter), 10);
-        assert_eq!(meter.skip(7), 7);
-        assert_eq!(meter.skip(610), 53, "the 61st is attended to");
+        assert_eq!(meter.free(), 60);
+        meter.pass(7);
+        assert_eq!(meter.free(), 53);
+        meter.pass(53);
         assert!(meter.is_due());
         meter.attend_all(true);
-        assert_eq!(meter.skip(7), 0);
+        assert_eq!(meter.free(), 0);
         assert_eq!(attended(&mut meter), 610);
         meter.attend_all(false);
         assert_eq!(attended(&mut meter), 10);

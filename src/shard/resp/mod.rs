@@ -177,8 +177,8 @@ impl PlainReads for Resp {
     }
 
     #[inline]
-    fn take(core: &mut Core, count: usize) -> usize {
-        core.meter.skip(count)
+    fn allowed(core: &Core, count: usize) -> usize {
+        core.meter.free().min(count)
     }
 
     #[inline]
@@ -191,10 +191,11 @@ impl PlainReads for Resp {
     }
 
     #[inline]
-    fn served(session: &mut Session, core: &Core, count: u64) {
+    fn served(session: &mut Session, core: &mut Core, count: usize) {
+        core.meter.pass(count);
         session.command = Some(Command::Get);
         let meters = core.board.commands(core.shard());
-        meters.of(Command::Get).calls.add(count);
+        meters.of(Command::Get).calls.add(count as u64);
     }
 }
 
