@@ -11,6 +11,7 @@ mod listeners;
 mod origin;
 mod peers;
 mod replicas;
+mod spelled;
 mod spool;
 
 use std::fmt;

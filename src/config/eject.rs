@@ -1,8 +1,9 @@
 //! When a server of a pool is ejected, and what becomes of its keys then.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use super::ConfigError;
+use super::spelled::spelled;
 use crate::route::{Distribution, Placement, Router, ServerSpec};
 
 /// Failures in a row before a server is ejected, by default: mcrouter's `failures-until-tko`.
@@ -128,22 +129,7 @@ impl OnEject {
     }
 }
 
-impl fmt::Display for OnEject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for OnEject {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL
-            .into_iter()
-            .find(|policy| policy.name() == text)
-            .ok_or(())
-    }
-}
+spelled!(OnEject);
 
 impl FromStr for Readmit {
     type Err = ();

@@ -7,6 +7,7 @@ use std::{
     str::FromStr,
 };
 
+use super::spelled::spelled;
 use super::{HttpAddress, Secret};
 use crate::route::uncommented;
 
@@ -53,7 +54,7 @@ pub enum HotPolicy {
 }
 
 impl HotPolicy {
-    const EACH: [Self; 4] = [Self::Coin, Self::Sketch, Self::All, Self::None];
+    const ALL: [Self; 4] = [Self::Coin, Self::Sketch, Self::All, Self::None];
 
     const fn name(self) -> &'static str {
         match self {
@@ -62,23 +63,6 @@ impl HotPolicy {
             Self::All => "all",
             Self::None => "none",
         }
-    }
-}
-
-impl FromStr for HotPolicy {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::EACH
-            .into_iter()
-            .find(|policy| policy.name() == text)
-            .ok_or(())
-    }
-}
-
-impl fmt::Display for HotPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 
@@ -157,22 +141,7 @@ impl PeerRing {
     }
 }
 
-impl FromStr for PeerRing {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL
-            .into_iter()
-            .find(|ring| ring.name() == text)
-            .ok_or(())
-    }
-}
-
-impl fmt::Display for PeerRing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+spelled!(HotPolicy, PeerRing);
 
 /// Parses the text of a peers file: one URL a line, `#` comments, blank lines. `file` is its name, for
 /// the error.
@@ -306,7 +275,7 @@ mod tests {
         for ring in PeerRing::ALL {
             assert_eq!(ring.to_string().parse(), Ok(ring));
         }
-        for policy in HotPolicy::EACH {
+        for policy in HotPolicy::ALL {
             assert_eq!(policy.to_string().parse(), Ok(policy));
         }
     }

@@ -1,7 +1,8 @@
 //! Who is read from: the masters of a pool, or servers that follow them.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, time::Duration};
 
+use super::spelled::spelled;
 use super::{ConfigError, L1Config, PoolConfig, Protocol, WritePolicy};
 use crate::route::ServerSpec;
 
@@ -53,22 +54,7 @@ impl ReadFrom {
     }
 }
 
-impl fmt::Display for ReadFrom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for ReadFrom {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL
-            .into_iter()
-            .find(|policy| policy.name() == text)
-            .ok_or(())
-    }
-}
+spelled!(ReadFrom);
 
 /// A server that follows one of the pool's.
 #[derive(Debug, Clone, PartialEq, Eq)]
