@@ -28,32 +28,10 @@ use origin::Origin;
 use ours::Ours;
 use support::DEADLINE;
 use support::executor::run;
+use support::keys::KEYS;
 
 /// The longest value of these tests, in bytes.
 const VALUE_BYTES_MAX: usize = 1000;
-
-/// Keys that are easily taken for others on the way.
-const KEYS: &[&str] = &[
-    "a",
-    "a b",
-    "a+b",
-    "a%20b",
-    "a/b",
-    "/a",
-    "a%2Fb",
-    "100%",
-    "größe",
-    "日本",
-    "a?b=c&d",
-    "#a",
-    "a;b,c",
-    "a:b@c$d",
-    "-._~",
-    "!*'()",
-    "\"<>\\^`{|}",
-    "a\r\nb: c",
-    "\u{0}\u{7f}",
-];
 
 /// Has another thread wait, so that the executor can answer.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

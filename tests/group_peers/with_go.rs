@@ -7,33 +7,11 @@ use percent_encoding::percent_decode;
 
 use super::go::{self, GoPeer};
 use super::support::{
+    keys::KEYS,
     origin::{Answer, Origin},
     wire::Wire,
 };
 use super::{Circle, url};
-
-/// Keys that are easily taken for others on the way. Go's router takes a path with a step or an empty part for one
-/// to be mended, so none has those.
-const KEYS: &[&str] = &[
-    "a",
-    "a b",
-    "a+b",
-    "a%20b",
-    "a/b",
-    "a%2Fb",
-    "100%",
-    "größe",
-    "日本",
-    "a?b=c&d",
-    "#a",
-    "a;b,c",
-    "a:b@c$d",
-    "-._~",
-    "!*'()",
-    "\"<>\\^`{|}",
-    "a\r\nb: c",
-    "\u{7f}",
-];
 
 fn get(client: &mut Wire, key: &str) -> Vec<u8> {
     let request = format!("*2\r\n$3\r\nGET\r\n${}\r\n{key}\r\n", key.len());
@@ -68,8 +46,10 @@ fn every_key_is_loaded_once_in_the_ring() {
     let mut circle = Circle { urls, members };
     let mut clients = [circle.resp(0), circle.resp(1)];
     let more = (0..60).map(|number| format!("key-{number}"));
+    // Go's router takes a path with an empty part for one to be mended.
     let keys: Vec<String> = KEYS
         .iter()
+        .filter(|key| !key.starts_with('/'))
         .map(|key| (*key).to_owned())
         .chain(more)
         .collect();

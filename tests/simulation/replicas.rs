@@ -6,8 +6,8 @@ use std::cell::Cell;
 use ringfort::config::{Protocol, ReadFrom, WritePolicy};
 use ringfort::io::sim::{Faults, ServerState};
 
-use crate::checker::{Call, Operation};
-use crate::cluster::nodes;
+use crate::checker::Operation;
+use crate::cluster::{KEY_COUNT, call_one, nodes};
 use crate::embedded::{check_histories, converse, finish, hear_all};
 use crate::for_each_seed;
 use crate::pool::connect_all;
@@ -24,9 +24,6 @@ const CATCH_UP_MS: u64 = 25;
 
 /// The most that passes between two looks.
 const STEP_MS: u64 = 10;
-
-/// Keys that callers share.
-const KEY_COUNT: usize = 3;
 
 /// Has replicas catch up, at times and when it is time.
 struct Followers {
@@ -150,19 +147,7 @@ fn call(fleet: &mut Fleet, catch_up_ms: u64) -> Vec<Caller> {
         })
         .collect();
     for value in 1..300 {
-        let caller = fleet.rng.below(callers.len());
-        let call = match fleet.rng.below(4) {
-            0 => Call::Set(value),
-            _ => Call::Get,
-        };
-        let key = fleet.rng.below(KEY_COUNT);
-        if !callers[caller].is_busy() {
-            callers[caller].call(fleet, key, call);
-        }
-        for _ in 0..fleet.rng.below(6) {
-            fleet.round();
-            callers.iter_mut().for_each(|caller| caller.hear(fleet));
-        }
+        call_one(fleet, &mut callers, value);
         if fleet.rng.chance(200) {
             fleet
                 .world

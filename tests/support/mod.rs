@@ -11,6 +11,7 @@ pub(crate) mod cluster;
 pub(crate) mod executor;
 pub(crate) mod gate;
 pub(crate) mod gated;
+pub(crate) mod keys;
 pub(crate) mod node;
 pub(crate) mod origin;
 pub(crate) mod process;
