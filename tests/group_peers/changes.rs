@@ -78,7 +78,7 @@ fn several_keys_go_to_several_owners() {
         expect_everywhere(&mut circle, key, &format!("v{key}"));
     }
     // With one that is too large none is set.
-    let large = "x".repeat(2 << 20);
+    let large = "x".repeat(1 << 20);
     client.send(
         format!(
             "*5\r\n$4\r\nMSET\r\n$3\r\nm-0\r\n$1\r\nx\r\n$5\r\nlarge\r\n${}\r\n{large}\r\n",

@@ -193,7 +193,7 @@ fn unit(
         None => (Load::Request(wire), form(session, &args)),
         Some(version) => (Load::Waiting(wire, version), Form::Verbatim),
     };
-    match session.run_unit(core, place, written, load, form) {
+    match session.run_unit(core, place, Some(written), load, form) {
         Ok(()) => Step::Done,
         Err(load) => {
             core.buffers.put(load.into_bytes());

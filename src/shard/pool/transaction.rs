@@ -140,7 +140,7 @@ pub(in crate::shard) fn exec(
     let written = if core.follows_units() {
         written_keys(core, &requests)
     } else {
-        Vec::new()
+        Some(Vec::new())
     };
     let (executor, speaks) = match transaction.watch {
         ServerWatch::Nothing => (Executor::Shared, Version::Resp2),
@@ -152,7 +152,8 @@ pub(in crate::shard) fn exec(
     };
     let seq = session.replies.next_seq();
     let load = Load::Transaction(requests, transaction.count, executor);
-    let written = written.iter().map(Vec::as_slice);
+    let written = written.as_ref();
+    let written = written.map(|keys| keys.iter().map(Vec::as_slice));
     match session.run_unit(core, transaction.place, written, load, form) {
         Ok(()) => {
             if form == Form::RetypedAll {
@@ -181,8 +182,8 @@ fn retypings(core: &Core, mut requests: &[u8]) -> Vec<u8> {
     codes
 }
 
-/// The keys that queued requests may change; none if that may be any, as with a script without keys.
-fn written_keys(core: &Core, mut requests: &[u8]) -> Vec<Vec<u8>> {
+/// The keys that queued requests may change; `None` if that may be any, as with a script without keys.
+fn written_keys(core: &Core, mut requests: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut keys = Vec::new();
     while let Parsed::Complete {
         request: args,
@@ -194,12 +195,12 @@ fn written_keys(core: &Core, mut requests: &[u8]) -> Vec<Vec<u8>> {
             Ok(Some(relay)) if relay.is_write => {
                 keys.extend(relay.keys(&args).map(<[u8]>::to_vec));
             }
-            Err(_) if !is_known => return Vec::new(),
+            Err(_) if !is_known => return None,
             _ => {}
         }
         requests = &requests[consumed..];
     }
     keys.sort_unstable();
     keys.dedup();
-    keys
+    Some(keys)
 }

@@ -119,12 +119,12 @@ impl Session {
     }
 
     /// Has the server of a place do something as one; its reply takes the next slot. `written` are the
-    /// keys that it may change.
+    /// keys that it may change; `None` if that may be any.
     pub(super) fn run_unit<'k>(
         &mut self,
         core: &mut Core,
         place: Option<Place>,
-        written: impl Iterator<Item = &'k [u8]>,
+        written: Option<impl Iterator<Item = &'k [u8]>>,
         load: Load,
         form: Form,
     ) -> Result<(), Load> {
@@ -137,11 +137,12 @@ impl Session {
         }
         self.set_barred(is_alone);
         let is_followed = core.follows_units();
+        let may_change_any = place.is_none() || written.is_none();
+        let written = written.into_iter().flatten();
         let written = is_followed.then(|| written.map(Box::from).collect::<Arc<KeyList>>());
         let written = written.filter(|keys| !keys.is_empty());
         let keys = written.clone().filter(|_| has_l1);
-        // One without a place may change any key.
-        let any = place.is_none().then(|| Arc::from([]));
+        let any = may_change_any.then(|| Arc::from([]));
         let changed = any.or(written).filter(|_| core.reads_replicas());
         let covers = match keys {
             Some(_) => Covers::AnyKey,

@@ -71,7 +71,7 @@ pub(in crate::shard) fn watch(
         reply::bulk(&mut wire, key);
     }
     let load = Load::Watch(wire, session.version());
-    match session.run_unit(core, place, std::iter::empty(), load, Form::Verbatim) {
+    match session.run_unit(core, place, Some(std::iter::empty()), load, Form::Verbatim) {
         Ok(()) => {
             transaction.place = place;
             transaction.watch = match is_lost {
