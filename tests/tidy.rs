@@ -37,7 +37,7 @@ const LAYERS: &[Layer] = &[
     ("io", &["store"]),
     ("fill", &["store"]),
     ("backend", &["store", "protocol", "config", "spool"]),
-    ("group", &["config", "runtime", "mesh"]),
+    ("group", &["config", "runtime", "mesh", "io"]),
     (
         "client",
         &["store", "protocol", "config", "backend", "runtime", "io"],

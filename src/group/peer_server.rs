@@ -41,6 +41,7 @@ use super::{
 };
 use crate::{
     config::Secret,
+    io::leave_port,
     runtime::{
         self,
         net::{self, Listener, Stream},
@@ -179,6 +180,8 @@ impl PeerServer {
             let place = Places::take(&places).await;
             match listener.accept().await {
                 Ok(stream) => {
+                    // Who comes back after a restart is to have its port; without this it still works.
+                    let _ = stream.tcp().map_or(Ok(()), leave_port);
                     let shared = Rc::clone(&shared);
                     net::spawn_local(async move {
                         serve(stream, shared).await;

@@ -74,12 +74,24 @@ fn watch(socket: &impl AsFd) -> io::Result<()> {
 ///
 /// # Errors
 /// It is no TCP socket.
-#[expect(unsafe_code, reason = "a number becomes a descriptor again")]
 pub(crate) fn watch_stream(stream: &impl AsRawFd) -> io::Result<()> {
+    watch(&socket_of(stream))
+}
+
+/// Lets the port of a stream that was accepted be listened at again while the kernel still remembers the
+/// stream (TIME_WAIT, a minute). It inherits this from its listener, where that could be told.
+///
+/// # Errors
+/// It is no socket.
+pub(crate) fn leave_port(stream: &impl AsRawFd) -> io::Result<()> {
+    SockRef::from(&socket_of(stream)).set_reuse_address(true)
+}
+
+#[expect(unsafe_code, reason = "a number becomes a descriptor again")]
+fn socket_of(stream: &impl AsRawFd) -> BorrowedFd<'_> {
     // SAFETY: relies on the number being that of an open descriptor as long as the stream is
     // borrowed. Whoever calls upholds it by handing over what owns its socket, as glommio's do.
-    let socket = unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) };
-    watch(&socket)
+    unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) }
 }
 
 impl From<SocketAddr> for Address {

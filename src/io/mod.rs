@@ -17,7 +17,7 @@ mod waker;
 
 use std::{io, net::SocketAddr};
 
-pub(crate) use self::address::watch_stream;
+pub(crate) use self::address::{leave_port, watch_stream};
 pub use self::{
     address::Address,
     stopwatch::Stopwatch,

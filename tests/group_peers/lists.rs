@@ -54,6 +54,23 @@ fn two_that_take_each_other_for_the_owner_never_wait_for_each_other() {
     clients[0].ask("SET cross-1 v\r\n", "+OK\r\n");
 }
 
+/// The kernel remembers connections that a peer has ended, and their port, for a minute.
+#[test]
+fn a_peer_that_has_ended_comes_back_at_once() {
+    let origin = Origin::echo();
+    let mut circle = Circle::start(&origin, 1, &[]);
+    let url = circle.urls[0].clone();
+    let address: std::net::SocketAddr = url["http://".len()..].parse().expect("an address");
+    let mut visitor = Wire::connect(address);
+    visitor.send(b"GET /_groupcache/values/k HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    assert!(visitor.line().starts_with("HTTP/1.1 200"));
+    visitor.rest();
+    drop(visitor);
+    circle.kill(0);
+    circle.members[0] = Some(super::member(&origin, &url, &circle.urls, &[]));
+    circle.resp(0).ask("GET k\r\n", "$1\r\nk\r\n");
+}
+
 #[test]
 fn what_a_peer_waits_for_waits_for_no_peer() {
     static OPEN: Mutex<Vec<TcpStream>> = Mutex::new(Vec::new());
