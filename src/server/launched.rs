@@ -51,6 +51,7 @@ impl Launched {
         let shard_count = configs.iter().map(|config| config.cores.len()).sum();
         let wakers = await_start(inbox, shard_count)?;
         fleets.iter_mut().try_for_each(Fleet::start_control)?;
+        fleets.iter_mut().try_for_each(Fleet::listen)?;
         fleets.iter().for_each(Fleet::release);
         Ok(Self {
             fleets,
@@ -110,4 +111,44 @@ fn await_start(inbox: &Receiver<Event>, shard_count: usize) -> Result<Vec<Waker>
         }
     }
     Ok(wakers)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{SocketAddr, TcpStream},
+        sync::mpsc,
+    };
+
+    use super::*;
+    use crate::config::{ITEM_BYTES_MAX_MIN, MEMORY_BYTES_PER_SHARD_MIN, Mode};
+
+    #[test]
+    fn clients_are_let_in_once_every_shard_has_its_memory() {
+        let any = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let config = Config {
+            memcache: any,
+            resp: any,
+            cores: vec![0, 0],
+            memory_bytes: 2 * MEMORY_BYTES_PER_SHARD_MIN,
+            item_bytes_max: ITEM_BYTES_MAX_MIN,
+            connections_max: 10,
+            allows_shutdown: false,
+            mode: Mode::Embedded,
+            log: tracing::Level::WARN,
+        };
+        let (events, inbox) = mpsc::channel();
+        let stop = StopFlag::default();
+        let mut fleet = Fleet::launch(&config, None, &stop, &Arc::default(), &events).unwrap();
+        let addresses = [fleet.memcache, fleet.resp].map(Option::unwrap);
+        await_start(&inbox, 2).unwrap();
+        for address in addresses {
+            let refused = TcpStream::connect(address).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        }
+        fleet.listen().unwrap();
+        for address in addresses {
+            TcpStream::connect(address).unwrap();
+        }
+    }
 }

@@ -36,6 +36,7 @@ use self::{
     announce::announce,
     grouper::{Grouper, Source},
     launched::Launched,
+    listen::Bound,
     pool::pool_settings,
     spooler::Spooler,
 };
@@ -90,6 +91,8 @@ struct Fleet {
     wakers: Arc<[OnceLock<Waker>]>,
     memcache: Option<SocketAddr>,
     resp: Option<SocketAddr>,
+    /// What does not listen yet.
+    bound: Vec<Bound>,
 }
 
 impl Fleet {
@@ -103,9 +106,10 @@ impl Fleet {
         let shard_count = config.cores.len();
         let is_named = matches!(&config.mode, Mode::Pool(pool) if pool.name.is_some());
         let flag = |flag| if is_named { "--nutcracker" } else { flag };
+        let mut bound = Vec::new();
         let (memcache, memcache_listeners) =
-            bind(flag("--memcache"), config.memcache, shard_count)?;
-        let (resp, resp_listeners) = bind(flag("--resp"), config.resp, shard_count)?;
+            bind(flag("--memcache"), config.memcache, shard_count, &mut bound)?;
+        let (resp, resp_listeners) = bind(flag("--resp"), config.resp, shard_count, &mut bound)?;
         let hasher = KeyHasher::new(seed());
         let (spools, spooler) = match &config.mode {
             Mode::Embedded | Mode::Group(_) => (Vec::new(), None),
@@ -144,6 +148,7 @@ impl Fleet {
             wakers: (0..shard_count).map(|_| OnceLock::new()).collect(),
             memcache,
             resp,
+            bound,
         };
         let listeners = memcache_listeners.into_iter().zip(resp_listeners);
         for (shard, (parts, (memcache, resp))) in parts.into_iter().zip(listeners).enumerate() {
@@ -176,6 +181,11 @@ impl Fleet {
             Some(spooler) => spooler.start(wakers).map_err(StartError::UringRefused),
             None => Ok(()),
         }
+    }
+
+    /// All shards have their memory: clients may connect.
+    fn listen(&mut self) -> Result<(), StartError> {
+        self.bound.drain(..).try_for_each(Bound::listen)
     }
 
     /// All shards can be woken by all: they may serve.
@@ -274,14 +284,15 @@ fn bind(
     flag: &'static str,
     address: Option<SocketAddr>,
     count: usize,
+    all: &mut Vec<Bound>,
 ) -> Result<(Option<SocketAddr>, Listeners), StartError> {
-    match address {
-        None => Ok((None, (0..count).map(|_| None).collect())),
-        Some(address) => {
-            let (address, listeners) = listen::bind_all(flag, address, count)?;
-            Ok((Some(address), listeners.into_iter().map(Some).collect()))
-        }
-    }
+    let Some(address) = address else {
+        return Ok((None, (0..count).map(|_| None).collect()));
+    };
+    let bound = Bound::new(flag, address, count)?;
+    let (address, listeners) = (bound.address, bound.listeners()?);
+    all.push(bound);
+    Ok((Some(address), listeners.into_iter().map(Some).collect()))
 }
 
 fn parts(
