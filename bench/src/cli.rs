@@ -1,6 +1,7 @@
 //! What was typed, checked as far as it can be without touching the world.
 
 mod load;
+mod origin;
 mod parsers;
 mod workload;
 
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use load::{
     Common, LoadArgs, OutputArgs, ReplayArgs, RunArgs, SearchArgs, SoakArgs, Speed, SweepArgs,
 };
+pub(crate) use origin::OriginArgs;
 pub(crate) use workload::ShapeArgs;
 
 /// Load generator for memcache and RESP servers: every reply is verified.
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Replay(Box<ReplayArgs>),
     /// Draw the curves of any number of JSON reports into one HTML file
     Report(ReportArgs),
+    /// Be an origin that answers HTTP GETs of keys with the values that runs expect
+    Origin(OriginArgs),
     /// Print the lengths of requests and replies, for a server that answers by rote
     Shape(ShapeArgs),
 }
@@ -69,6 +73,7 @@ where
         Command::Sweep(args) => args.common.check(),
         Command::Search(args) => args.common.check(),
         Command::Soak(args) => args.common.check(),
+        Command::Origin(args) => args.items.check(),
         Command::Replay(_) | Command::Report(_) | Command::Shape(_) => Ok(()),
     };
     checked.map_err(Stop::Wrong)?;

@@ -48,6 +48,7 @@ fn run(command: &Command) -> Result<ExitCode, BenchError> {
         Command::Replay(args) => return modes::replay::run(args),
         Command::Load(args) => modes::load::run(args)?,
         Command::Report(args) => output::html::run(args)?,
+        Command::Origin(args) => modes::origin::run(args)?,
         Command::Shape(args) => modes::shape::run(args),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 //! What the program does with its workers.
 
 pub(crate) mod load;
+pub(crate) mod origin;
 pub(crate) mod point;
 pub(crate) mod replay;
 pub(crate) mod run;

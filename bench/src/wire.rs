@@ -1,5 +1,6 @@
 //! What is asked and how an answer is judged, in the words of each protocol.
 
+pub(crate) mod http;
 mod memcache;
 mod meta;
 mod resp;

@@ -6,6 +6,7 @@ pub(crate) mod cpu;
 pub(crate) mod crew;
 pub(crate) mod fleet;
 pub(crate) mod open_loop;
+pub(crate) mod origin;
 pub(crate) mod recorder;
 pub(crate) mod tally;
 pub(crate) mod target;

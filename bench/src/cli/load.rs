@@ -116,6 +116,11 @@ pub(crate) struct RunArgs {
     pub(crate) window: WindowArgs,
     #[command(flatten)]
     pub(crate) open: OpenArgs,
+
+    /// Closed loop: end after so many requests, all connections together, and measure all of them
+    #[arg(long, value_name = "N", conflicts_with_all = ["duration", "warmup", "rate"],
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) requests: Option<u64>,
 }
 
 #[derive(Debug, Args)]

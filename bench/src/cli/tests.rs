@@ -31,7 +31,7 @@ fn options_mean_what_they_say() {
     assert_eq!(run.common.cores(), [1]);
     assert_eq!(run_args("--warmup 0s").window.warmup, Duration::ZERO);
     assert_eq!(run_args("--cores 3,1-2").common.cores(), [1, 2, 3]);
-    let prefix = |options| run_args(options).common.workload.shape.key_prefix;
+    let prefix = |options| run_args(options).common.workload.shape.items.key_prefix;
     assert_eq!(&prefix(""), b"key:");
     assert_eq!(&prefix("--key-prefix {a}:"), b"{a}:");
 }
@@ -134,4 +134,31 @@ fn assert_complains(line: &str, named: &str) {
 fn help_is_no_mistake() {
     let help = parsed("ringfort-bench run --help");
     assert!(matches!(help, Err(Stop::Asked(text)) if text.contains("--connections")));
+}
+
+#[test]
+fn a_number_of_requests_stands_for_a_time() {
+    assert_eq!(run_args("").requests, None);
+    let run = run_args("--requests 1000 --seed 7");
+    assert_eq!(run.requests, Some(1000));
+    assert_eq!(run.common.workload.workload().seed, 7);
+    for options in ["--duration 1s", "--warmup 1s", "--rate 100"] {
+        let Err(Stop::Wrong(said)) = parsed(&format!("{BASE} --requests 1000 {options}")) else {
+            panic!("{options} was taken");
+        };
+        assert!(said.contains("cannot be used with"), "{said}");
+    }
+}
+
+#[test]
+fn an_origin_has_keys_of_possible_lengths_only() {
+    let origin = |options: &str| parsed(&format!("ringfort-bench origin {options}"));
+    assert!(matches!(
+        origin("--key-bytes 16-32 --delay 2ms").unwrap().command,
+        Command::Origin(_)
+    ));
+    let Err(Stop::Wrong(said)) = origin("--key-bytes 3-32") else {
+        panic!("keys of three bytes were taken");
+    };
+    assert!(said.contains("--key-bytes is from 14 to 250"), "{said}");
 }

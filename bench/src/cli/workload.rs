@@ -7,7 +7,7 @@ use crate::wire::Protocol;
 use crate::workload::item::{Items, KEY_BYTES_MAX, KEY_BYTES_MIN, PREFIX_BYTES};
 use crate::workload::popularity::{self, Popularity};
 use crate::workload::preset::{Preset, Shape};
-use crate::workload::script::{MULTI_GET_MAX, Mix, Workload};
+use crate::workload::script::{MULTI_GET_MAX, Mix, SEED, Workload};
 use crate::workload::sizes::Sizes;
 
 /// Bytes of one connection's batch at most, so that the script's offsets hold it.
@@ -20,6 +20,13 @@ pub(crate) struct ShapeArgs {
     #[arg(long, value_enum)]
     pub(crate) protocol: Protocol,
 
+    #[command(flatten)]
+    pub(crate) items: ItemArgs,
+}
+
+/// Which keys and values there are.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ItemArgs {
     /// What keys begin with, four characters: "{aa}" keeps them on one server of a pool
     #[arg(long, value_name = "TEXT", default_value = "key:", value_parser = parse_prefix)]
     pub(crate) key_prefix: [u8; PREFIX_BYTES],
@@ -73,9 +80,13 @@ pub(crate) struct WorkloadArgs {
     /// Seconds that what is written lives; 0 = without end [default: 0]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=2_592_000))]
     pub(crate) ttl: Option<u32>,
+
+    /// What the requests are drawn by: the same number draws the same ones
+    #[arg(long, value_name = "N", default_value_t = SEED)]
+    pub(crate) seed: u64,
 }
 
-impl ShapeArgs {
+impl ItemArgs {
     /// What is not given is as in `otherwise`.
     pub(crate) fn items(&self, otherwise: Shape) -> Items {
         Items {
@@ -84,6 +95,23 @@ impl ShapeArgs {
             sizes: self.value_bytes.clone().unwrap_or(otherwise.sizes),
             listed: None,
         }
+    }
+
+    /// What no single flag's value tells.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.key_bytes.as_ref().map_or(Ok(()), check_keys)
+    }
+}
+
+fn check_keys(sizes: &Sizes) -> Result<(), String> {
+    match sizes {
+        Sizes::Span {
+            bytes_min,
+            bytes_max,
+        } if (*bytes_min as usize) < KEY_BYTES_MIN || *bytes_max as usize > KEY_BYTES_MAX => Err(
+            format!("--key-bytes is from {KEY_BYTES_MIN} to {KEY_BYTES_MAX}"),
+        ),
+        _ => Ok(()),
     }
 }
 
@@ -103,7 +131,8 @@ impl WorkloadArgs {
             },
             multi_get: self.multi_get,
             ttl_s: self.ttl.unwrap_or(otherwise.ttl_s),
-            items: self.shape.items(otherwise),
+            items: self.shape.items.items(otherwise),
+            seed: self.seed,
         }
     }
 
@@ -119,13 +148,7 @@ impl WorkloadArgs {
                 "--depth times --value-bytes is {batch_bytes} bytes, above {BATCH_BYTES_MAX}"
             ));
         }
-        let is_long = matches!(key_sizes, Sizes::Span { bytes_min, bytes_max }
-            if (*bytes_min as usize) < KEY_BYTES_MIN || *bytes_max as usize > KEY_BYTES_MAX);
-        if is_long {
-            return Err(format!(
-                "--key-bytes is from {KEY_BYTES_MIN} to {KEY_BYTES_MAX}"
-            ));
-        }
+        check_keys(key_sizes)?;
         if workload.multi_get > workload.keys {
             return Err(format!(
                 "--multi-get asks for more than the {} of --keys",

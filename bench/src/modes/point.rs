@@ -14,6 +14,9 @@ use crate::worker::target::Target;
 use crate::workload::arrivals::{Arrivals, Schedule, Spacing};
 use crate::workload::script::{Script, Workload};
 
+/// Longer than any run that ends with its last request.
+pub(crate) const ENDLESS: Duration = Duration::from_secs(1 << 32);
+
 /// Everything that is the same in all measurements of a mode.
 pub(crate) struct Bench {
     pub(crate) workload: Workload,
@@ -25,6 +28,8 @@ pub(crate) struct Bench {
     depth: usize,
     cores: Vec<usize>,
     server_pid: Option<u32>,
+    /// Of a closed loop, of all connections together; without, it lasts as long as a point says.
+    requests: Option<u64>,
     is_live: bool,
 }
 
@@ -63,12 +68,18 @@ impl Bench {
             is_live: Live::is_wanted(args.output.live),
             connections: args.connections as usize,
             server_pid: args.server_pid,
+            requests: None,
             workload,
             target,
             check,
             depth,
             cores,
         })
+    }
+
+    /// Has each closed loop end after so many requests, and measure them from the first one on.
+    pub(crate) fn with_requests(self, requests: Option<u64>) -> Self {
+        Self { requests, ..self }
     }
 
     /// Measures; `watch` gets each second's latencies.
@@ -81,7 +92,8 @@ impl Bench {
             duration_ns: point.duration.as_nanos() as u64,
             server_pid: self.server_pid,
         };
-        let mut live = self.is_live.then(|| Live::new(Some(point.duration)));
+        let lasts = self.requests.is_none().then_some(point.duration);
+        let mut live = self.is_live.then(|| Live::new(lasts));
         let mut series = Vec::new();
         let found = crew::run(&plan, self.tasks(point), &mut |second, latencies| {
             series.push(Second::of(second, latencies));
@@ -112,7 +124,13 @@ impl Bench {
             let firsts =
                 connections.map(|connection| batches * connection / self.connections * self.depth);
             let pace = match point.rate {
-                None => Pace::Closed { requests: None },
+                None => Pace::Closed {
+                    requests: self.requests.map(|requests| {
+                        let own = (worker..self.connections).step_by(workers);
+                        own.map(|connection| share(requests, connection, self.connections))
+                            .collect()
+                    }),
+                },
                 Some((rate, spacing)) => Pace::Open(Schedule::Drawn(Arrivals::new(
                     rate, spacing, worker, workers,
                 ))),
@@ -128,6 +146,13 @@ impl Bench {
     }
 }
 
+/// Of so many requests those of one connection.
+fn share(requests: u64, connection: usize, connections: usize) -> usize {
+    let (connection, connections) = (connection as u64, connections as u64);
+    let is_longer = connection < requests % connections;
+    (requests / connections + u64::from(is_longer)) as usize
+}
+
 /// Keeps the thread that waits and prints off the other cores: one of them may be the server's.
 pub(crate) fn pin(cores: &[usize]) -> Result<(), BenchError> {
     match cores.first() {
@@ -135,5 +160,18 @@ pub(crate) fn pin(cores: &[usize]) -> Result<(), BenchError> {
             Err(BenchError::Pin { core })
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_shared_out_whole() {
+        for (requests, connections) in [(1, 3), (9, 3), (100, 7)] {
+            let shares = (0..connections).map(|one| share(requests, one, connections));
+            assert_eq!(shares.sum::<usize>() as u64, requests);
+        }
     }
 }

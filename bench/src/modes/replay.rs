@@ -21,9 +21,6 @@ use crate::workload::rng::mix;
 use crate::workload::script::Script;
 use crate::workload::trace::{Row, Trace};
 
-/// Longer than any trace, ns: the run ends when all is answered.
-const ENDLESS_NS: u64 = u64::MAX / 4;
-
 /// Bytes of one worker's requests at most, so that the script's offsets hold them.
 const SCRIPT_BYTES_MAX: u64 = u32::MAX as u64;
 
@@ -48,7 +45,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode, BenchError> {
         },
         depth: args.depth as usize,
         warmup_ns: 0,
-        duration_ns: ENDLESS_NS,
+        duration_ns: point::ENDLESS.as_nanos() as u64,
         server_pid: args.server_pid,
     };
     let mut live = Live::is_wanted(args.output.live).then(|| Live::new(None));

@@ -1,10 +1,11 @@
 //! One measurement, told in every form that was asked for.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::cli::{OutputArgs, RunArgs};
 use crate::error::BenchError;
-use crate::modes::point::{Bench, Point};
+use crate::modes::point::{Bench, ENDLESS, Point};
 use crate::output::files::Files;
 use crate::output::record::Document;
 use crate::output::report::Report;
@@ -12,11 +13,17 @@ use crate::output::{self, hlog};
 
 /// Fails if the run could not be finished or a reply was wrong. Refusals are only reported.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, BenchError> {
-    let bench = Bench::prepare(&args.common)?;
+    let bench = Bench::prepare(&args.common)?.with_requests(args.requests);
     let point = Point {
         rate: args.open.rate.map(|rate| (rate, args.open.arrivals)),
-        warmup: args.window.warmup,
-        duration: args.window.duration,
+        warmup: match args.requests {
+            Some(_) => Duration::ZERO,
+            None => args.window.warmup,
+        },
+        duration: match args.requests {
+            Some(_) => ENDLESS,
+            None => args.window.duration,
+        },
     };
     let output = &args.common.output;
     let report = hlog::with(output.hlog.as_deref(), |log| {

@@ -86,6 +86,14 @@ impl Items {
         self.key(key_index, &mut [0; KEY_BYTES_MAX]) == key
     }
 
+    /// The number of this key, if it is one of these; of those that somebody has listed, none is.
+    pub(crate) fn index_of(&self, key: &[u8]) -> Option<u32> {
+        let digits = str::from_utf8(key.get(PREFIX_BYTES..)?).ok()?;
+        let key_index = digits.parse().ok()?;
+        let is_numbered = self.listed.is_none() && self.is_key(key, key_index);
+        is_numbered.then_some(key_index)
+    }
+
     /// Length of this key's value.
     pub(crate) fn value_bytes(&self, key_index: u32) -> usize {
         self.sizes.bytes_of(mix(!u64::from(key_index)))
@@ -167,10 +175,29 @@ pub(crate) mod tests {
         for key_index in (0..1000).chain([u32::MAX]) {
             let key = key(&items, key_index);
             assert_eq!(key[PREFIX_BYTES..].parse(), Ok(key_index), "{key}");
+            assert_eq!(items.index_of(key.as_bytes()), Some(key_index));
             lengths.push(key.len());
         }
         lengths.sort_unstable();
         assert_eq!((lengths[0], lengths[1000]), (KEY_BYTES_MIN, KEY_BYTES_MAX));
+    }
+
+    #[test]
+    fn what_is_no_key_has_no_number() {
+        let items = items(1);
+        assert_eq!(items.index_of(b"key:000000000042"), Some(42));
+        for other in [
+            "",
+            "key",
+            "key:",
+            "key:42",
+            "key:+00000000042",
+            "{a}:000000000042",
+            "key:0000000000x2",
+            "key:999999999999",
+        ] {
+            assert_eq!(items.index_of(other.as_bytes()), None, "{other}");
+        }
     }
 
     #[test]

@@ -18,8 +18,8 @@ const STEP_COUNT_MIN: usize = 1 << 16;
 /// Requests in a script: at most this many. Beyond ten million keys a run sees a part of them.
 const STEP_COUNT_MAX: usize = 1 << 22;
 
-/// The same requests in every run.
-const SEED: u64 = 0x5eed;
+/// The same requests in every run, unless another number is given.
+pub(crate) const SEED: u64 = 0x5eed;
 
 /// What is asked for, before it is drawn.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +34,7 @@ pub(crate) struct Workload {
     pub(crate) multi_get: u32,
     /// How long what is written lives, seconds; 0 = without end.
     pub(crate) ttl_s: u32,
+    pub(crate) seed: u64,
 }
 
 /// Keys of one read at most, as a reply marks each in one word.
@@ -67,7 +68,7 @@ impl Script {
     /// never runs over the end.
     pub(crate) fn draw(workload: &Workload, depth: usize) -> Self {
         let mut choice = KeyChoice::new(workload.keys, workload.popularity);
-        let mut rng = Rng::new(SEED);
+        let mut rng = Rng::new(workload.seed);
         let wanted = (workload.keys as usize * 2).clamp(STEP_COUNT_MIN, STEP_COUNT_MAX);
         let mut script = Self::default();
         let mut keys = Vec::new();
@@ -225,6 +226,7 @@ pub(crate) mod tests {
             },
             multi_get: 1,
             ttl_s: 0,
+            seed: SEED,
         }
     }
 
