@@ -22,6 +22,16 @@ class Programs:
 
 
 @dataclass(frozen=True)
+class Peering:
+    """What one of a group's caches is told of the others."""
+
+    origin: int  # its port
+    me: str  # URL
+    owners: tuple[str, ...]  # URLs of those that have all keys among them
+    keeps: bool = True  # what it loads
+
+
+@dataclass(frozen=True)
 class Launch:
     """One start of one server."""
 
@@ -33,6 +43,7 @@ class Launch:
     cores: tuple[int, ...] = (SERVER_CORE,)  # a thread on each
     memory_mib: int = MEMORY_MIB
     keys: int = 0
+    peering: Peering | None = None
 
     @property
     def threads(self):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from . import GENERATOR_CORE, SERVER_CORE, Failed
+from .rivals import GROUPCACHE
 from .servers import REPLACED, missing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,6 +29,21 @@ def build(servers):
         packages += ["-p", "ringfort"]
     if subprocess.run(["cargo", "build", "--release", "--locked", *packages], cwd=ROOT).returncode:
         raise Failed("the build failed")
+    folder = release_folder()
+    if "groupcache" in servers:
+        build_groupcache(folder)
+    return folder
+
+
+def build_groupcache(folder):
+    # Debian's way to build with its packages, without modules.
+    settings = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode"}
+    command = ["go", "build", "-o", folder / GROUPCACHE, "tests/peers/go/main.go"]
+    if subprocess.run(command, cwd=ROOT, env=settings).returncode:
+        raise Failed("the build of the groupcache peer failed")
+
+
+def release_folder():
     metadata = subprocess.run(
         ["cargo", "metadata", "--no-deps", "--format-version", "1"],
         cwd=ROOT, check=True, capture_output=True,
@@ -43,6 +59,8 @@ def facts(programs):
         "memcached": [programs.path("memcached"), "-V"],
         "redis": [programs.path("redis", "redis-server"), "--version"],
         "nutcracker": ["nutcracker", "-V"],
+        "go": ["go", "version"],
+        "groupcache": ["dpkg-query", "-W", "golang-github-golang-groupcache-dev"],
         **{name: [path, "-V" if name.startswith("memcached") else "--version"]
            for name, path in programs.given.items() if name not in REPLACED},
     }

@@ -6,16 +6,19 @@ import json
 import subprocess
 from dataclasses import replace
 
-from . import Failed, paused
+from . import Failed, fills, paused
 from .servers import PROXIES, RIVALS, SERVERS, can_measure, start
 
 DISTURBED = 0.10  # share of time ready to run but off the core; above, something else ran there
 TRIES = 3  # measurements before a disturbed one is kept
+# How it is done, where one load after the other is not all of it.
+KINDS = {"paused": paused.measure, "fills": fills.one_hop, "zipf": fills.three_peers}
 PLACE = "scenario protocol load depth connections keys value_bytes server".split()
 COLUMNS = (
     "scenario round protocol load depth connections keys value_bytes rate server requests_per_s"
-    " server_cpu_ns_per_request ratio_to_floor p50_us p99_us p999_us max_us server_utilisation"
+    " server_cpu_ns_per_request owner_cpu_ns_per_request ratio_to_floor p50_us p99_us p999_us max_us server_utilisation"
     " generator_utilisation server_waiting generator_waiting requests hits misses stored unchecked errors wrong"
+    " origin_per_1000 peer_per_1000 joined_per_1000 resident_mib"
 ).split()
 
 
@@ -30,7 +33,7 @@ def measure_all(options, scenarios, programs, scratch, raw_path):
                 for row in round_of(options, scenario, programs, scratch, failures):
                     row = {**row, "scenario": scenario.name, "round": round_number}
                     rows.append(row)
-                    raw.writerow({column: row[column] for column in COLUMNS})
+                    raw.writerow({column: row.get(column, "") for column in COLUMNS})
                     raw_file.flush()
                     print(told(row), flush=True)
     return rows, failures
@@ -62,7 +65,7 @@ def round_of(options, scenario, programs, scratch, failures):
 
 
 def servers_at(options, scenario, point, programs, scratch, failures):
-    one = paused.measure if scenario.kind == "paused" else measure
+    one = KINDS.get(scenario.kind, measure)
     floor_cpu_ns = None
     for name in scenario.servers:
         if not can_measure(name, point):
@@ -108,18 +111,23 @@ def generate(options, scenario, name, point, server, programs, scratch, more=())
     """Puts load on a server that runs, and gives what the generator reports."""
     # The floor tells requests apart by their length alone, so it gets one kind: reads for a mix.
     read_ratio = round(point.load.read_ratio) if name == "floor" else point.load.read_ratio
-    report = scratch / "report.json"
+    words = [
+        "--connections", point.connections, "--depth", point.depth, "--read-ratio", read_ratio,
+        "--duration", f"{options.seconds * 1000:.0f}ms", "--warmup", "500ms",
+        "--core", scenario.generator_core, "--label", name, *server.generator_options, *point.load.options, *more,
+    ]
+    if point.rate:
+        words += ["--rate", point.rate]
+    return run_generator(programs, point, server, scratch / "report.json", words)
+
+
+def run_generator(programs, point, server, report, words):
+    """Puts a load on a server, which these options tell, and gives what the generator reports."""
     report.unlink(missing_ok=True)
     command = [
         programs.ours / "ringfort-bench", "run", "--target", server.address, "--protocol", point.protocol,
-        "--connections", point.connections, "--depth", point.depth, "--keys", point.keys,
-        "--value-bytes", point.value_bytes, "--read-ratio", read_ratio,
-        "--duration", f"{options.seconds * 1000:.0f}ms", "--warmup", "500ms",
-        "--server-pid", server.pid, "--core", scenario.generator_core, "--label", name,
-        "--json", report, *server.generator_options, *point.load.options, *more,
+        "--keys", point.keys, "--value-bytes", point.value_bytes, "--server-pid", server.pid, "--json", report, *words,
     ]
-    if point.rate:
-        command += ["--rate", point.rate]
     ran = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if ran.returncode:
         said = ran.stderr.strip().splitlines() or [f"the generator ended with {ran.returncode}"]

@@ -1,11 +1,15 @@
 """ringfort, in each way to run that is compared."""
 
 import tempfile
+from pathlib import Path
 
 from .launch import CONNECTIONS_MAX, ITEM_MIB_MAX
 
 HASH_TAG = "{}"
 KEY_HASH = "murmur"  # fnv1a_64, the common one, puts all short tags in one place
+
+# Of --memory, for buffers and the program: what groupcache keeps is keys and values alone.
+OWN_MIB = 8
 
 # Pools that answer writes before their backends have them: policy, --spool-sync if there is a spool.
 LATER = {
@@ -16,6 +20,10 @@ LATER = {
     "ringfort-behind": ("behind", None),
     "ringfort-behind-always": ("behind", "always"),
 }
+
+# Groups among peers: --hot.
+HOT = {"ringfort-peers": "none", "ringfort-hot-none": "none", "ringfort-hot-coin": "coin",
+       "ringfort-hot-sketch": "sketch", "ringfort-hot-all": "all"}
 
 
 def ringfort(launch):
@@ -51,6 +59,21 @@ def ringfort_cluster_tracked(launch):
     return [*ringfort_cluster(launch), "--l1", "tracked"]
 
 
+def ringfort_group(launch):
+    return [*ringfort(launch), "--group", "values", "--origin", f"http://127.0.0.1:{launch.peering.origin}/{{key}}"]
+
+
+def ringfort_peer(hot):
+    """By which of the values that others own it keeps."""
+    def command(launch):
+        # It need not be among the owners, which takes a file; named by flags, peers are the others.
+        peers = tempfile.mkstemp(prefix="peers-", dir=launch.scratch)[1]
+        Path(peers).write_text("\n".join(launch.peering.owners))
+        return [*ringfort_group(launch), "--self", launch.peering.me, "--peers", peers, "--hot", hot]
+
+    return command
+
+
 def ringfort_later(name):
     policy, sync = LATER[name]
 
@@ -72,4 +95,7 @@ COMMANDS = {
     "ringfort-cluster": ringfort_cluster,
     "ringfort-cluster-tracked": ringfort_cluster_tracked,
     **{name: ringfort_later(name) for name in LATER},
+    "ringfort-group": ringfort_group,
+    "ringfort-group-ending": ringfort_group,
+    **{name: ringfort_peer(hot) for name, hot in HOT.items()},
 }

@@ -10,7 +10,6 @@ import itertools
 import os
 import selectors
 import signal
-import socket
 import string
 import threading
 import time
@@ -18,6 +17,7 @@ import time
 from . import Failed
 from . import measure as measuring
 from .servers import start
+from .wire import ask, connect
 
 OTHERS = 8  # connections that ask for the other backend's keys
 BATCH = 16  # requests that each of them sends at once
@@ -65,19 +65,6 @@ def store(protocol, key):
     if protocol == "memcache":
         return f"set {key} 0 0 6\r\nprobed\r\n".encode()
     return f"*3\r\n$3\r\nSET\r\n${len(key)}\r\n{key}\r\n$6\r\nprobed\r\n".encode()
-
-
-def ask(address, wire):
-    """The first piece of the reply; one request never has more here."""
-    with connect(address) as conn:
-        conn.settimeout(5)
-        conn.sendall(wire)
-        return conn.recv(4096)
-
-
-def connect(address):
-    host, port = address.rsplit(":", 1)
-    return socket.create_connection((host, int(port)), 5)
 
 
 class Others:

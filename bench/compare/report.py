@@ -9,10 +9,15 @@ from .servers import RIVALS
 from .targets import verdicts
 
 MEASURED = ("requests_per_s", "server_cpu_ns_per_request", "ratio_to_floor", "ratio_to_best",
+            "owner_cpu_ns_per_request", "origin_per_1000", "peer_per_1000", "joined_per_1000", "resident_mib",
             "p50_us", "p99_us", "p999_us")
 # axis of a scenario: column of a row, what stands above it
 AXIS_COLUMNS = {"depths": ("depth", "depth"), "connections": ("connections", "connections"),
                 "keys": ("keys", "keys"), "value_bytes": ("value_bytes", "value bytes")}
+
+# Columns of those scenarios that know them.
+MORE = {"owner_cpu_ns_per_request": ("owner's CPU ns/request", 0), "origin_per_1000": ("asked of the origin", 1),
+        "peer_per_1000": ("asked of peers", 1), "joined_per_1000": ("joined", 1), "resident_mib": ("resident MiB", 0)}
 
 
 def summarise(options, scenarios, absent, rows, failures):
@@ -68,7 +73,8 @@ def median_rows(rows):
     groups = {}
     for row in rows:
         groups.setdefault(tuple(row[column] for column in PLACE), []).append(row)
-    return {place: {column: spread([row[column] for row in group if row[column] != ""]) for column in MEASURED}
+    return {place: {column: spread([row[column] for row in group if row.get(column, "") != ""])
+                    for column in MEASURED}
             for place, group in groups.items()}
 
 
@@ -88,13 +94,15 @@ def tables(scenario, medians):
 def table_lines(scenario, table):
     axes = [AXIS_COLUMNS[axis] for axis in AXES if axis == "depths" or len(getattr(scenario, axis)) > 1]
     heads = [head for _, head in axes]
-    yield (f"| {' | '.join(heads)} | server | requests/s | CPU ns/request | × floor | × best rival "
-           "| p50 µs | p99 µs | p99.9 µs |")
-    yield f"|{'--:|' * len(heads)}---|--:|--:|--:|--:|--:|--:|--:|"
+    more = {column: told_as for column, told_as in MORE.items() if any(row[column] for _, row in table)}
+    yield " | ".join([f"| {' | '.join(heads)} | server | requests/s | CPU ns/request", "× floor", "× best rival",
+                      *[head for head, _ in more.values()], "p50 µs", "p99 µs", "p99.9 µs |"])
+    yield f"|{'--:|' * len(heads)}---|{'--:|' * (7 + len(more))}"
     for where, row in table:
         cells = [str(where[column]) for column, _ in axes] + [where["server"]]
         cells += [told(row["requests_per_s"], 0), told(row["server_cpu_ns_per_request"], 0)]
         cells += [told(row[column], 2, is_short=True) for column in ("ratio_to_floor", "ratio_to_best")]
+        cells += [told(row[column], places, is_short=True) for column, (_, places) in more.items()]
         cells += [told(row[column], 0, is_short=True) for column in ("p50_us", "p99_us", "p999_us")]
         yield f"| {' | '.join(cells)} |"
 

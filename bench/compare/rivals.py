@@ -3,8 +3,10 @@
 import os
 
 from .launch import CONNECTIONS_MAX, ITEM_MIB_MAX
-from .ours import HASH_TAG, KEY_HASH
+from .ours import HASH_TAG, KEY_HASH, OWN_MIB
 from .process import free_port
+
+GROUPCACHE = "groupcache-peer"  # the program that is built of tests/peers/go
 
 
 def memcached(launch):
@@ -106,6 +108,14 @@ def memcached_proxy(launch):
             "-o", f"proxy_config=routelib,proxy_arg={config}", *as_nobody()]
 
 
+def groupcache(launch):
+    peering = launch.peering
+    kept_bytes = (launch.memory_mib - OWN_MIB) * 1024 * 1024 if peering.keeps else 0
+    return [launch.programs.ours / GROUPCACHE, "-self", peering.me, "-peers", ",".join(peering.owners),
+            "-origin", f"http://127.0.0.1:{peering.origin}/", "-cache-bytes", kept_bytes,
+            "-memcache", f"127.0.0.1:{launch.port}"]
+
+
 COMMANDS = {
     "memcached": memcached,
     "redis": redis,
@@ -116,4 +126,5 @@ COMMANDS = {
     "predixy": predixy,
     "predixy-cluster": predixy_cluster,
     "memcached-proxy": memcached_proxy,
+    "groupcache": groupcache,
 }

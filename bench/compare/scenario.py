@@ -12,7 +12,8 @@ from .servers import SERVERS
 
 FOLDER = Path(__file__).resolve().parent.parent / "scenarios"
 # In this order where all are run: the first ones are what the others are read beside.
-ORDER = ("hits", "pool", "l1", "cluster", "paused", "spool", "values", "connections", "keys", "shards", "rate")
+ORDER = ("hits", "pool", "l1", "cluster", "paused", "spool", "values", "connections", "keys", "shards", "rate",
+         "group", "fills", "zipf")
 # What says how points differ: their product is measured.
 AXES = ("depths", "connections", "keys", "value_bytes")
 
@@ -22,6 +23,7 @@ class Load:
     name: str
     read_ratio: float
     options: tuple[str, ...] = ()  # of the generator, besides
+    keys: int | None = None  # in place of the scenario's
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Scenario:
     about: str
     servers: tuple[str, ...]
     loads: tuple[Load, ...]
-    kind: str = "load"  # "load": each load in turn; "paused": see paused.py
+    kind: str = "load"  # "load": each load in turn; else one of measure.KINDS
     depths: tuple[int, ...] = (1,)
     connections: tuple[int, ...] = (CONNECTIONS,)
     keys: tuple[int, ...] = (KEYS,)
@@ -77,7 +79,8 @@ class Scenario:
     def points(self):
         spoken = {p for name in self.servers if name != "floor" for p in SERVERS[name]}
         axes = (self.loads, self.depths, self.connections, self.keys, self.value_bytes)
-        return [Point(*point) for point in itertools.product([p for p in PROTOCOLS if p in spoken], *axes)]
+        points = (Point(*point) for point in itertools.product([p for p in PROTOCOLS if p in spoken], *axes))
+        return [replace(point, keys=point.load.keys or point.keys) for point in points]
 
 
 def names():
@@ -102,7 +105,7 @@ def of_table(name, raw):
     unknown = set(raw) - known | set(raw.get("servers", ())) - set(SERVERS)
     if unknown:
         raise Failed(f"{name}: {', '.join(sorted(unknown))} is neither a setting nor a server")
-    loads = tuple(Load(load, settings["read_ratio"], tuple(settings.get("options", ())))
+    loads = tuple(Load(load, settings["read_ratio"], tuple(settings.get("options", ())), settings.get("keys"))
                   for load, settings in raw.get("loads", {}).items())
     axes = {axis: tuple(raw[axis]) for axis in AXES if axis in raw}
     return Scenario(**{**raw, **axes, "name": name, "loads": loads, "servers": tuple(raw["servers"])})

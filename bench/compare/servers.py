@@ -4,11 +4,13 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
-from . import PROTOCOLS, SERVER_CORE, Failed, ours, rivals
+from . import PROTOCOLS, SERVER_CORE, Failed, rivals
 from .backends import start_backends
-from .launch import Launch
-from .ours import LATER
+from .launch import Launch, Peering
+from .ours import HOT, LATER
+from .peers import COMMANDS, start_origin
 from .process import free_port, spawn
+from .wire import QUESTIONS
 
 # name: protocols it speaks here
 SERVERS = {
@@ -25,12 +27,17 @@ SERVERS = {
     "ringfort-cluster": ("resp",),
     "ringfort-cluster-tracked": ("resp",),
     **{name: PROTOCOLS for name in LATER},
+    "ringfort-group": PROTOCOLS,
+    "ringfort-group-ending": PROTOCOLS,
+    **{name: ("memcache",) for name in HOT},
     "nutcracker": PROTOCOLS,
     "predixy": ("resp",),
     "predixy-cluster": ("resp",),
     "memcached-proxy": ("memcache",),
+    "groupcache": ("memcache",),
 }
-COMMANDS = {**ours.COMMANDS, **rivals.COMMANDS}
+# Their keys come from an origin: how long those are good, seconds.
+GROUPS = {"ringfort-group": None, "ringfort-group-ending": 3600}
 RIVALS = tuple(rivals.COMMANDS)
 CLUSTER_PROXIES = ("ringfort-cluster", "ringfort-cluster-tracked", "predixy-cluster")
 PROXIES = ("ringfort-pool", "ringfort-l1", "ringfort-tracked", *LATER, *CLUSTER_PROXIES, "nutcracker",
@@ -41,6 +48,7 @@ DEBIAN = {
     "redis-server": ("apt install redis-server", ("redis", *PROXIES)),
     "nutcracker": ("apt install nutcracker", ("nutcracker",)),
     "redis-cli": ("apt install redis-tools", CLUSTER_PROXIES),
+    "go": ("apt install golang-go golang-github-golang-groupcache-dev", ("groupcache",)),
     "taskset": ("apt install util-linux", tuple(SERVERS)),
 }
 # Not packaged by Debian: measured where a path is given.
@@ -56,9 +64,6 @@ REPLACED = ("memcached", "redis")
 
 # Servers that are one of those under another configuration.
 SAME_PROGRAM = {"predixy-cluster": "predixy"}
-
-# What every server and every proxy answers.
-QUESTIONS = {"memcache": b"get none\r\n", "resp": b"*2\r\n$3\r\nGET\r\n$4\r\nnone\r\n"}
 
 FLOOR_REPLY_BYTES_MAX = 16_384  # bench/src/bin/floor/echo.rs
 
@@ -80,6 +85,12 @@ def start(running, name, point, scenario, programs, scratch):
         backends = start_backends(running, point.protocol, scenario, programs, scratch)
     options = ("--prefill",)
     cores = scenario.server_cores
+    peering = None
+    if name in GROUPS:
+        # The warm-up reads every key, which has it loaded.
+        options = ()
+        origin = start_origin(running, point, programs, scratch, max_age_s=GROUPS[name])
+        peering = Peering(origin.port, me="", owners=())
     if name == "floor":
         request_bytes, reply_bytes = shape(programs, point)
         command = [programs.ours / "floor", "--listen", address, "--core", SERVER_CORE,
@@ -88,7 +99,7 @@ def start(running, name, point, scenario, programs, scratch):
     else:
         ports = tuple(port for port, _ in backends)
         command = COMMANDS[name](Launch(programs, point.protocol, port, scratch, ports, cores,
-                                        scenario.memory_mib, point.keys))
+                                        scenario.memory_mib, point.keys, peering))
     question = None if name == "floor" else QUESTIONS[point.protocol]
     pid = spawn(running, command, ",".join(map(str, cores)), port, scratch, question)
     return Started(address, pid, options, backends)

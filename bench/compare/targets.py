@@ -6,6 +6,7 @@ from .servers import RIVALS, SERVERS
 FLOOR_SHARE_MAX = 1.10  # of a hit at depth 1
 # As many times the floor as a request that goes through to a backend may cost, by depth.
 POOL_FLOOR_SHARE_MAX = {1: 1.17, 16: 1.9}
+GROUP_SHARE_MAX = 1.05  # of a hit without a group
 PAUSED_P99_SHARE_MAX = 1.5  # of the p99 with all backends well: more is no noise of two cores
 
 
@@ -36,7 +37,7 @@ NANOSECONDS, MICROSECONDS, TIMES = (" ns", 0), (" µs", 0), ("", 2)
 def verdicts(scenarios, medians):
     judge = Judge(medians)
     names = {scenario.name for scenario in scenarios}
-    for name, judged in (("hits", hits), ("pool", pool), ("paused", paused), ("rate", rate)):
+    for name, judged in (("hits", hits), ("pool", pool), ("paused", paused), ("rate", rate), ("group", group)):
         if name in names:
             for protocol in PROTOCOLS:
                 judged(judge, protocol)
@@ -85,6 +86,14 @@ def rate(judge, protocol):
         known = [p999 for rival in RIVALS if (p999 := judge.value("p999_us", *place, rival))]
         judge.at_most(f"{protocol} GET at 70 % of the best rival's rate, depth {depth}: p99.9 below every rival's",
                       judge.value("p999_us", *place, "ringfort"), min(known, default=None), MICROSECONDS)
+
+
+def group(judge, protocol):
+    for depth in (1, 16):
+        alone_ns = cpu_ns(judge, "group", protocol, depth, "ringfort")
+        judge.at_most(f"{protocol} GET hit of a group, depth {depth}: within {GROUP_SHARE_MAX:.2f} of one without",
+                      cpu_ns(judge, "group", protocol, depth, "ringfort-group"),
+                      alone_ns and alone_ns * GROUP_SHARE_MAX, NANOSECONDS)
 
 
 def cpu_ns(judge, scenario, protocol, depth, server):

@@ -1,10 +1,12 @@
 """Everything of scripts/compare but the measuring itself: no server is started, no generator run."""
 
+import os
 import subprocess
 import sys
 import tempfile
 import tomllib
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -12,8 +14,8 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 sys.path.insert(0, str(ROOT / "bench"))
 
-from compare import Failed, capacity, doubts, measure, report, scenario, servers  # noqa: E402
-from compare.launch import Launch, Programs  # noqa: E402
+from compare import Failed, capacity, doubts, measure, peers, report, scenario, servers  # noqa: E402
+from compare.launch import Launch, Peering, Programs  # noqa: E402
 
 OPTIONS = SimpleNamespace(rounds=2, seconds=1)
 HITS = {"about": "x", "servers": ["floor", "ringfort", "memcached", "redis"], "depths": [1, 16],
@@ -45,6 +47,11 @@ class Scenarios(unittest.TestCase):
         self.assertEqual(places[0], ("memcache", "get", 1, 50, 10, 16))
         self.assertEqual({place[0] for place in places[:4]}, {"memcache"}, "one protocol after the other")
 
+    def test_a_load_may_have_keys_of_its_own(self):
+        loads = {"few": {"read_ratio": 1.0, "keys": 7}, "usual": {"read_ratio": 1.0}}
+        one = scenario.of_table("fills", {**HITS, "depths": [1], "loads": loads, "servers": ["groupcache"]})
+        self.assertEqual([(point.load.name, point.keys) for point in one.points()], [("few", 7), ("usual", 1000)])
+
     def test_a_protocol_that_nobody_speaks_is_left_out(self):
         one = scenario.of_table("hits", HITS).only(lambda name: name in ("floor", "redis"))
         self.assertEqual({point.protocol for point in one.points()}, {"resp"})
@@ -70,7 +77,8 @@ class Scenarios(unittest.TestCase):
 class Servers(unittest.TestCase):
     def launch(self, scratch, protocol, **others):
         given = {name: f"/opt/{name}" for name in servers.GIVEN}
-        return Launch(Programs(Path("/ours"), given), protocol, 7000, Path(scratch), (7001, 7002), **others)
+        return Launch(Programs(Path("/ours"), given), protocol, 7000, Path(scratch), (7001, 7002),
+                      peering=Peering(7003, "http://127.0.0.1:7004", ("http://127.0.0.1:7005",)), **others)
 
     def test_every_server_has_a_command_line_with_its_port(self):
         self.assertEqual(set(servers.COMMANDS) | {"floor"}, set(servers.SERVERS))
@@ -104,6 +112,20 @@ class Servers(unittest.TestCase):
                 said = " ".join(map(str, servers.COMMANDS[name](two)))
                 for word in words:
                     self.assertIn(word, said)
+
+    def test_peers_are_told_of_the_owners_and_the_origin(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            launch = self.launch(scratch, "memcache", memory_mib=32)
+            words = [str(word) for word in servers.COMMANDS["ringfort-hot-sketch"](launch)]
+            told = dict(zip(words, words[1:]))
+            self.assertEqual(Path(told["--peers"]).read_text(), "http://127.0.0.1:7005")
+            self.assertEqual((told["--self"], told["--hot"]), ("http://127.0.0.1:7004", "sketch"))
+            self.assertEqual(told["--origin"], "http://127.0.0.1:7003/{key}")
+            # Both keep as much: of ringfort's memory 8 MiB are no cache.
+            for keeps, kept_mib in ((True, 24), (False, 0)):
+                peering = replace(launch.peering, keeps=keeps)
+                words = [str(word) for word in servers.COMMANDS["groupcache"](replace(launch, peering=peering))]
+                self.assertEqual(dict(zip(words, words[1:]))["-cache-bytes"], str(kept_mib * 1024 * 1024))
 
     def test_another_build_may_stand_for_debians(self):
         programs = Programs(Path("/ours"), {"memcached": "/opt/new/memcached"})
@@ -185,6 +207,20 @@ class Reports(unittest.TestCase):
         self.assertIn("* hits ringfort: something else had the server's core for 25% of the time", said)
         self.assertIn("* hits ringfort: CPU per request of get differs by 18% between rounds", said)
 
+    def test_what_only_some_scenarios_know_has_a_column_there(self):
+        said, _ = self.summary([row("ringfort", 1, origin_per_1000=201.36), row("ringfort", 2, depth=16)])
+        self.assertIn("| × best rival | asked of the origin | p50 µs |", said)
+        self.assertIn("| 1 | ringfort | 1,000 | 1 |  |  | 201.4 | 10 |", said)
+        self.assertIn("| 16 | ringfort | 1,000 | 2 |  |  |  | 10 |", said)
+        self.assertNotIn("joined", said)
+
+    def test_a_group_is_judged_by_the_cache_without_one(self):
+        raw = {**HITS, "servers": ["ringfort", "ringfort-group"]}
+        for group_ns, verdict in ((104, "PASS"), (106, "FAIL")):
+            rows = [row("ringfort", 100, scenario="group"), row("ringfort-group", group_ns, scenario="group")]
+            said, _ = report.summarise(OPTIONS, [scenario.of_table("group", raw)], [], rows, [])
+            self.assertIn(f"* {verdict}: memcache GET hit of a group, depth 1: within 1.05 of one without", said)
+
     def test_targets_are_judged_where_both_sides_are_known(self):
         rows = [row(name, cpu, depth=depth, ratio_to_floor=cpu / 100)
                 for depth in (1, 16, 64) for name, cpu in (("floor", 100), ("ringfort", 105))]
@@ -202,6 +238,28 @@ class Reports(unittest.TestCase):
         said, is_met = report.summarise(OPTIONS, [scenario.of_table("rate", raw)], [], rows, [])
         self.assertFalse(is_met)
         self.assertIn("depth 1: p99.9 below every rival's (50 µs, bound 40 µs)", said)
+
+
+class Counters(unittest.TestCase):
+    def test_requests_are_those_of_clients_since_before(self):
+        def seen(gets, served, loads, deduped, cpu_ns, origin):
+            counters = {"Gets": gets, "ServerRequests": served, "Loads": loads, "LoadsDeduped": deduped}
+            return peers.Seen(counters, cpu_ns, origin)
+
+        since = seen(1500, 400, 900, 800, (70, 90), 250) - seen(400, 100, 200, 150, (20, 30), 50)
+        self.assertEqual((since.requests, since.cpu_ns), (800, (50, 60)))
+        self.assertEqual(since.told(), {"origin_per_1000": 250, "peer_per_1000": 375, "joined_per_1000": 62.5})
+
+    def test_those_of_a_ringfort_are_asked_of_itself(self):
+        lines = b"STAT Gets 12\r\nSTAT ServerRequests 3\r\nEND\r\n"
+        with mock.patch.object(peers, "ask", return_value=lines):
+            self.assertEqual(peers.Peer("ringfort-peers", "h:1", "http://h:2", 1).counters(),
+                             {"Gets": 12, "ServerRequests": 3})
+
+    def test_a_process_tells_its_time_and_its_memory(self):
+        one = peers.Peer("ringfort-peers", "h:1", "http://h:2", os.getpid())
+        self.assertGreater(one.cpu_ns(), 1_000_000)
+        self.assertGreater(one.resident_mib(), 1)
 
 
 class Capacity(unittest.TestCase):
