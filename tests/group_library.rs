@@ -178,7 +178,8 @@ fn programs_are_peers_of_each_other() {
     let groups: Vec<_> = urls
         .iter()
         .map(|me| {
-            start(Group::builder("g").peers(PeersConfig {
+            let any = "127.0.0.1:0".parse().expect("an address");
+            start(Group::builder("g").listen_memcache(any).peers(PeersConfig {
                 me: me.clone(),
                 peers: urls.clone(),
                 file: None,
@@ -221,4 +222,12 @@ fn programs_are_peers_of_each_other() {
     for (group, _) in &groups {
         assert_eq!(group.get(b"k1"), Ok(Some("g/k1".into())));
     }
+    let counts = |name: &str| {
+        let of_one = |(group, _): &(Group, _)| {
+            let address = group.memcache().expect("it listens");
+            Wire::connect(address).stat("", name)
+        };
+        groups.iter().map(of_one).collect::<Vec<_>>()
+    };
+    assert_eq!(counts("cmd_set"), [1, 1], "each where it was asked for");
 }

@@ -9,6 +9,8 @@ mod changes;
 mod crowd;
 #[path = "group_peers/faults.rs"]
 mod faults;
+#[path = "group_peers/fork.rs"]
+mod fork;
 #[path = "group_wire/go.rs"]
 mod go;
 #[path = "group_peers/hot.rs"]

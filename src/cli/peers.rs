@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::Read,
+    io::{self, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -163,7 +163,7 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 fn read_peers(path: &Path) -> Result<Vec<PeerUrl>, CliError> {
     let name = path.display().to_string();
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| {
+    let read = open_regular(path).and_then(|file| {
         file.take(PEERS_FILE_BYTES_MAX as u64 + 1)
             .read_to_string(&mut text)
     });
@@ -177,6 +177,14 @@ fn read_peers(path: &Path) -> Result<Vec<PeerUrl>, CliError> {
         ))),
         Ok(_) => parse_peers(&name, &text)
             .map_err(|error| CliError::new(format_args!("--peers {error}"))),
+    }
+}
+
+/// Opens what can be read again and again: to open a pipe may wait for ever.
+fn open_regular(path: &Path) -> io::Result<File> {
+    match path.metadata()?.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::other("it is no regular file")),
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{
     Asker, ChangeFuture, Hop, LoadError, LoadFuture, Loaded, PeerHandler,
     dispatch::Shared,
-    port::{Change, Reach, Wish},
+    port::{Change, Counted, Reach, Wish},
     statistics::Count,
 };
 use crate::runtime;
@@ -27,7 +27,7 @@ impl PeerHandler for Answering {
         let Self(shared) = self;
         shared.board.add(Count::ServerRequests);
         Box::pin(async move {
-            let visit = shared.visit(key, Wish::Get(Reach::Source));
+            let visit = shared.visit(key, Wish::Get(Reach::Source), Counted::Nothing);
             match asker.until {
                 // The load goes on, and its value is kept.
                 Some(until) => runtime::within(left(until), visit)
@@ -48,14 +48,23 @@ impl PeerHandler for Answering {
 }
 
 impl Answering {
-    /// Whoever asks first takes this process for the key's owner, which tells the others.
+    /// Whoever asks first takes this process for the key's owner, which tells the others. So does a peer of
+    /// another make: of a set it tells nobody else, of a delete everybody.
     async fn change(&self, key: Bytes, change: Change, asker: Asker) -> Result<(), LoadError> {
         let Self(shared) = self;
         let deadline = Instant::now() + shared.limits.timeout;
         let deadline = asker.until.map_or(deadline, |until| until.min(deadline));
-        match asker.hop {
-            Hop::First => shared.change_as_owner(key, change, deadline).await,
-            Hop::Foreign | Hop::Last => shared.change_here(key, change).await,
+        let is_told_to_all = match (asker.hop, &change) {
+            (Hop::First, _) | (Hop::Foreign, Change::Set(_)) => false,
+            (Hop::Foreign, Change::Delete) | (Hop::Last, _) => true,
+        };
+        match is_told_to_all {
+            true => shared.change_here(key, change, Counted::Nothing).await,
+            false => {
+                shared
+                    .change_as_owner(key, change, Counted::Nothing, deadline)
+                    .await
+            }
         }
     }
 }

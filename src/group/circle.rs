@@ -18,8 +18,14 @@ use super::{
     port::Change,
     silences::Silences,
     statistics::{Board, Count},
+    stream::CONNECTIONS_MAX,
+    turns::Turns,
+    wire::has_path,
 };
-use crate::config::{PeerRing, PeerUrl};
+use crate::{
+    config::{PeerRing, PeerUrl},
+    runtime,
+};
 
 /// A peer that took no change is told of none for so long: another program may serve at its address then.
 const READER_FOR: Duration = Duration::from_secs(60);
@@ -32,6 +38,8 @@ pub struct Circle {
     peers: RefCell<Peers>,
     client: PeerClient,
     silences: Silences,
+    /// Changes that each owner may be sent at a time.
+    turns: RefCell<HashMap<String, Turns>>,
     /// Those that know nothing of changes, and since when that is known: to them each is one more question
     /// for the value.
     readers: RefCell<HashMap<String, Instant>>,
@@ -56,6 +64,7 @@ impl Circle {
             ring,
             client,
             silences: Silences::default(),
+            turns: RefCell::default(),
             readers: RefCell::default(),
             board,
             has_warned: Cell::new(false),
@@ -64,13 +73,26 @@ impl Circle {
         circle
     }
 
-    /// Others own the keys from now on.
+    /// Others own the keys from now on. What is kept of before is given up, as far as nobody may have been told to
+    /// tell this process of changes: lists differ for a moment.
     pub fn set_peers(&self, peers: &[PeerUrl]) {
         let is_peer = |text: &str| peers.iter().any(|peer| peer.as_str() == text);
         self.silences.retain(is_peer);
         self.readers.borrow_mut().retain(|peer, _| is_peer(peer));
+        self.turns.borrow_mut().clear();
         self.peers.replace(Peers::new(&self.me, peers, self.ring));
+        self.board.note_peers(self.has_me());
         self.warn_if_alone();
+    }
+
+    /// Whether this process is among them, and so told of changes.
+    pub(super) fn has_me(&self) -> bool {
+        self.peers.borrow().has_me()
+    }
+
+    /// Whether peers can be asked for a key.
+    pub(super) fn can_name(&self, key: &[u8]) -> bool {
+        has_path(&self.group, key)
     }
 
     /// Who is not in the list owns nothing, which is seldom meant.
@@ -83,9 +105,10 @@ impl Circle {
         }
     }
 
-    /// The owner of a key; `None` if that is this process.
+    /// The owner of a key; `None` if that is this process, or if nobody else can be asked for it.
     pub(super) fn owner(&self, key: &[u8]) -> Option<PeerUrl> {
-        self.peers.borrow().owner(key).cloned()
+        let is_nameable = self.can_name(key);
+        is_nameable.then(|| self.peers.borrow().owner(key).cloned())?
     }
 
     /// Asks the owner of a key for its value.
@@ -107,7 +130,7 @@ impl Circle {
         told
     }
 
-    /// Has a peer do what is done to a key.
+    /// Has a peer do what is done to a key; whether it has told others if it was to.
     async fn send(
         &self,
         peer: &PeerUrl,
@@ -115,7 +138,7 @@ impl Circle {
         change: Change,
         hop: Hop,
         deadline: Instant,
-    ) -> Result<(), PeerError> {
+    ) -> Result<bool, PeerError> {
         let is_recent = |since: &Instant| since.elapsed() < READER_FOR;
         if self
             .readers
@@ -151,24 +174,48 @@ impl Circle {
         change: Change,
         deadline: Instant,
     ) -> Result<(), LoadError> {
+        let turns = self.turns_of(owner);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let Some(turn) = runtime::within(left, turns.take()).await else {
+            return Err(LoadError::failed(named(owner, &PeerError::Late)));
+        };
         let sent = self.send(owner, key, change, Hop::First, deadline).await;
-        sent.map_err(|error| match error {
-            PeerError::Source(error) => error,
-            error => LoadError::failed(named(owner, &error)),
-        })
+        drop(turn);
+        match sent {
+            Ok(true) => Ok(()),
+            // It is of another make, and has told nobody.
+            Ok(false) => self.tell_others(key, Some(owner), deadline).await,
+            Err(PeerError::Source(error)) => Err(error),
+            Err(error) => Err(LoadError::failed(named(owner, &error))),
+        }
     }
 
-    /// Has all other peers forget a key: its owner, which is this process, has another value of it. Those
-    /// that take no changes keep what they have.
+    /// A change keeps a place of its owner's until the owner has told all others, who need places for that. So all
+    /// peers together take half of the places for changes, and who comes then waits where it was asked for.
+    fn turns_of(&self, owner: &PeerUrl) -> Turns {
+        let max = CONNECTIONS_MAX / 2 / self.peers.borrow().others().count().max(1);
+        let mut turns = self.turns.borrow_mut();
+        let turns = turns.entry(owner.as_str().to_owned());
+        turns.or_insert_with(|| Turns::new(max)).clone()
+    }
+
+    /// Has all other peers forget a key, but for one that knows: its owner has another value of it. Those that take
+    /// no changes keep what they have.
     ///
     /// # Errors
     /// Some may not know.
-    pub(super) async fn tell_others(&self, key: &[u8], deadline: Instant) -> Result<(), LoadError> {
-        let others: Vec<PeerUrl> = self.peers.borrow().others().cloned().collect();
+    pub(super) async fn tell_others(
+        &self,
+        key: &[u8],
+        but: Option<&PeerUrl>,
+        deadline: Instant,
+    ) -> Result<(), LoadError> {
+        let mut others: Vec<PeerUrl> = self.peers.borrow().others().cloned().collect();
+        others.retain(|peer| Some(peer) != but);
         let telling = others.iter().map(|peer| async move {
             let told = self.send(peer, key, Change::Delete, Hop::Last, deadline);
             match told.await {
-                Ok(()) | Err(PeerError::ReadsOnly) => None,
+                Ok(_) | Err(PeerError::ReadsOnly) => None,
                 Err(error) => Some(named(peer, &error)),
             }
         });
@@ -195,8 +242,10 @@ impl Circle {
             return Err(PeerError::Late);
         }
         let told = asking.await;
+        let now = Instant::now();
         match told {
-            Err(PeerError::Late) => self.silences.note_silent(name, asked_at, Instant::now()),
+            Err(PeerError::Late) => self.silences.note_silent(name, asked_at, now),
+            Err(PeerError::Unreachable(_)) => self.silences.note_unreachable(name, now),
             _ => self.silences.note_heard(name),
         }
         told
@@ -206,7 +255,7 @@ impl Circle {
 /// An error with the name of the peer that is at fault.
 fn named(peer: &PeerUrl, error: &PeerError) -> String {
     match error {
-        PeerError::Peer(why) => why.clone(),
+        PeerError::Peer(why) | PeerError::Unreachable(why) => why.clone(),
         PeerError::Late => format!("peer {peer} did not answer in time"),
         PeerError::ReadsOnly => format!("peer {peer} takes no changes"),
         PeerError::Source(error) => format!("peer {peer}: {error}"),

@@ -8,7 +8,7 @@ use core::{
     cell::{Cell, RefCell},
     time::Duration,
 };
-use std::{collections::HashMap, fmt, time::Instant};
+use std::{collections::HashMap, fmt, io, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
@@ -18,8 +18,9 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
     header::{HOST, HeaderValue},
 };
+use rustix::io::Errno;
 
-use super::stream::Wire;
+use super::{loader::reason, stream::Wire};
 use crate::{
     config::HttpAddress,
     runtime::{
@@ -59,8 +60,8 @@ pub(super) struct Answer {
 pub(super) enum AskError {
     /// It did not come in time.
     Late,
-    /// There is no connection to be had.
-    Unreachable(String),
+    /// There is no connection to be had: who was asked for one refused it, or nobody answered.
+    Unreachable { why: String, is_refused: bool },
     /// The connection was lost, or what came is no HTTP.
     Broken(String),
 }
@@ -81,7 +82,10 @@ impl Connections {
         deadline: Instant,
     ) -> Result<Answer, AskError> {
         let host = HeaderValue::from_str(&address.to_string());
-        let host = host.map_err(|error| AskError::Unreachable(error.to_string()))?;
+        let host = host.map_err(|error| AskError::Unreachable {
+            why: error.to_string(),
+            is_refused: true,
+        })?;
         request.headers_mut().insert(HOST, host);
         let left = deadline.saturating_duration_since(Instant::now());
         let asking = self.ask_patiently(address, request, body_bytes_max);
@@ -176,7 +180,7 @@ async fn connect(address: &HttpAddress) -> Result<SendRequest<Full<Bytes>>, AskE
     let target = Target::Tcp(address.host.clone(), address.port);
     let stream = Stream::connect(target)
         .await
-        .map_err(|error| AskError::Unreachable(error.to_string()))?;
+        .map_err(|error| unreachable(&error))?;
     let (sender, connection) = http1::handshake(Wire::of_client(stream))
         .await
         .map_err(broken)?;
@@ -207,6 +211,19 @@ pub(super) async fn read_body(
     Ok((read.freeze(), true))
 }
 
+/// What is short here, sockets for instance, is as much as a refusal: it says nothing of the other side, and costs
+/// no time.
+fn unreachable(error: &io::Error) -> AskError {
+    let is_short = matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL)
+    );
+    AskError::Unreachable {
+        why: reason(error),
+        is_refused: is_short || error.kind() == io::ErrorKind::ConnectionRefused,
+    }
+}
+
 fn broken(error: hyper::Error) -> AskError {
     AskError::Broken(error.to_string())
 }
@@ -215,7 +232,7 @@ impl fmt::Display for AskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Late => f.write_str("did not answer in time"),
-            Self::Unreachable(why) => write!(f, "cannot be reached: {why}"),
+            Self::Unreachable { why, .. } => write!(f, "cannot be reached: {why}"),
             Self::Broken(why) => write!(f, "answered nothing that can be read: {why}"),
         }
     }

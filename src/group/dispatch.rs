@@ -29,8 +29,8 @@ use super::{
     calls::Calls,
     circle::Circle,
     lane::{Lane, Load},
-    port::{Change, ControlPort, Outcome, Reach, Report, Task, Wish},
-    recalls::Recalls,
+    port::{ControlPort, Counted, Outcome, Reach, Report, Task, Teller, Wish},
+    recalls::{Recallable, Recalls},
     statistics::{Board, Count},
     unheard::Unheard,
     visits::Visits,
@@ -94,7 +94,7 @@ pub(super) struct Shared {
     around: Lane,
     recalls: Recalls,
     /// The peers, if there are any.
-    circle: Option<Rc<Circle>>,
+    pub(super) circle: Option<Rc<Circle>>,
 }
 
 impl Dispatch {
@@ -136,6 +136,18 @@ impl Dispatch {
     /// What answers peers.
     pub fn handler(&self) -> Rc<dyn PeerHandler> {
         Rc::new(Answering(Rc::clone(&self.shared)))
+    }
+
+    /// What is to be called with each new list of peers.
+    pub fn peers_setter(&self) -> impl Fn(&[PeerUrl]) + use<> {
+        let shared = Rc::clone(&self.shared);
+        move |peers| {
+            if let Some(circle) = &shared.circle {
+                circle.set_peers(peers);
+                let shard_count = shared.ports.borrow().len();
+                (0..shard_count).for_each(|shard| shared.unheard.note(shard));
+            }
+        }
     }
 
     /// Works until `is_stopping` says so. What is under way then is dropped: no shard is left to hear
@@ -208,7 +220,8 @@ impl Shared {
             } => {
                 let shared = Rc::clone(self);
                 net::spawn_local(async move {
-                    let changed = shared.change(key, change, deadline).await;
+                    let changing = shared.change(key, change, Counted::Nothing, deadline);
+                    let changed = changing.await;
                     shared.report(shard, Report::Changed { ticket, changed });
                 });
             }
@@ -227,7 +240,7 @@ impl Shared {
         };
         if let Some(load) = lane.push(load) {
             self.board.add(Count::LoadsRefused);
-            self.answer(&load, Err(LoadError::Busy), false);
+            self.answer(&load, Err(LoadError::Busy), Teller::Source);
         }
     }
 
@@ -261,63 +274,31 @@ impl Shared {
                 let answer = match wish {
                     Wish::Set(loaded) => shared.set(key, loaded).await,
                     Wish::Delete => shared.delete(key).await,
-                    wish => shared.visit(key, wish).await,
+                    wish => shared.visit(key, wish, Counted::Nothing).await,
                 };
                 call.answer(answer);
             });
         }
     }
 
-    async fn set(&self, key: Bytes, loaded: Loaded) -> Result<Loaded, LoadError> {
-        let deadline = Instant::now() + self.limits.timeout;
-        let change = Change::Set(loaded.clone());
-        self.change(key, change, deadline).await.map(|()| loaded)
-    }
-
-    async fn delete(&self, key: Bytes) -> Result<Loaded, LoadError> {
-        let deadline = Instant::now() + self.limits.timeout;
-        self.change(key, Change::Delete, deadline).await?;
-        Err(LoadError::NotFound { ttl: None })
-    }
-
     /// Visits the shard that owns a key.
-    pub(super) async fn visit(&self, key: Bytes, wish: Wish) -> Result<Loaded, LoadError> {
-        let shard = (self.owner_of)(&key);
-        let wake = |shard| self.unheard.note(shard);
-        self.visits.visit(&self.ports, shard, key, wish, wake).await
-    }
-
-    /// Changes a key where it lives here, and nowhere else.
-    pub(super) async fn change_here(&self, key: Bytes, change: Change) -> Result<(), LoadError> {
-        match self.visit(key, change.into()).await {
-            Ok(_) | Err(LoadError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Changes a key that this process owns, so that no peer shows what it was.
-    pub(super) async fn change_as_owner(
+    pub(super) async fn visit(
         &self,
         key: Bytes,
-        change: Change,
-        deadline: Instant,
-    ) -> Result<(), LoadError> {
-        self.change_here(key.clone(), change).await?;
-        match &self.circle {
-            Some(circle) => circle.tell_others(&key, deadline).await,
-            None => Ok(()),
-        }
+        wish: Wish,
+        counted: Counted,
+    ) -> Result<Loaded, LoadError> {
+        let shard = (self.owner_of)(&key);
+        let wake = |shard| self.unheard.note(shard);
+        let visiting = self
+            .visits
+            .visit(&self.ports, shard, (key, wish, counted), wake);
+        visiting.await
     }
 
-    /// Changes a key, whoever owns it.
-    async fn change(&self, key: Bytes, change: Change, deadline: Instant) -> Result<(), LoadError> {
-        let (Some(circle), Some(owner)) = (&self.circle, self.owner(&key)) else {
-            return self.change_as_owner(key, change, deadline).await;
-        };
-        let changed = circle.send_to_owner(&owner, &key, change, deadline).await;
-        // The owner has told all that it knows of. What was read of it meanwhile may be of before.
-        self.change_here(key, Change::Delete).await?;
-        changed
+    /// Whether others know this process, and so tell it of changes.
+    pub(super) fn is_listed(&self) -> bool {
+        self.circle.as_ref().is_none_or(|circle| circle.has_me())
     }
 
     /// Answers those whose time is over before their turn has come.
@@ -326,7 +307,7 @@ impl Shared {
         for lane in [&self.source, &self.around] {
             while let Some(load) = lane.next_late(now) {
                 self.board.add(Count::LocalLoadErrs);
-                self.answer(&load, Err(LoadError::Late), false);
+                self.answer(&load, Err(LoadError::Late), Teller::Source);
             }
         }
     }
@@ -345,17 +326,18 @@ impl Shared {
             net::spawn_local(async move {
                 let loaded = shared.load(&load.wanted).await;
                 shared.source.end();
-                shared.answer(&load, loaded, false);
+                shared.answer(&load, loaded, Teller::Source);
                 shared.start();
             });
         }
         while let Some(load) = self.around.begin() {
             let shared = Rc::clone(self);
+            let recallable = self.recalls.begin(load.shard, load.ticket);
             net::spawn_local(async move {
-                let told = shared.ask_owner(&load).await;
+                let told = shared.ask_owner(&load, recallable).await;
                 shared.around.end();
                 match told {
-                    Some(loaded) => shared.answer(&load, loaded, true),
+                    Some(loaded) => shared.answer(&load, loaded, Teller::Peer),
                     None => shared.queue_at_source(load),
                 }
                 shared.start();
@@ -364,14 +346,16 @@ impl Shared {
     }
 
     /// Asks the peer that owns a key; what it says of it, unless the source is to be asked here.
-    async fn ask_owner(&self, load: &Load) -> Option<Result<Loaded, LoadError>> {
+    async fn ask_owner(
+        &self,
+        load: &Load,
+        recallable: Recallable,
+    ) -> Option<Result<Loaded, LoadError>> {
         let (circle, owner) = (self.circle.as_ref()?, load.owner.as_ref()?);
         let now = Instant::now();
         let left = load.wanted.deadline.saturating_duration_since(now);
         let asking = circle.get(owner, &load.wanted.key, now + left / 4 * PEER_QUARTERS);
-        let recalls = &self.recalls;
-        let told = recalls.unless_recalled(load.shard, load.ticket, asking);
-        match told.await? {
+        match recallable.unless_recalled(asking).await? {
             Ok(loaded) => Some(Ok(loaded)),
             Err(PeerError::Source(error)) => Some(Err(error)),
             Err(error) => {
@@ -412,15 +396,16 @@ impl Shared {
         .await
     }
 
-    fn answer(&self, load: &Load, loaded: Result<Loaded, LoadError>, is_of_peer: bool) {
+    fn answer(&self, load: &Load, loaded: Result<Loaded, LoadError>, teller: Teller) {
         let outcome = Outcome {
             ticket: load.ticket,
             loaded,
         };
-        let report = Report::Loaded {
-            outcome,
-            is_of_peer,
+        let teller = match self.is_listed() {
+            true => teller,
+            false => Teller::Unheard,
         };
+        let report = Report::Loaded { outcome, teller };
         self.report(load.shard, report);
     }
 

@@ -87,6 +87,15 @@ pub(super) fn short_line(text: impl fmt::Display) -> String {
     line
 }
 
+/// What went wrong, without the number that the kernel has for it: who reads that is a client.
+pub(super) fn reason(error: impl fmt::Display) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((what, number)) if number.ends_with(')') => what.to_owned(),
+        _ => text,
+    }
+}
+
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -19,9 +19,11 @@
 
 mod answering;
 pub mod calls;
+mod changes;
 pub mod circle;
 mod connections;
 pub mod dispatch;
+mod headers;
 mod lane;
 mod loader;
 pub mod origin;
@@ -29,18 +31,19 @@ mod peer_client;
 mod peer_server;
 pub mod peers;
 pub mod peers_file;
+mod places;
 pub mod port;
 mod recalls;
 mod silences;
 pub mod statistics;
 mod stream;
+mod turns;
 mod unheard;
 mod visits;
 pub mod wire;
 
+pub use self::headers::Hop;
 pub use self::loader::{LoadError, LoadFuture, Loaded, Loader, Wanted};
 pub use self::peer_client::{PeerClient, PeerError};
-pub use self::peer_server::{
-    Asker, ChangeFuture, Hop, PeerHandler, PeerServer, PeerServerSettings,
-};
+pub use self::peer_server::{Asker, ChangeFuture, PeerHandler, PeerServer, PeerServerSettings};
 pub use self::stream::PeerLimits;

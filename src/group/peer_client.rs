@@ -14,12 +14,11 @@ use prost::Message;
 use super::{
     Hop, LoadError, Loaded,
     connections::{Answer, AskError, Connections},
+    headers::{PATIENCE_MS, insert_ttl, ttl_of},
     loader::short_line,
-    origin::{AGENT, SECONDS_MAX},
+    origin::AGENT,
     peer_server::{expire_after, ttl_until},
-    wire::{
-        GetResponse, HOPS, MESSAGE_BYTES_OVER, PATIENCE_MS, PROTOBUF, SetRequest, TTL_MS, path_of,
-    },
+    wire::{GetResponse, MESSAGE_BYTES_OVER, PROTOBUF, SetRequest, path_of},
 };
 use crate::config::{PeerUrl, Secret, check_peer_secret};
 
@@ -31,6 +30,14 @@ pub struct PeerClient {
     value_bytes_max: usize,
 }
 
+/// What goes with a request.
+#[derive(Default)]
+struct Content {
+    body: Bytes,
+    /// How long the value in it is good.
+    ttl: Option<Duration>,
+}
+
 /// Why a peer gave no value, or made no change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerError {
@@ -39,6 +46,8 @@ pub enum PeerError {
     Source(LoadError),
     /// The peer is at fault, in one line: the source may be asked here.
     Peer(String),
+    /// No connection to the peer can be had, in one line. It did not refuse one, which costs no time.
+    Unreachable(String),
     /// The peer did not answer in time.
     Late,
     /// The peer knows nothing of changes, as golang/groupcache does not.
@@ -76,15 +85,17 @@ impl PeerClient {
         key: &[u8],
         deadline: Instant,
     ) -> Result<Loaded, PeerError> {
-        let asking = self.ask(
-            peer,
-            Method::GET,
-            (group, key),
-            Bytes::new(),
-            Hop::First,
-            deadline,
-        );
-        let answer = asking.await?;
+        let content = Content::default();
+        let answer = self
+            .ask(
+                peer,
+                Method::GET,
+                (group, key),
+                content,
+                Hop::First,
+                deadline,
+            )
+            .await?;
         if answer.status != StatusCode::OK {
             return Err(refused(peer, &answer));
         }
@@ -94,7 +105,7 @@ impl PeerClient {
         if !is_message(&answer) {
             return Err(unreadable(peer));
         }
-        let ttl = ttl_of(&answer);
+        let ttl = ttl_of(&answer.headers);
         let message = GetResponse::decode(answer.body).map_err(|_| unreadable(peer))?;
         let value = message.value.unwrap_or_default();
         match value.len() <= self.value_bytes_max {
@@ -106,7 +117,7 @@ impl PeerClient {
         }
     }
 
-    /// Has a peer keep a value.
+    /// Has a peer keep a value; whether it is a ringfort, which has told others if it was to.
     ///
     /// # Errors
     /// It may not have.
@@ -118,19 +129,22 @@ impl PeerClient {
         value: Loaded,
         hop: Hop,
         deadline: Instant,
-    ) -> Result<(), PeerError> {
+    ) -> Result<bool, PeerError> {
         let message = SetRequest {
             group: Some(Bytes::copy_from_slice(group.as_bytes())),
             key: Some(Bytes::copy_from_slice(key)),
             value: Some(value.value),
             expire: value.ttl.map(expire_after),
         };
-        let message = message.encode_to_vec().into();
-        self.change(peer, Method::PUT, (group, key), message, hop, deadline)
+        let content = Content {
+            body: message.encode_to_vec().into(),
+            ttl: value.ttl,
+        };
+        self.change(peer, Method::PUT, (group, key), content, hop, deadline)
             .await
     }
 
-    /// Has a peer forget a value.
+    /// Has a peer forget a value; whether it is a ringfort, as above.
     ///
     /// # Errors
     /// It may not have.
@@ -141,8 +155,8 @@ impl PeerClient {
         key: &[u8],
         hop: Hop,
         deadline: Instant,
-    ) -> Result<(), PeerError> {
-        let nothing = Bytes::new();
+    ) -> Result<bool, PeerError> {
+        let nothing = Content::default();
         self.change(peer, Method::DELETE, (group, key), nothing, hop, deadline)
             .await
     }
@@ -152,15 +166,18 @@ impl PeerClient {
         peer: &PeerUrl,
         method: Method,
         name: (&str, &[u8]),
-        body: Bytes,
+        content: Content,
         hop: Hop,
         deadline: Instant,
-    ) -> Result<(), PeerError> {
-        let answer = self.ask(peer, method, name, body, hop, deadline).await?;
+    ) -> Result<bool, PeerError> {
+        let asking = self.ask(peer, method, name, content, hop, deadline);
+        let answer = asking.await?;
         match answer.status {
             // golang/groupcache looks at no method, and answers with the value.
             StatusCode::OK if is_message(&answer) => Err(PeerError::ReadsOnly),
-            StatusCode::OK if answer.body.is_empty() => Ok(()),
+            StatusCode::OK if answer.body.is_empty() => {
+                Ok(Hop::of(&answer.headers) == Some(Hop::First))
+            }
             StatusCode::OK => Err(unreadable(peer)),
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
                 Err(PeerError::ReadsOnly)
@@ -174,7 +191,7 @@ impl PeerClient {
         peer: &PeerUrl,
         method: Method,
         (group, key): (&str, &[u8]),
-        body: Bytes,
+        Content { body, ttl }: Content,
         hop: Hop,
         deadline: Instant,
     ) -> Result<Answer, PeerError> {
@@ -183,9 +200,8 @@ impl PeerClient {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(headers) = request.headers_mut() {
             headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-            if let Some(hops) = hop.header() {
-                headers.insert(HOPS, hops);
-            }
+            hop.insert(headers);
+            insert_ttl(headers, ttl);
             headers.insert(PATIENCE_MS, HeaderValue::from(patience_ms(deadline)));
             if let Some(secret) = &self.secret {
                 headers.insert(AUTHORIZATION, secret.clone());
@@ -200,6 +216,9 @@ impl PeerClient {
             .ask(peer.address(), request, room, deadline);
         asking.await.map_err(|error| match error {
             AskError::Late => PeerError::Late,
+            error @ AskError::Unreachable {
+                is_refused: false, ..
+            } => PeerError::Unreachable(fault(peer, error)),
             error => peer_error(peer, error),
         })
     }
@@ -220,7 +239,7 @@ fn refused(peer: &PeerUrl, answer: &Answer) -> PeerError {
     let is_lost = text.starts_with("no such group: ") || text == "404 page not found";
     match answer.status {
         StatusCode::NOT_FOUND if !is_lost => PeerError::Source(LoadError::NotFound {
-            ttl: ttl_of(answer),
+            ttl: ttl_of(&answer.headers),
         }),
         // It has not asked its source.
         StatusCode::SERVICE_UNAVAILABLE if text == LoadError::Busy.to_string() => {
@@ -232,7 +251,11 @@ fn refused(peer: &PeerUrl, answer: &Answer) -> PeerError {
 }
 
 fn peer_error(peer: &PeerUrl, why: impl fmt::Display) -> PeerError {
-    PeerError::Peer(short_line(format_args!("peer {peer} {why}")))
+    PeerError::Peer(fault(peer, why))
+}
+
+fn fault(peer: &PeerUrl, why: impl fmt::Display) -> String {
+    short_line(format_args!("peer {peer} {why}"))
 }
 
 fn unreadable(peer: &PeerUrl) -> PeerError {
@@ -245,17 +268,11 @@ fn is_message(answer: &Answer) -> bool {
         .is_some_and(|content_type| content_type.as_bytes().starts_with(PROTOBUF.as_bytes()))
 }
 
-/// How long a ringfort says that its answer is good.
-fn ttl_of(answer: &Answer) -> Option<Duration> {
-    let ms: u64 = answer.headers.get(TTL_MS)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_millis(ms).min(Duration::from_secs(SECONDS_MAX)))
-}
-
 impl fmt::Display for PeerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Source(error) => error.fmt(f),
-            Self::Peer(why) => f.write_str(why),
+            Self::Peer(why) | Self::Unreachable(why) => f.write_str(why),
             Self::Late => f.write_str("peer did not answer in time"),
             Self::ReadsOnly => f.write_str("peer takes no changes"),
         }

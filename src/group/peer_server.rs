@@ -4,11 +4,9 @@
 //! methods count, and a request that has gone through too many peers is refused.
 
 use core::{
-    cell::{Cell, RefCell},
     convert::Infallible,
     future::{Future, poll_fn},
-    pin::Pin,
-    task::{Poll, Waker},
+    pin::{Pin, pin},
     time::Duration,
 };
 use std::{
@@ -23,7 +21,7 @@ use http_body_util::Full;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
-    header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+    header::{ALLOW, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS},
     server::conn::http1,
     service::service_fn,
 };
@@ -31,12 +29,14 @@ use prost::Message;
 use subtle::ConstantTimeEq;
 
 use super::{
-    LoadError, LoadFuture, Loaded,
+    Hop, LoadError, LoadFuture, Loaded,
     connections::read_body,
+    headers::{PATIENCE_MS, insert_ttl, ttl_of},
+    places::{Place, Places},
     stream::{PeerLimits, Progress, Wire},
     wire::{
-        GetResponse, HOPS, MESSAGE_BYTES_OVER, PATH_BYTES_MAX, PATIENCE_MS, PROTOBUF, PathError,
-        SetRequest, Spelling, TTL_MS, parse_path,
+        GetResponse, MESSAGE_BYTES_OVER, PATH_BYTES_MAX, PROTOBUF, PathError, SetRequest, Spelling,
+        parse_path,
     },
 };
 use crate::{
@@ -74,38 +74,6 @@ impl Asker {
         let ms = patience.and_then(|ms| ms.parse().ok());
         let until = ms.map(|ms: u64| Instant::now() + Duration::from_millis(ms).min(PATIENCE_MAX));
         Some(Self { hop, until })
-    }
-}
-
-/// How many ringforts a request has gone through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hop {
-    /// None: a peer of another make asks. It tells all other peers of a change itself.
-    Foreign,
-    /// The one that asks, for a client: the owner of a key is to tell others of a change.
-    First,
-    /// An owner, which has told all it had to.
-    Last,
-}
-
-impl Hop {
-    /// As the header has it, if it is there.
-    pub(super) fn header(self) -> Option<HeaderValue> {
-        match self {
-            Self::Foreign => None,
-            Self::First => Some(HeaderValue::from_static("1")),
-            Self::Last => Some(HeaderValue::from_static("2")),
-        }
-    }
-
-    /// What the headers say; nothing if it has been through too many, or nobody can tell.
-    fn of(headers: &HeaderMap) -> Option<Self> {
-        match headers.get(HOPS).map(HeaderValue::as_bytes) {
-            None => Some(Self::Foreign),
-            Some(b"1") => Some(Self::First),
-            Some(b"2") => Some(Self::Last),
-            Some(_) => None,
-        }
     }
 }
 
@@ -175,18 +143,14 @@ impl PeerServer {
     pub async fn run(self, handler: Rc<dyn PeerHandler>) {
         let Self { listener, settings } = self;
         let shared = Rc::new(Shared { handler, settings });
-        let places = Rc::new(Places::new(shared.settings.limits.connections_max));
+        let places = Rc::new(Places::new(shared.settings.limits));
         loop {
-            let place = Places::take(&places).await;
             match listener.accept().await {
                 Ok(stream) => {
                     // Who comes back after a restart is to have its port; without this it still works.
                     let _ = stream.tcp().map_or(Ok(()), leave_port);
-                    let shared = Rc::clone(&shared);
-                    net::spawn_local(async move {
-                        serve(stream, shared).await;
-                        drop(place);
-                    });
+                    let place = Places::take(&places).await;
+                    net::spawn_local(serve(stream, place, Rc::clone(&shared)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a peer's connection cannot be accepted");
@@ -203,69 +167,33 @@ struct Shared {
     settings: PeerServerSettings,
 }
 
-/// Who may have a connection.
-struct Places {
-    max: usize,
-    taken: Cell<usize>,
-    waiting: RefCell<Option<Waker>>,
-}
-
-/// A connection's place among them.
-struct Place(Rc<Places>);
-
-impl Places {
-    fn new(max: usize) -> Self {
-        Self {
-            max,
-            taken: Cell::new(0),
-            waiting: RefCell::new(None),
-        }
-    }
-
-    async fn take(places: &Rc<Self>) -> Place {
-        poll_fn(|cx| {
-            if places.taken.get() < places.max {
-                return Poll::Ready(());
-            }
-            *places.waiting.borrow_mut() = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
-        places.taken.set(places.taken.get() + 1);
-        Place(Rc::clone(places))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.taken.set(self.0.taken.get() - 1);
-        if let Some(waiting) = self.0.waiting.take() {
-            waiting.wake();
-        }
-    }
-}
-
 /// Answers on a connection until it ends, however it does.
-async fn serve(stream: Stream, shared: Rc<Shared>) {
-    let progress = Progress::new(shared.settings.limits);
-    let wire = Wire::of_server(stream, progress.clone());
-    let service = service_fn(move |request| {
-        let (shared, progress) = (Rc::clone(&shared), progress.clone());
+async fn serve(stream: Stream, place: Place, shared: Rc<Shared>) {
+    let wire = Wire::of_server(stream, place.progress().clone());
+    let service = service_fn(|request| {
+        let (shared, place) = (&shared, &place);
         async move {
-            let response = match shared.answer(request, &progress).await {
+            let response = match shared.answer(request, place.progress()).await {
                 Ok(response) | Err(response) => response,
             };
-            progress.note_answer();
+            place.note_answer();
             Ok::<_, Infallible>(response)
         }
     });
-    let served = http1::Builder::new()
-        .max_buf_size(HEAD_BYTES_MAX)
-        // It would need a timer that may move between threads; `Wire` has the patience instead.
-        .header_read_timeout(None)
-        .serve_connection(wire, service)
-        .await;
-    if let Err(error) = served {
+    let mut connection = pin!(
+        http1::Builder::new()
+            .max_buf_size(HEAD_BYTES_MAX)
+            // It would need a timer that may move between threads; `Wire` has the patience instead.
+            .header_read_timeout(None)
+            .serve_connection(wire, service)
+    );
+    let served = poll_fn(|context| {
+        if place.progress().has_to_leave(context.waker()) {
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(context)
+    });
+    if let Err(error) = served.await {
         tracing::debug!(%error, "a peer's connection has ended");
     }
 }
@@ -281,8 +209,12 @@ impl Shared {
     ) -> Result<Answer, Answer> {
         let (head, body) = request.into_parts();
         if !self.is_allowed(&head.headers) {
-            return Err(text(StatusCode::UNAUTHORIZED, "wrong secret, or none"));
+            let mut refusal = text(StatusCode::UNAUTHORIZED, "wrong secret, or none");
+            let close = HeaderValue::from_static("close");
+            refusal.headers_mut().insert(CONNECTION, close);
+            return Err(refusal);
         }
+        progress.note_head();
         let asker = Asker::of(&head.headers)
             .ok_or_else(|| text(StatusCode::LOOP_DETECTED, "gone through too many peers"))?;
         let (group, key) =
@@ -300,7 +232,8 @@ impl Shared {
                 self.get(&group, key, asker).await
             }
             Method::PUT => {
-                let (key, value) = self.read_set(&group, key, body).await?;
+                let ttl = ttl_of(&head.headers);
+                let (key, value) = self.read_set(&group, key, ttl, body).await?;
                 progress.note_request();
                 Ok(done(self.handler.set(&group, key, value, asker).await))
             }
@@ -341,11 +274,13 @@ impl Shared {
         Ok(answer)
     }
 
-    /// What a PUT is to set. The key of the message counts, which is written in one way only.
+    /// What a PUT is to set, for so long if a ringfort says so: its clock may be another. The key of the
+    /// message counts, which is written in one way only.
     async fn read_set(
         &self,
         group: &str,
         key: Bytes,
+        ttl: Option<Duration>,
         body: Incoming,
     ) -> Result<(Bytes, Loaded), Answer> {
         let room = self.settings.value_bytes_max + MESSAGE_BYTES_OVER;
@@ -358,7 +293,7 @@ impl Shared {
         let request = SetRequest::decode(body).map_err(|_| bad_request())?;
         let value = Loaded {
             value: request.value.unwrap_or_default(),
-            ttl: request.expire.and_then(ttl_until),
+            ttl: ttl.or_else(|| request.expire.and_then(ttl_until)),
         };
         match value.value.len() <= self.settings.value_bytes_max {
             true => Ok((request.key.unwrap_or(key), value)),
@@ -367,8 +302,14 @@ impl Shared {
     }
 }
 
+/// What is said of a change. Who does not know groupcache's fork from a ringfort sees by the header that others
+/// were told if that was wanted.
 fn done(changed: Result<(), LoadError>) -> Answer {
-    changed.map_or_else(refusal, |()| Response::default())
+    changed.map_or_else(refusal, |()| {
+        let mut answer = Response::default();
+        Hop::First.insert(answer.headers_mut());
+        answer
+    })
 }
 
 /// Why there is no value, as mailgun/groupcache tells it: its clients and ours do not ask the source
@@ -397,13 +338,6 @@ fn text(status: StatusCode, line: &str) -> Answer {
     headers.insert(CONTENT_TYPE, plain);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     answer
-}
-
-fn insert_ttl(headers: &mut HeaderMap, ttl: Option<Duration>) {
-    if let Some(ttl) = ttl {
-        let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        headers.insert(TTL_MS, HeaderValue::from(ms));
-    }
 }
 
 /// Nanoseconds since the unix epoch.

@@ -52,6 +52,10 @@ fn read(path: &Path) -> Result<Vec<PeerUrl>, String> {
 fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     let most = PEERS_FILE_BYTES_MAX as u64;
+    // To open a pipe, which may have taken the file's place, may wait for ever.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
     let file = File::open(path)?;
     match file.take(most + 1).read_to_string(&mut text)? as u64 > most {
         true => Err(io::ErrorKind::FileTooLarge.into()),

@@ -83,6 +83,17 @@ pub struct Outcome {
     pub loaded: Result<Loaded, LoadError>,
 }
 
+/// Whose word on a key it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Teller {
+    /// The source's: it is kept, as changes are told here.
+    Source,
+    /// That of the peer that owns the key: what is kept of it is a copy.
+    Peer,
+    /// Either's, and no peer would tell this process of a change: it is not kept.
+    Unheard,
+}
+
 /// What became of a task.
 #[derive(Debug)]
 pub enum Report {
@@ -90,8 +101,8 @@ pub enum Report {
     Loaded {
         /// The value, or why there is none.
         outcome: Outcome,
-        /// Whether it is of the peer that owns the key.
-        is_of_peer: bool,
+        /// Whose word it is.
+        teller: Teller,
     },
     /// Of a change.
     Changed {
@@ -113,13 +124,15 @@ pub enum Wish {
     Delete,
 }
 
-impl From<Change> for Wish {
-    fn from(change: Change) -> Self {
-        match change {
-            Change::Set(loaded) => Self::Set(loaded),
-            Change::Delete => Self::Delete,
-        }
-    }
+/// As what a visit counts in statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// Nothing, but for a get: whoever asked for a change has counted it.
+    Nothing,
+    /// A set of the program.
+    Set,
+    /// A delete of the program.
+    Delete,
 }
 
 /// Somebody who is no client, and what is wanted.
@@ -131,6 +144,8 @@ pub struct Visit {
     pub key: Bytes,
     /// What is to be done.
     pub wish: Wish,
+    /// As what it counts.
+    pub counted: Counted,
 }
 
 /// A shard's end.
@@ -310,6 +325,7 @@ mod tests {
             ticket: Ticket(number),
             key: Bytes::new(),
             wish: Wish::Get(Reach::Peers),
+            counted: Counted::Nothing,
         }
     }
 
@@ -341,7 +357,7 @@ mod tests {
             for one in &taken {
                 control.answer(Report::Loaded {
                     outcome: busy(ticket(one)),
-                    is_of_peer: false,
+                    teller: Teller::Source,
                 });
             }
             assert!(control.is_empty());

@@ -10,13 +10,18 @@ use core::{
     pin::pin,
     task::{Poll, Waker},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, rc::Rc};
 
 use super::port::Ticket;
 
-/// The loads that wait for a peer now.
+/// The loads that may wait for a peer now.
 #[derive(Debug, Default)]
-pub(super) struct Recalls(RefCell<HashMap<(usize, Ticket), Watch>>);
+pub(super) struct Recalls(Rc<Watches>);
+
+type Watches = RefCell<HashMap<Name, Watch>>;
+
+/// A shard, and its name for a load.
+type Name = (usize, Ticket);
 
 /// Who waits.
 #[derive(Debug, Default)]
@@ -25,34 +30,23 @@ struct Watch {
     waker: Option<Waker>,
 }
 
+/// A load that may be called back, until this is dropped.
+pub(super) struct Recallable {
+    watches: Rc<Watches>,
+    name: Name,
+}
+
 impl Recalls {
-    /// What a peer answers, unless the load is called back first.
-    pub(super) async fn unless_recalled<T>(
-        &self,
-        shard: usize,
-        ticket: Ticket,
-        asking: impl Future<Output = T>,
-    ) -> Option<T> {
+    /// A load's turn to ask a peer has come. It can be called back from now on: what asks is a task of its own,
+    /// and a recall may come before that has begun.
+    pub(super) fn begin(&self, shard: usize, ticket: Ticket) -> Recallable {
         let name = (shard, ticket);
         self.0.borrow_mut().insert(name, Watch::default());
-        let _leaving = Leaving(self, name);
-        let mut asking = pin!(asking);
-        poll_fn(|context| {
-            if let Poll::Ready(answer) = asking.as_mut().poll(context) {
-                return Poll::Ready(Some(answer));
-            }
-            let mut watches = self.0.borrow_mut();
-            let watch = watches.entry(name).or_default();
-            watch.waker = Some(context.waker().clone());
-            match watch.is_recalled {
-                true => Poll::Ready(None),
-                false => Poll::Pending,
-            }
-        })
-        .await
+        let watches = Rc::clone(&self.0);
+        Recallable { watches, name }
     }
 
-    /// Calls a load back, if it waits for a peer.
+    /// Calls a load back, if it may wait for a peer.
     pub(super) fn recall(&self, shard: usize, ticket: Ticket) {
         let mut watches = self.0.borrow_mut();
         if let Some(watch) = watches.get_mut(&(shard, ticket)) {
@@ -62,12 +56,32 @@ impl Recalls {
     }
 }
 
-/// Forgets a load that waits no more.
-struct Leaving<'r>(&'r Recalls, (usize, Ticket));
+impl Recallable {
+    /// What a peer answers, unless the load is called back first, or was before.
+    pub(super) async fn unless_recalled<T>(&self, asking: impl Future<Output = T>) -> Option<T> {
+        let mut asking = pin!(asking);
+        poll_fn(|context| {
+            if self.is_recalled(context.waker()) {
+                return Poll::Ready(None);
+            }
+            asking.as_mut().poll(context).map(Some)
+        })
+        .await
+    }
 
-impl Drop for Leaving<'_> {
+    /// If not, `waker` is woken once it is.
+    fn is_recalled(&self, waker: &Waker) -> bool {
+        let mut watches = self.watches.borrow_mut();
+        let watch = watches.entry(self.name).or_default();
+        watch.waker = Some(waker.clone());
+        watch.is_recalled
+    }
+}
+
+/// Who waits no more is not called back.
+impl Drop for Recallable {
     fn drop(&mut self) {
-        self.0.0.borrow_mut().remove(&self.1);
+        self.watches.borrow_mut().remove(&self.name);
     }
 }
 
@@ -84,8 +98,9 @@ mod tests {
     fn only_who_waits_for_a_peer_is_called_back() {
         let recalls = Recalls::default();
         let context = &mut Context::from_waker(Waker::noop());
-        let mut first = Box::pin(recalls.unless_recalled(0, Ticket(1), pending::<()>()));
-        let mut second = Box::pin(recalls.unless_recalled(1, Ticket(1), pending::<()>()));
+        let (one, other) = (recalls.begin(0, Ticket(1)), recalls.begin(1, Ticket(1)));
+        let mut first = Box::pin(one.unless_recalled(pending::<()>()));
+        let mut second = Box::pin(other.unless_recalled(pending::<()>()));
         assert!(first.as_mut().poll(context).is_pending());
         assert!(second.as_mut().poll(context).is_pending());
         recalls.recall(1, Ticket(1));
@@ -93,8 +108,21 @@ mod tests {
         assert!(first.as_mut().poll(context).is_pending());
         assert_eq!(second.as_mut().poll(context), Poll::Ready(None));
         drop((first, second));
-        let answered = pin!(recalls.unless_recalled(0, Ticket(1), ready(7)));
-        assert_eq!(answered.poll(context), Poll::Ready(Some(7)));
+        let mut answered = Box::pin(one.unless_recalled(ready(7)));
+        assert_eq!(answered.as_mut().poll(context), Poll::Ready(Some(7)));
+        drop(answered);
+        drop((one, other));
         assert!(recalls.0.borrow().is_empty());
+    }
+
+    #[test]
+    fn who_is_called_back_before_it_has_asked_does_not_ask() {
+        let recalls = Recalls::default();
+        let context = &mut Context::from_waker(Waker::noop());
+        let load = recalls.begin(0, Ticket(1));
+        recalls.recall(0, Ticket(1));
+        let asking = poll_fn::<(), _>(|_| unreachable!("nobody asks"));
+        let waiting = pin!(load.unless_recalled(asking));
+        assert_eq!(waiting.poll(context), Poll::Ready(None));
     }
 }

@@ -46,9 +46,13 @@ impl Silences {
     /// A peer that was asked then has not answered in time. Those that had asked with this one say so,
     /// too: once counts.
     pub(super) fn note_silent(&self, peer: &str, asked_at: Instant, now: Instant) {
-        if now.saturating_duration_since(asked_at) < PATIENCE_MIN {
-            return;
+        if now.saturating_duration_since(asked_at) >= PATIENCE_MIN {
+            self.note_unreachable(peer, now);
         }
+    }
+
+    /// There was no connection to a peer to be had, which often takes as long to find out.
+    pub(super) fn note_unreachable(&self, peer: &str, now: Instant) {
         let mut silences = self.0.borrow_mut();
         let pause = match silences.get(peer) {
             None => PAUSE_MIN,
@@ -103,6 +107,11 @@ mod tests {
         assert!(silences.may_ask("a", now, now + patience));
         silences.note_silent("a", now - PATIENCE_MIN / 2, now);
         assert!(silences.may_ask("a", now, now + patience), "it had no time");
+        silences.note_unreachable("a", now);
+        assert!(
+            !silences.may_ask("a", now, now + patience),
+            "it is not there"
+        );
     }
 
     #[test]

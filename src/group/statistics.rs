@@ -26,6 +26,18 @@ struct Gauges {
     hot_bytes: AtomicU64,
     hot_items: AtomicU64,
     hot_evictions: AtomicU64,
+    /// Lists of peers so far, and those without this process among them.
+    lists: AtomicU64,
+    lists_without: AtomicU64,
+}
+
+/// How often the list of peers has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// In all.
+    pub seen: u64,
+    /// To one without this process.
+    pub without: u64,
 }
 
 /// What has happened once more.
@@ -81,6 +93,21 @@ impl Board {
         };
         let now = before - before / 8 + us / 8;
         self.0.load_us.store(now.max(1), Ordering::Relaxed);
+    }
+
+    /// The peers are others; this process is among them or not. Only the executor calls it.
+    pub fn note_peers(&self, is_listed: bool) {
+        let without = u64::from(!is_listed);
+        self.0.lists_without.fetch_add(without, Ordering::Relaxed);
+        // Who sees this sees the other, and what the executor has answered before.
+        self.0.lists.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often that was so.
+    pub fn lists(&self) -> Lists {
+        let seen = self.0.lists.load(Ordering::Acquire);
+        let without = self.0.lists_without.load(Ordering::Relaxed);
+        Lists { seen, without }
     }
 
     /// How long the source usually takes, in microseconds; 0 as long as it has not answered.

@@ -4,16 +4,18 @@
 //! [`Progress`] of the connection does, which its service keeps up to date:
 //!
 //! ```text
-//!   Idle --- bytes come ---> Reading --- the request is whole ---> Working --- answered ---> Idle
-//!  idle_max                request_max                             as long as it takes
+//!    New --- may ask ----+
+//!  first_max             v
+//!   Idle --- bytes ---> Reading --- the request is whole ---> Working --- answered ---> Idle
+//!  idle_max           request_max                            as long as it takes
 //! ```
 //!
 //! A write may make no progress for `write_stall_max`. All of them are [`PeerLimits`].
 
 use core::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 use std::{io, rc::Rc, time::Instant};
@@ -25,11 +27,18 @@ use crate::runtime::net::{Stream, Timer};
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 16 * 1024;
 
+/// Connections of peers at a time. Go's clients keep two for each peer, and open more while requests are under
+/// way.
+pub(super) const CONNECTIONS_MAX: usize = 1024;
+
 /// What connections of peers are held to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerLimits {
-    /// Connections at a time; more wait until they are accepted.
+    /// Connections at a time; for one more the one without a request for longest is closed, or it waits.
     pub connections_max: usize,
+    /// How long a new connection may take until it has asked for what it may ask for. Peers connect when they have
+    /// something to ask.
+    pub first_max: Duration,
     /// How long a connection may be without a request.
     pub idle_max: Duration,
     /// How long a request may take to come in, from its first byte to its last.
@@ -41,8 +50,8 @@ pub struct PeerLimits {
 impl Default for PeerLimits {
     fn default() -> Self {
         Self {
-            // Go's clients keep two for each peer, and open more while requests are under way.
-            connections_max: 1024,
+            connections_max: CONNECTIONS_MAX,
+            first_max: Duration::from_secs(5),
             // Longer than Go's clients do (90 seconds), so that it is they who close it, and no
             // request meets a closed one.
             idle_max: Duration::from_secs(120),
@@ -144,12 +153,21 @@ impl Write for Wire {
 /// Where a server's connection is in its requests.
 #[derive(Clone)]
 pub(super) struct Progress {
-    step: Rc<Cell<Step>>,
+    state: Rc<State>,
     limits: PeerLimits,
+}
+
+struct State {
+    step: Cell<Step>,
+    has_to_leave: Cell<bool>,
+    /// Who sees to it.
+    waker: RefCell<Option<Waker>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
+    /// Nothing that may be asked for, since it came.
+    New(Instant),
     /// No request, since then.
     Idle(Instant),
     /// A part of one, since then.
@@ -161,31 +179,71 @@ enum Step {
 impl Progress {
     /// Of a new connection.
     pub(super) fn new(limits: PeerLimits) -> Self {
+        let state = State {
+            step: Cell::new(Step::New(Instant::now())),
+            has_to_leave: Cell::new(false),
+            waker: RefCell::default(),
+        };
         Self {
-            step: Rc::new(Cell::new(Step::Idle(Instant::now()))),
+            state: Rc::new(state),
             limits,
+        }
+    }
+
+    /// The head of a request is there, and whoever sent it may ask.
+    pub(super) fn note_head(&self) {
+        if let Step::New(_) = self.state.step.get() {
+            self.state.step.set(Step::Reading(Instant::now()));
         }
     }
 
     /// A request is whole.
     pub(super) fn note_request(&self) {
-        self.step.set(Step::Working);
+        self.state.step.set(Step::Working);
     }
 
     /// It has its answer.
     pub(super) fn note_answer(&self) {
-        self.step.set(Step::Idle(Instant::now()));
+        self.state.step.set(Step::Idle(Instant::now()));
+    }
+
+    /// Since when there is no request, if there is none.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        match self.state.step.get() {
+            Step::New(since) | Step::Idle(since) => Some(since),
+            Step::Reading(_) | Step::Working => None,
+        }
+    }
+
+    /// Whether both are of one connection.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.state, &other.state)
+    }
+
+    /// Somebody else needs the place more.
+    pub(super) fn ask_to_leave(&self) {
+        self.state.has_to_leave.set(true);
+        if let Some(waker) = self.state.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Whether that was asked; if not, `waker` is woken then.
+    pub(super) fn has_to_leave(&self, waker: &Waker) -> bool {
+        *self.state.waker.borrow_mut() = Some(waker.clone());
+        self.state.has_to_leave.get()
     }
 
     fn note_bytes(&self) {
-        if let Step::Idle(_) = self.step.get() {
-            self.step.set(Step::Reading(Instant::now()));
+        if let Step::Idle(_) = self.state.step.get() {
+            self.state.step.set(Step::Reading(Instant::now()));
         }
     }
 
     /// When it has taken too long.
     fn deadline(&self) -> Option<Instant> {
-        match self.step.get() {
+        match self.state.step.get() {
+            Step::New(since) => Some(since + self.limits.first_max),
             Step::Idle(since) => Some(since + self.limits.idle_max),
             Step::Reading(since) => Some(since + self.limits.request_max),
             Step::Working => None,

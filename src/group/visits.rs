@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{
     LoadError, Loaded,
-    port::{ControlPort, Outcome, Ticket, Visit, Wish},
+    port::{ControlPort, Counted, Outcome, Ticket, Visit, Wish},
 };
 
 /// What a visit brings.
@@ -44,13 +44,17 @@ impl Visits {
         &self,
         port: &RefCell<Vec<ControlPort>>,
         shard: usize,
-        key: Bytes,
-        wish: Wish,
+        (key, wish, counted): (Bytes, Wish, Counted),
         wake: impl Fn(usize),
     ) -> Answer {
         let ticket = self.0.borrow_mut().issue();
         let _guard = Guard(self, ticket);
-        let visit = Visit { ticket, key, wish };
+        let visit = Visit {
+            ticket,
+            key,
+            wish,
+            counted,
+        };
         let sent = port.borrow_mut()[shard].visit(visit);
         if sent.is_err() {
             self.settle(Outcome {
@@ -170,7 +174,8 @@ mod tests {
         let visits = Visits::default();
         let context = &mut Context::from_waker(Waker::noop());
         let visit = |key: &'static str| {
-            visits.visit(&ports, 0, key.into(), Wish::Get(Reach::Peers), |_| {})
+            let what = (key.into(), Wish::Get(Reach::Peers), Counted::Nothing);
+            visits.visit(&ports, 0, what, |_| {})
         };
         let (mut a, mut b) = (pin!(visit("a")), pin!(visit("b")));
         assert!(a.as_mut().poll(context).is_pending());
@@ -192,7 +197,8 @@ mod tests {
         let visits = Visits::default();
         let context = &mut Context::from_waker(Waker::noop());
         let visit = |key: &'static str| {
-            visits.visit(&ports, 0, key.into(), Wish::Get(Reach::Peers), |_| {})
+            let what = (key.into(), Wish::Get(Reach::Peers), Counted::Nothing);
+            visits.visit(&ports, 0, what, |_| {})
         };
         for _ in 0..3 {
             let mut gone = Box::pin(visit("gone"));

@@ -20,18 +20,6 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_
 /// In front of every path.
 pub(super) const BASE: &str = "/_groupcache/";
 
-/// How many peers a request has gone through: none if it is not there, as from peers that are not
-/// ringforts.
-pub(super) const HOPS: &str = "ringfort-hops";
-
-/// How long an answer is good, in milliseconds. `expire` tells the same by the clock of the peer, which
-/// may be another's.
-pub(super) const TTL_MS: &str = "ringfort-ttl-ms";
-
-/// How long who asks goes on waiting, in milliseconds, less some for the answer's way: so a peer answers
-/// in time that it has no value yet, and who hears nothing knows that the peer is silent.
-pub(super) const PATIENCE_MS: &str = "ringfort-patience-ms";
-
 /// What a [`GetResponse`] comes as.
 pub(super) const PROTOBUF: &str = "application/x-protobuf";
 
@@ -107,6 +95,12 @@ pub fn path_of(group: &str, key: &[u8]) -> Option<String> {
     let key = percent_encoding::percent_encode(key, UNRESERVED);
     let path = format!("{BASE}{group}/{key}");
     (path.len() <= PATH_BYTES_MAX).then_some(path)
+}
+
+/// Whether a key has a path.
+pub(super) fn has_path(group: &str, key: &[u8]) -> bool {
+    let bytes_max = BASE.len() + 1 + 3 * (group.len() + key.len());
+    bytes_max <= PATH_BYTES_MAX || path_of(group, key).is_some()
 }
 
 /// Any bytes as a part of a URL that is nothing but them.

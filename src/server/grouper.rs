@@ -285,7 +285,7 @@ impl Neighbours {
     fn start(self, dispatch: &Dispatch) {
         net::spawn_local(self.server.run(dispatch.handler()));
         if let Some(file) = self.config.file {
-            let change = move |peers: &[_]| self.circle.set_peers(peers);
+            let change = dispatch.peers_setter();
             net::spawn_local(peers_file::watch(file, self.config.peers, change));
         }
     }

@@ -164,3 +164,73 @@ fn a_load_under_way_at_the_owner_does_not_put_the_old_value_back() {
     reader.expect(b"$3\r\nold\r\n");
     expect_everywhere(&mut circle, &key, "new");
 }
+
+#[test]
+fn a_value_that_is_too_large_takes_the_old_one_away_everywhere() {
+    let origin = Origin::start(|_| Answer::value("source"));
+    let mut circle = Circle::start(&origin, 3, &["--hot", "all"]);
+    // Too large for an entry with its key, and for a request.
+    let sizes = [(1 << 20) - 20, (1 << 20) + 1];
+    let mut asked = 0;
+    for (number, size) in sizes.into_iter().enumerate() {
+        let key = circle.key_of(1, &format!("large{number}"));
+        let value = "x".repeat(size);
+        let line = "SERVER_ERROR object too large for cache\r\n";
+        let text = [
+            format!("set {key} 0 0 {size}\r\n{value}\r\n"),
+            format!("ms {key} {size}\r\n{value}\r\n"),
+        ];
+        for request in text {
+            expect_everywhere(&mut circle, &key, "source");
+            circle.memcache(0).ask(&request, line);
+            asked += 1;
+            assert_eq!(origin.asked(&key), asked, "loaded once since");
+        }
+        expect_everywhere(&mut circle, &key, "source");
+        let mut binary = circle.memcache(2);
+        binary.send(&packet_with(
+            0x01,
+            key.as_bytes(),
+            &[0; 8],
+            value.as_bytes(),
+            0,
+        ));
+        assert_eq!(reply(&mut binary).status, 3);
+        expect_everywhere(&mut circle, &key, "source");
+        assert_eq!(origin.asked(&key), asked + 2);
+        asked = 0;
+    }
+    let key = circle.key_of(1, "resp");
+    expect_everywhere(&mut circle, &key, "source");
+    let (size, value) = (sizes[0], "x".repeat(sizes[0]));
+    circle.resp(0).ask(
+        format!(
+            "*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${size}\r\n{value}\r\n",
+            key.len()
+        ),
+        "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n",
+    );
+    expect_everywhere(&mut circle, &key, "source");
+    assert_eq!(origin.asked(&key), 2);
+}
+
+#[test]
+fn a_key_that_peers_cannot_be_asked_for_is_loaded_here_and_not_changed() {
+    let origin = Origin::echo();
+    let mut circle = Circle::start(&origin, 2, &[]);
+    // Each byte takes three letters of a path.
+    let key = "\u{1}".repeat(30_000);
+    let name = format!("${}\r\n{key}\r\n", key.len());
+    for place in [0, 1] {
+        let mut client = circle.resp(place);
+        client.ask(
+            format!("*2\r\n$3\r\nGET\r\n{name}"),
+            "-ERR origin cannot be asked for such a key\r\n",
+        );
+        let line = "-ERR key is too long for peers\r\n";
+        client.ask(format!("*3\r\n$3\r\nSET\r\n{name}$1\r\nv\r\n"), line);
+        client.ask(format!("*2\r\n$3\r\nDEL\r\n{name}"), line);
+        assert_eq!(circle.stat(place, "PeerErrors"), 0);
+        assert_eq!(circle.stat(place, "LocalLoadErrs"), 1);
+    }
+}

@@ -4,7 +4,11 @@ use std::net::TcpStream;
 use std::sync::Mutex;
 
 use super::support::{
-    origin::Origin, process::ScratchFolder, ringfort::Ringfort, wait_for, wire::Wire,
+    origin::{Answer, Origin},
+    process::ScratchFolder,
+    ringfort::Ringfort,
+    wait_for,
+    wire::Wire,
 };
 use super::{Circle, odd_peer, owner, url};
 
@@ -166,4 +170,68 @@ fn who_is_not_there_yet_is_passed_over_until_it_is() {
     let key = circle.key_of(1, "b");
     client.ask(format!("GET {key}\r\n"), bulk(&key));
     assert_eq!(circle.stat(0, "PeerLoads"), 1);
+}
+
+#[test]
+fn who_leaves_the_list_keeps_nothing_that_nobody_tells_it_to_forget() {
+    let origin = Origin::start(|_| Answer::value("source"));
+    let folder = ScratchFolder::new();
+    let mut circle = Circle::start(&origin, 2, &[]);
+    let me = url();
+    let file = folder.path().join("peers");
+    let write = |urls: &[String]| {
+        let new = folder.write("new", &urls.join("\n"));
+        std::fs::rename(new, &file).expect("renamed");
+    };
+    let others = circle.urls.clone();
+    let all = [&others[..], std::slice::from_ref(&me)].concat();
+    write(&all);
+    let path = file.display().to_string();
+    let third = listed(&origin, &me, &path, &["--hot", "all"]);
+    let mut client = Wire::connect(third.resp());
+    // One of its own, and a copy.
+    let mut keys = (0..).map(|number| format!("k{number}"));
+    let own = keys.find(|key| owner(&all, key) == 2).expect("a key");
+    let copied = keys.find(|key| owner(&all, key) == 0).expect("a key");
+    for key in [&own, &copied] {
+        client.ask(format!("GET {key}\r\n"), bulk("source"));
+        // The others have never heard of the third, and do not tell it.
+        circle.resp(1).ask(format!("SET {key} new\r\n"), "+OK\r\n");
+        client.ask(format!("GET {key}\r\n"), bulk("source"));
+    }
+    write(&others);
+    for key in [&own, &copied] {
+        wait_for("the list to be read", || {
+            client.send(format!("GET {key}\r\n").as_bytes());
+            let length = client.line();
+            let value = client.line();
+            (length == "$3" && value == "new").then_some(())
+        });
+        // It asks each time.
+        for text in ["newer", "newest"] {
+            let set = format!("SET {key} {text}\r\n");
+            circle.resp(0).ask(set, "+OK\r\n");
+            client.ask(format!("GET {key}\r\n"), bulk(text));
+        }
+    }
+}
+
+#[test]
+fn a_pipe_is_no_list_of_peers() {
+    let folder = ScratchFolder::new();
+    let pipe = folder.path().join("pipe");
+    let modes = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    let kind = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, modes, 0).expect("a pipe");
+    let file = pipe.display().to_string();
+    let origin = Origin::echo().flag();
+    let me = url();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_ringfort"))
+        .args(["--group", "values", "--origin", &origin, "--self", &me])
+        .args(["--peers", &file])
+        .output()
+        .expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let told = format!("--peers {file}: cannot be read (it is no regular file)");
+    assert!(said.contains(&told), "{said}");
 }

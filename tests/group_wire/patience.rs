@@ -18,6 +18,7 @@ const SHORT: Duration = Duration::from_millis(100);
 
 const PATIENT: PeerLimits = PeerLimits {
     connections_max: 1024,
+    first_max: LONG,
     idle_max: LONG,
     request_max: LONG,
     write_stall_max: LONG,
@@ -46,6 +47,7 @@ fn get(key: &str) -> String {
 fn half_a_request_is_waited_for_no_longer_than_may_be() {
     run(|| async {
         let limits = PeerLimits {
+            first_max: SHORT,
             request_max: SHORT,
             ..PATIENT
         };
@@ -78,6 +80,7 @@ fn half_a_request_is_waited_for_no_longer_than_may_be() {
 fn a_peer_without_a_request_is_kept_for_so_long() {
     run(|| async {
         let limits = PeerLimits {
+            first_max: SHORT,
             idle_max: SHORT,
             ..PATIENT
         };
@@ -123,6 +126,40 @@ fn a_peer_that_reads_no_answers_loses_its_connection() {
 }
 
 #[test]
+fn who_is_new_asks_soon_for_what_it_may_ask_for() {
+    run(|| async {
+        let limits = PeerLimits {
+            first_max: SHORT,
+            ..PATIENT
+        };
+        let address = Rc::new(Ours::default()).listen_with(Some("s"), limits);
+        blocking(move || {
+            assert!(is_closed(&connect(address)), "it said nothing");
+            let mut stream = connect(address);
+            stream.write_all(b"GET /_groupcache/").expect("it reads");
+            assert!(is_closed(&stream), "it said a part");
+            // Who does not know the secret is told so, and keeps no connection.
+            let mut stranger = connect(address);
+            stranger.write_all(get("a").as_bytes()).expect("it reads");
+            let mut said = Vec::new();
+            stranger.read_to_end(&mut said).expect("a good end");
+            assert!(said.starts_with(b"HTTP/1.1 401 "));
+            // Who does has as long as it likes from then on.
+            let mut friend = connect(address);
+            let request = get("a").replace("host: x", "host: x\r\nauthorization: Bearer s");
+            let mut word = [0; 12];
+            friend.write_all(request.as_bytes()).expect("it reads");
+            friend.read_exact(&mut word).expect("an answer");
+            assert_eq!(&word, b"HTTP/1.1 200");
+            friend.set_read_timeout(Some(3 * SHORT)).expect("a timeout");
+            let end = friend.read_to_end(&mut Vec::new());
+            assert!(end.is_err(), "it stays open: {end:?}");
+        })
+        .await;
+    });
+}
+
+#[test]
 fn one_connection_more_than_may_be_waits_for_a_place() {
     run(|| async {
         let limits = PeerLimits {
@@ -132,20 +169,47 @@ fn one_connection_more_than_may_be_waits_for_a_place() {
         let address = Rc::new(Ours::default()).listen_with(None, limits);
         blocking(move || {
             let mut first: Vec<_> = (0..2).map(|_| connect(address)).collect();
-            let mut third = connect(address);
-            for stream in first.iter_mut().chain([&mut third]) {
-                stream.write_all(get("a").as_bytes()).expect("it reads");
-            }
-            let mut word = [0; 9];
             for stream in &mut first {
-                stream.read_exact(&mut word).expect("an answer");
+                stream.write_all(get("hangs").as_bytes()).expect("it reads");
             }
+            let mut third = connect(address);
+            third.write_all(get("a").as_bytes()).expect("it reads");
+            let mut word = [0; 9];
             third.set_read_timeout(Some(SHORT)).expect("a timeout");
             third.read(&mut word).expect_err("no answer yet");
             third.set_read_timeout(Some(DEADLINE)).expect("a timeout");
             drop(first.pop());
             third.read_exact(&mut word).expect("an answer");
             assert_eq!(&word, b"HTTP/1.1 ");
+        })
+        .await;
+    });
+}
+
+#[test]
+fn who_is_idle_for_longest_makes_room() {
+    run(|| async {
+        let limits = PeerLimits {
+            connections_max: 2,
+            ..PATIENT
+        };
+        let address = Rc::new(Ours::default()).listen_with(None, limits);
+        blocking(move || {
+            let ask = |stream: &mut TcpStream| {
+                stream.write_all(get("a").as_bytes()).expect("it reads");
+                stream.read_exact(&mut [0; 9]).expect("an answer");
+            };
+            let silent = connect(address);
+            let mut busy = connect(address);
+            ask(&mut busy);
+            ask(&mut connect(address));
+            assert!(is_closed(&silent), "it said nothing for longest");
+            ask(&mut busy);
+            let mut hanging: Vec<_> = (0..2).map(|_| connect(address)).collect();
+            for stream in &mut hanging {
+                stream.write_all(get("hangs").as_bytes()).expect("it reads");
+            }
+            busy.read_to_end(&mut Vec::new()).expect("a good end");
         })
         .await;
     });

@@ -19,7 +19,7 @@ use rustix::{
 
 use crate::{
     config::LOADS_MAX_MAX,
-    group::{LoadError, LoadFuture, Loaded, Loader, Wanted},
+    group::{LoadError, LoadFuture, Loaded, Loader, Wanted, loader::reason},
     runtime::net,
 };
 
@@ -96,7 +96,8 @@ fn read(folder: &Path, key: &[u8], value_bytes_max: usize) -> Result<Bytes, Load
         .read_to_end(&mut value);
     match read {
         Err(error) => Err(LoadError::failed(format_args!(
-            "origin cannot read a file: {error}"
+            "origin cannot read a file: {}",
+            reason(error)
         ))),
         Ok(count) if count > value_bytes_max => Err(LoadError::TooLarge),
         Ok(_) => Ok(value.into()),
@@ -137,7 +138,7 @@ fn check_regular(file: &OwnedFd) -> Result<(), LoadError> {
 }
 
 fn failed(what: &str, error: Errno) -> LoadError {
-    LoadError::failed(format_args!("origin cannot {what}: {error}"))
+    LoadError::failed(format_args!("origin cannot {what}: {}", reason(error)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Binary memcache clients of a group.
 
-use super::{NO_FLAGS, UNCHANGEABLE};
+use super::{NO_FLAGS, UNCHANGEABLE, changes::Edit};
 use crate::{
     protocol::{
         binary::{Command, Request, Status, reply},
@@ -74,6 +74,15 @@ fn change(session: &mut Session, core: &mut Core, request: &Request<'_>) -> Opti
             ..
         } => {
             let set = core.set_of_peers(key, value, || exptime.deadline_ms(core.now.0))?;
+            if let Edit::Unlink = set {
+                let key = core.key(key);
+                if session.unlink_at_peers(core, key) == Some(Step::Hold) {
+                    return Some(Step::Hold);
+                }
+                let out = session.ready(&mut core.buffers);
+                reply::error(out, request.echo, Status::TooLarge);
+                return Some(Step::Done);
+            }
             let asked = over_resp::Asked::Stored {
                 wanted: over_resp::Wanted::Set,
                 cas: over_resp::cas(value),

@@ -61,6 +61,8 @@ pub(super) enum Edit<'v> {
     },
     /// It is forgotten.
     Delete,
+    /// It is forgotten, as its next value is one that nobody takes. That counts nowhere.
+    Unlink,
 }
 
 impl Edit<'_> {
@@ -70,7 +72,7 @@ impl Edit<'_> {
                 let value = Bytes::copy_from_slice(value);
                 Change::Set(Loaded { value, ttl })
             }
-            Self::Delete => Change::Delete,
+            Self::Delete | Self::Unlink => Change::Delete,
         }
     }
 }
@@ -130,6 +132,17 @@ impl Session {
         Step::Done
     }
 
+    /// Has the old value of a key forgotten by all peers, as its next one was too large; the reply is left to who
+    /// calls. Nothing if there are no peers.
+    pub(in crate::shard) fn unlink_at_peers(
+        &mut self,
+        core: &mut Core,
+        key: Key<'_>,
+    ) -> Option<Step> {
+        core.has_peers()
+            .then(|| self.change(core, key, Edit::Unlink, Form::Silent, &[]))
+    }
+
     /// The same for one of several keys, whose replies add up.
     pub(super) fn change_part(
         &self,
@@ -153,15 +166,19 @@ impl Core {
         changes.is_some()
     }
 
-    /// A set that other peers have to hear of. None if there are none, or if the value is refused here.
+    /// A set that other peers have to hear of, if there are any; one that is too large for them and for us is only
+    /// to take the old value away.
     pub(super) fn set_of_peers<'v>(
         &self,
         key: &[u8],
         value: &'v [u8],
         end: impl FnOnce() -> Deadline,
     ) -> Option<Edit<'v>> {
-        if !self.has_peers() || !self.store.fits(key.len(), value.len()) {
+        if !self.has_peers() {
             return None;
+        }
+        if !self.store.fits(key.len(), value.len()) {
+            return Some(Edit::Unlink);
         }
         let ttl = match end() {
             Deadline::Never => None,
@@ -187,9 +204,10 @@ impl Core {
     fn begin_change(&mut self, origin: Origin, key: Key<'_>, edit: Edit<'_>) {
         let is_set = matches!(edit, Edit::Set { .. });
         let counters = self.counters();
-        match is_set {
-            true => counters.sets.add(1),
-            false => counters.deletes.add(1),
+        match edit {
+            Edit::Set { .. } => counters.sets.add(1),
+            Edit::Delete => counters.deletes.add(1),
+            Edit::Unlink => counters.store_too_large.add(1),
         }
         let Some(group) = &mut self.group else { return };
         let Some(changes) = &mut group.changes else {

@@ -11,7 +11,7 @@ use super::Group;
 use crate::{
     config::HotPolicy,
     fill::FillId,
-    group::statistics::{Board, Count},
+    group::statistics::{Board, Count, Lists},
     shard::core::Core,
     store::{Deadline, Key, KeyHash, Operation},
 };
@@ -39,6 +39,8 @@ pub(super) struct Hot {
     bytes: usize,
     bytes_max: usize,
     board: Board,
+    /// Of the list of peers.
+    lists: Lists,
 }
 
 /// A copy that was kept.
@@ -59,6 +61,7 @@ impl Hot {
             copies: VecDeque::new(),
             bytes: 0,
             bytes_max: memory_bytes / MEMORY_PART,
+            lists: board.lists(),
             board,
         }
     }
@@ -84,10 +87,15 @@ impl Hot {
         if self.bytes <= self.bytes_max && self.copies.len() <= COPIES_MAX {
             return None;
         }
+        self.board.add(Count::HotEvictions);
+        self.pop()
+    }
+
+    /// The oldest copy.
+    fn pop(&mut self) -> Option<HotCopy> {
         let copy = self.copies.pop_front()?;
         self.bytes -= copy.bytes;
         self.board.forget_copies(1, copy.bytes as u64);
-        self.board.add(Count::HotEvictions);
         Some(copy)
     }
 
@@ -116,6 +124,25 @@ impl Core {
         }
         self.keep_loaded(fill, value, deadline);
         self.note_copy(key, value);
+    }
+
+    /// Gives up what nobody may tell this shard to forget: after a change of the list of peers its copies, as the
+    /// lists of others changed sooner or later; and all there is once this process was in no list.
+    pub(super) fn note_lists(&mut self, lists: Lists) {
+        let Some(group) = &mut self.group else { return };
+        let before = core::mem::replace(&mut group.hot.lists, lists);
+        if lists == before {
+            return;
+        }
+        if lists.without != before.without {
+            return self.flush_own(self.now);
+        }
+        let hasher = self.store.hasher();
+        while let Some(group) = &mut self.group
+            && let Some(copy) = group.hot.pop()
+        {
+            self.give_up_copy(hasher.key(&copy.key), copy.version);
+        }
     }
 
     /// Takes note of a copy that may be there now, and gives up others for it.

@@ -1,10 +1,11 @@
 //! memcache clients of a group: text and meta commands.
 
-use super::{NO_FLAGS, UNCHANGEABLE};
+use super::{NO_FLAGS, UNCHANGEABLE, changes::Edit};
 use crate::{
     protocol::memcache::{
         Deadline, Keys, Request, StoreVerb,
         meta::{KeyRoom, MetaRequest, MetaVerb},
+        reply,
     },
     shard::{
         core::Core,
@@ -154,10 +155,24 @@ fn change(session: &mut Session, core: &mut Core, request: &Request<'_>) -> Opti
         false => Form::OverResp(wanted),
     };
     let key = core.key(key);
-    Some(session.change(core, key, edit, form, &[]))
+    match edit {
+        Edit::Unlink => Some(refuse_large(session, core, key, noreply)),
+        edit => Some(session.change(core, key, edit, form, &[])),
+    }
 }
 
-/// The same, asked for by a meta command.
+/// Refuses a value that is too large for all peers, which forget the one of before, as memcached does.
+fn refuse_large(session: &mut Session, core: &mut Core, key: Key<'_>, noreply: bool) -> Step {
+    if session.unlink_at_peers(core, key) == Some(Step::Hold) {
+        return Step::Hold;
+    }
+    if !noreply {
+        session.reply(core, reply::TOO_LARGE);
+    }
+    Step::Done
+}
+
+/// A change, asked for by a meta command.
 fn change_by_meta(
     session: &mut Session,
     core: &mut Core,
@@ -172,6 +187,9 @@ fn change_by_meta(
                 exptime.map_or(Deadline::Never, |exptime| exptime.deadline_ms(core.now.0))
             };
             let set = core.set_of_peers(key.bytes, request.value, lifetime)?;
+            if let Edit::Unlink = set {
+                return Some(refuse_large(session, core, key, false));
+            }
             let asked = over_resp::Asked::Stored {
                 wanted: over_resp::Wanted::Set,
                 cas: over_resp::cas(request.value),

@@ -50,7 +50,7 @@ use crate::{
     fill::{FillId, Fills, Lease},
     group::{
         LoadError, Loaded,
-        port::{Outcome, Reach, Report, ShardPort, Task, Ticket},
+        port::{Outcome, Reach, Report, ShardPort, Task, Teller, Ticket},
         statistics::{Board, Count},
     },
     io::Io,
@@ -286,20 +286,22 @@ impl Core {
 
     /// Takes what became of loads. `deliver` gets each reply for a connection of this shard.
     fn hear_group(&mut self, deliver: &mut impl FnMut(&mut Self, Delivery<'_>)) {
-        if let Some(group) = &mut self.group {
-            group.freshness.note_load_us(group.board.load_us());
-        }
+        let Some(group) = &mut self.group else { return };
+        group.freshness.note_load_us(group.board.load_us());
+        // Before what was answered is taken: that may be of the list before.
+        let lists = group.board.lists();
         while let Some(group) = &mut self.group
             && let Some(report) = group.port.next_result()
         {
             match report {
                 Report::Loaded {
                     outcome: Outcome { ticket, loaded },
-                    is_of_peer,
-                } => self.filled(FillId::of(ticket.0), &loaded, is_of_peer, deliver),
+                    teller,
+                } => self.filled(FillId::of(ticket.0), &loaded, teller, deliver),
                 Report::Changed { ticket, changed } => self.changed(ticket, changed, deliver),
             }
         }
+        self.note_lists(lists);
         self.receive_visits();
     }
 
@@ -307,7 +309,7 @@ impl Core {
         &mut self,
         fill: FillId,
         loaded: &Result<Loaded, LoadError>,
-        is_of_peer: bool,
+        teller: Teller,
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         let mut frame = self.buffers.take();
@@ -315,9 +317,10 @@ impl Core {
         match loaded {
             Ok(Loaded { value, ttl }) => {
                 let deadline = deadline(*ttl, self.now);
-                match is_of_peer {
-                    true => self.keep_copy(fill, value, deadline),
-                    false => self.keep_loaded(fill, value, deadline),
+                match teller {
+                    Teller::Source => self.keep_loaded(fill, value, deadline),
+                    Teller::Peer => self.keep_copy(fill, value, deadline),
+                    Teller::Unheard => {}
                 }
                 push_value(&mut frame, value, deadline, self.now);
             }

@@ -16,7 +16,7 @@ use crate::{
         pool::over_resp,
         session::{Session, Step},
     },
-    store::Outcome,
+    store::{Key, Outcome},
 };
 
 /// The text for what would have to be of one moment.
@@ -46,7 +46,10 @@ pub(in crate::shard) fn execute(
         } => {
             let edit = core.set_of_peers(key, value, || life(expiry, core.now.0))?;
             let key = core.key(key);
-            Some(session.change(core, key, edit, Form::Verbatim, &[]))
+            match edit {
+                Edit::Unlink => Some(refuse_large(session, core, key)),
+                edit => Some(session.change(core, key, edit, Form::Verbatim, &[])),
+            }
         }
         Request::Del { keys } => {
             let edit = core.delete_of_peers()?;
@@ -77,6 +80,17 @@ pub(in crate::shard) fn execute(
 
 fn refuse(session: &mut Session, core: &mut Core, text: &str) -> Step {
     session.refuse(core, format!("-ERR {text}\r\n").as_bytes());
+    Step::Done
+}
+
+/// Refuses a value that is too large for all peers, which forget the one of before.
+fn refuse_large(session: &mut Session, core: &mut Core, key: Key<'_>) -> Step {
+    if session.unlink_at_peers(core, key) == Some(Step::Hold) {
+        return Step::Hold;
+    }
+    if let Some(line) = resp_error(Outcome::TooLarge) {
+        session.refuse(core, line);
+    }
     Step::Done
 }
 

@@ -8,12 +8,9 @@ use super::{Waiter, deadline, keep};
 use crate::{
     group::{
         LoadError, Loaded,
-        port::{Outcome, Ticket, Visit, Wish},
+        port::{Counted, Outcome, Ticket, Visit, Wish},
     },
-    shard::{
-        core::Core,
-        stats::{Counter, Counters},
-    },
+    shard::core::Core,
     store::{Deadline, Key, Operation, Outcome as Stored, UnixMs},
 };
 
@@ -26,13 +23,22 @@ impl Core {
             && let Some(group) = &mut self.group
             && let Some(visit) = group.port.next_visit()
         {
-            let Visit { ticket, key, wish } = visit;
+            let Visit {
+                ticket,
+                key,
+                wish,
+                counted,
+            } = visit;
+            match counted {
+                Counted::Nothing => {}
+                Counted::Set => self.counters().sets.add(1),
+                Counted::Delete => self.counters().deletes.add(1),
+            }
             let key = self.store.hasher().key(&key);
             match wish {
                 Wish::Get(reach) => self.show(Waiter::Visitor(ticket, reach), ticket, key),
                 Wish::Set(loaded) => {
                     let operation = keep(&loaded.value, deadline(loaded.ttl, self.now));
-                    self.count_visited(|counters| &counters.sets);
                     let outcome = self.apply(key, operation, &loaded.value).outcome;
                     let answer = match outcome {
                         Stored::TooLarge => Err(LoadError::TooLarge),
@@ -42,7 +48,6 @@ impl Core {
                     self.answer_visit(ticket, answer);
                 }
                 Wish::Delete => {
-                    self.count_visited(|counters| &counters.deletes);
                     self.apply(key, Operation::DELETE, &[]);
                     self.answer_visit(ticket, Err(LoadError::NotFound { ttl: None }));
                 }
@@ -68,13 +73,6 @@ impl Core {
         }
         if let Err(error) = self.join(waiter, key) {
             self.answer_visit(ticket, Err(error));
-        }
-    }
-
-    /// Counts a change. With peers that is done where it was asked for.
-    fn count_visited(&self, which: impl Fn(&Counters) -> &Counter) {
-        if !self.has_peers() {
-            which(self.counters()).add(1);
         }
     }
 

@@ -54,7 +54,10 @@ impl Dialect for Binary {
         // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
         if let (Some(key), None) = (refusal.unlink, &core.pool) {
             let key = core.key(key);
-            if session.mutate(core, key, Operation::DELETE, &[], Form::Silent) == Step::Hold {
+            let step = session
+                .unlink_at_peers(core, key)
+                .unwrap_or_else(|| session.mutate(core, key, Operation::DELETE, &[], Form::Silent));
+            if step == Step::Hold {
                 return Step::Hold;
             }
         }

@@ -100,7 +100,10 @@ impl Dialect for Memcache {
                 deadline: Some(Deadline::PAST),
                 wins: false,
             };
-            if session.mutate(core, key, unlink, &[], Form::Silent) == Step::Hold {
+            let step = session
+                .unlink_at_peers(core, key)
+                .unwrap_or_else(|| session.mutate(core, key, unlink, &[], Form::Silent));
+            if step == Step::Hold {
                 return Step::Hold;
             }
         }
