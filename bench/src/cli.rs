@@ -3,6 +3,7 @@
 mod load;
 mod origin;
 mod parsers;
+mod tune;
 mod workload;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ pub(crate) use load::{
     Common, LoadArgs, OutputArgs, ReplayArgs, RunArgs, SearchArgs, SoakArgs, Speed, SweepArgs,
 };
 pub(crate) use origin::OriginArgs;
+pub(crate) use tune::TuneArgs;
 pub(crate) use workload::ShapeArgs;
 
 /// Load generator for memcache and RESP servers: every reply is verified.
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Soak(Box<SoakArgs>),
     /// Send what a trace says, when it says so or as fast as possible
     Replay(Box<ReplayArgs>),
+    /// Start a server with one setting after the other and find the flags that are worth giving
+    Tune(Box<TuneArgs>),
     /// Draw the curves of any number of JSON reports into one HTML file
     Report(ReportArgs),
     /// Be an origin that answers HTTP GETs of keys with the values that runs expect
@@ -74,6 +78,7 @@ where
         Command::Search(args) => args.common.check(),
         Command::Soak(args) => args.common.check(),
         Command::Origin(args) => args.items.check(),
+        Command::Tune(args) => args.check(),
         Command::Replay(_) | Command::Report(_) | Command::Shape(_) => Ok(()),
     };
     checked.map_err(Stop::Wrong)?;

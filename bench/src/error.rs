@@ -32,6 +32,10 @@ pub(crate) enum BenchError {
     Pin { core: usize },
     /// Another worker failed, which says why.
     Stopped,
+    /// The server does not do its work with the settings that others are to be measured against.
+    Untunable { settings: String, why: String },
+    /// There are too few cores to keep the server and the generator apart.
+    Crowded,
     /// A file is not what it should be.
     File { path: PathBuf, why: String },
 }
@@ -73,6 +77,16 @@ impl fmt::Display for BenchError {
             }
             Self::Pin { core } => write!(f, "cannot run on core {core}"),
             Self::Stopped => write!(f, "the run was broken off"),
+            Self::Untunable { settings, why } if settings.is_empty() => {
+                write!(f, "the server fails as it is: {why}")
+            }
+            Self::Untunable { settings, why } => {
+                write!(f, "the server fails with {settings}: {why}")
+            }
+            Self::Crowded => write!(
+                f,
+                "the server and the generator need a core each: name them with --server-cores and --cores"
+            ),
             Self::File { path, why } => write!(f, "{}: {why}", path.display()),
         }
     }

@@ -46,6 +46,7 @@ fn run(command: &Command) -> Result<ExitCode, BenchError> {
         Command::Search(args) => return modes::search::run(args),
         Command::Soak(args) => return modes::soak::run(args),
         Command::Replay(args) => return modes::replay::run(args),
+        Command::Tune(args) => return modes::tune::run(args),
         Command::Load(args) => modes::load::run(args)?,
         Command::Report(args) => output::html::run(args)?,
         Command::Origin(args) => modes::origin::run(args)?,

@@ -9,3 +9,4 @@ pub(crate) mod search;
 pub(crate) mod shape;
 pub(crate) mod soak;
 pub(crate) mod sweep;
+pub(crate) mod tune;

@@ -21,10 +21,7 @@ pub(crate) fn warn(report: &Report) {
 /// Only that replies were wrong, or that the generator was too slow: for modes that drive a server beyond what it can.
 pub(crate) fn warn_of_wrong(report: &Report) {
     for doubt in warnings::doubts(report) {
-        if matches!(
-            doubt,
-            Doubt::Wrong { .. } | Doubt::GeneratorLate { .. } | Doubt::GeneratorBusy { .. }
-        ) {
+        if matches!(doubt, Doubt::Wrong { .. }) || doubt.is_generator() {
             eprintln!("ringfort-bench: warning: {doubt}");
         }
     }

@@ -14,10 +14,10 @@ use crate::wire::Protocol;
 use crate::workload::arrivals::Spacing;
 
 /// Requests in flight per connection at most: beyond, sockets measure their buffers.
-const DEPTH_MAX: i64 = 4096;
+pub(super) const DEPTH_MAX: i64 = 4096;
 
 /// Connections at most: one address has few more ports than these to connect from.
-const CONNECTIONS_MAX: i64 = 25_000;
+pub(super) const CONNECTIONS_MAX: i64 = 25_000;
 
 /// What every mode that measures needs.
 #[derive(Debug, Args)]

@@ -19,18 +19,24 @@ pub(crate) const ENDLESS: Duration = Duration::from_secs(1 << 32);
 
 /// Everything that is the same in all measurements of a mode.
 pub(crate) struct Bench {
-    pub(crate) workload: Workload,
     pub(crate) label: String,
+    drawn: Drawn,
     target: Target,
-    script: Arc<Script>,
-    check: Check,
-    connections: usize,
-    depth: usize,
-    cores: Vec<usize>,
     server_pid: Option<u32>,
     /// Of a closed loop, of all connections together; without, it lasts as long as a point says.
     requests: Option<u64>,
     is_live: bool,
+}
+
+/// A load, drawn and ready to be put on servers.
+#[derive(Clone)]
+pub(crate) struct Drawn {
+    pub(crate) workload: Workload,
+    pub(crate) cores: Vec<usize>,
+    script: Arc<Script>,
+    check: Check,
+    connections: usize,
+    depth: usize,
 }
 
 /// What differs from one to the next.
@@ -40,6 +46,36 @@ pub(crate) struct Point {
     pub(crate) rate: Option<(f64, Spacing)>,
     pub(crate) warmup: Duration,
     pub(crate) duration: Duration,
+}
+
+impl Drawn {
+    /// Every reply is to be judged whole.
+    pub(crate) fn of(workload: Workload, connections: u32, depth: u32, cores: Vec<usize>) -> Self {
+        let depth = depth as usize;
+        Self {
+            script: Arc::new(Script::draw(&workload, depth)),
+            check: Check::Whole {
+                protocol: workload.protocol,
+                items: workload.items.clone(),
+            },
+            connections: connections as usize,
+            workload,
+            cores,
+            depth,
+        }
+    }
+
+    /// For a server that is known by its process.
+    pub(crate) fn against(&self, target: Target, server_pid: u32) -> Bench {
+        Bench {
+            label: String::new(),
+            drawn: self.clone(),
+            target,
+            server_pid: Some(server_pid),
+            requests: None,
+            is_live: false,
+        }
+    }
 }
 
 impl Bench {
@@ -52,28 +88,19 @@ impl Bench {
         if args.prefill {
             load::write_keys(&target, &workload, &cores, &|_| {})?;
         }
-        let check = match args.reply_bytes {
-            None => Check::Whole {
-                protocol: workload.protocol,
-                items: workload.items.clone(),
-            },
-            Some(reply_bytes) => Check::Length {
+        let mut drawn = Drawn::of(workload, args.connections, args.depth, cores);
+        if let Some(reply_bytes) = args.reply_bytes {
+            drawn.check = Check::Length {
                 reply_bytes: reply_bytes as usize,
-            },
-        };
-        let depth = args.depth as usize;
+            };
+        }
         Ok(Self {
-            script: Arc::new(Script::draw(&workload, depth)),
             label: args.label.clone(),
             is_live: Live::is_wanted(args.output.live),
-            connections: args.connections as usize,
             server_pid: args.server_pid,
             requests: None,
-            workload,
             target,
-            check,
-            depth,
-            cores,
+            drawn,
         })
     }
 
@@ -86,8 +113,8 @@ impl Bench {
     pub(crate) fn measure(&self, point: Point, watch: Watch<'_>) -> Result<Report, BenchError> {
         let plan = Plan {
             target: self.target.clone(),
-            check: self.check.clone(),
-            depth: self.depth,
+            check: self.drawn.check.clone(),
+            depth: self.drawn.depth,
             warmup_ns: point.warmup.as_nanos() as u64,
             duration_ns: point.duration.as_nanos() as u64,
             server_pid: self.server_pid,
@@ -104,9 +131,9 @@ impl Bench {
         })?;
         Ok(Report {
             label: self.label.clone(),
-            load: Load::drawn(&self.workload),
-            connections: self.connections,
-            depth: self.depth,
+            load: Load::drawn(&self.drawn.workload),
+            connections: self.drawn.connections,
+            depth: self.drawn.depth,
             rate: point.rate.map(|(rate, _)| rate),
             measured: found.measured,
             kept: found.kept,
@@ -117,17 +144,23 @@ impl Bench {
     /// Connections are dealt out in turn. Each begins elsewhere in the script, so that they do not ask for the same
     /// keys in step.
     fn tasks(&self, point: Point) -> Vec<Task> {
-        let workers = self.cores.len().max(1);
-        let batches = self.script.step_count() / self.depth;
+        let Drawn {
+            cores,
+            script,
+            connections: total,
+            depth,
+            ..
+        } = &self.drawn;
+        let workers = cores.len().max(1);
+        let batches = script.step_count() / depth;
         let task = |worker: usize| {
-            let connections = (worker..self.connections).step_by(workers);
-            let firsts =
-                connections.map(|connection| batches * connection / self.connections * self.depth);
+            let connections = (worker..*total).step_by(workers);
+            let firsts = connections.map(|connection| batches * connection / total * depth);
             let pace = match point.rate {
                 None => Pace::Closed {
                     requests: self.requests.map(|requests| {
-                        let own = (worker..self.connections).step_by(workers);
-                        own.map(|connection| share(requests, connection, self.connections))
+                        let own = (worker..*total).step_by(workers);
+                        own.map(|connection| share(requests, connection, *total))
                             .collect()
                     }),
                 },
@@ -136,8 +169,8 @@ impl Bench {
                 ))),
             };
             Task {
-                core: self.cores.get(worker).copied(),
-                script: Arc::clone(&self.script),
+                core: cores.get(worker).copied(),
+                script: Arc::clone(script),
                 firsts: firsts.collect(),
                 pace,
             }

@@ -148,6 +148,16 @@ fn of_closed_loop(report: &Report) -> Vec<Doubt> {
     doubts
 }
 
+impl Doubt {
+    /// Whether it says that the generator had too little time to spare.
+    pub(crate) fn is_generator(&self) -> bool {
+        matches!(
+            self,
+            Self::GeneratorBusy { .. } | Self::GeneratorLate { .. }
+        )
+    }
+}
+
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

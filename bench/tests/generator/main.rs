@@ -3,3 +3,4 @@
 mod calibration;
 mod modes;
 mod support;
+mod tune;

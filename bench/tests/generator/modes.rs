@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Delays, bench, measured, scratch, server};
+use crate::support::{Delays, bench, measured, scratch, server, thread_count};
 
 /// Answers at once.
 fn quick() -> std::net::SocketAddr {
@@ -215,8 +215,4 @@ fn several_workers_share_the_connections_and_the_rate() {
     assert_eq!(report["workers"], cores);
     let requests = report["requests"].as_u64().unwrap() + report["unanswered"].as_u64().unwrap();
     assert!((150..=200).contains(&requests), "{requests}");
-}
-
-fn thread_count() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -116,3 +116,8 @@ pub(crate) fn measured(mode: &str, address: SocketAddr, options: &[&str]) -> ser
     std::fs::remove_file(&json).unwrap();
     serde_json::from_str(&text).unwrap()
 }
+
+/// Cores that the test may use.
+pub(crate) fn thread_count() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
