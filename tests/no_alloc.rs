@@ -146,13 +146,31 @@ fn exchange(stream: &mut TcpStream, request: &[u8], reply: &[u8]) {
     for cut in [request.len(), request.len() / 2] {
         stream.write_all(&request[..cut]).unwrap();
         stream.write_all(&request[cut..]).unwrap();
-        stream.read_exact(&mut got).unwrap();
+        if let Err(error) = stream.read_exact(&mut got) {
+            panic!("{error}; {}", what_threads_do());
+        }
         forget_cas(&mut got);
         assert_eq!(
             got.escape_ascii().to_string(),
             reply.escape_ascii().to_string()
         );
     }
+}
+
+/// Where in the kernel each thread waits, for who has waited in vain.
+fn what_threads_do() -> String {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("the threads");
+    let lines = tasks.map(|task| {
+        let path = task.expect("a thread").path();
+        let read = |name: &str| std::fs::read_to_string(path.join(name)).unwrap_or_default();
+        format!(
+            "{}: {}\n{}",
+            read("comm").trim_end(),
+            read("wchan"),
+            read("stack")
+        )
+    });
+    lines.collect()
 }
 
 /// Blanks the CAS ids of binary replies, which are the server's to choose.

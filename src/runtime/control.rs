@@ -21,6 +21,10 @@ pub(crate) struct ControlWidth {
     pub(crate) blocking_thread_count: usize,
 }
 
+/// How long a control executor sleeps at most. It need not wake for anything; but should it ever
+/// sleep through a completion, what waits for that is late by this much, and not for ever.
+const NAP_MAX: Duration = Duration::from_secs(1);
+
 /// Starts a thread, pinned nowhere, that runs the task which `start` makes there.
 ///
 /// # Errors
@@ -40,8 +44,16 @@ where
         .io_memory(0)
         .ring_depth(width.ring_depth)
         .blocking_thread_pool_placement(PoolPlacement::Unbound(width.blocking_thread_count))
-        // A task of its own, so that other threads can wake it.
-        .spawn(move || async move { glommio::spawn_local(start()).await })
+        .spawn(move || async move {
+            let naps = glommio::spawn_local(async {
+                loop {
+                    sleep(NAP_MAX).await;
+                }
+            });
+            naps.detach();
+            // A task of its own, so that other threads can wake it.
+            glommio::spawn_local(start()).await
+        })
         .map(Executor)
         .map_err(|error| io::Error::other(error.to_string()))
 }
