@@ -117,7 +117,22 @@ impl ReplicasConfig {
         if self.read_from == ReadFrom::Replica && pool.l1 != L1Config::Off {
             return refused(ReplicaObstacle::L1);
         }
+        if !pool.is_cluster && self.read_from == ReadFrom::Replica {
+            self.check_every_server_has_one(pool)?;
+        }
         Ok(())
+    }
+
+    /// Checks that every server's keys can be read where masters are not.
+    fn check_every_server_has_one(&self, pool: &PoolConfig) -> Result<(), ConfigError> {
+        let has_one = |number: usize| self.replicas.iter().any(|replica| replica.master == number);
+        match (0..pool.servers.len()).find(|number| !has_one(*number)) {
+            None => Ok(()),
+            Some(number) => {
+                let server = pool.servers[number].address();
+                Err(self.error(ReplicaObstacle::Lacking(server)))
+            }
+        }
     }
 
     /// Checks replicas that were named one by one.
@@ -165,7 +180,7 @@ fn is_same(a: &ServerSpec, b: &ServerSpec) -> bool {
 }
 
 /// Why replicas cannot be read from as asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplicaObstacle {
     /// memcached servers follow nobody.
     Memcache,
@@ -173,6 +188,8 @@ pub enum ReplicaObstacle {
     Cluster,
     /// None was named.
     None,
+    /// None was named for this server, and no key of it could be read.
+    Lacking(String),
     /// Nobody would read them.
     Unread,
     /// More than [`REPLICAS_MAX`].
@@ -195,6 +212,10 @@ impl fmt::Display for ReplicaObstacle {
             Self::Memcache => f.write_str("memcached servers have no replicas; leave it out"),
             Self::Cluster => f.write_str("the cluster itself tells of its replicas; leave it out"),
             Self::None => f.write_str("no replicas; add --replica SERVER=HOST:PORT"),
+            Self::Lacking(server) => write!(
+                f,
+                "server {server} has none; add --replica {server}=HOST:PORT, or use prefer-replica"
+            ),
             Self::Unread => f.write_str(
                 "nobody reads it with --read-from master; add --read-from prefer-replica, \
                  or another",

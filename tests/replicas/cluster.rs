@@ -67,6 +67,36 @@ fn start(flags: &[&str]) -> (Cluster, Ringfort) {
     (cluster, ringfort)
 }
 
+/// Nobody reads from a master by mistake: what has no replica any more is not read at all.
+#[test]
+fn a_master_without_a_replica_is_not_read_from_where_only_replicas_are() {
+    let cluster = Cluster::start();
+    let ringfort = ringfort(&cluster, &["--read-from", "replica"]);
+    let owned = (0..KEY_COUNT).find(|key| {
+        let slot = cluster.ask(0, &format!("CLUSTER KEYSLOT k{key}"));
+        let slot = slot.trim_start_matches(':').parse().expect("a slot");
+        cluster.owner(0, slot) == Some(0)
+    });
+    let key = owned.expect("a key of the first master");
+    let mut wire = Wire::connect(ringfort.resp());
+    let mut read = || {
+        wire.send(format!("GET k{key}\r\n").as_bytes());
+        wire.line()
+    };
+    wait_for("the replica to be read from", || {
+        (read() == "$-1").then_some(())
+    });
+    let other = cluster.ask(1, "CLUSTER MYID");
+    cluster.ask(MASTERS, &format!("CLUSTER REPLICATE {other}"));
+    wait_for("the lack of one to be known", || {
+        (read() == "-ERR backend is unavailable").then_some(())
+    });
+    // As long as the replica itself told where else to ask, the master was asked.
+    let before = calls(&cluster.nodes[0], "get");
+    assert_eq!(read(), "-ERR backend is unavailable");
+    assert_eq!(calls(&cluster.nodes[0], "get"), before);
+}
+
 #[test]
 fn reads_go_to_replicas_and_what_was_just_written_to_masters() {
     let (cluster, ringfort) = start(&[]);

@@ -85,6 +85,11 @@ fn what_does_not_go_together_is_refused_by_name() {
             "--read-from any: no replicas; add --replica SERVER=HOST:PORT",
         ),
         (
+            "--replica a:1=b:1 --read-from replica",
+            "--read-from replica: server [::1]:2 has none; add --replica [::1]:2=HOST:PORT, or \
+             use prefer-replica",
+        ),
+        (
             "--read-from slave",
             "--read-from 'slave': not known here; write master or prefer-master or replica or \
              prefer-replica or any",

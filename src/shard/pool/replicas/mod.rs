@@ -209,7 +209,8 @@ impl Pool {
     ) -> Reader {
         let is_fill = errand == Errand::Fetch && self.has_l1();
         let is_free = matches!(errand, Errand::Fetch | Errand::Read(_));
-        if !is_free || self.listed_of(replicas, home).is_none() {
+        let may_be_master = replicas.settings.read_from != ReadFrom::Replica;
+        if !is_free || (may_be_master && self.listed_of(replicas, home).is_none()) {
             return Reader::Home;
         }
         let is_recent = replicas.settings.recent.has(key.hash, now) || self.is_handed_over(key);
