@@ -105,6 +105,9 @@ impl<I: Io> Shard<I> {
         }
         if let Some(error) = refused {
             self.note_loss(number, &error);
+            self.send_elsewhere(number);
+            // Whoever is asked instead may have had its turn already.
+            self.core.is_busy = true;
         }
         self.tell_failed(number);
     }
