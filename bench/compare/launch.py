@@ -42,6 +42,7 @@ class Launch:
     backends: tuple[int, ...] = ()  # their ports
     cores: tuple[int, ...] = (SERVER_CORE,)  # a thread on each
     memory_mib: int = MEMORY_MIB
+    item_kib_max: int = ITEM_MIB_MAX * 1024
     keys: int = 0
     peering: Peering | None = None
 

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from .launch import CONNECTIONS_MAX, ITEM_MIB_MAX
+from .launch import CONNECTIONS_MAX
 
 HASH_TAG = "{}"
 KEY_HASH = "murmur"  # fnv1a_64, the common one, puts all short tags in one place
@@ -30,7 +30,7 @@ def ringfort(launch):
     front = {"memcache": "off", "resp": "off", launch.protocol: f"127.0.0.1:{launch.port}"}
     return [launch.programs.ours / "ringfort", "--cores", ",".join(map(str, launch.cores)),
             "--memcache", front["memcache"], "--resp", front["resp"], "--memory", f"{launch.memory_mib}MiB",
-            "--item-size-max", f"{ITEM_MIB_MAX}MiB", "--connections-max", CONNECTIONS_MAX]
+            "--item-size-max", f"{launch.item_kib_max}KiB", "--connections-max", CONNECTIONS_MAX]
 
 
 def ringfort_pool(launch):

@@ -12,6 +12,8 @@ from .process import free_port, spawn
 from .wire import QUESTIONS, ask
 
 COMMANDS = {**ours.COMMANDS, **rivals.COMMANDS}
+# Small segments: of those for items of 2 MiB a small memory has half a dozen.
+ITEM_KIB_MAX = 64
 COUNTED = ("Gets", "ServerRequests", "Loads", "LoadsDeduped")
 
 
@@ -104,6 +106,7 @@ def urls(count):
 def start_peer(running, name, peering, core, memory_mib, programs, scratch):
     """One that answers memcache clients, too."""
     port = free_port()
-    launch = Launch(programs, "memcache", port, scratch, cores=(core,), memory_mib=memory_mib, peering=peering)
+    launch = Launch(programs, "memcache", port, scratch, cores=(core,), memory_mib=memory_mib,
+                    item_kib_max=ITEM_KIB_MAX, peering=peering)
     pid = spawn(running, COMMANDS[name](launch), core, port, scratch, QUESTIONS["memcache"])
     return Peer(name, f"127.0.0.1:{port}", peering.me, pid)
