@@ -99,7 +99,7 @@ def start(running, name, point, scenario, programs, scratch):
     else:
         ports = tuple(port for port, _ in backends)
         command = COMMANDS[name](Launch(programs, point.protocol, port, scratch, ports, cores,
-                                        scenario.memory_mib, point.keys, peering))
+                                        memory_mib=scenario.memory_mib, keys=point.keys, peering=peering))
     question = None if name == "floor" else QUESTIONS[point.protocol]
     pid = spawn(running, command, ",".join(map(str, cores)), port, scratch, question)
     return Started(address, pid, options, backends)

@@ -98,6 +98,18 @@ class Servers(unittest.TestCase):
                 for point in scenario.of_table("values", raw).points()}
         self.assertEqual(told, {("get", 1024): True, ("get", 65536): False, ("set", 1024): True, ("set", 65536): True})
 
+    def test_a_server_is_started_as_the_scenario_has_it(self):
+        raw = {**HITS, "memory_mib": 512, "keys": [10_000_000], "servers": ["ringfort", "crucible"]}
+        one = scenario.of_table("keys", raw)
+        programs = Programs(Path("/ours"), {"crucible": "/opt/crucible"})
+        with tempfile.TemporaryDirectory() as scratch, mock.patch.object(servers, "spawn", return_value=7) as spawn:
+            for name in one.servers:
+                servers.start(None, name, one.points()[0], one, programs, Path(scratch))
+            said = " ".join(map(str, spawn.call_args_list[0].args[1]))
+            config = tomllib.loads((Path(scratch) / "crucible.toml").read_text())
+        self.assertIn("--memory 512MiB --item-size-max 2048KiB", said)
+        self.assertGreater(2 ** config["cache"]["hashtable_power"], 10_000_000)
+
     def test_threads_and_memory_are_what_the_scenario_says(self):
         with tempfile.TemporaryDirectory() as scratch:
             two = self.launch(scratch, "memcache", cores=(0, 1), memory_mib=1024, keys=10_000_000)
