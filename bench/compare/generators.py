@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import subprocess
-import time
 from dataclasses import dataclass, replace
 
 from . import Failed
@@ -114,7 +113,7 @@ def run(command, core, server_pid, read, report, requests=None):
     """Runs a generator on a core; what it cost itself and the server is read from the scheduler."""
     command = [str(word) for word in ["taskset", "-c", core, *command]]
     report.unlink(missing_ok=True)
-    before, before_s, began = scheduled(server_pid), children_s(), time.monotonic()
+    before, before_s = scheduled(server_pid), children_s()
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True)
     try:
@@ -123,17 +122,21 @@ def run(command, core, server_pid, read, report, requests=None):
         child.kill()
         child.wait()
         raise
-    wall_s, after = time.monotonic() - began, scheduled(server_pid)
+    after = scheduled(server_pid)
     if child.returncode:
         raise Failed(f"{command[3]}: {(complaint.strip().splitlines() or ['it says nothing'])[-1]}")
     told = read(said, report)
+    count = requests or told.requests
     spent = [(run_ns - before.get(task, (0, 0))[0], wait_ns - before.get(task, (0, 0))[1])
              for task, (run_ns, wait_ns) in after.items()]
     busiest_ns, waited_ns = max(spent)
-    count = requests or told.requests
-    return replace(told, requests=count, generator_utilisation=(children_s() - before_s) / wall_s,
+    if not told.requests_per_s:
+        raise Failed(f"{command[3]} made no requests")
+    # By the clock a generator may sit idle before its end: memtier does, for up to a second.
+    seconds = count / told.requests_per_s
+    return replace(told, requests=count, generator_utilisation=(children_s() - before_s) / seconds,
                    server_cpu_ns=sum(run_ns for run_ns, _ in spent) / count,
-                   server_utilisation=busiest_ns / 1e9 / wall_s, server_waiting=waited_ns / 1e9 / wall_s)
+                   server_utilisation=busiest_ns / 1e9 / seconds, server_waiting=waited_ns / 1e9 / seconds)
 
 
 def scheduled(pid):
