@@ -40,7 +40,7 @@ pub use self::http_address::HttpAddress;
 pub use self::l1::{L1_TTL_MAX, L1_TTL_MIN, L1Config};
 pub use self::listeners::check_together;
 use self::listeners::{is_listener, overlap};
-pub use self::origin::{HttpOriginSpec, OriginSpec};
+pub use self::origin::{HttpOriginSpec, OriginSpec, ServersOriginSpec};
 pub use self::peers::{
     HotPolicy, PEER_SECRET_BYTES_MAX, PEERS_FILE_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl,
     PeersConfig, check_peer_secret, parse_peers,

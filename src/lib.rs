@@ -18,7 +18,7 @@
 //! server     checks the machine, binds, spawns and pins shards, ends them on a signal
 //! shard      the turn: connections, requests, replies in order, pool mode, statistics
 //! group      where values come from that are loaded once for all: an origin, through peers
-//! client     for other programs: an asynchronous client over the same links
+//! client     an asynchronous client over the same links, for other programs, too
 //! backend    links to servers and their queued deletes, without their sockets
 //! fill       one fetch per key for all who ask for it, void once the key is written
 //! io         what a shard asks of sockets; the io_uring that gives it, a seeded fake that pretends

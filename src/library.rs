@@ -61,6 +61,7 @@ impl Group {
             config: GroupConfig {
                 name: name.to_owned(),
                 origin: None,
+                writes_through: false,
                 load_timeout: LOAD_TIMEOUT_DEFAULT,
                 loads_max: LOADS_MAX_DEFAULT,
                 load_queue_max: LOAD_QUEUE_MAX_DEFAULT,
@@ -155,6 +156,14 @@ impl Builder {
     #[must_use]
     pub fn listen_resp(mut self, address: SocketAddr) -> Self {
         self.resp = Some(address);
+        self
+    }
+
+    /// Has sets and deletes, of the program and of clients, written through by the source's
+    /// [`change`](Loader::change) before they are answered, and lets memcache clients set values with flags.
+    #[must_use]
+    pub fn write_through(mut self) -> Self {
+        self.config.writes_through = true;
         self
     }
 

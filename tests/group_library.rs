@@ -3,12 +3,16 @@
 
 mod support;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ringfort::config::{HotPolicy, PeerRing, PeerUrl, PeersConfig};
-use ringfort::group::{LoadError, Loaded, Wanted};
+use ringfort::group::{Change, ChangeFuture, LoadError, LoadFuture, Loaded, Loader, Wanted};
 use ringfort::library::{Builder, Group, sleep};
 use support::wire::Wire;
 
@@ -108,6 +112,7 @@ fn a_value_that_has_ended_is_shown_if_that_is_asked_for() {
     let (group, calls) = start(Group::builder("g").stale(Duration::MAX));
     let ended = Loaded {
         value: "old".into(),
+        flags: 0,
         ttl: Some(Duration::from_millis(1)),
     };
     group.set(b"k", ended).expect("room");
@@ -230,4 +235,49 @@ fn programs_are_peers_of_each_other() {
         groups.iter().map(of_one).collect::<Vec<_>>()
     };
     assert_eq!(counts("cmd_set"), [1, 1], "each where it was asked for");
+}
+
+/// A source that takes changes; a key of it is never changed.
+struct Store(RefCell<HashMap<Bytes, Loaded>>);
+
+impl Loader for Store {
+    fn load<'a>(&'a self, wanted: &'a Wanted) -> LoadFuture<'a> {
+        let found = self.0.borrow().get(&wanted.key).cloned();
+        Box::pin(ready(found.ok_or(LoadError::NotFound { ttl: None })))
+    }
+
+    fn change<'a>(&'a self, wanted: &'a Wanted, change: &'a Change) -> ChangeFuture<'a> {
+        if wanted.key == "fixed" {
+            return Box::pin(ready(Err(LoadError::failed("it is fixed"))));
+        }
+        let (mut values, key) = (self.0.borrow_mut(), wanted.key.clone());
+        match change {
+            Change::Set(loaded) => values.insert(key, loaded.clone()),
+            Change::Delete => values.remove(&key),
+        };
+        Box::pin(ready(Ok(())))
+    }
+}
+
+#[test]
+fn a_source_that_takes_changes_has_them_before_anybody_is_answered() {
+    let source = || {
+        let fixed = ("fixed".into(), Loaded::forever("as it is"));
+        Store(RefCell::new(HashMap::from([fixed])))
+    };
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let builder = Group::builder("g").write_through().listen_memcache(any);
+    let group = builder.start(source).expect("a group");
+    let mut client = Wire::connect(group.memcache().expect("it listens"));
+    client.ask("set a 7 0 1\r\nx\r\n", "STORED\r\n");
+    assert_eq!(group.get(b"a"), Ok(Some("x".into())));
+    client.ask("get a\r\n", "VALUE a 7 1\r\nx\r\nEND\r\n");
+    group.set(b"a", Loaded::forever("y")).expect("it takes it");
+    client.ask("get a\r\n", "VALUE a 0 1\r\ny\r\nEND\r\n");
+    group.delete(b"a").expect("it takes it");
+    assert_eq!(group.get(b"a"), Ok(None));
+    let refused = Err(LoadError::failed("it is fixed"));
+    assert_eq!(group.set(b"fixed", Loaded::forever("z")), refused);
+    client.ask("delete fixed\r\n", "SERVER_ERROR it is fixed\r\n");
+    assert_eq!(group.get(b"fixed"), Ok(Some("as it is".into())));
 }

@@ -37,10 +37,15 @@ const LAYERS: &[Layer] = &[
     ("io", &["store"]),
     ("fill", &["store"]),
     ("backend", &["store", "protocol", "config", "spool"]),
-    ("group", &["config", "runtime", "mesh", "io"]),
     (
         "client",
         &["store", "protocol", "config", "backend", "runtime", "io"],
+    ),
+    (
+        "group",
+        &[
+            "protocol", "route", "config", "runtime", "mesh", "io", "backend", "client",
+        ],
     ),
     (
         "shard",

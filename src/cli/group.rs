@@ -19,8 +19,9 @@ pub(super) struct GroupArgs {
     /// Load keys that are missing from an origin, each once for all who ask for it [default: no group]
     #[arg(long, value_name = "NAME", value_parser = group_name)]
     group: Option<String>,
-    /// Where the group's values come from: http://HOST:PORT/PATH/{key}, which is asked with GET, or
-    /// dir:PATH, a folder with a file for each key [default: none]
+    /// Where the group's values come from: http://HOST:PORT/PATH/{key}, which is asked with GET;
+    /// dir:PATH, a folder with a file for each key; or redis://HOST:PORT or memcache://HOST:PORT, one or
+    /// more servers with commas between them, which are told of sets and deletes, too [default: none]
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     origin: Option<OriginSpec>,
     /// How long a load may take, with its time in the queue, 1ms to 10m [default: 5s]
@@ -69,6 +70,7 @@ impl GroupArgs {
         Ok(Some(GroupConfig {
             name: name.clone(),
             origin: Some(origin.clone()),
+            writes_through: origin.takes_changes(),
             load_timeout: self.load_timeout.unwrap_or(LOAD_TIMEOUT_DEFAULT),
             loads_max: self.loads_max.unwrap_or(LOADS_MAX_DEFAULT),
             load_queue_max: self.load_queue_max.unwrap_or(LOAD_QUEUE_MAX_DEFAULT),

@@ -66,6 +66,8 @@ pub struct GroupConfig {
     pub name: String,
     /// Where values come from; `None` if a program brings a source of its own.
     pub origin: Option<OriginSpec>,
+    /// Whether sets and deletes are written through to there; else they are done here alone.
+    pub writes_through: bool,
     /// How long a load may take, with its time in the queue.
     pub load_timeout: Duration,
     /// Loads under way at a time.

@@ -1,15 +1,16 @@
 //! Sets and deletes, whoever asks for them: the key's owner among the peers has it done and tells all others,
 //! before anybody is answered.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
 use super::{
-    LoadError, Loaded,
-    dispatch::Shared,
+    LoadError, Loaded, Wanted,
+    dispatch::{Shared, unless_it_panics},
     port::{Change, Counted, Wish},
 };
+use crate::runtime;
 
 impl Shared {
     /// Gives a key a value, for a thread of the program.
@@ -41,13 +42,13 @@ impl Shared {
         counted: Counted,
         deadline: Instant,
     ) -> Result<(), LoadError> {
-        let Some(circle) = &self.circle else {
-            return self.change_here(key, change, counted).await;
-        };
-        if !circle.can_name(&key) {
+        if let Some(circle) = &self.circle
+            && !circle.can_name(&key)
+        {
             return Err(LoadError::failed("key is too long for peers"));
         }
-        let Some(owner) = circle.owner(&key) else {
+        let owner = self.circle.as_ref().and_then(|circle| circle.owner(&key));
+        let (Some(circle), Some(owner)) = (&self.circle, owner) else {
             return self.change_as_owner(key, change, counted, deadline).await;
         };
         let changed = circle.send_to_owner(&owner, &key, change, deadline).await;
@@ -64,16 +65,39 @@ impl Shared {
         counted: Counted,
         deadline: Instant,
     ) -> Result<(), LoadError> {
-        // Who is in no list keeps nothing, as nobody would tell it of the next change.
-        let change = match self.is_listed() {
-            true => change,
-            false => Change::Delete,
+        let written = self.write(&key, &change, deadline).await;
+        // Of two that set a key at a time the source has the last one's value, and nobody can tell which that is: it is
+        // loaded anew. And who is in no list keeps nothing, as nobody would tell it of the next change.
+        let change = match self.writes_through || !self.is_listed() {
+            true => Change::Delete,
+            false => change,
         };
         self.change_here(key.clone(), change, counted).await?;
-        match &self.circle {
-            Some(circle) => circle.tell_others(&key, None, deadline).await,
-            None => Ok(()),
+        if let Some(circle) = &self.circle {
+            circle.tell_others(&key, None, deadline).await?;
         }
+        written
+    }
+
+    /// Has the source make a change, if it takes any.
+    async fn write(
+        &self,
+        key: &Bytes,
+        change: &Change,
+        deadline: Instant,
+    ) -> Result<(), LoadError> {
+        if !self.writes_through {
+            return Ok(());
+        }
+        let wanted = Wanted {
+            group: Arc::clone(&self.group),
+            key: key.clone(),
+            deadline,
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let changing = unless_it_panics(|| self.loader.change(&wanted, change));
+        let changed = runtime::within(left, changing).await;
+        changed.unwrap_or(Err(LoadError::Late))
     }
 
     /// Changes a key where it lives here, and nowhere else.

@@ -13,8 +13,9 @@
 
 use std::{
     cell::RefCell,
-    future::poll_fn,
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Poll, Waker},
@@ -24,7 +25,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    LoadError, LoadFuture, Loaded, Loader, PeerError, PeerHandler, Wanted,
+    LoadError, Loaded, Loader, PeerError, PeerHandler, Wanted,
     answering::Answering,
     calls::Calls,
     circle::Circle,
@@ -78,7 +79,9 @@ pub struct Dispatch {
 /// What loads under way share with who starts them.
 pub(super) struct Shared {
     pub(super) group: Arc<str>,
-    loader: Rc<dyn Loader>,
+    pub(super) loader: Rc<dyn Loader>,
+    /// Changes are the loader's affair, too.
+    pub(super) writes_through: bool,
     pub(super) limits: Limits,
     pub(super) board: Board,
     ports: RefCell<Vec<ControlPort>>,
@@ -98,10 +101,10 @@ pub(super) struct Shared {
 }
 
 impl Dispatch {
-    /// For these shards, and for threads of the program that call.
+    /// For these shards, and for threads of the program that call; the loader takes changes, too, or does not.
     pub fn new(
         group: Arc<str>,
-        loader: Rc<dyn Loader>,
+        (loader, writes_through): (Rc<dyn Loader>, bool),
         limits: Limits,
         board: Board,
         shards: Shards,
@@ -114,6 +117,7 @@ impl Dispatch {
         let shared = Shared {
             group,
             loader,
+            writes_through,
             limits,
             board,
             ports: RefCell::new(ports),
@@ -369,7 +373,7 @@ impl Shared {
     async fn load(&self, wanted: &Wanted) -> Result<Loaded, LoadError> {
         let begun = Instant::now();
         let left = wanted.deadline.saturating_duration_since(begun);
-        let loaded = runtime::within(left, self.ask_loader(wanted)).await;
+        let loaded = runtime::within(left, unless_it_panics(|| self.loader.load(wanted))).await;
         let loaded = loaded.unwrap_or(Err(LoadError::Late));
         if loaded.is_ok() {
             self.board.note_load(begun.elapsed());
@@ -379,21 +383,6 @@ impl Shared {
             Err(_) => Count::LocalLoadErrs,
         });
         loaded
-    }
-
-    /// Asks the source. If it panics, that is this load's error alone: others wait for theirs.
-    async fn ask_loader(&self, wanted: &Wanted) -> Result<Loaded, LoadError> {
-        let mut loading: Option<LoadFuture<'_>> = None;
-        poll_fn(|cx| {
-            let poll = || {
-                let loading = loading.get_or_insert_with(|| self.loader.load(wanted));
-                loading.as_mut().poll(cx)
-            };
-            // What a panic leaves behind is dropped, and the loader's own affair.
-            let polled = catch_unwind(AssertUnwindSafe(poll));
-            polled.unwrap_or_else(|_| Poll::Ready(Err(LoadError::failed("its loader panicked"))))
-        })
-        .await
     }
 
     fn answer(&self, load: &Load, loaded: Result<Loaded, LoadError>, teller: Teller) {
@@ -414,3 +403,20 @@ impl Shared {
         self.unheard.note(shard);
     }
 }
+
+/// What a source does. If it panics, that is the error of this alone: others wait for theirs.
+pub(super) async fn unless_it_panics<'a, T>(
+    begin: impl Fn() -> SourceFuture<'a, T>,
+) -> Result<T, LoadError> {
+    let mut doing = None;
+    poll_fn(|cx| {
+        let poll = || doing.get_or_insert_with(&begin).as_mut().poll(cx);
+        // What a panic leaves behind is dropped, and the loader's own affair.
+        let polled = catch_unwind(AssertUnwindSafe(poll));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(LoadError::failed("its loader panicked"))))
+    })
+    .await
+}
+
+/// A load or a change under way.
+type SourceFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LoadError>> + 'a>>;

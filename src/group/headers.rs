@@ -18,6 +18,9 @@ const HOPS: HeaderName = HeaderName::from_static("ringfort-hops");
 /// may be another's.
 const TTL_MS: HeaderName = HeaderName::from_static("ringfort-ttl-ms");
 
+/// A value's memcache flags, if it has any.
+const FLAGS: HeaderName = HeaderName::from_static("ringfort-flags");
+
 /// How long who asks goes on waiting, in milliseconds, less some for the answer's way: so a peer answers
 /// in time that it has no value yet, and who hears nothing knows that the peer is silent.
 pub(super) const PATIENCE_MS: HeaderName = HeaderName::from_static("ringfort-patience-ms");
@@ -53,6 +56,19 @@ impl Hop {
             Some(_) => None,
         }
     }
+}
+
+/// Says what flags a value has, if it has any.
+pub(super) fn insert_flags(headers: &mut HeaderMap, flags: u32) {
+    if flags != 0 {
+        headers.insert(FLAGS, HeaderValue::from(flags));
+    }
+}
+
+/// What that says.
+pub(super) fn flags_of(headers: &HeaderMap) -> u32 {
+    let text = headers.get(FLAGS).and_then(|flags| flags.to_str().ok());
+    text.and_then(|flags| flags.parse().ok()).unwrap_or(0)
 }
 
 /// Says how long a value is good, if it ends.

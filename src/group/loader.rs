@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 
+use super::{ChangeFuture, port::Change};
+
 /// A key that is to be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -21,6 +23,8 @@ pub struct Wanted {
 pub struct Loaded {
     /// The value. One that does not fit into an entry is answered, and not kept.
     pub value: Bytes,
+    /// memcache flags; 0 from sources that have none.
+    pub flags: u32,
     /// How long it is good: `None` for ever; zero, or less than a millisecond, for those only who wait
     /// for it now.
     pub ttl: Option<Duration>,
@@ -31,6 +35,7 @@ impl Loaded {
     pub fn forever(value: impl Into<Bytes>) -> Self {
         Self {
             value: value.into(),
+            flags: 0,
             ttl: None,
         }
     }
@@ -39,6 +44,7 @@ impl Loaded {
     pub fn for_ttl(value: impl Into<Bytes>, ttl: Duration) -> Self {
         Self {
             value: value.into(),
+            flags: 0,
             ttl: Some(ttl),
         }
     }
@@ -137,6 +143,14 @@ pub type LoadFuture<'a> = Pin<Box<dyn Future<Output = Result<Loaded, LoadError>>
 pub trait Loader {
     /// Loads one key.
     fn load<'a>(&'a self, wanted: &'a Wanted) -> LoadFuture<'a>;
+
+    /// Makes a change of a key where its value comes from. This is asked of sources alone of which it was said
+    /// that they take changes; the others have nothing to do. What is kept of the key is dropped when it is done, or
+    /// may be, and loaded anew.
+    fn change<'a>(&'a self, wanted: &'a Wanted, change: &'a Change) -> ChangeFuture<'a> {
+        let _ = (wanted, change);
+        Box::pin(core::future::ready(Ok(())))
+    }
 }
 
 impl<F, Work> Loader for F

@@ -46,4 +46,5 @@ pub use self::headers::Hop;
 pub use self::loader::{LoadError, LoadFuture, Loaded, Loader, Wanted};
 pub use self::peer_client::{PeerClient, PeerError};
 pub use self::peer_server::{Asker, ChangeFuture, PeerHandler, PeerServer, PeerServerSettings};
+pub use self::port::Change;
 pub use self::stream::PeerLimits;

@@ -14,7 +14,7 @@ use prost::Message;
 use super::{
     Hop, LoadError, Loaded,
     connections::{Answer, AskError, Connections},
-    headers::{PATIENCE_MS, insert_ttl, ttl_of},
+    headers::{PATIENCE_MS, flags_of, insert_flags, insert_ttl, ttl_of},
     loader::short_line,
     origin::AGENT,
     peer_server::{expire_after, ttl_until},
@@ -34,7 +34,9 @@ pub struct PeerClient {
 #[derive(Default)]
 struct Content {
     body: Bytes,
-    /// How long the value in it is good.
+    /// The flags of the value in it.
+    flags: u32,
+    /// How long that is good.
     ttl: Option<Duration>,
 }
 
@@ -105,12 +107,13 @@ impl PeerClient {
         if !is_message(&answer) {
             return Err(unreadable(peer));
         }
-        let ttl = ttl_of(&answer.headers);
+        let (flags, ttl) = (flags_of(&answer.headers), ttl_of(&answer.headers));
         let message = GetResponse::decode(answer.body).map_err(|_| unreadable(peer))?;
         let value = message.value.unwrap_or_default();
         match value.len() <= self.value_bytes_max {
             true => Ok(Loaded {
                 value,
+                flags,
                 ttl: ttl.or_else(|| message.expire.and_then(ttl_until)),
             }),
             false => Err(PeerError::Source(LoadError::TooLarge)),
@@ -138,6 +141,7 @@ impl PeerClient {
         };
         let content = Content {
             body: message.encode_to_vec().into(),
+            flags: value.flags,
             ttl: value.ttl,
         };
         self.change(peer, Method::PUT, (group, key), content, hop, deadline)
@@ -191,7 +195,7 @@ impl PeerClient {
         peer: &PeerUrl,
         method: Method,
         (group, key): (&str, &[u8]),
-        Content { body, ttl }: Content,
+        Content { body, flags, ttl }: Content,
         hop: Hop,
         deadline: Instant,
     ) -> Result<Answer, PeerError> {
@@ -201,6 +205,7 @@ impl PeerClient {
         if let Some(headers) = request.headers_mut() {
             headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
             hop.insert(headers);
+            insert_flags(headers, flags);
             insert_ttl(headers, ttl);
             headers.insert(PATIENCE_MS, HeaderValue::from(patience_ms(deadline)));
             if let Some(secret) = &self.secret {

@@ -31,7 +31,7 @@ use subtle::ConstantTimeEq;
 use super::{
     Hop, LoadError, LoadFuture, Loaded,
     connections::read_body,
-    headers::{PATIENCE_MS, insert_ttl, ttl_of},
+    headers::{PATIENCE_MS, flags_of, insert_flags, insert_ttl, ttl_of},
     places::{Place, Places},
     stream::{PeerLimits, Progress, Wire},
     wire::{
@@ -232,8 +232,7 @@ impl Shared {
                 self.get(&group, key, asker).await
             }
             Method::PUT => {
-                let ttl = ttl_of(&head.headers);
-                let (key, value) = self.read_set(&group, key, ttl, body).await?;
+                let (key, value) = self.read_set(&group, key, &head.headers, body).await?;
                 progress.note_request();
                 Ok(done(self.handler.set(&group, key, value, asker).await))
             }
@@ -270,6 +269,7 @@ impl Shared {
         let mut answer = Response::new(Full::from(message.encode_to_vec()));
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROTOBUF));
+        insert_flags(headers, loaded.flags);
         insert_ttl(headers, loaded.ttl);
         Ok(answer)
     }
@@ -280,7 +280,7 @@ impl Shared {
         &self,
         group: &str,
         key: Bytes,
-        ttl: Option<Duration>,
+        headers: &HeaderMap,
         body: Incoming,
     ) -> Result<(Bytes, Loaded), Answer> {
         let room = self.settings.value_bytes_max + MESSAGE_BYTES_OVER;
@@ -293,7 +293,8 @@ impl Shared {
         let request = SetRequest::decode(body).map_err(|_| bad_request())?;
         let value = Loaded {
             value: request.value.unwrap_or_default(),
-            ttl: ttl.or_else(|| request.expire.and_then(ttl_until)),
+            flags: flags_of(headers),
+            ttl: ttl_of(headers).or_else(|| request.expire.and_then(ttl_until)),
         };
         match value.value.len() <= self.settings.value_bytes_max {
             true => Ok((request.key.unwrap_or(key), value)),

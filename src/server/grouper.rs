@@ -116,7 +116,8 @@ pub(super) fn open(
             stale_ms: config.stale.as_millis() as u64,
             is_early: config.early_refresh,
         },
-        has_peers: config.peers.is_some(),
+        tells_changes: config.peers.is_some() || config.writes_through,
+        keeps_flags: config.writes_through,
         hot: config
             .peers
             .as_ref()
@@ -236,6 +237,7 @@ fn prepare(seed: Seed, wakers: Vec<Waker>) -> Result<Work, Trouble> {
     });
     let neighbours = neighbours.transpose().map_err(Trouble::Start)?;
     let circle = neighbours.as_ref().map(|all| Rc::clone(&all.circle));
+    let loader = (loader, config.writes_through);
     let dispatch = Dispatch::new(
         group, loader, limits, board, shards, calls, circle, doorbell,
     );

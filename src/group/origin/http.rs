@@ -94,6 +94,7 @@ fn judge(answer: Answer) -> Result<Loaded, LoadError> {
             match answer.is_whole {
                 true => Ok(Loaded {
                     value: answer.body,
+                    flags: 0,
                     ttl,
                 }),
                 false => Err(LoadError::TooLarge),
@@ -195,6 +196,7 @@ mod tests {
         assert_eq!(judge(answer(200, &[])), Ok(Loaded::forever("body")));
         let kept = Loaded {
             value: "body".into(),
+            flags: 0,
             ttl: minute,
         };
         assert_eq!(judge(answer(200, control)), Ok(kept));

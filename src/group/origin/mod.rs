@@ -1,12 +1,13 @@
-//! Sources of values that are built in: an HTTP server, a folder.
+//! Sources of values that are built in: an HTTP server, a folder, memcached and Redis servers.
 
 mod folder;
 mod freshness;
 mod http;
+mod servers;
 
 use std::rc::Rc;
 
-use self::{folder::Folder, http::HttpOrigin};
+use self::{folder::Folder, http::HttpOrigin, servers::Servers};
 pub(super) use self::{freshness::SECONDS_MAX, http::AGENT};
 use super::Loader;
 use crate::config::OriginSpec;
@@ -19,6 +20,7 @@ use crate::config::OriginSpec;
 pub fn open(spec: &OriginSpec, value_bytes_max: usize) -> Result<Rc<dyn Loader>, String> {
     match spec {
         OriginSpec::Http(spec) => Ok(Rc::new(HttpOrigin::new(spec.clone(), value_bytes_max))),
+        OriginSpec::Servers(spec) => Ok(Rc::new(Servers::new(spec, value_bytes_max)?)),
         OriginSpec::Folder(path) => Ok(Rc::new(Folder::open(path, value_bytes_max)?)),
     }
 }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod base64;
+pub mod flagged;
 pub mod meta;
 mod parse;
 pub mod reply;

@@ -24,16 +24,16 @@ pub(in crate::shard) fn execute(
         Command::Get { key, .. } => return get(session, core, request, key),
         Command::Store {
             verb: StoreVerb::Set,
-            flags: 0,
+            flags,
             cas: 0,
             ..
-        }
-        | Command::Delete { cas: 0, .. } => return change(session, core, request),
+        } if flags != 0 && !core.keeps_group_flags() => NO_FLAGS,
         Command::Store {
             verb: StoreVerb::Set,
             cas: 0,
             ..
-        } => NO_FLAGS,
+        }
+        | Command::Delete { cas: 0, .. } => return change(session, core, request),
         Command::Store { .. }
         | Command::Delete { .. }
         | Command::Count { .. }
@@ -69,11 +69,13 @@ fn change(session: &mut Session, core: &mut Core, request: &Request<'_>) -> Opti
     let (key, edit, asked) = match request.command {
         Command::Store {
             key,
+            flags,
             exptime,
             value,
             ..
         } => {
-            let set = core.set_of_peers(key, value, || exptime.deadline_ms(core.now.0))?;
+            let end = || exptime.deadline_ms(core.now.0);
+            let set = core.set_of_peers(key, (flags, value), end)?;
             if let Edit::Unlink = set {
                 let key = core.key(key);
                 if session.unlink_at_peers(core, key) == Some(Step::Hold) {
@@ -85,7 +87,7 @@ fn change(session: &mut Session, core: &mut Core, request: &Request<'_>) -> Opti
             }
             let asked = over_resp::Asked::Stored {
                 wanted: over_resp::Wanted::Set,
-                cas: over_resp::cas(value),
+                cas: over_resp::cas_of(flags, value),
                 value_bytes: value.len(),
             };
             (key, set, asked)

@@ -1,5 +1,5 @@
-//! Sets and deletes of clients where a group has peers: the key's owner among the peers has them done, and
-//! the client is answered when no peer shows any more what was there.
+//! Sets and deletes of clients where they are not done here alone: the key's owner among the peers has them done, and
+//! the source if it takes them, and the client is answered when nobody shows any more what was there.
 //!
 //! The executor sees to that. Here it is only kept who waits, and that there is one change of a key at
 //! a time: two on their way together might arrive in either order. For the same reason a change waits for
@@ -57,6 +57,7 @@ pub(super) enum Edit<'v> {
     /// It gets this value, for so long.
     Set {
         value: &'v [u8],
+        flags: u32,
         ttl: Option<Duration>,
     },
     /// It is forgotten.
@@ -68,9 +69,9 @@ pub(super) enum Edit<'v> {
 impl Edit<'_> {
     fn to_change(self) -> Change {
         match self {
-            Self::Set { value, ttl } => {
+            Self::Set { value, flags, ttl } => {
                 let value = Bytes::copy_from_slice(value);
-                Change::Set(Loaded { value, ttl })
+                Change::Set(Loaded { value, flags, ttl })
             }
             Self::Delete | Self::Unlink => Change::Delete,
         }
@@ -139,7 +140,7 @@ impl Session {
         core: &mut Core,
         key: Key<'_>,
     ) -> Option<Step> {
-        core.has_peers()
+        core.tells_changes()
             .then(|| self.change(core, key, Edit::Unlink, Form::Silent, &[]))
     }
 
@@ -160,8 +161,8 @@ impl Session {
 }
 
 impl Core {
-    /// Whether other peers have to hear of changes.
-    pub(super) fn has_peers(&self) -> bool {
+    /// Whether others have to hear of changes: peers, or the source.
+    pub(super) fn tells_changes(&self) -> bool {
         let changes = self.group.as_ref().and_then(|group| group.changes.as_ref());
         changes.is_some()
     }
@@ -171,10 +172,10 @@ impl Core {
     pub(super) fn set_of_peers<'v>(
         &self,
         key: &[u8],
-        value: &'v [u8],
+        (flags, value): (u32, &'v [u8]),
         end: impl FnOnce() -> Deadline,
     ) -> Option<Edit<'v>> {
-        if !self.has_peers() {
+        if !self.tells_changes() {
             return None;
         }
         if !self.store.fits(key.len(), value.len()) {
@@ -185,12 +186,12 @@ impl Core {
             Deadline::Past => Some(Duration::ZERO),
             Deadline::At(at) => Some(Duration::from_millis(at.saturating_sub(self.now.0))),
         };
-        Some(Edit::Set { value, ttl })
+        Some(Edit::Set { value, flags, ttl })
     }
 
     /// The same for a delete.
     pub(super) fn delete_of_peers(&self) -> Option<Edit<'static>> {
-        self.has_peers().then_some(Edit::Delete)
+        self.tells_changes().then_some(Edit::Delete)
     }
 
     fn may_change(&self, key: Key<'_>) -> bool {

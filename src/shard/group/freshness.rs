@@ -191,7 +191,7 @@ impl Core {
         let since = self.group.as_ref()?.freshness.stale_since(self.now);
         let entry = self.store.peek(key, since)?;
         let mut bytes = self.buffers.take();
-        push_stale(&mut bytes, entry.value());
+        push_stale(&mut bytes, entry.flags(), entry.value());
         self.note_stale(key);
         let failed = false;
         Some(AnswerBody::Replied { failed, bytes })
@@ -203,6 +203,7 @@ impl Core {
         let entry = self.store.peek(key, since)?;
         let loaded = Loaded {
             value: Bytes::copy_from_slice(entry.value()),
+            flags: entry.flags(),
             ttl: Some(Duration::ZERO),
         };
         self.note_stale(key);

@@ -11,7 +11,10 @@ use super::Group;
 use crate::{
     config::HotPolicy,
     fill::FillId,
-    group::statistics::{Board, Count, Lists},
+    group::{
+        Loaded,
+        statistics::{Board, Count, Lists},
+    },
     shard::core::Core,
     store::{Deadline, Key, KeyHash, Operation},
 };
@@ -110,7 +113,7 @@ impl Hot {
 
 impl Core {
     /// Keeps a value that the owner of its key has told, if the policy says so.
-    pub(super) fn keep_copy(&mut self, fill: FillId, value: &[u8], deadline: Deadline) {
+    pub(super) fn keep_copy(&mut self, fill: FillId, loaded: &Loaded, deadline: Deadline) {
         let chance = self.random();
         let Some(group) = &mut self.group else { return };
         let Group { fills, hot, .. } = group;
@@ -122,8 +125,8 @@ impl Core {
         if !is_valid || !(is_chosen || self.has_to_renew(self.store.hasher().key(&key))) {
             return;
         }
-        self.keep_loaded(fill, value, deadline);
-        self.note_copy(key, value);
+        self.keep_loaded(fill, loaded, deadline);
+        self.note_copy(key, &loaded.value);
     }
 
     /// Gives up what nobody may tell this shard to forget: after a change of the list of peers its copies, as the

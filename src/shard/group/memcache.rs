@@ -31,15 +31,17 @@ pub(in crate::shard) fn execute(
         } => Some(retrieve(session, core, keys, cas)),
         Request::Store {
             verb: StoreVerb::Set,
-            flags: 0,
+            flags,
+            noreply,
+            ..
+        } if flags != 0 && !core.keeps_group_flags() => {
+            Some(refuse(session, core, NO_FLAGS, noreply))
+        }
+        Request::Store {
+            verb: StoreVerb::Set,
             ..
         }
         | Request::Delete { .. } => change(session, core, request),
-        Request::Store {
-            verb: StoreVerb::Set,
-            noreply,
-            ..
-        } => Some(refuse(session, core, NO_FLAGS, noreply)),
         Request::Store { noreply, .. }
         | Request::Arithmetic { noreply, .. }
         | Request::Touch { noreply, .. } => Some(refuse(session, core, UNCHANGEABLE, noreply)),
@@ -122,7 +124,8 @@ fn meta(session: &mut Session, core: &mut Core, request: &MetaRequest<'_>) -> Op
     if !is_plain {
         return Some(refuse(session, core, UNCHANGEABLE, false));
     }
-    if request.verb == MetaVerb::Set && flags.number(b'F').is_some_and(|bits| bits != 0) {
+    let has_flags = flags.number(b'F').is_some_and(|bits| bits != 0);
+    if request.verb == MetaVerb::Set && has_flags && !core.keeps_group_flags() {
         return Some(refuse(session, core, NO_FLAGS, false));
     }
     match request.verb {
@@ -136,12 +139,14 @@ fn change(session: &mut Session, core: &mut Core, request: &Request<'_>) -> Opti
     let (key, edit, wanted, noreply) = match *request {
         Request::Store {
             key,
+            flags,
             exptime,
             value,
             noreply,
             ..
         } => {
-            let set = core.set_of_peers(key, value, || exptime.deadline_ms(core.now.0))?;
+            let end = || exptime.deadline_ms(core.now.0);
+            let set = core.set_of_peers(key, (flags, value), end)?;
             (key, set, over_resp::Wanted::Set, noreply)
         }
         Request::Delete { key, noreply } => {
@@ -186,13 +191,15 @@ fn change_by_meta(
                 let exptime = request.flags.exptime(b'T');
                 exptime.map_or(Deadline::Never, |exptime| exptime.deadline_ms(core.now.0))
             };
-            let set = core.set_of_peers(key.bytes, request.value, lifetime)?;
+            let flags = request.flags.number(b'F').unwrap_or(0);
+            let flags = u32::try_from(flags).unwrap_or(0);
+            let set = core.set_of_peers(key.bytes, (flags, request.value), lifetime)?;
             if let Edit::Unlink = set {
                 return Some(refuse_large(session, core, key, false));
             }
             let asked = over_resp::Asked::Stored {
                 wanted: over_resp::Wanted::Set,
-                cas: over_resp::cas(request.value),
+                cas: over_resp::cas_of(flags, request.value),
                 value_bytes: request.value.len(),
             };
             (set, asked)

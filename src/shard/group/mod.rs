@@ -77,8 +77,10 @@ pub struct GroupParts {
     pub negative_ttl_ms: u64,
     /// What becomes of values that end.
     pub freshness: FreshnessParams,
-    /// Whether other peers own keys, too.
-    pub has_peers: bool,
+    /// Whether sets and deletes are not done here alone: there are peers, or they are written through.
+    pub tells_changes: bool,
+    /// Whether values may have memcache flags.
+    pub keeps_flags: bool,
     /// Which of their values are kept here, too.
     pub hot: HotPolicy,
     /// Memory of this shard, in bytes.
@@ -97,8 +99,9 @@ pub(super) struct Group {
     recalls: Recalls,
     /// Copies of what other peers own.
     hot: Hot,
-    /// Sets and deletes that other peers have to hear of; none without peers.
+    /// Sets and deletes that are not done here alone; none if all are.
     changes: Option<Changes>,
+    keeps_flags: bool,
     /// Room for the waiters of a fill that ends.
     waiters: Vec<Waiter>,
 }
@@ -133,7 +136,8 @@ impl Group {
             recalls: Recalls::default(),
             hot: Hot::new(parts.hot, parts.memory_bytes, parts.board.clone()),
             board: parts.board,
-            changes: parts.has_peers.then(Changes::default),
+            changes: parts.tells_changes.then(Changes::default),
+            keeps_flags: parts.keeps_flags,
             waiters: Vec::new(),
         }
     }
@@ -184,7 +188,7 @@ impl Session {
         counters.gets.add(1);
         counters.note_absence(absence);
         // With peers a change that comes behind might be faster than this on its way.
-        let covers = match core.has_peers() {
+        let covers = match core.tells_changes() {
             true => Covers::Steps(key.hash),
             false => Covers::Nothing,
         };
@@ -211,6 +215,11 @@ impl Session {
 }
 
 impl Core {
+    /// Whether values of the group may have memcache flags.
+    pub(super) fn keeps_group_flags(&self) -> bool {
+        self.group.as_ref().is_some_and(|group| group.keeps_flags)
+    }
+
     /// Whether keys that are missing are loaded.
     pub(super) fn is_group(&self) -> bool {
         self.group.is_some()
@@ -233,7 +242,8 @@ impl Core {
         // Somebody else's fill may have ended since it was missed.
         if let Some(entry) = self.store.get(key, self.now) {
             let mut bytes = self.buffers.take();
-            push_value(&mut bytes, entry.value(), entry.deadline(), self.now);
+            let value = (entry.flags(), entry.value());
+            push_value(&mut bytes, value, entry.deadline(), self.now);
             let failed = false;
             return Some(AnswerBody::Replied { failed, bytes });
         }
@@ -315,13 +325,14 @@ impl Core {
         let mut frame = self.buffers.take();
         let mut failed = false;
         match loaded {
-            Ok(Loaded { value, ttl }) => {
-                let deadline = deadline(*ttl, self.now);
+            Ok(loaded) => {
+                let deadline = deadline(loaded.ttl, self.now);
                 match teller {
-                    Teller::Source => self.keep_loaded(fill, value, deadline),
-                    Teller::Peer => self.keep_copy(fill, value, deadline),
+                    Teller::Source => self.keep_loaded(fill, loaded, deadline),
+                    Teller::Peer => self.keep_copy(fill, loaded, deadline),
                     Teller::Unheard => {}
                 }
+                let value = (loaded.flags, &loaded.value[..]);
                 push_value(&mut frame, value, deadline, self.now);
             }
             Err(error) => {
@@ -361,7 +372,8 @@ impl Core {
 
     /// Keeps a value, if nothing was written to its key meanwhile. What is not to be kept, or has no room,
     /// takes the old one away.
-    fn keep_loaded(&mut self, fill: FillId, value: &[u8], deadline: Deadline) {
+    fn keep_loaded(&mut self, fill: FillId, loaded: &Loaded, deadline: Deadline) {
+        let value = &loaded.value[..];
         let Some(group) = &self.group else { return };
         let (key, is_valid) = group.fills.key(fill);
         if !is_valid {
@@ -376,21 +388,24 @@ impl Core {
                 .apply(self.now, key, operation, value, &mut self.old);
             matches!(applied.outcome, Stored::Stored { .. })
         };
-        if !is_to_keep || !apply(keep(value, deadline), value) {
+        if !is_to_keep || !apply(keep(loaded, deadline), value) {
             apply(Operation::DELETE, &[]);
         }
     }
 }
 
 /// Stores a value that did not come from a client.
-fn keep(value: &[u8], deadline: Deadline) -> Operation {
+fn keep(loaded: &Loaded, deadline: Deadline) -> Operation {
+    let Loaded {
+        flags, ref value, ..
+    } = *loaded;
     Operation::Set {
-        flags: 0,
+        flags,
         expiry: Expiry::Until(deadline),
         condition: Condition::Always,
         // What is told of the value to those who wait for it is told to later ones, too.
         stamp: Stamp {
-            cas: Some(over_resp::cas(value)),
+            cas: Some(over_resp::cas_of(flags, value)),
             ..Stamp::default()
         },
         wants_old: false,
@@ -429,18 +444,18 @@ const NOT_FOUND: &[u8] = b"$-1\r\n";
 const PAIR: &[u8] = b"*2\r\n";
 
 /// Appends a value and what is left of its life.
-fn push_value(frame: &mut Vec<u8>, value: &[u8], deadline: Deadline, now: UnixMs) {
+fn push_value(frame: &mut Vec<u8>, (flags, value): (u32, &[u8]), deadline: Deadline, now: UnixMs) {
     frame.extend_from_slice(PAIR);
-    over_resp::push_value(frame, value);
+    over_resp::push_bulk(frame, flags, value);
     let left = deadline.instant().map(|at| at.0.saturating_sub(now.0));
     let left = left.map_or(-1, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
     reply::integer(frame, left);
 }
 
 /// Appends a value that has ended.
-fn push_stale(frame: &mut Vec<u8>, value: &[u8]) {
+fn push_stale(frame: &mut Vec<u8>, flags: u32, value: &[u8]) {
     frame.extend_from_slice(PAIR);
-    over_resp::push_value(frame, value);
+    over_resp::push_bulk(frame, flags, value);
     reply::integer(frame, over_resp::STALE);
 }
 

@@ -44,7 +44,7 @@ pub(in crate::shard) fn execute(
             get: false,
             expiry: expiry @ (SetExpiry::None | SetExpiry::InMs(_) | SetExpiry::AtMs(_)),
         } => {
-            let edit = core.set_of_peers(key, value, || life(expiry, core.now.0))?;
+            let edit = core.set_of_peers(key, (0, value), || life(expiry, core.now.0))?;
             let key = core.key(key);
             match edit {
                 Edit::Unlink => Some(refuse_large(session, core, key)),
@@ -117,7 +117,7 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
 }
 
 fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Option<Step> {
-    if !core.has_peers() {
+    if !core.tells_changes() {
         return None;
     }
     let is_large = |(key, value): (&[u8], &[u8])| !core.store.fits(key.len(), value.len());
@@ -131,7 +131,16 @@ fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Option<Step>
     let origin = session.sum_slot(Form::RespOk, pairs.count() / 2);
     let step = session.for_each_key(core, pairs.pairs(), |session, core, (key, value)| {
         let key = core.key(key);
-        session.change_part(core, origin, key, Edit::Set { value, ttl: None })
+        session.change_part(
+            core,
+            origin,
+            key,
+            Edit::Set {
+                value,
+                flags: 0,
+                ttl: None,
+            },
+        )
     });
     Some(step)
 }

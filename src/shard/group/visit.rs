@@ -38,7 +38,7 @@ impl Core {
             match wish {
                 Wish::Get(reach) => self.show(Waiter::Visitor(ticket, reach), ticket, key),
                 Wish::Set(loaded) => {
-                    let operation = keep(&loaded.value, deadline(loaded.ttl, self.now));
+                    let operation = keep(&loaded, deadline(loaded.ttl, self.now));
                     let outcome = self.apply(key, operation, &loaded.value).outcome;
                     let answer = match outcome {
                         Stored::TooLarge => Err(LoadError::TooLarge),
@@ -61,6 +61,7 @@ impl Core {
         if let Some(entry) = self.store.get(key, self.now) {
             let loaded = Loaded {
                 value: Bytes::copy_from_slice(entry.value()),
+                flags: entry.flags(),
                 ttl: time_left(entry.deadline(), self.now),
             };
             let deadline = entry.deadline();

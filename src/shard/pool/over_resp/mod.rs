@@ -23,7 +23,7 @@ pub(in crate::shard) use self::{
     meta::execute as execute_meta,
     reply::{Wanted, error, error_text, is_too_large},
     script::{Script, is_missing, load},
-    stored::{HEADER_BYTES, cas, split},
+    stored::{HEADER_BYTES, cas_of, push_bulk, split},
 };
 pub(super) use self::{lifetime::PX_MAX, stored::push as push_stored};
 use super::{at_once, memcache::each_key};
@@ -225,7 +225,7 @@ fn encode_store(
     resp::array_header(out, 3 + timer_words + condition.len());
     resp::bulk(out, b"SET");
     resp::bulk(out, key.bytes);
-    stored::push_bulk(out, flags, value);
+    push_bulk(out, flags, value);
     if let Lifetime::Ms(ms) = lifetime {
         resp::bulk(out, b"PX");
         resp::bulk(out, itoa::Buffer::new().format(ms).as_bytes());
@@ -272,7 +272,7 @@ fn compare_and_swap(
     script.begin(out, key.bytes, 3 + usize::from(ms.is_some()));
     resp::bulk(out, b"cas");
     resp::bulk(out, digest(Some(id)).as_bytes());
-    stored::push_bulk(out, flags, value);
+    push_bulk(out, flags, value);
     if let Some(ms) = ms {
         resp::bulk(out, itoa::Buffer::new().format(ms).as_bytes());
     }

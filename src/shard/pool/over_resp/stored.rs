@@ -1,56 +1,22 @@
-//! How a value with memcache flags is kept in a Redis string.
-//!
-//! ```text
-//! flags 0:  | value
-//! else:     | 00 'mcflag' FF | flags, 4 bytes, big end first | value
-//! ```
-//!
-//! A value that begins as a header does is kept behind one, too, whatever its flags, so that
-//! nothing a client stores is taken for a header. docs/protocols.md tells why it is done so.
+//! Values with memcache flags as the servers of a pool keep them, and the CAS ids that they have there.
 
 use sha1::{Digest, Sha1};
 
-use crate::protocol::resp::reply;
-
-/// What a header begins with.
-const MARK: &[u8; 8] = b"\0mcflag\xff";
-
-/// Bytes of a header.
-pub(in crate::shard) const HEADER_BYTES: usize = MARK.len() + size_of::<u32>();
-
-/// A stored string as flags and value.
-pub(in crate::shard) fn split(stored: &[u8]) -> (u32, &[u8]) {
-    let header = stored
-        .strip_prefix(MARK)
-        .and_then(|rest| rest.split_first_chunk());
-    match header {
-        Some((flags, value)) => (u32::from_be_bytes(*flags), value),
-        None => (0, stored),
-    }
-}
-
-/// Whether a value is kept behind a header.
-pub(super) fn has_header(flags: u32, value: &[u8]) -> bool {
-    flags != 0 || value.starts_with(MARK)
-}
-
-/// Appends a value as a server is to keep it.
-pub(in crate::shard::pool) fn push(out: &mut Vec<u8>, flags: u32, value: &[u8]) {
-    if has_header(flags, value) {
-        out.extend_from_slice(MARK);
-        out.extend_from_slice(&flags.to_be_bytes());
-    }
-    out.extend_from_slice(value);
-}
+pub(super) use crate::protocol::memcache::flagged::has_header;
+pub(in crate::shard::pool) use crate::protocol::memcache::flagged::push;
+pub(in crate::shard) use crate::protocol::memcache::flagged::{HEADER_BYTES, split};
+use crate::protocol::{
+    memcache::flagged::{MARK, push_header},
+    resp::reply,
+};
 
 /// Appends a value as the bulk that a server is to store.
-pub(super) fn push_bulk(out: &mut Vec<u8>, flags: u32, value: &[u8]) {
+pub(in crate::shard) fn push_bulk(out: &mut Vec<u8>, flags: u32, value: &[u8]) {
     if !has_header(flags, value) {
         return reply::bulk(out, value);
     }
     reply::bulk_header(out, HEADER_BYTES + value.len());
-    out.extend_from_slice(MARK);
-    out.extend_from_slice(&flags.to_be_bytes());
+    push_header(out, flags);
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
@@ -65,7 +31,7 @@ pub(in crate::shard) fn cas(stored: &[u8]) -> u64 {
 }
 
 /// The CAS id of the string that keeps this value.
-pub(super) fn cas_of(flags: u32, value: &[u8]) -> u64 {
+pub(in crate::shard) fn cas_of(flags: u32, value: &[u8]) -> u64 {
     let mut sha1 = Sha1::new();
     if has_header(flags, value) {
         sha1.update(MARK);
