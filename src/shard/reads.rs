@@ -43,7 +43,7 @@ pub(super) trait PlainReads {
 /// but the store has to be asked.
 #[inline]
 pub(super) fn serve<P: PlainReads>(session: &mut Session, core: &mut Core, bytes: &[u8]) -> usize {
-    if core.pool.is_some() || !session.may_read(core) {
+    if (core.pool.is_some() && !is_shown_copies(session, core)) || !session.may_read(core) {
         return 0;
     }
     let Some(voice) = P::voice(session) else {
@@ -64,6 +64,11 @@ pub(super) fn serve<P: PlainReads>(session: &mut Session, core: &mut Core, bytes
             return done;
         }
     }
+}
+
+/// Whether a pool's client gets what the L1 has.
+fn is_shown_copies(session: &Session, core: &Core) -> bool {
+    core.has_l1() && !session.is_watching_at_server()
 }
 
 /// Keys, and where their reads end.
@@ -99,6 +104,8 @@ fn serve_run<P: PlainReads>(
             .for_each(|(key, _)| core.store.prefetch_entry(key.hash));
     }
     let is_group = core.is_group();
+    // What is not here has to be asked for.
+    let is_asked_on = is_group || core.pool.is_some();
     let allowed = P::allowed(core, run.len());
     let (mut served, mut hits) = (0, 0);
     for (key, _) in &run[..allowed] {
@@ -107,6 +114,14 @@ fn serve_run<P: PlainReads>(
             break;
         }
         match core.store.look(*key, core.now) {
+            Ok(entry)
+                if !core
+                    .pool
+                    .as_ref()
+                    .is_none_or(|pool| pool.vouches_for(&entry)) =>
+            {
+                break;
+            }
             Ok(entry) => {
                 entry.mark_used(core.now);
                 P::show(entry, out);
@@ -116,8 +131,7 @@ fn serve_run<P: PlainReads>(
                     core.note_end(*key, deadline);
                 }
             }
-            // It is to be loaded.
-            Err(_) if is_group => break,
+            Err(_) if is_asked_on => break,
             Err(absence) => {
                 P::miss(absence, voice, core.board.of(core.mesh.shard()), out);
                 if absence == Absence::Expired {

@@ -111,7 +111,7 @@ pub(in crate::shard) fn unwatch(core: &mut Core, client: Token, transaction: &Tr
 
 impl Session {
     /// Whether a server watches keys for it: it must not read copies that may be of before.
-    pub(super) fn is_watching_at_server(&self) -> bool {
+    pub(in crate::shard) fn is_watching_at_server(&self) -> bool {
         let transaction = self.client().and_then(|client| client.transaction.as_ref());
         transaction.is_some_and(|transaction| transaction.watch != ServerWatch::Nothing)
     }
