@@ -19,19 +19,19 @@ fn a_deadline_fails_its_request_alone() {
         client.set("key", "value").await.expect("a set");
         let hasty = client.within(Duration::from_millis(100));
         let start = Instant::now();
-        let sleeps = hasty.command(&["DEBUG", "SLEEP", "0.6"]);
+        let sleeps = hasty.command(&["DEBUG", "SLEEP", "3"]);
         let reads: Vec<_> = (0..10).map(|_| client.get("key")).collect();
         assert_eq!(sleeps.await, Err(Error::Timeout));
         let waited = start.elapsed();
         assert!(
-            waited < Duration::from_millis(600),
+            waited < Duration::from_secs(3),
             "it is told when it is late: {waited:?}"
         );
         for read in reads {
             assert_eq!(read.await, Ok(Some(b"value".to_vec())));
         }
         assert!(
-            start.elapsed() >= Duration::from_millis(500),
+            start.elapsed() >= Duration::from_millis(2_900),
             "the server did sleep"
         );
         let id = client.query(&["CLIENT", "ID"]).await;

@@ -8,16 +8,13 @@ use crate::support::gated::{GatedPool, Protocol, Server, Speech};
 use crate::support::wait_for;
 
 /// How long a server may take to answer.
-const TIMEOUT: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// No answer takes longer, with room for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection that stood for so long is expected back at once when it is lost.
 const SETTLED: Duration = Duration::from_millis(1_100);
-
-/// Until it is known that a connection is gone: who asks before hears that it was lost.
-const NOTICED: Duration = Duration::from_millis(300);
 
 const GARBAGE: &str = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
 
@@ -44,10 +41,7 @@ struct Case {
 const CASES: [Case; 9] = [
     Case {
         name: "the server is killed",
-        begin: |server, _| {
-            server.backend.stop();
-            std::thread::sleep(NOTICED);
-        },
+        begin: |server, _| server.backend.stop(),
         end: |server| server.backend.restart(),
         read: End::Unavailable,
         write: End::Unavailable,
@@ -61,10 +55,7 @@ const CASES: [Case; 9] = [
     },
     Case {
         name: "connections are cut and made in vain",
-        begin: |server, _| {
-            server.gate.shut();
-            std::thread::sleep(NOTICED);
-        },
+        begin: |server, _| server.gate.shut(),
         end: |server| server.gate.open(),
         read: End::Unavailable,
         write: End::Unavailable,
@@ -149,22 +140,26 @@ fn a_fault_costs_one_request_at_most() {
 }
 
 fn check(speech: Speech, flags: &[&str]) {
-    let common = ["--shards", "1", "--backend-timeout", "500ms"];
+    let timeout = format!("{}ms", TIMEOUT.as_millis());
+    let common = ["--shards", "1", "--backend-timeout", &timeout];
     let flags = [&common[..], &["--eject-after", "off"], flags].concat();
     let mut pool = GatedPool::start(speech, (1, 0), &flags);
-    let mut client = Client::new(pool.connect(), speech.clients);
+    let [mut client, mut other] = [(); 2].map(|()| Client::new(pool.connect(), speech.clients));
     for case in &CASES {
         for is_write in [false, true] {
             settle(&mut client);
             let server = &mut pool.servers[0];
             (case.begin)(server, speech.servers);
-            let (heard, took) = match is_write {
-                false => client.get("key"),
-                true => client.set("key", "new"),
-            };
             let end = match is_write {
                 false => case.read,
                 true => case.write,
+            };
+            if end == End::Unavailable {
+                wait_until_noticed(&mut other);
+            }
+            let (heard, took) = match is_write {
+                false => client.get("key"),
+                true => client.set("key", "new"),
             };
             check_heard(case, is_write, end, speech, &heard, took);
             (case.end)(server);
@@ -174,15 +169,33 @@ fn check(speech: Speech, flags: &[&str]) {
 
 /// The value is there, and has been for a while on the same connection to the server.
 fn settle(client: &mut Client) {
-    wait_for("the server to be well", || {
-        let is_well = client.set("key", "old").0 == Heard::Stored;
-        is_well.then_some(())
-    });
-    // In step: each gets its own.
-    assert_eq!(client.set("other", "other-value").0, Heard::Stored);
-    assert_eq!(client.get("key").0, Heard::value("old"));
-    assert_eq!(client.get("other").0, Heard::value("other-value"));
+    wait_for("the server to be well", || is_in_step(client).then_some(()));
     std::thread::sleep(SETTLED);
+}
+
+/// Each request gets its own reply, or an error; then the rest is not asked.
+fn is_in_step(client: &mut Client) -> bool {
+    let values = [("key", "old"), ("other", "other-value")];
+    let is_own = |heard: Heard, own: Heard| {
+        // A server that was slow may do only now what a client was told was late.
+        let is_late = own == Heard::value("old") && heard == Heard::value("new");
+        let is_right = heard == own || is_late || matches!(heard, Heard::Error(_));
+        assert!(is_right, "{heard:?}, not {own:?}");
+        heard == own
+    };
+    values
+        .iter()
+        .all(|(key, value)| is_own(client.set(key, value).0, Heard::Stored))
+        && values
+            .iter()
+            .all(|(key, value)| is_own(client.get(key).0, Heard::value(value)))
+}
+
+/// Until the only shard knows that its connection is gone: who asks before hears that it was lost.
+fn wait_until_noticed(other: &mut Client) {
+    wait_for("the failure to be noticed", || {
+        (other.get("key").0 == Heard::error(Heard::UNAVAILABLE)).then_some(())
+    });
 }
 
 fn check_heard(

@@ -3,18 +3,26 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use glommio::timer::sleep;
 use ringfort::group::PeerLimits;
 
 use crate::blocking;
 use crate::ours::Ours;
-use crate::support::{DEADLINE, executor::run};
+use crate::support::{DEADLINE, POLL_INTERVAL, executor::run};
 
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(3600);
 
-const SHORT: Duration = Duration::from_millis(100);
+/// A limit that a test waits for; who keeps it in time does, also on a busy machine.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// After so long an answer that has to wait has not come.
+const NOT_YET: Duration = Duration::from_millis(100);
+
+/// Older than a connection must be to make room for another.
+const NOT_NEW: Duration = Duration::from_millis(150);
 
 const PATIENT: PeerLimits = PeerLimits {
     connections_max: 1024,
@@ -166,16 +174,23 @@ fn one_connection_more_than_may_be_waits_for_a_place() {
             connections_max: 2,
             ..PATIENT
         };
-        let address = Rc::new(Ours::default()).listen_with(None, limits);
+        let ours = Rc::new(Ours::default());
+        let address = ours.listen_with(None, limits);
+        let mut first: Vec<_> = (0..2).map(|_| connect(address)).collect();
+        for stream in &mut first {
+            stream.write_all(get("hangs").as_bytes()).expect("it reads");
+        }
+        // Before it is read a connection is one without a request, which would make room.
+        let start = Instant::now();
+        while ours.asked.borrow().len() < 2 {
+            assert!(start.elapsed() < DEADLINE, "both are asked");
+            sleep(POLL_INTERVAL).await;
+        }
         blocking(move || {
-            let mut first: Vec<_> = (0..2).map(|_| connect(address)).collect();
-            for stream in &mut first {
-                stream.write_all(get("hangs").as_bytes()).expect("it reads");
-            }
             let mut third = connect(address);
             third.write_all(get("a").as_bytes()).expect("it reads");
             let mut word = [0; 9];
-            third.set_read_timeout(Some(SHORT)).expect("a timeout");
+            third.set_read_timeout(Some(NOT_YET)).expect("a timeout");
             third.read(&mut word).expect_err("no answer yet");
             third.set_read_timeout(Some(DEADLINE)).expect("a timeout");
             drop(first.pop());
@@ -201,6 +216,7 @@ fn who_is_idle_for_longest_makes_room() {
             };
             let silent = connect(address);
             let mut busy = connect(address);
+            std::thread::sleep(NOT_NEW);
             ask(&mut busy);
             ask(&mut connect(address));
             assert!(is_closed(&silent), "it said nothing for longest");

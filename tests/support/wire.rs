@@ -177,21 +177,22 @@ impl Wire {
         Some(std::mem::take(&mut self.unread))
     }
 
-    /// As [`Self::some`], but `None` when nothing comes in `patience`, which is the same for every call.
+    /// As [`Self::some`], but `None` when nothing comes in `patience`.
     pub(crate) fn some_within(&mut self, patience: Duration) -> Option<Option<Vec<u8>>> {
-        if self.stream.read_timeout().ok()? != Some(patience) {
-            self.stream
-                .set_read_timeout(Some(patience))
-                .expect("a read timeout");
-        }
-        while self.unread.is_empty() {
-            match self.try_fill() {
-                None => return None,
-                Some(false) => return Some(None),
-                Some(true) => {}
-            }
-        }
-        Some(Some(std::mem::take(&mut self.unread)))
+        self.limit_reads(patience);
+        let is_open = match self.unread.is_empty() {
+            true => self.try_fill(),
+            false => Some(true),
+        };
+        // Whoever reads next has as long as ever.
+        self.limit_reads(DEADLINE);
+        is_open.map(|is_open| is_open.then(|| std::mem::take(&mut self.unread)))
+    }
+
+    fn limit_reads(&self, patience: Duration) {
+        self.stream
+            .set_read_timeout(Some(patience))
+            .expect("a read timeout");
     }
 
     /// False when the connection is closed (a reset is a close). Panics at the deadline.
