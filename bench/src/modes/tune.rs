@@ -2,7 +2,7 @@
 //!
 //! Each trial has a server of its own, started with the settings, filled and warmed up, so that whatever differs from one
 //! start to the next (places in memory, seeds, which core took which interrupt) differs between trials and is part of what an
-//! interval tells. [`search`] says which trials are made, [`worth`] when they are enough.
+//! interval tells. [`mod@search`] says which trials are made, [`worth`] when they are enough.
 
 pub(crate) mod goal;
 pub(crate) mod knob;
