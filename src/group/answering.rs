@@ -13,7 +13,7 @@ use super::{
     port::{Change, Counted, Reach, Wish},
     statistics::Count,
 };
-use crate::runtime;
+use crate::runtime::{self, net};
 
 /// Answers peers out of the shards.
 pub(super) struct Answering(pub(super) Rc<Shared>);
@@ -61,9 +61,13 @@ impl Answering {
         match is_told_to_all {
             true => shared.change_here(key, change, Counted::Nothing).await,
             false => {
-                shared
-                    .change_as_owner(key, change, Counted::Nothing, deadline)
-                    .await
+                let shared = Rc::clone(shared);
+                // It is finished though the asker may be gone: else others would keep what was before.
+                let changing = net::finish(async move {
+                    let counted = Counted::Nothing;
+                    shared.change_as_owner(key, change, counted, deadline).await
+                });
+                changing.await.unwrap_or(Err(LoadError::Late))
             }
         }
     }

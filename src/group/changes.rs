@@ -72,11 +72,12 @@ impl Shared {
             true => Change::Delete,
             false => change,
         };
-        self.change_here(key.clone(), change, counted).await?;
+        // What is refused here, as it is too large, has taken the old value away, and so it goes elsewhere.
+        let changed = self.change_here(key.clone(), change, counted).await;
         if let Some(circle) = &self.circle {
             circle.tell_others(&key, None, deadline).await?;
         }
-        written
+        changed.and(written)
     }
 
     /// Has the source make a change, if it takes any.

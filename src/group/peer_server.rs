@@ -7,6 +7,7 @@ use core::{
     convert::Infallible,
     future::{Future, poll_fn},
     pin::{Pin, pin},
+    task::Poll,
     time::Duration,
 };
 use std::{
@@ -188,9 +189,15 @@ async fn serve(stream: Stream, place: Place, shared: Rc<Shared>) {
             .serve_connection(wire, service)
     );
     let served = poll_fn(|context| {
-        if place.progress().has_to_leave(context.waker()) {
-            connection.as_mut().graceful_shutdown();
+        // What has come is read first: a request that is there is answered.
+        let polled = connection.as_mut().poll(context);
+        if polled.is_ready() || !place.progress().has_to_leave(context.waker()) {
+            return polled;
         }
+        if place.progress().is_new() {
+            return Poll::Ready(Ok(()));
+        }
+        connection.as_mut().graceful_shutdown();
         connection.as_mut().poll(context)
     });
     if let Err(error) = served.await {

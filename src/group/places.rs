@@ -58,7 +58,8 @@ impl Places {
 
     fn ask_one_to_leave(&self) {
         let guests = self.guests.borrow();
-        let idle = guests.iter().filter(|guest| guest.idle_since().is_some());
+        let may_leave = |guest: &&Progress| guest.idle_since().is_some() && !guest.is_leaving();
+        let idle = guests.iter().filter(may_leave);
         match idle.min_by_key(|guest| guest.idle_since()) {
             Some(idlest) => idlest.ask_to_leave(),
             None => self.is_wanted.set(true),

@@ -26,6 +26,8 @@ struct Silence {
     /// Nobody asks until then.
     until: Instant,
     pause: Duration,
+    /// Somebody asks now that the pause is over.
+    is_tried: bool,
 }
 
 impl Silences {
@@ -39,6 +41,7 @@ impl Silences {
         if may_try {
             // Whoever tries may be recalled, and then nobody says how it went.
             silence.until = deadline.min(now + PAUSE_MAX);
+            silence.is_tried = true;
         }
         may_try
     }
@@ -56,11 +59,16 @@ impl Silences {
         let mut silences = self.0.borrow_mut();
         let pause = match silences.get(peer) {
             None => PAUSE_MIN,
-            Some(silence) if silence.until > now => return,
+            Some(silence) if silence.until > now && !silence.is_tried => return,
             Some(silence) => (silence.pause * 2).min(PAUSE_MAX),
         };
         let until = now + pause;
-        silences.insert(peer.to_owned(), Silence { until, pause });
+        let silence = Silence {
+            until,
+            pause,
+            is_tried: false,
+        };
+        silences.insert(peer.to_owned(), silence);
     }
 
     /// A peer has said something.
@@ -112,6 +120,22 @@ mod tests {
             !silences.may_ask("a", now, now + patience),
             "it is not there"
         );
+    }
+
+    #[test]
+    fn pauses_get_longer_however_soon_it_shows_that_nobody_is_there() {
+        let silences = Silences::default();
+        let mut now = Instant::now();
+        let patience = Duration::from_secs(5);
+        for pause in [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs) {
+            for _ in 0..3 {
+                silences.note_unreachable("a", now);
+            }
+            now += pause - Duration::from_millis(1);
+            assert!(!silences.may_ask("a", now, now + patience), "{pause:?}");
+            now += Duration::from_millis(1);
+            assert!(silences.may_ask("a", now, now + patience), "{pause:?}");
+        }
     }
 
     #[test]

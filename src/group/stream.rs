@@ -27,6 +27,9 @@ use crate::runtime::net::{Stream, Timer};
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 16 * 1024;
 
+/// How long a new connection counts as having a request on its way.
+const ARRIVAL: Duration = Duration::from_millis(100);
+
 /// Connections of peers at a time. Go's clients keep two for each peer, and open more while requests are under
 /// way.
 pub(super) const CONNECTIONS_MAX: usize = 1024;
@@ -207,12 +210,24 @@ impl Progress {
         self.state.step.set(Step::Idle(Instant::now()));
     }
 
-    /// Since when there is no request, if there is none.
+    /// Since when there is no request, if there is none. Who has just come may have sent one that is
+    /// not read yet.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         match self.state.step.get() {
-            Step::New(since) | Step::Idle(since) => Some(since),
+            Step::New(since) => (since.elapsed() >= ARRIVAL).then_some(since),
+            Step::Idle(since) => Some(since),
             Step::Reading(_) | Step::Working => None,
         }
+    }
+
+    /// Whether no request has come yet, or only a part of its head.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.state.step.get(), Step::New(_))
+    }
+
+    /// Whether it was asked to leave.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.state.has_to_leave.get()
     }
 
     /// Whether both are of one connection.

@@ -152,6 +152,14 @@ pub(crate) fn spawn_local(future: impl Future<Output = ()> + 'static) {
     drop(glommio::spawn_local(future).detach());
 }
 
+/// Starts a task that runs to its end, whether or not anybody waits for what it gives; nothing if it
+/// could not.
+pub(crate) fn finish<T: 'static>(
+    future: impl Future<Output = T> + 'static,
+) -> impl Future<Output = Option<T>> {
+    glommio::spawn_local(future).detach()
+}
+
 /// A time that comes.
 pub(crate) struct Timer(timer::Timer);
 

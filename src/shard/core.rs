@@ -332,7 +332,7 @@ impl Core {
         }
     }
 
-    fn void_fills(&mut self) {
+    pub(super) fn void_fills(&mut self) {
         if let Some(pool) = &mut self.pool {
             pool.void_fills();
         }

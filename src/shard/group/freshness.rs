@@ -77,7 +77,7 @@ impl Freshness {
     }
 
     /// The time at which a value that is still shown at `now` had not ended, whatever its end.
-    fn stale_since(&self, now: UnixMs) -> UnixMs {
+    pub(super) fn stale_since(&self, now: UnixMs) -> UnixMs {
         UnixMs(now.0.saturating_sub(self.params.stale_ms))
     }
 

@@ -146,6 +146,8 @@ impl Core {
         {
             self.give_up_copy(hasher.key(&copy.key), copy.version);
         }
+        // What is being loaded was asked for by the list of before, and so was what was not found.
+        self.void_fills();
     }
 
     /// Takes note of a copy that may be there now, and gives up others for it.
@@ -175,7 +177,10 @@ impl Core {
     }
 
     fn give_up_copy(&mut self, key: Key<'_>, version: u64) {
-        let entry = self.store.peek(key, self.now);
+        // One that has ended may be shown still.
+        let since = |group: &Group| group.freshness.stale_since(self.now);
+        let since = self.group.as_ref().map_or(self.now, since);
+        let entry = self.store.peek(key, since);
         if entry.is_some_and(|entry| entry.version() == version) {
             self.old.clear();
             self.store

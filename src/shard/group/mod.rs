@@ -336,7 +336,7 @@ impl Core {
                 push_value(&mut frame, value, deadline, self.now);
             }
             Err(error) => {
-                if !self.note_unloaded(fill, error) {
+                if !self.note_unloaded(fill, error) && teller != Teller::Unheard {
                     self.note_negative(fill, error);
                 }
                 failed = push_error(&mut frame, error);
