@@ -48,15 +48,17 @@ fn a_stopped_server_costs_one_wait_and_is_down_until_it_answers() {
     assert!(patience.contains(&waited), "{waited:?}");
     // The kernel takes connections for it meanwhile, which does not help anybody.
     let until = Instant::now() + Duration::from_secs(4);
-    let mut count = 0;
+    let mut waits = Vec::new();
     while Instant::now() < until {
         let start = Instant::now();
         wire.ask("get key\r\n", "SERVER_ERROR backend is unavailable\r\n");
-        let waited = start.elapsed();
-        assert!(waited < Duration::from_millis(500), "{count}: {waited:?}");
-        count += 1;
+        waits.push(start.elapsed());
         std::thread::sleep(Duration::from_millis(20));
     }
+    // A busy machine may hold up some of them, a server that is asked holds up all.
+    waits.sort_unstable();
+    let median = waits[waits.len() / 2];
+    assert!(median < Duration::from_millis(500), "{median:?}");
     server.resume();
     wait_for("the server to be up again", || {
         wire.send(b"get key\r\n");
@@ -102,7 +104,7 @@ const MEMCACHE: (&str, &str) = ("version\r\n", "VERSION 1.6.18\r\n");
 fn a_late_reply_fails_one_request_and_is_nobody_elses() {
     let address = scripted(MEMCACHE, |_, lines, stream| {
         expect(lines, "delete a\r\ndelete b\r\n");
-        std::thread::sleep(Duration::from_millis(700));
+        std::thread::sleep(Duration::from_secs(2));
         stream.write_all(b"DELETED\r\n").expect("ringfort");
         expect(lines, "delete c\r\n");
         stream.write_all(b"NOT_FOUND\r\n").expect("ringfort");
@@ -110,7 +112,7 @@ fn a_late_reply_fails_one_request_and_is_nobody_elses() {
         stream.write_all(b"DELETED\r\n").expect("ringfort");
         let _ = lines.read(&mut [0]);
     });
-    let flags = ["--backend-timeout", "1s"];
+    let flags = ["--backend-timeout", "3s"];
     let ringfort = in_front_of("memcache", &address.to_string(), &flags);
     let mut wire = Wire::connect(ringfort.memcache());
     wire.ask(

@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use support::backends::Backend;
 use support::ringfort::Ringfort;
@@ -298,12 +299,14 @@ impl Scene {
 
 /// Whether it comes true in time.
 fn wait_for_equal(is_true: &mut dyn FnMut() -> bool) -> bool {
-    (0..400).any(|_| {
-        is_true() || {
-            std::thread::sleep(support::POLL_INTERVAL);
-            false
+    let start = Instant::now();
+    while !is_true() {
+        if start.elapsed() > support::DEADLINE {
+            return false;
         }
-    })
+        std::thread::sleep(support::POLL_INTERVAL);
+    }
+    true
 }
 
 fn ask(wire: &mut Wire, request: &str) -> String {

@@ -219,15 +219,14 @@ fn a_value_tells_the_same_of_itself_loaded_and_kept() {
 #[test]
 fn a_source_that_does_not_answer_costs_no_more_than_the_deadline() {
     let origin = Origin::echo();
-    let ringfort = group(&origin, &["--load-timeout", "300ms"]);
+    let ringfort = group(&origin, &["--load-timeout", "3s"]);
     origin.hold();
     let mut client = Wire::connect(ringfort.resp());
-    client.ask("GET a\r\n", "-ERR origin did not answer in time\r\n");
     let mut other = Wire::connect(ringfort.memcache());
-    other.ask(
-        "get b\r\n",
-        "SERVER_ERROR origin did not answer in time\r\n",
-    );
+    client.send(b"GET a\r\n");
+    other.send(b"get b\r\n");
+    client.expect(b"-ERR origin did not answer in time\r\n");
+    other.expect(b"SERVER_ERROR origin did not answer in time\r\n");
     origin.release();
     client.ask("GET a\r\n", "$1\r\na\r\n");
     assert_eq!(other.stat("groups", "LocalLoadErrs"), 2);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use rustix::process::{Pid, kill_process};
 
@@ -64,7 +63,7 @@ impl Process {
         // A grandchild may hold the pipe open for ever; then we do without.
         let stderr = self
             .stderr
-            .recv_timeout(Duration::from_secs(2))
+            .recv_timeout(super::DEADLINE)
             .unwrap_or_default();
         (status, stderr)
     }
