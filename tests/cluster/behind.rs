@@ -13,7 +13,7 @@ const FLAGS: [&str; 4] = ["--write", "behind", "--backend-timeout", "500ms"];
 
 #[test]
 fn writes_follow_a_slot_that_moves_key_by_key() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     for more in [
         &["--l1", "off"][..],
         &["--l1", "60s", "--backend-connections", "2"],
@@ -40,7 +40,7 @@ fn writes_follow_a_slot_that_moves_key_by_key() {
 /// What comes behind a queued write in a pipeline is done behind it, wherever both go.
 #[test]
 fn a_change_goes_where_the_write_before_it_goes() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     let ringfort = ringfort(&cluster, &FLAGS[..2]);
     wait_until_served(&ringfort);
     let slot = Slot::of(b"key").index();
@@ -142,7 +142,7 @@ fn deletes_reach_whoever_has_the_slot_by_then() {
 
 #[test]
 fn clients_of_memcache_are_served_so_too() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     let flags = [&FLAGS[..2], &["--memcache", "127.0.0.1:0"]].concat();
     let ringfort = ringfort(&cluster, &flags);
     wait_until_served(&ringfort);

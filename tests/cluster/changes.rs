@@ -12,7 +12,7 @@ use crate::{STEP_PAUSE, info, ringfort, wait_until_served};
 
 #[test]
 fn a_slot_that_moves_key_by_key_is_followed() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     for flags in [
         &["--l1", "off"][..],
         &["--l1", "60s", "--backend-connections", "2"],
@@ -41,7 +41,7 @@ fn a_slot_that_moves_key_by_key_is_followed() {
 
 #[test]
 fn transactions_and_what_waits_follow_their_slot() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     let ringfort = ringfort(&cluster, &[]);
     wait_until_served(&ringfort);
     let slot = Slot::of(b"{tag}").index();
@@ -80,7 +80,7 @@ fn transactions_and_what_waits_follow_their_slot() {
 /// Its node watches no more, so EXEC answers as for a changed key.
 #[test]
 fn a_watched_key_that_moves_is_a_changed_key() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     let ringfort = ringfort(&cluster, &[]);
     wait_until_served(&ringfort);
     let slot = Slot::of(b"key").index();
@@ -115,7 +115,7 @@ fn a_master_that_steps_down_is_not_noticed_if_it_tells_of_changes() {
 }
 
 fn step_down(flags: &[&str]) {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     let ringfort = ringfort(&cluster, flags);
     wait_until_served(&ringfort);
     let keys: Vec<String> = (0..4).map(|key| format!("key:{key}")).collect();
@@ -147,7 +147,7 @@ fn step_down(flags: &[&str]) {
 
 #[test]
 fn a_node_that_is_added_gets_what_moves_there() {
-    let mut cluster = Cluster::start();
+    let mut cluster = Cluster::start_calm();
     let ringfort = ringfort(&cluster, &[]);
     wait_until_served(&ringfort);
     let slot = Slot::of(b"key").index();

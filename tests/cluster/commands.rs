@@ -11,7 +11,7 @@ const KEYS: usize = 600;
 
 #[test]
 fn a_cluster_is_served_as_one_redis() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     for flags in [
         &["--l1", "off"][..],
         &["--l1", "60s"],
@@ -183,7 +183,7 @@ fn what_is_about_all_keys(ringfort: &Ringfort) {
 
 #[test]
 fn a_library_that_knows_nothing_of_clusters_works() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     let ringfort = ringfort(&cluster, &["--l1", "60s"]);
     wait_until_served(&ringfort);
     let port = ringfort.resp().port().to_string();
@@ -193,7 +193,7 @@ fn a_library_that_knows_nothing_of_clusters_works() {
 /// memcache clients have it as they have any Redis servers.
 #[test]
 fn memcache_clients_are_served_too() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     let ringfort = ringfort(&cluster, &["--memcache", "127.0.0.1:0"]);
     wait_until_served(&ringfort);
     let mut wire = Wire::connect(ringfort.memcache());

@@ -23,7 +23,7 @@ const REPLACED: Duration = Duration::from_secs(1 + 5);
 
 #[test]
 fn whatever_a_stranger_does_at_any_node_is_seen() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     let ringfort = ringfort(&cluster, &TRACKED);
     wait_until_served(&ringfort);
     let mut clients: Vec<_> = (0..8).map(|_| Wire::connect(ringfort.resp())).collect();
@@ -55,7 +55,7 @@ fn whatever_a_stranger_does_at_any_node_is_seen() {
 /// Values go up, so whoever reads one after a larger one was shown has been told an old one.
 #[test]
 fn reads_do_not_go_back_while_a_slot_moves_under_a_strangers_writes() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     let ringfort = ringfort(&cluster, &TRACKED);
     wait_until_served(&ringfort);
     let slot = Slot::of(b"{tag}").index();
@@ -114,7 +114,7 @@ fn reads_do_not_go_back_while_a_slot_moves_under_a_strangers_writes() {
 /// nobody. All reads are answered out of copies, so no request finds out.
 #[test]
 fn a_slot_that_is_taken_takes_its_copies_with_it() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     let ringfort = ringfort(&cluster, &TRACKED);
     wait_until_served(&ringfort);
     let mut wire = Wire::connect(ringfort.resp());
@@ -139,7 +139,7 @@ fn a_slot_that_is_taken_takes_its_copies_with_it() {
 /// The old master stays, as a replica, and its connections stand.
 #[test]
 fn a_master_that_steps_down_leaves_no_copy() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     let ringfort = ringfort(&cluster, &TRACKED);
     wait_until_served(&ringfort);
     let mut wire = Wire::connect(ringfort.resp());

@@ -49,8 +49,7 @@ fn wait_until_replicas_read(cluster: &Cluster, ringfort: &Ringfort) {
 }
 
 /// The cluster, with values that replicas have, too, and a ringfort that reads from those.
-fn start(flags: &[&str]) -> (Cluster, Ringfort) {
-    let cluster = Cluster::start();
+fn start(cluster: Cluster, flags: &[&str]) -> (Cluster, Ringfort) {
     let ringfort = ringfort(
         &cluster,
         &[&["--read-from", "prefer-replica"], flags].concat(),
@@ -70,7 +69,7 @@ fn start(flags: &[&str]) -> (Cluster, Ringfort) {
 /// Nobody reads from a master by mistake: what has no replica any more is not read at all.
 #[test]
 fn a_master_without_a_replica_is_not_read_from_where_only_replicas_are() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start_calm();
     let ringfort = ringfort(&cluster, &["--read-from", "replica"]);
     let owned = (0..KEY_COUNT).find(|key| {
         let slot = cluster.ask(0, &format!("CLUSTER KEYSLOT k{key}"));
@@ -99,7 +98,7 @@ fn a_master_without_a_replica_is_not_read_from_where_only_replicas_are() {
 
 #[test]
 fn reads_go_to_replicas_and_what_was_just_written_to_masters() {
-    let (cluster, ringfort) = start(&[]);
+    let (cluster, ringfort) = start(Cluster::start_calm(), &[]);
     let mut wire = Wire::connect(ringfort.resp());
     let before = reads(&cluster);
     for round in 0..10 {
@@ -119,7 +118,7 @@ fn reads_go_to_replicas_and_what_was_just_written_to_masters() {
 /// Its replica answers until it is the master itself, and then as that.
 #[test]
 fn a_master_that_is_killed_is_read_from_its_replica() {
-    let (mut cluster, ringfort) = start(&[]);
+    let (mut cluster, ringfort) = start(Cluster::start(), &[]);
     for number in 0..2 * MASTERS {
         cluster.ask(number, "CONFIG SET cluster-allow-reads-when-down yes");
     }
@@ -150,7 +149,7 @@ fn a_master_that_is_killed_is_read_from_its_replica() {
 
 #[test]
 fn replicas_that_are_killed_cost_nobody_an_error() {
-    let (mut cluster, ringfort) = start(&[]);
+    let (mut cluster, ringfort) = start(Cluster::start(), &[]);
     let mut wire = Wire::connect(ringfort.resp());
     for number in MASTERS..2 * MASTERS {
         cluster.nodes[number].pause();
@@ -176,7 +175,7 @@ fn replicas_that_are_killed_cost_nobody_an_error() {
 /// A replica of who hands a slot over has lost the keys that are with the new master, and does not say where they are.
 #[test]
 fn a_slot_that_is_handed_over_is_read_from_masters_once_that_is_known() {
-    let (cluster, ringfort) = start(&[]);
+    let (cluster, ringfort) = start(Cluster::start_calm(), &[]);
     let mut wire = Wire::connect(ringfort.resp());
     let keyslot = cluster.ask(0, "CLUSTER KEYSLOT {tag}");
     let slot: usize = keyslot.trim_start_matches(':').parse().expect("a slot");

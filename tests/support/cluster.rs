@@ -12,12 +12,16 @@ use super::{DEADLINE, POLL_INTERVAL, wait_for};
 /// After so many milliseconds a node that says nothing is thought to have failed.
 const NODE_TIMEOUT_MS: u32 = 1_000;
 
+/// The same where none is meant to fail: no machine is so busy that a node says nothing for so long.
+const CALM_TIMEOUT_MS: u32 = 15_000;
+
 const MASTERS: usize = 3;
 
 /// Six nodes; the first three are masters at the start, the n-th of the others follows the n-th.
 pub(crate) struct Cluster {
     pub(crate) nodes: Vec<Backend>,
     bus_ports: Vec<u16>,
+    node_timeout_ms: u32,
     /// More arguments of every node.
     extra: String,
     /// What has to be said first on a connection to a node.
@@ -25,26 +29,33 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// All of it, well.
+    /// All of it, well. A node that is killed or paused is soon thought to have failed.
     pub(crate) fn start() -> Self {
-        Self::start_with("")
+        Self::assemble(NODE_TIMEOUT_MS, "", "")
     }
 
-    /// The same with more arguments of every node.
+    /// The same for tests that neither kill nor pause a node. A master's replicas can take over from it once only: for
+    /// twice that time nodes vote for no other.
+    pub(crate) fn start_calm() -> Self {
+        Self::assemble(CALM_TIMEOUT_MS, "", "")
+    }
+
+    /// As [`Self::start`], with more arguments of every node.
     pub(crate) fn start_with(extra: &str) -> Self {
-        Self::assemble(extra, "")
+        Self::assemble(NODE_TIMEOUT_MS, extra, "")
     }
 
-    /// The same with a password, which nodes want of each other, too.
+    /// As [`Self::start`], with a password, which nodes want of each other, too.
     pub(crate) fn start_locked(password: &str) -> Self {
         let extra = format!("--requirepass {password} --masterauth {password}");
-        Self::assemble(&extra, &format!("AUTH {password}\r\n"))
+        Self::assemble(NODE_TIMEOUT_MS, &extra, &format!("AUTH {password}\r\n"))
     }
 
-    fn assemble(extra: &str, hello: &str) -> Self {
+    fn assemble(node_timeout_ms: u32, extra: &str, hello: &str) -> Self {
         let mut cluster = Self {
             nodes: Vec::new(),
             bus_ports: Vec::new(),
+            node_timeout_ms,
             extra: extra.to_owned(),
             hello: hello.to_owned(),
         };
@@ -82,8 +93,8 @@ impl Cluster {
     fn add_process(&mut self) {
         let bus_port = free_port();
         let extra = format!(
-            "--cluster-port {bus_port} --cluster-node-timeout {NODE_TIMEOUT_MS} --repl-diskless-sync-delay 0 {}",
-            self.extra
+            "--cluster-port {bus_port} --cluster-node-timeout {} --repl-diskless-sync-delay 0 {}",
+            self.node_timeout_ms, self.extra
         );
         self.nodes.push(Backend::cluster_redis_with(&extra));
         self.bus_ports.push(bus_port);
