@@ -114,14 +114,7 @@ fn serve_run<P: PlainReads>(
             break;
         }
         match core.store.look(*key, core.now) {
-            Ok(entry)
-                if !core
-                    .pool
-                    .as_ref()
-                    .is_none_or(|pool| pool.vouches_for(&entry)) =>
-            {
-                break;
-            }
+            Ok(entry) if !core.vouches_for(&entry) => break,
             Ok(entry) => {
                 entry.mark_used(core.now);
                 P::show(entry, out);

@@ -90,7 +90,7 @@ impl Pool {
 
     /// Whether a copy may be shown.
     #[inline]
-    pub(in crate::shard) fn vouches_for(&self, copy: &EntryRef<'_>) -> bool {
+    fn vouches_for(&self, copy: &EntryRef<'_>) -> bool {
         match &self.l1 {
             L1::Tracked(tracked) => tracked.covers().hold(Cover(copy.cas())),
             _ => true,
@@ -130,6 +130,13 @@ impl Pool {
 }
 
 impl Core {
+    /// Whether what the store has may be shown; only a pool's copies may not.
+    #[inline]
+    pub(in crate::shard) fn vouches_for(&self, entry: &EntryRef<'_>) -> bool {
+        let pool = self.pool.as_ref();
+        pool.is_none_or(|pool| pool.vouches_for(entry))
+    }
+
     /// Reads a key's value, or joins who does.
     pub(super) fn fetch(&mut self, number: usize, route: Route, key: Key<'_>, on_loss: OnLoss) {
         let now = self.now;

@@ -221,11 +221,7 @@ pub(in crate::shard) fn answer_from_l1(
     let Some(entry) = core.store.get(key, core.now) else {
         return false;
     };
-    if !core
-        .pool
-        .as_ref()
-        .is_some_and(|pool| pool.vouches_for(&entry))
-    {
+    if !core.vouches_for(&entry) {
         return false;
     }
     core.board.of(core.mesh.shard()).get_hits.add(1);
