@@ -12,7 +12,6 @@ mod register;
 #[path = "histories/speaker.rs"]
 mod speaker;
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use checker::{Call, Operation, Outcome, told};
@@ -20,6 +19,7 @@ use speaker::{KEY_COUNT, Speaker, Stage};
 use support::backends::Backend;
 use support::gate::Fault;
 use support::gated::{GatedPool, Protocol, Server, Speech};
+use support::over_when_dropped;
 use support::wire::Wire;
 
 const SERVER_COUNT: usize = 3;
@@ -216,8 +216,9 @@ fn record(
             .into_iter()
             .map(|speaker| scope.spawn(|| speaker.speak()))
             .collect();
+        let over = over_when_dropped(&stage.is_over);
         meanwhile();
-        stage.is_over.store(true, Ordering::Relaxed);
+        drop(over);
         let threads = threads.into_iter();
         threads
             .map(|thread| thread.join().expect("a speaker"))

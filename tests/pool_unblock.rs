@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use support::backends::Backend;
 use support::ringfort::{Ringfort, redis_pool};
-use support::wait_for;
 use support::wire::Wire;
+use support::{over_when_dropped, wait_for};
 
 fn pool(l1: &str) -> (Vec<Backend>, Ringfort) {
     redis_pool(1, &["--l1", l1])
@@ -183,6 +183,7 @@ fn no_element_is_lost_and_nobody_else_is_woken() {
             }
             ended
         });
+        let over = over_when_dropped(&is_over);
         for number in 0..ELEMENTS {
             pushing.send(format!("RPUSH list {number}\r\n").as_bytes());
             pushing.line();
@@ -194,7 +195,7 @@ fn no_element_is_lost_and_nobody_else_is_woken() {
             pushing.send(b"LLEN list\r\n");
             (pushing.line() == ":0").then_some(())
         });
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         let ended = asking.join().expect("who ends waits");
         pushing.send(format!("RPUSH list{}\r\n", format!(" {STOP}").repeat(WAITING)).as_bytes());
         pushing.line();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::checker::{Call, Operation, Outcome, is_linearizable, told};
+use crate::support::over_when_dropped;
 use crate::support::wire::Wire;
 
 /// What clients saw of each key, and how often they got an error.
@@ -44,8 +45,9 @@ pub(crate) fn while_clients_call(address: SocketAddr, keys: &[String], act: impl
                 })
             })
             .collect();
+        let over = over_when_dropped(&is_over);
         act();
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         let join =
             |thread: std::thread::ScopedJoinHandle<'_, Client>| thread.join().expect("a client");
         threads.into_iter().map(join).collect::<Vec<_>>()

@@ -11,8 +11,8 @@ use crate::support::backends::Backend;
 use crate::support::cluster::Cluster;
 use crate::support::process::Signal;
 use crate::support::ringfort::Ringfort;
-use crate::support::wait_for;
 use crate::support::wire::Wire;
+use crate::support::{over_when_dropped, wait_for};
 use crate::{info, ringfort, wait_until_served};
 
 const TRACKED: [&str; 4] = ["--l1", "tracked", "--backend-connections", "2"];
@@ -68,6 +68,7 @@ fn reads_do_not_go_back_while_a_slot_moves_under_a_strangers_writes() {
             .map(|_| scope.spawn(|| read_on(address, &is_over)))
             .collect();
         let writer = scope.spawn(|| write_on(&masters, &is_over));
+        let over = over_when_dropped(&is_over);
         for _ in 0..4 {
             let from = cluster.owner(0, slot).expect("an owner");
             let to = (from + 1) % 3;
@@ -81,7 +82,7 @@ fn reads_do_not_go_back_while_a_slot_moves_under_a_strangers_writes() {
                 }
             }
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         let mut seen: Vec<Read> = readers
             .into_iter()
             .flat_map(|reader| reader.join().expect("a reader"))

@@ -1,7 +1,6 @@
 //! A network that loses, delays and reorders packets: TCP makes streams of them again, late, and ringfort what was
 //! asked.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::checker::{Operation, Outcome};
@@ -12,6 +11,7 @@ use crate::register;
 use crate::speaker::{KEY_COUNT, Speaker, Stage};
 use crate::spread;
 use crate::support::gated::Speech;
+use crate::support::over_when_dropped;
 
 const SPEAKER_COUNT: u64 = 6;
 
@@ -62,8 +62,9 @@ fn check(network: &Network, pool: &FarPool<'_>) {
             .map(|number| Speaker::new(&stage, pool.connect(), pool.speech.clients, number))
             .map(|speaker| scope.spawn(|| speaker.speak()))
             .collect();
+        let over = over_when_dropped(&stage.is_over);
         bad_day(network);
-        stage.is_over.store(true, Ordering::Relaxed);
+        drop(over);
         let speakers = speakers.into_iter();
         speakers
             .map(|speaker| speaker.join().expect("a speaker"))

@@ -11,6 +11,7 @@ use super::register;
 use super::speaker::{KEY_COUNT, Speaker, Stage};
 use super::support::gate::Fault;
 use super::support::gated::Protocol;
+use super::support::over_when_dropped;
 
 const SPEAKER_COUNT: u64 = 6;
 
@@ -45,6 +46,7 @@ fn check(flags: &[&str]) {
             .into_iter()
             .map(|speaker| scope.spawn(|| speaker.speak()))
             .collect();
+        let over = over_when_dropped(&stage.is_over);
         for burst in 0..BURST_COUNT {
             stage.is_resting.store(false, Ordering::Relaxed);
             befall(&mut pool, burst);
@@ -53,7 +55,7 @@ fn check(flags: &[&str]) {
             (0..2).for_each(|number| pool.wait_until_following(number));
             std::thread::sleep(REST);
         }
-        stage.is_over.store(true, Ordering::Relaxed);
+        drop(over);
         for thread in threads {
             let (heard, error_count) = thread.join().expect("a speaker");
             assert_eq!(error_count, 0, "{flags:?}: the master was there");

@@ -166,22 +166,38 @@ impl Cluster {
         }
     }
 
-    /// Until every node that runs says so, and replicas have their data.
+    /// Until every node that runs says so, replicas have their data, and each node knows which are replicas: no master
+    /// votes for one that it takes for a master.
     pub(crate) fn wait_until_well(&self) {
-        let running = (0..self.nodes.len()).filter(|number| self.nodes[*number].is_running());
-        for number in running {
+        let running: Vec<_> = (0..self.nodes.len())
+            .filter(|number| self.nodes[*number].is_running())
+            .collect();
+        for &number in &running {
             wait_for("the cluster to be well", || {
                 let info = self.ask(number, "CLUSTER INFO");
                 let replication = self.ask(number, "INFO replication");
                 let is_synced = replication.contains("role:master")
                     || replication.contains("master_link_status:up");
-                (info.contains("cluster_state:ok") && is_synced).then_some(())
+                let are_known = running.iter().all(|other| {
+                    self.is_replica(number, *other) == self.is_replica(*other, *other)
+                });
+                (info.contains("cluster_state:ok") && is_synced && are_known).then_some(())
             });
         }
     }
 
-    /// Has a replica take over from its master, which stays. Nodes may be unwilling for a while.
+    /// Whether a node takes another for a replica.
+    fn is_replica(&self, asked: usize, number: usize) -> bool {
+        let nodes = self.ask(asked, "CLUSTER NODES");
+        let address = format!(" {}@", self.address(number));
+        let line = nodes.lines().find(|line| line.contains(&address));
+        line.is_some_and(|line| line.contains("slave"))
+    }
+
+    /// Has a replica take over from its master, which stays. Nodes may be unwilling for a while, and for four times
+    /// the node timeout once they have refused their votes.
     pub(crate) fn hand_over_to(&self, number: usize) {
+        self.wait_until_well();
         let is_master = || self.ask(number, "INFO replication").contains("role:master");
         wait_for("a replica to take over", || {
             self.ask(number, "CLUSTER FAILOVER");

@@ -19,6 +19,7 @@ pub(crate) mod python;
 pub(crate) mod ringfort;
 pub(crate) mod wire;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long anything may take before a test gives up on it. It only ever ends a test that has failed, so it is
@@ -41,4 +42,11 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
         );
         std::thread::sleep(POLL_INTERVAL);
     }
+}
+
+/// Says that it is over when it is dropped, even by a panic. A scope waits for its threads: if they waited for a word
+/// that never comes, a test that has failed would hang.
+#[must_use]
+pub(crate) fn over_when_dropped(is_over: &AtomicBool) -> impl Drop {
+    scopeguard::guard(is_over, |is_over| is_over.store(true, Ordering::Relaxed))
 }
