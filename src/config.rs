@@ -10,13 +10,13 @@ mod l1;
 mod listeners;
 mod origin;
 mod peers;
+mod protocol;
 mod replicas;
 mod spelled;
 mod spool;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::str::FromStr;
 
 pub use self::backend::{
     BACKEND_CONNECTIONS_DEFAULT, BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX,
@@ -45,6 +45,7 @@ pub use self::peers::{
     HotPolicy, PEER_SECRET_BYTES_MAX, PEERS_FILE_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl,
     PeersConfig, check_peer_secret, parse_peers,
 };
+pub use self::protocol::Protocol;
 pub use self::replicas::{
     REPLICA_LAG_DEFAULT, REPLICA_LAG_MAX, REPLICAS_MAX, ReadFrom, Replica, ReplicaObstacle,
     ReplicasConfig,
@@ -185,15 +186,6 @@ pub struct PoolConfig {
     pub replicas: ReplicasConfig,
     /// Where writes that are to reach a server later are kept; `None` keeps them in memory.
     pub spool: Option<SpoolConfig>,
-}
-
-/// A protocol that ringfort serves and its backends speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// memcached's text protocol.
-    Memcache,
-    /// Redis' protocol, versions 2 and 3.
-    Resp,
 }
 
 /// When a write is answered, and what reaches the backend.
@@ -446,37 +438,6 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-impl Protocol {
-    /// The other one.
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Memcache => Self::Resp,
-            Self::Resp => Self::Memcache,
-        }
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Memcache => "memcache",
-            Self::Resp => "resp",
-        })
-    }
-}
-
-impl FromStr for Protocol {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "memcache" => Ok(Self::Memcache),
-            "resp" => Ok(Self::Resp),
-            _ => Err(()),
-        }
-    }
-}
 
 /// Bytes as the command line takes them, in the largest unit that is exact.
 fn size(bytes: usize) -> String {
