@@ -21,6 +21,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -36,7 +37,7 @@ use self::values::{Cores, OrOff, PoolKind};
 use crate::config::{
     CONNECTIONS_MAX_DEFAULT, Config, ITEM_BYTES_MAX_DEFAULT, L1Config, MEMCACHE_DEFAULT,
     MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, RESP_DEFAULT, SHARDS_MAX,
-    SPOOL_BYTES_MAX_DEFAULT, SpoolConfig, SpoolSync, WritePolicy, memory_bytes_min,
+    SPOOL_BYTES_MAX_DEFAULT, SpeedConfig, SpoolConfig, SpoolSync, WritePolicy, memory_bytes_min,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, Placement, ServerSpec};
 
@@ -173,9 +174,21 @@ struct ResourceArgs {
     /// Largest value, 1KiB to 8MiB [default: 1MiB]
     #[arg(long, value_name = "SIZE", value_parser = values::item_size_max, allow_hyphen_values = true)]
     item_size_max: Option<usize>,
+    /// How long a shard with nothing to do looks for more before it sleeps, 1us to 1s: takes all of its
+    /// core meanwhile, and saves the next request the wake-up [default: off]
+    #[arg(long, value_name = "DURATION|off", value_parser = values::spin)]
+    spin: Option<OrOff<Duration>>,
     /// What is logged: error, warn, info, debug or trace [default: warn]
     #[arg(long, value_name = "LEVEL", value_parser = values::log_level)]
     log: Option<tracing::Level>,
+}
+
+impl ResourceArgs {
+    fn speed(&self) -> SpeedConfig {
+        SpeedConfig {
+            spin: self.spin.and_then(OrOff::into_option).unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -287,6 +300,7 @@ impl ServeArgs {
             item_bytes_max,
             connections_max: self.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
             allows_shutdown: self.enable_shutdown,
+            speed: self.resources.speed(),
             mode: self.mode()?,
             log: self.resources.log.unwrap_or(tracing::Level::WARN),
         };

@@ -12,6 +12,7 @@ mod origin;
 mod peers;
 mod protocol;
 mod replicas;
+mod speed;
 mod spelled;
 mod spool;
 
@@ -50,6 +51,7 @@ pub use self::replicas::{
     REPLICA_LAG_DEFAULT, REPLICA_LAG_MAX, REPLICAS_MAX, ReadFrom, Replica, ReplicaObstacle,
     ReplicasConfig,
 };
+pub use self::speed::{SPIN_MAX, SPIN_MIN, SpeedConfig};
 pub use self::spool::{
     SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolConfig, SpoolSync,
 };
@@ -146,6 +148,8 @@ pub struct Config {
     pub connections_max: usize,
     /// Whether clients may end the process.
     pub allows_shutdown: bool,
+    /// What is a matter of speed alone.
+    pub speed: SpeedConfig,
     /// Where the truth lives.
     pub mode: Mode,
     /// How much is logged.

@@ -21,7 +21,7 @@ use crate::{
         CONNECTIONS_MAX_DEFAULT, Config, GroupConfig, ITEM_BYTES_MAX_DEFAULT,
         LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX, LOAD_TIMEOUT_DEFAULT, LOAD_TIMEOUT_MAX,
         LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, Mode, NEGATIVE_TTL_MAX, PeersConfig,
-        STALE_MAX, check_group_name, memory_bytes_min,
+        STALE_MAX, SpeedConfig, check_group_name, memory_bytes_min,
     },
     group::{
         LoadError, Loaded, Loader,
@@ -238,6 +238,7 @@ impl Builder {
             item_bytes_max,
             connections_max: CONNECTIONS_MAX_DEFAULT,
             allows_shutdown: false,
+            speed: SpeedConfig::default(),
             mode: Mode::Group(self.config),
             log: tracing::Level::WARN,
         };

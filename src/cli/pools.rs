@@ -58,6 +58,7 @@ impl ServeArgs {
                     item_bytes_max,
                     connections_max: self.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
                     allows_shutdown: self.enable_shutdown,
+                    speed: self.resources.speed(),
                     mode: Mode::Pool(self.pool_config(pool)?),
                     log: self.resources.log.unwrap_or(tracing::Level::WARN),
                 })

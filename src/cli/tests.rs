@@ -60,6 +60,7 @@ fn nothing_typed_is_the_default() {
         item_bytes_max: 1 << 20,
         connections_max: 10_000,
         allows_shutdown: false,
+        speed: SpeedConfig::default(),
         mode: Mode::Embedded,
         log: tracing::Level::WARN,
     };
@@ -117,6 +118,22 @@ fn connections_max() {
             error(&format!("--connections-max={value}")),
             format!("--connections-max '{value}': {REMEDY}")
         );
+    }
+}
+
+#[test]
+fn spin() {
+    let spin = |typed: &str| config(typed).speed.spin;
+    assert_eq!(spin("--spin 50us"), Duration::from_micros(50));
+    assert_eq!(spin("--spin 1s"), Duration::from_secs(1));
+    assert_eq!(spin("--spin 1ms --spin off"), Duration::ZERO);
+    for (typed, expected) in [
+        ("--spin 2s", "1us to 1s, or off"),
+        ("--spin 50", "50us, 1ms, or off"),
+        ("--spin 0us", "1us to 1s, or off"),
+    ] {
+        let error = error(typed);
+        assert!(error.contains(expected), "{typed}: {error}");
     }
 }
 

@@ -15,7 +15,8 @@ use crate::config::{
     BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_MAX, CORES_MAX, EJECT_AFTER_MAX,
     FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, HotPolicy, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN,
     L1_TTL_MAX, L1_TTL_MIN, L1Config, OnEject, PeerRing, Protocol, REPLICA_LAG_MAX, ReadFrom,
-    Readmit, SHARDS_MAX, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
+    Readmit, SHARDS_MAX, SPIN_MAX, SPIN_MIN, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync,
+    WritePolicy,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
@@ -277,6 +278,19 @@ pub(super) fn replica_lag(text: &str) -> Result<OrOff<Duration>, String> {
         return Err("out of range; write 1ms to 60s, or off".into());
     }
     Ok(OrOff::On(lag))
+}
+
+pub(super) fn spin(text: &str) -> Result<OrOff<Duration>, String> {
+    match text {
+        "off" => Ok(OrOff::Off),
+        _ => duration(
+            text,
+            SPIN_MIN..=SPIN_MAX,
+            "50us, 1ms, or off",
+            "1us to 1s, or off",
+        )
+        .map(OrOff::On),
+    }
 }
 
 pub(super) fn readmit(text: &str) -> Result<Readmit, String> {

@@ -13,6 +13,7 @@ fn config() -> Config {
         item_bytes_max: ITEM_BYTES_MAX_DEFAULT,
         connections_max: CONNECTIONS_MAX_DEFAULT,
         allows_shutdown: false,
+        speed: SpeedConfig::default(),
         mode: Mode::Embedded,
         log: tracing::Level::WARN,
     }

@@ -121,7 +121,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::config::{ITEM_BYTES_MAX_MIN, MEMORY_BYTES_PER_SHARD_MIN, Mode};
+    use crate::config::{ITEM_BYTES_MAX_MIN, MEMORY_BYTES_PER_SHARD_MIN, Mode, SpeedConfig};
 
     #[test]
     fn clients_are_let_in_once_every_shard_has_its_memory() {
@@ -134,6 +134,7 @@ mod tests {
             item_bytes_max: ITEM_BYTES_MAX_MIN,
             connections_max: 10,
             allows_shutdown: false,
+            speed: SpeedConfig::default(),
             mode: Mode::Embedded,
             log: tracing::Level::WARN,
         };

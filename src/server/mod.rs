@@ -316,6 +316,7 @@ fn parts(
         item_bytes_max: config.item_bytes_max,
         connections_max: config.connections_max,
         allows_shutdown: config.allows_shutdown,
+        speed: config.speed,
         cpu_time: cpu_time::cpu_time,
         memory_bytes: config.memory_bytes,
         started: UnixMs(unix_ms()),

@@ -9,23 +9,27 @@ use super::{
 use crate::io::Io;
 
 impl<I: Io> Shard<I> {
-    /// Does what other shards ask, and takes their answers.
-    pub(super) fn drain_mailboxes(&mut self) {
+    /// Does what other shards ask, and takes their answers; whether there were any.
+    pub(super) fn drain_mailboxes(&mut self) -> bool {
+        let mut has_come = false;
         for shard in 0..self.core.mesh.shard_count() {
             while !self.core.must_wait()
                 && let Some(ask) = self.core.mesh.next_asked(shard)
             {
+                has_come = true;
                 if let Some((origin, round)) = self.core.serve(shard, ask) {
                     self.answer_round(shard, origin, &round);
                 }
             }
             while let Some(answer) = self.core.mesh.next_answered(shard) {
+                has_come = true;
                 // What was sent before the answer is heard before it.
                 self.core.hear_notices(shard);
                 self.answered(shard, answer);
             }
             self.core.hear_notices(shard);
         }
+        has_come
     }
 
     /// Takes what the spool says, and answers its clients.

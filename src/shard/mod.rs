@@ -8,7 +8,7 @@
 //! * `pool`: the same where the truth lives on servers behind
 //! * `group`: the same where what is missing is loaded from an origin
 //! * `tracking`: telling clients of changes of what they have read
-//! * `downstream`, `mailboxes`, `turn`, `drain`: connections, other shards, the loop, and its end
+//! * `downstream`, `mailboxes`, `turn`, `spin`, `drain`: connections, other shards, the loop, its sleep, and its end
 
 mod answers;
 mod batch;
@@ -37,6 +37,7 @@ mod round;
 mod run;
 mod session;
 mod settings;
+mod spin;
 mod stats;
 mod tracking;
 mod tunables;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{tunables::Tunables, vitals::Vitals};
-use crate::{protocol::resp, store::UnixMs};
+use crate::{config::SpeedConfig, protocol::resp, store::UnixMs};
 
 /// Replies that wait or stand behind one that does, for one connection; it is not read from
 /// beyond.
@@ -118,6 +118,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// Whether memcache clients may end the process.
     pub allows_shutdown: bool,
+    /// What is a matter of speed alone.
+    pub speed: SpeedConfig,
     /// Tells how much CPU time the process has used; a system call.
     pub cpu_time: fn() -> CpuTime,
     /// The memory limit in bytes.

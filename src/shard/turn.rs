@@ -22,6 +22,7 @@ use super::{
     },
     round::Rounds,
     settings::{Settings, TICK_MS},
+    spin::Spin,
     stats::StatsBoard,
     tracking::Tracking,
     world::World,
@@ -82,6 +83,7 @@ pub struct Shard<I> {
     pub(super) next_tick: UnixMs,
     /// When links to backends are looked at, if that is before the next tick.
     pub(super) link_alarm: UnixMs,
+    spin: Spin,
 }
 
 pub(super) const LISTENERS: [ListenerId; 2] = [ListenerId::Memcache, ListenerId::Resp];
@@ -140,6 +142,7 @@ impl<I: Io> Shard<I> {
         };
         core.store.online();
         let mut shard = Self {
+            spin: Spin::new(core.settings.speed.spin),
             io,
             core,
             peers: Peers::default(),
@@ -183,7 +186,10 @@ impl<I: Io> Shard<I> {
             self.complete(completion);
         }
         self.completions = completions;
-        self.drain_mailboxes();
+        let has_mail = self.drain_mailboxes();
+        let stopwatch = self.core.stopwatch;
+        self.spin
+            .saw(!is_quiet || has_mail, || stopwatch.elapsed_ns());
         self.hear_spool();
         self.hear_group();
         self.start_flushes();
@@ -222,11 +228,12 @@ impl<I: Io> Shard<I> {
 
     /// Announces that no reference is held, and waits for something to do.
     fn wait(&mut self) -> io::Result<()> {
-        let Self { io, core, .. } = self;
+        let Self { io, core, spin, .. } = self;
         core.mesh.take_wakes(|shard| io.wake(shard));
         core.store.offline();
         let is_stopping = self.stop_turns > 0 && self.drain_until.is_none();
-        let may_sleep = !is_stopping && !core.is_busy;
+        let is_spinning = spin.goes_on(|| core.stopwatch.elapsed_ns());
+        let may_sleep = !is_stopping && !core.is_busy && !is_spinning;
         let wait = if may_sleep && core.mesh.try_sleep() {
             self.patience()
         } else {

@@ -80,6 +80,21 @@ impl Process {
         (self.status_kib("RssAnon:") + self.status_kib("RssShmem:")) * 1024
     }
 
+    /// CPU time that the child has used, in steps of the kernel's clock tick, a hundredth of a second.
+    pub(crate) fn cpu_time(&self) -> std::time::Duration {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("a running child");
+        // Behind the name, which stands in parentheses: utime and stime are fields 14 and 15 of all.
+        let fields = stat.rsplit_once(") ").expect("a name").1;
+        let ticks: u64 = fields
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().expect("a number of ticks"))
+            .sum();
+        std::time::Duration::from_millis(ticks * 10)
+    }
+
     /// A field of `/proc/<pid>/status` that is given in kB.
     fn status_kib(&self, field: &str) -> u64 {
         let status =

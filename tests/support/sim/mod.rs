@@ -20,7 +20,9 @@ use std::rc::Rc;
 use std::sync::{Arc, atomic::AtomicUsize};
 
 use ringfort::backend::Access;
-use ringfort::config::{BACKEND_IN_FLIGHT_DEFAULT, EjectConfig, Protocol, WritePolicy};
+use ringfort::config::{
+    BACKEND_IN_FLIGHT_DEFAULT, EjectConfig, Protocol, SpeedConfig, WritePolicy,
+};
 use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
 use ringfort::io::{Address, ListenerId};
 use ringfort::mesh;
@@ -453,6 +455,7 @@ fn parts(
         item_bytes_max: setup.item_bytes_max,
         connections_max: 10_000,
         allows_shutdown: false,
+        speed: SpeedConfig::default(),
         cpu_time: CpuTime::default,
         memory_bytes: setup.shard_count * params.partition_bytes,
         started: world.now(),

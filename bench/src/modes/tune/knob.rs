@@ -99,6 +99,7 @@ impl Place<'_> {
         let known = [
             Some(Knob::new("--shards", self.shard_counts())),
             Some(Knob::new("--item-size-max", self.item_sizes())),
+            Some(Knob::new("--spin", ["50us", "1ms"])),
             self.of_mode("--pool", "--backend-connections", &["2", "4"]),
             self.of_mode("--pool", "--backend-in-flight-max", &["256", "32768"]),
             self.of_mode("--group", "--loads-max", &["32", "2048"]),
