@@ -403,6 +403,11 @@ fn statistics_have_groupcaches_names() {
         ("LocalLoadErrs", 0),
         ("Items", 1),
         ("Evictions", 0),
+        ("MainItems", 1),
+        ("MainEvictions", 0),
+        ("HotItems", 0),
+        ("HotBytes", 0),
+        ("HotEvictions", 0),
     ] {
         assert_eq!(client.stat("groups", name), value, "{name}");
     }

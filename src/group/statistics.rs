@@ -23,8 +23,6 @@ struct Gauges {
     peer_loads: AtomicU64,
     peer_errors: AtomicU64,
     server_requests: AtomicU64,
-    hot_bytes: AtomicU64,
-    hot_items: AtomicU64,
     hot_evictions: AtomicU64,
     /// Lists of peers so far, and those without this process among them.
     lists: AtomicU64,
@@ -61,7 +59,7 @@ pub enum Count {
     PeerErrors,
     /// A peer has asked for a key.
     ServerRequests,
-    /// A copy of another peer's value has had its turn to go.
+    /// A copy of another peer's value had to go, as copies take more than their part of the memory.
     HotEvictions,
 }
 
@@ -115,27 +113,9 @@ impl Board {
         self.0.load_us.load(Ordering::Relaxed)
     }
 
-    /// A copy of another peer's value is kept, which takes so many bytes.
-    pub fn note_copy(&self, bytes: u64) {
-        self.0.hot_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.0.hot_items.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// So many are not any more.
-    pub fn forget_copies(&self, count: u64, bytes: u64) {
-        self.0.hot_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.0.hot_items.fetch_sub(count, Ordering::Relaxed);
-    }
-
-    /// What there is of copies.
-    pub fn copies(&self) -> [(&'static str, u64); 3] {
-        let gauges = &self.0;
-        [
-            ("HotBytes", &gauges.hot_bytes),
-            ("HotItems", &gauges.hot_items),
-            ("HotEvictions", &gauges.hot_evictions),
-        ]
-        .map(|(name, gauge)| (name, gauge.load(Ordering::Relaxed)))
+    /// How many copies had to go for others.
+    pub fn hot_evictions(&self) -> u64 {
+        self.0.hot_evictions.load(Ordering::Relaxed)
     }
 
     /// All numbers, with the names that statistics have.

@@ -190,6 +190,7 @@ impl PartitionWriter {
                 cas,
                 is_stale: fits && entry.is_stale(),
                 is_won: fits && entry.is_won(),
+                is_copy: false,
             },
             used: fits.then(|| entry.used().rewritten(now)),
             ..Content::instead_of(Some(entry), text.parts())
@@ -217,6 +218,7 @@ impl PartitionWriter {
                 cas,
                 is_stale: true,
                 is_won: false,
+                is_copy: false,
             },
             used: Some(entry.used()),
             ..Content::instead_of(Some(entry), [entry.value(), &[]])
@@ -329,6 +331,7 @@ impl PartitionWriter {
             deadline: content.deadline,
             is_stale: content.stamp.is_stale,
             is_won: content.stamp.is_won,
+            is_copy: content.stamp.is_copy,
             used: content.used.unwrap_or_else(|| Used::written(now)),
         };
         let Some(offset) = self.write(Stream::Fresh, &entry) else {
@@ -343,8 +346,7 @@ impl PartitionWriter {
             }
             None => {
                 if !self.link(key.hash, offset) {
-                    let segment = self.partition.arena.segment_of(offset);
-                    self.segments.release(segment, entry.footprint_bytes());
+                    self.release_bytes(offset, entry.footprint_bytes(), entry.is_copy);
                     return Outcome::OutOfMemory;
                 }
                 self.entry_count += 1;

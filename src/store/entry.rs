@@ -47,7 +47,9 @@ const _: () = assert!(DEADLINE_BITS + 2 == KEY_SHIFT);
 const DEADLINE_MASK: u64 = MARK_STALE - 1;
 
 /// The value's length takes the lower bits of `content`.
-const VALUE_BYTES_MASK: u32 = (1 << 30) - 1;
+const VALUE_BYTES_MASK: u32 = (1 << 29) - 1;
+/// Another process owns the key.
+const IS_COPY: u32 = 1 << 29;
 /// Four bytes of flags stand behind the header.
 const HAS_FLAGS: u32 = 1 << 30;
 /// Eight bytes of a CAS id that a client chose stand before the key.
@@ -105,6 +107,7 @@ pub(super) struct NewEntry<'a> {
     pub(super) deadline: Deadline,
     pub(super) is_stale: bool,
     pub(super) is_won: bool,
+    pub(super) is_copy: bool,
     pub(super) used: Used,
 }
 
@@ -116,7 +119,8 @@ impl NewEntry<'_> {
     fn content(&self) -> u32 {
         let flags = if self.flags == 0 { 0 } else { HAS_FLAGS };
         let cas = if self.cas.is_none() { 0 } else { HAS_CAS };
-        self.value_bytes() as u32 | flags | cas
+        let copy = if self.is_copy { IS_COPY } else { 0 };
+        self.value_bytes() as u32 | flags | cas | copy
     }
 
     fn term(&self) -> u64 {
@@ -134,7 +138,7 @@ impl NewEntry<'_> {
     ///
     /// # Safety
     /// `place` is aligned to [`ALIGN_BYTES`], has [`Self::footprint_bytes`] writable bytes that
-    /// nobody else reads or writes, and the key is shorter than 64 KiB, the value than 1 GiB.
+    /// nobody else reads or writes, and the key is shorter than 64 KiB, the value than 512 MiB.
     pub(super) unsafe fn write(&self, place: NonNull<u8>) {
         debug_assert!(self.key.len() <= usize::from(u16::MAX));
         debug_assert!(self.value_bytes() <= VALUE_BYTES_MASK as usize);
@@ -274,6 +278,11 @@ impl<'turn> EntryRef<'turn> {
         self.term() & MARK_WON != 0
     }
 
+    /// Whether the value is a copy of what another process owns (see [`Stamp`](super::Stamp)).
+    pub(super) fn is_copy(&self) -> bool {
+        self.header().content & IS_COPY != 0
+    }
+
     /// When it was used and how, except that it was not read yet where it will lie next.
     pub(super) fn used(&self) -> Used {
         Used(self.header().used.load(Ordering::Relaxed) & !USED_REFERENCED)
@@ -334,6 +343,7 @@ impl<'turn> EntryRef<'turn> {
             deadline: self.deadline(),
             is_stale: self.is_stale(),
             is_won: self.is_won(),
+            is_copy: self.is_copy(),
             used: self.used(),
         }
     }
@@ -375,6 +385,7 @@ mod tests {
                 deadline: Deadline::at(UnixMs(9)),
                 is_stale: flags == 7,
                 is_won: false,
+                is_copy: flags != 7,
                 used: Used::written(written),
             };
             // SAFETY: the arena is this test's own and the segment is larger than the entry.
@@ -397,12 +408,14 @@ mod tests {
             assert_eq!(entry.deadline(), Deadline::NEVER);
             assert!(entry.is_won());
             assert_eq!((entry.is_stale(), entry.key()), (flags == 7, key));
+            assert_eq!(entry.is_copy(), flags != 7);
             let moved = entry.to_new();
             assert_eq!(
                 moved.used,
                 Used(entry.header().used.load(Ordering::Relaxed) & !USED_REFERENCED)
             );
             assert_eq!((moved.cas, moved.is_won), (cas, true));
+            assert_eq!(moved.is_copy, flags != 7);
         }
     }
 }

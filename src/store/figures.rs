@@ -16,6 +16,9 @@ pub(super) struct Figures {
     evicted_unfetched_count: AtomicU64,
     expired_count: AtomicU64,
     expired_unfetched_count: AtomicU64,
+    copy_count: AtomicU64,
+    copy_bytes: AtomicU64,
+    copy_evicted_count: AtomicU64,
 }
 
 /// A partition in numbers.
@@ -37,6 +40,13 @@ pub struct PartitionStats {
     pub expired_count: u64,
     /// Of these, never read.
     pub expired_unfetched_count: u64,
+    /// Of all entries, copies of what other processes own. It changes with each of them, all entries are
+    /// counted when a change is over: until then there may seem to be one more.
+    pub copy_count: u64,
+    /// Bytes that these take, headers included.
+    pub copy_bytes: u64,
+    /// Of those that left because memory was needed, copies.
+    pub copy_evicted_count: u64,
 }
 
 impl Add for PartitionStats {
@@ -52,6 +62,9 @@ impl Add for PartitionStats {
             evicted_unfetched_count: self.evicted_unfetched_count + other.evicted_unfetched_count,
             expired_count: self.expired_count + other.expired_count,
             expired_unfetched_count: self.expired_unfetched_count + other.expired_unfetched_count,
+            copy_count: self.copy_count + other.copy_count,
+            copy_bytes: self.copy_bytes + other.copy_bytes,
+            copy_evicted_count: self.copy_evicted_count + other.copy_evicted_count,
         }
     }
 }
@@ -67,11 +80,34 @@ impl Figures {
         self.live_bytes.store(live_bytes, Ordering::Relaxed);
     }
 
-    pub(super) fn count_evicted(&self, is_fetched: bool) {
+    pub(super) fn count_evicted(&self, is_fetched: bool, is_copy: bool) {
         bump(&self.evicted_count);
         if !is_fetched {
             bump(&self.evicted_unfetched_count);
         }
+        if is_copy {
+            bump(&self.copy_evicted_count);
+        }
+    }
+
+    /// A copy of so many bytes is written. Apart, as most stores have none.
+    #[cold]
+    pub(super) fn count_copy(&self, bytes: usize) {
+        bump(&self.copy_count);
+        add(&self.copy_bytes, bytes as u64);
+    }
+
+    /// A copy of so many bytes is dead.
+    #[cold]
+    pub(super) fn uncount_copy(&self, bytes: usize) {
+        add(&self.copy_count, 1_u64.wrapping_neg());
+        add(&self.copy_bytes, (bytes as u64).wrapping_neg());
+    }
+
+    /// No copy is there any more.
+    pub(super) fn forget_copies(&self) {
+        self.copy_count.store(0, Ordering::Relaxed);
+        self.copy_bytes.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn count_expired(&self, is_fetched: bool) {
@@ -91,11 +127,20 @@ impl Figures {
             evicted_unfetched_count: self.evicted_unfetched_count.load(Ordering::Relaxed),
             expired_count: self.expired_count.load(Ordering::Relaxed),
             expired_unfetched_count: self.expired_unfetched_count.load(Ordering::Relaxed),
+            copy_count: self.copy_count.load(Ordering::Relaxed),
+            copy_bytes: self.copy_bytes.load(Ordering::Relaxed),
+            copy_evicted_count: self.copy_evicted_count.load(Ordering::Relaxed),
         }
     }
 }
 
 /// Adds one to a counter that only this thread writes.
 fn bump(counter: &AtomicU64) {
-    counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    add(counter, 1);
+}
+
+/// Adds to a counter that only this thread writes; what goes down adds a negative number, wrapped.
+fn add(counter: &AtomicU64, number: u64) {
+    let sum = counter.load(Ordering::Relaxed).wrapping_add(number);
+    counter.store(sum, Ordering::Relaxed);
 }

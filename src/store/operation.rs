@@ -73,7 +73,7 @@ pub enum Operation {
     },
 }
 
-/// What memcache's meta commands may choose of an entry beside its value.
+/// What memcache's meta commands may choose of an entry beside its value, and whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stamp {
     /// The CAS id (flag `E`); none for the next version.
@@ -82,6 +82,8 @@ pub struct Stamp {
     pub is_stale: bool,
     /// Some client was told to renew it (flag `N`).
     pub is_won: bool,
+    /// It is a copy of what another process owns: counted apart, nothing else.
+    pub is_copy: bool,
 }
 
 impl Operation {
@@ -112,6 +114,7 @@ impl Operation {
             cas: None,
             is_stale: false,
             is_won: false,
+            is_copy: false,
         },
         wants_old: false,
     };

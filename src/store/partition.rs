@@ -222,6 +222,7 @@ impl PartitionWriter {
             .flushed_version
             .store(last_version, Ordering::Release);
         self.segments.release_all();
+        self.partition.figures.forget_copies();
         self.entry_count = 0;
         self.deadline_count = 0;
         self.publish_figures();
@@ -268,6 +269,10 @@ impl PartitionWriter {
         // SAFETY: `append` handed out these bytes of an open segment once; an open segment was
         // free before, so by the epochs no reader holds a reference into it.
         unsafe { entry.write(self.partition.arena.at(offset)) };
+        if entry.is_copy {
+            let bytes = entry.footprint_bytes();
+            self.partition.figures.count_copy(bytes);
+        }
         Some(offset)
     }
 
@@ -325,8 +330,16 @@ impl PartitionWriter {
     /// Counts an entry's bytes as dead. A flushed entry's were counted when it was flushed.
     pub(super) fn release(&mut self, offset: Offset, entry: &EntryRef<'_>) {
         if self.partition.is_alive(entry) {
-            let segment = self.partition.arena.segment_of(offset);
-            self.segments.release(segment, entry.footprint_bytes());
+            self.release_bytes(offset, entry.footprint_bytes(), entry.is_copy());
+        }
+    }
+
+    /// The bytes at `offset`, which no flush has counted, are dead.
+    pub(super) fn release_bytes(&mut self, offset: Offset, bytes: usize, is_copy: bool) {
+        let segment = self.partition.arena.segment_of(offset);
+        self.segments.release(segment, bytes);
+        if is_copy {
+            self.partition.figures.uncount_copy(bytes);
         }
     }
 
@@ -374,7 +387,8 @@ impl PartitionWriter {
     }
 
     pub(super) fn count_evicted(&self, entry: &EntryRef<'_>) {
-        self.partition.figures.count_evicted(entry.is_fetched());
+        let figures = &self.partition.figures;
+        figures.count_evicted(entry.is_fetched(), entry.is_copy());
     }
 
     pub(super) fn count_expired(&self, entry: &EntryRef<'_>) {

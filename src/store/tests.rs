@@ -1,5 +1,6 @@
 //! The store against naive twins.
 
+mod copies;
 mod noting;
 mod twin;
 
@@ -55,6 +56,7 @@ fn check(store: &ShardStore, now: UnixMs, map: &HashMap<u8, Twin>) {
             cas: Some(entry.cas()).filter(|cas| *cas >= CHOSEN_CAS_MIN),
             is_stale: entry.is_stale(),
             is_won: entry.is_won(),
+            is_copy: entry.is_copy(),
         });
         let expected = map.get(&key).filter(|twin| !twin.deadline.is_past(now));
         assert_eq!(seen.as_ref(), expected, "key {key}");

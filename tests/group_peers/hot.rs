@@ -18,8 +18,19 @@ fn a_copy_saves_the_way_to_the_owner() {
         let copies = u64::from(policy != "none");
         assert_eq!(circle.stat(0, "HotItems"), copies, "{policy}");
         assert_eq!(circle.stat(0, "Items"), copies, "{policy}");
+        assert_eq!(circle.stat(0, "MainItems"), 0, "{policy}");
         assert_eq!(circle.stat(1, "HotItems"), 0, "it owns the key");
+        assert_eq!(circle.stat(1, "MainItems"), 1, "{policy}");
+        assert_eq!(circle.stat(1, "MainBytes"), circle.stat(1, "Bytes"));
         assert_eq!(origin.asked(&key), 1);
+        let bytes = circle.stat(0, "Bytes");
+        assert_eq!(circle.stat(0, "HotBytes"), bytes, "{policy}");
+        // What is deleted counts no longer, whether its turn to go had come or not.
+        client.ask(format!("DEL {key}\r\n"), ":1\r\n");
+        for name in ["HotItems", "HotBytes", "HotEvictions", "Items"] {
+            assert_eq!(circle.stat(0, name), 0, "{name}, {policy}");
+        }
+        assert_eq!(circle.stat(1, "MainItems"), 0, "{policy}");
     }
     let mut circle = Circle::start(&origin, 2, &[]);
     let mut client = circle.resp(0);
@@ -64,6 +75,9 @@ fn copies_have_a_part_of_the_memory_and_no_more() {
     assert!(bytes > COPIES_BYTES_MAX / 2, "{bytes}");
     let items = circle.stat(0, "HotItems");
     assert_eq!(circle.stat(0, "HotEvictions"), 200 - items);
+    assert_eq!(circle.stat(0, "Evictions"), 200 - items);
+    assert_eq!(circle.stat(0, "MainEvictions"), 0);
+    assert_eq!(circle.stat(1, "MainItems"), 200, "the owner has them all");
     assert_eq!(
         circle.stat(0, "Items"),
         items,

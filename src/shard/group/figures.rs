@@ -17,12 +17,22 @@ impl Core {
             ("Loads", loads),
         ];
         figures.extend(group.counts());
+        let surplus_count = group.board.hot_evictions();
+        let hot_evictions = store.copy_evicted_count + surplus_count;
+        // The owners go on while their numbers are read.
+        let main = |all: u64, hot: u64| all.saturating_sub(hot);
+        let main_evictions = main(store.evicted_count, store.copy_evicted_count);
         figures.extend([
             ("Bytes", store.live_bytes),
             ("Items", store.entry_count),
-            ("Evictions", store.evicted_count),
+            ("Evictions", store.evicted_count + surplus_count),
+            ("MainBytes", main(store.live_bytes, store.copy_bytes)),
+            ("MainItems", main(store.entry_count, store.copy_count)),
+            ("MainEvictions", main_evictions),
+            ("HotBytes", store.copy_bytes),
+            ("HotItems", store.copy_count),
+            ("HotEvictions", hot_evictions),
         ]);
-        figures.extend(group.board.copies());
         figures
     }
 }

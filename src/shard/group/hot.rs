@@ -13,7 +13,7 @@ use crate::{
     fill::FillId,
     group::{
         Loaded,
-        statistics::{Board, Count, Lists},
+        statistics::{Count, Lists},
     },
     shard::core::Core,
     store::{Deadline, Key, KeyHash, Operation},
@@ -41,7 +41,6 @@ pub(super) struct Hot {
     copies: VecDeque<HotCopy>,
     bytes: usize,
     bytes_max: usize,
-    board: Board,
     /// Of the list of peers.
     lists: Lists,
 }
@@ -57,15 +56,14 @@ struct HotCopy {
 
 impl Hot {
     /// For a shard with so much memory.
-    pub(super) fn new(policy: HotPolicy, memory_bytes: usize, board: Board) -> Self {
+    pub(super) fn new(policy: HotPolicy, memory_bytes: usize, lists: Lists) -> Self {
         Self {
             policy,
             sketch: Sketch::new(),
             copies: VecDeque::new(),
             bytes: 0,
             bytes_max: memory_bytes / MEMORY_PART,
-            lists: board.lists(),
-            board,
+            lists,
         }
     }
 
@@ -81,7 +79,6 @@ impl Hot {
 
     fn push(&mut self, copy: HotCopy) {
         self.bytes += copy.bytes;
-        self.board.note_copy(copy.bytes as u64);
         self.copies.push_back(copy);
     }
 
@@ -90,7 +87,6 @@ impl Hot {
         if self.bytes <= self.bytes_max && self.copies.len() <= COPIES_MAX {
             return None;
         }
-        self.board.add(Count::HotEvictions);
         self.pop()
     }
 
@@ -98,14 +94,11 @@ impl Hot {
     fn pop(&mut self) -> Option<HotCopy> {
         let copy = self.copies.pop_front()?;
         self.bytes -= copy.bytes;
-        self.board.forget_copies(1, copy.bytes as u64);
         Some(copy)
     }
 
     /// Everything is dropped.
     pub(super) fn clear(&mut self) {
-        let count = self.copies.len() as u64;
-        self.board.forget_copies(count, self.bytes as u64);
         self.copies.clear();
         self.bytes = 0;
     }
@@ -125,7 +118,7 @@ impl Core {
         if !is_valid || !(is_chosen || self.has_to_renew(self.store.hasher().key(&key))) {
             return;
         }
-        self.keep_loaded(fill, loaded, deadline);
+        self.keep_loaded(fill, loaded, deadline, true);
         self.note_copy(key, &loaded.value);
     }
 
@@ -172,20 +165,26 @@ impl Core {
         while let Some(group) = &mut self.group
             && let Some(copy) = group.hot.pop_surplus()
         {
-            self.give_up_copy(hasher.key(&copy.key), copy.version);
+            let was_there = self.give_up_copy(hasher.key(&copy.key), copy.version);
+            if was_there && let Some(group) = &self.group {
+                group.board.add(Count::HotEvictions);
+            }
         }
     }
 
-    fn give_up_copy(&mut self, key: Key<'_>, version: u64) {
+    /// Drops a copy; whether it was there still.
+    fn give_up_copy(&mut self, key: Key<'_>, version: u64) -> bool {
         // One that has ended may be shown still.
         let since = |group: &Group| group.freshness.stale_since(self.now);
         let since = self.group.as_ref().map_or(self.now, since);
         let entry = self.store.peek(key, since);
-        if entry.is_some_and(|entry| entry.version() == version) {
+        let is_there = entry.is_some_and(|entry| entry.version() == version);
+        if is_there {
             self.old.clear();
             self.store
                 .apply(self.now, key, Operation::DELETE, &[], &mut self.old);
         }
+        is_there
     }
 }
 
@@ -241,7 +240,7 @@ mod tests {
     }
 
     fn hot(policy: HotPolicy) -> Hot {
-        Hot::new(policy, 8 * 1_000, Board::default())
+        Hot::new(policy, 8 * 1_000, Lists::default())
     }
 
     #[test]
@@ -288,11 +287,8 @@ mod tests {
         }
         let gone = std::iter::from_fn(|| hot.pop_surplus()).map(|copy| copy.version);
         assert_eq!(gone.collect::<Vec<_>>(), [0, 1]);
-        assert_eq!(
-            hot.board.copies(),
-            [("HotBytes", 1_000), ("HotItems", 10), ("HotEvictions", 2)]
-        );
+        assert_eq!((hot.copies.len(), hot.bytes), (10, 1_000));
         hot.clear();
-        assert_eq!(hot.board.copies()[0], ("HotBytes", 0));
+        assert_eq!((hot.copies.len(), hot.bytes), (0, 0));
     }
 }

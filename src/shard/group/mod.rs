@@ -134,7 +134,7 @@ impl Group {
             negatives: Negatives::new(parts.negative_ttl_ms),
             freshness: Freshness::new(parts.freshness),
             recalls: Recalls::default(),
-            hot: Hot::new(parts.hot, parts.memory_bytes, parts.board.clone()),
+            hot: Hot::new(parts.hot, parts.memory_bytes, parts.board.lists()),
             board: parts.board,
             changes: parts.tells_changes.then(Changes::default),
             keeps_flags: parts.keeps_flags,
@@ -328,7 +328,7 @@ impl Core {
             Ok(loaded) => {
                 let deadline = deadline(loaded.ttl, self.now);
                 match teller {
-                    Teller::Source => self.keep_loaded(fill, loaded, deadline),
+                    Teller::Source => self.keep_loaded(fill, loaded, deadline, false),
                     Teller::Peer => self.keep_copy(fill, loaded, deadline),
                     Teller::Unheard => {}
                 }
@@ -372,7 +372,7 @@ impl Core {
 
     /// Keeps a value, if nothing was written to its key meanwhile. What is not to be kept, or has no room,
     /// takes the old one away.
-    fn keep_loaded(&mut self, fill: FillId, loaded: &Loaded, deadline: Deadline) {
+    fn keep_loaded(&mut self, fill: FillId, loaded: &Loaded, deadline: Deadline, is_copy: bool) {
         let value = &loaded.value[..];
         let Some(group) = &self.group else { return };
         let (key, is_valid) = group.fills.key(fill);
@@ -388,14 +388,14 @@ impl Core {
                 .apply(self.now, key, operation, value, &mut self.old);
             matches!(applied.outcome, Stored::Stored { .. })
         };
-        if !is_to_keep || !apply(keep(loaded, deadline), value) {
+        if !is_to_keep || !apply(keep(loaded, deadline, is_copy), value) {
             apply(Operation::DELETE, &[]);
         }
     }
 }
 
 /// Stores a value that did not come from a client.
-fn keep(loaded: &Loaded, deadline: Deadline) -> Operation {
+fn keep(loaded: &Loaded, deadline: Deadline, is_copy: bool) -> Operation {
     let Loaded {
         flags, ref value, ..
     } = *loaded;
@@ -406,6 +406,7 @@ fn keep(loaded: &Loaded, deadline: Deadline) -> Operation {
         // What is told of the value to those who wait for it is told to later ones, too.
         stamp: Stamp {
             cas: Some(over_resp::cas_of(flags, value)),
+            is_copy,
             ..Stamp::default()
         },
         wants_old: false,

@@ -38,7 +38,7 @@ impl Core {
             match wish {
                 Wish::Get(reach) => self.show(Waiter::Visitor(ticket, reach), ticket, key),
                 Wish::Set(loaded) => {
-                    let operation = keep(&loaded, deadline(loaded.ttl, self.now));
+                    let operation = keep(&loaded, deadline(loaded.ttl, self.now), false);
                     let outcome = self.apply(key, operation, &loaded.value).outcome;
                     let answer = match outcome {
                         Stored::TooLarge => Err(LoadError::TooLarge),

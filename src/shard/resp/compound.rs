@@ -137,9 +137,9 @@ fn copy(session: &mut Session, core: &mut Core, from: Key<'_>, to: Key<'_>, form
         expiry: Expiry::Until(entry.deadline()),
         condition: Condition::Always,
         stamp: Stamp {
-            cas: None,
             is_stale: entry.is_stale(),
             is_won: entry.is_won(),
+            ..Stamp::default()
         },
         wants_old: false,
     };

@@ -16,6 +16,7 @@ pub(super) struct Twin {
     pub(super) cas: Option<u64>,
     pub(super) is_stale: bool,
     pub(super) is_won: bool,
+    pub(super) is_copy: bool,
 }
 
 /// CAS ids that clients choose are larger, so that a look at an entry tells them apart.
@@ -30,6 +31,7 @@ impl Twin {
             cas: None,
             is_stale: false,
             is_won: false,
+            is_copy: false,
         }
     }
 
@@ -73,11 +75,13 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let chosen_cas = proptest::option::weighted(0.2, 0..3_u64)
         .prop_map(|chosen| chosen.map(|cas| CHOSEN_CAS_MIN + cas));
     let mark = proptest::bool::weighted(0.2);
-    let stamp = (chosen_cas.clone(), mark, mark).prop_map(|(cas, is_stale, is_won)| Stamp {
-        cas,
-        is_stale,
-        is_won,
-    });
+    let stamp =
+        (chosen_cas.clone(), mark, mark, mark).prop_map(|(cas, is_stale, is_won, is_copy)| Stamp {
+            cas,
+            is_stale,
+            is_won,
+            is_copy,
+        });
     let expiry = prop_oneof![Just(Expiry::Keep), deadline.clone().prop_map(Expiry::Until)];
     let side = prop_oneof![Just(Side::Back), Just(Side::Front)];
     let expire_condition = prop_oneof![
@@ -178,6 +182,7 @@ pub(super) fn model(
                 cas: stamp.cas,
                 is_stale: stamp.is_stale,
                 is_won: stamp.is_won,
+                is_copy: stamp.is_copy,
                 ..Twin::new(value)
             };
             let outcome = if !stores {
@@ -243,6 +248,7 @@ fn model_mark(map: &mut HashMap<u8, Twin>, now: UnixMs, key: u8, operation: Oper
             twin.cas = cas;
             twin.is_stale = true;
             twin.is_won = false;
+            twin.is_copy = false;
             Outcome::Stored {
                 value_bytes: twin.value.len() as u64,
             }

@@ -58,7 +58,7 @@ fn operation(request: &MetaRequest<'_>, entry: EntryRef<'_>, now: UnixMs) -> Ope
                 // An emptied item keeps its CAS id; an outdated one gets another.
                 cas: cas.or_else(|| (!outdates).then(|| entry.cas())),
                 is_stale: outdates,
-                is_won: false,
+                ..Stamp::default()
             },
             wants_old: false,
         },

@@ -130,8 +130,8 @@ fn make(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut Vec<
         condition: Condition::Absent,
         stamp: Stamp {
             cas: flags.number(b'E'),
-            is_stale: false,
             is_won: true,
+            ..Stamp::default()
         },
         wants_old: false,
     };
