@@ -17,6 +17,8 @@ mod go;
 mod hot;
 #[path = "group_peers/lists.rs"]
 mod lists;
+#[path = "group_peers/slow.rs"]
+mod slow;
 #[path = "group_peers/with_go.rs"]
 mod with_go;
 

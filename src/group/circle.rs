@@ -38,13 +38,20 @@ pub struct Circle {
     peers: RefCell<Peers>,
     client: PeerClient,
     silences: Silences,
-    /// Changes that each owner may be sent at a time.
-    turns: RefCell<HashMap<String, Turns>>,
+    /// What each owner may be sent at a time.
+    turns: RefCell<HashMap<String, OwnerTurns>>,
     /// Those that know nothing of changes, and since when that is known: to them each is one more question
     /// for the value.
     readers: RefCell<HashMap<String, Instant>>,
     board: Board,
     has_warned: Cell<bool>,
+}
+
+/// Turns at the places of an owner.
+#[derive(Clone)]
+struct OwnerTurns {
+    loads: Turns,
+    changes: Turns,
 }
 
 impl Circle {
@@ -121,8 +128,15 @@ impl Circle {
         key: &[u8],
         deadline: Instant,
     ) -> Result<Loaded, PeerError> {
-        let asking = self.client.get(owner, &self.group, key, deadline);
-        let told = self.unless_silent(owner, deadline, asking).await;
+        let turns = self.turns_of(owner).loads;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let told = match runtime::within(left, turns.take()).await {
+            Some(_turn) => {
+                let asking = self.client.get(owner, &self.group, key, deadline);
+                self.unless_silent(owner, deadline, asking).await
+            }
+            None => Err(PeerError::Late),
+        };
         self.board.add(match told {
             Ok(_) | Err(PeerError::Source(_)) => Count::PeerLoads,
             Err(_) => Count::PeerErrors,
@@ -174,7 +188,7 @@ impl Circle {
         change: Change,
         deadline: Instant,
     ) -> Result<(), LoadError> {
-        let turns = self.turns_of(owner);
+        let turns = self.turns_of(owner).changes;
         let left = deadline.saturating_duration_since(Instant::now());
         let Some(turn) = runtime::within(left, turns.take()).await else {
             return Err(LoadError::failed(named(owner, &PeerError::Late)));
@@ -190,13 +204,18 @@ impl Circle {
         }
     }
 
-    /// A change keeps a place of its owner's until the owner has told all others, who need places for that. So all
-    /// peers together take half of the places for changes, and who comes then waits where it was asked for.
-    fn turns_of(&self, owner: &PeerUrl) -> Turns {
+    /// A change keeps a place of its owner's until the owner has told all others, who need places for that, and a
+    /// load until the owner's source has answered. So all peers together take half of the places for changes, and
+    /// the other half for loads, and who comes then waits where it was asked for.
+    fn turns_of(&self, owner: &PeerUrl) -> OwnerTurns {
         let max = CONNECTIONS_MAX / 2 / self.peers.borrow().others().count().max(1);
         let mut turns = self.turns.borrow_mut();
         let turns = turns.entry(owner.as_str().to_owned());
-        turns.or_insert_with(|| Turns::new(max)).clone()
+        let new = || OwnerTurns {
+            loads: Turns::new(max),
+            changes: Turns::new(max),
+        };
+        turns.or_insert_with(new).clone()
     }
 
     /// Has all other peers forget a key, but for one that knows: its owner has another value of it. Those that take

@@ -15,11 +15,16 @@
 use bytes::Bytes;
 
 use super::{LoadError, Loaded};
+use crate::config::PEER_CHANGES_MAX;
 use crate::mesh::{Consumer, Doorbell, Producer, queue};
 
-/// Tasks of one shard that are not answered. One more is refused: a source is not asked by more
-/// than some thousands at a time, whatever the limits of the executor are.
+/// Tasks of one shard that are not answered, a power of two.
 const TASKS_MAX: usize = 4_096;
+
+/// Loads among them. One more is refused: a source is not asked by more than some thousands at a
+/// time, whatever the limits of the executor are. The other places are for changes, so that no
+/// slow load keeps them waiting.
+const LOADS_MAX: usize = TASKS_MAX - PEER_CHANGES_MAX;
 
 /// Visits to one shard that are not answered; one more is refused.
 const VISITS_MAX: usize = 4_096;
@@ -155,7 +160,10 @@ pub struct ShardPort {
     visits: Consumer<Visit>,
     visited: Producer<Outcome>,
     doorbell: Doorbell,
-    unanswered: usize,
+    /// Loads that are not answered.
+    load_count: usize,
+    /// Changes that are not answered.
+    change_count: usize,
     has_sent: bool,
 }
 
@@ -180,7 +188,8 @@ pub fn ports(doorbell: &Doorbell) -> (ShardPort, ControlPort) {
         visits: visits_out,
         visited: visited_in,
         doorbell: doorbell.clone(),
-        unanswered: 0,
+        load_count: 0,
+        change_count: 0,
         has_sent: false,
     };
     let control = ControlPort {
@@ -194,21 +203,21 @@ pub fn ports(doorbell: &Doorbell) -> (ShardPort, ControlPort) {
 }
 
 impl ShardPort {
-    /// Whether one more task may be handed over.
-    pub fn has_room(&self) -> bool {
-        self.unanswered < TASKS_MAX
-    }
-
-    /// Hands a task over.
+    /// Hands a load or a change over.
     ///
     /// # Errors
-    /// As many are unanswered as may be; the task comes back.
+    /// As many of its kind are unanswered as may be; the task comes back.
     pub fn send(&mut self, task: Task) -> Result<(), Task> {
-        if self.unanswered == TASKS_MAX {
+        let (count, max) = match task {
+            Task::Load { .. } => (&mut self.load_count, LOADS_MAX),
+            Task::Change { .. } => (&mut self.change_count, PEER_CHANGES_MAX),
+            Task::Recall { .. } => return Err(task),
+        };
+        if *count == max {
             return Err(task);
         }
         self.tasks.push(task)?;
-        self.unanswered += 1;
+        *count += 1;
         self.has_sent = true;
         Ok(())
     }
@@ -223,7 +232,10 @@ impl ShardPort {
     /// What became of a task that is done.
     pub fn next_result(&mut self) -> Option<Report> {
         let result = self.results.pop()?;
-        self.unanswered -= 1;
+        match result {
+            Report::Loaded { .. } => self.load_count -= 1,
+            Report::Changed { .. } => self.change_count -= 1,
+        }
         Some(result)
     }
 
@@ -314,6 +326,14 @@ mod tests {
         }
     }
 
+    fn change(number: u32) -> Task {
+        Task::Change {
+            ticket: Ticket(number),
+            key: Bytes::new(),
+            change: Change::Delete,
+        }
+    }
+
     fn ticket(task: &Task) -> Ticket {
         let (Task::Load { ticket, .. } | Task::Recall { ticket } | Task::Change { ticket, .. }) =
             task;
@@ -340,19 +360,30 @@ mod tests {
     fn every_task_finds_room_for_its_result() {
         let (mut shard, mut control) = ports(&Doorbell::default());
         for _ in 0..2 {
-            for number in 0..TASKS_MAX as u32 {
+            for number in 0..LOADS_MAX as u32 {
                 shard.send(task(number)).expect("room");
             }
             let refused = shard.send(task(7)).expect_err("as many as may be");
             assert_eq!(ticket(&refused), Ticket(7));
             // Each may be recalled.
-            for number in 0..TASKS_MAX as u32 {
+            for number in 0..LOADS_MAX as u32 {
                 shard.recall(Ticket(number));
             }
+            // Changes have places of their own.
+            for number in 0..PEER_CHANGES_MAX as u32 {
+                shard.send(change(number)).expect("room");
+            }
+            assert!(shard.send(change(7)).is_err(), "as many as may be");
             let mut taken: Vec<Task> = std::iter::from_fn(|| control.next_task()).collect();
-            let recalled = taken.split_off(TASKS_MAX);
-            assert_eq!(recalled.len(), TASKS_MAX);
+            let changes = taken.split_off(2 * LOADS_MAX);
+            let recalled = taken.split_off(LOADS_MAX);
+            assert_eq!(recalled.len(), LOADS_MAX);
             assert!(shard.send(task(0)).is_err(), "taken is not answered");
+            assert!(shard.send(change(0)).is_err(), "taken is not answered");
+            for one in &changes {
+                let (ticket, changed) = (ticket(one), Ok(()));
+                control.answer(Report::Changed { ticket, changed });
+            }
             taken.reverse();
             for one in &taken {
                 control.answer(Report::Loaded {

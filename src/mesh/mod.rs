@@ -116,6 +116,11 @@ impl<Q, R, N> MeshPort<Q, R, N> {
         self.sleepers.len()
     }
 
+    /// How many requests one other shard may owe an answer.
+    pub fn depth(&self) -> usize {
+        lane_depth(self.shard_count())
+    }
+
     /// How many requests can be sent to `shard` now.
     pub fn allowance(&self, shard: usize) -> usize {
         self.allowance[shard]
@@ -123,12 +128,12 @@ impl<Q, R, N> MeshPort<Q, R, N> {
 
     /// How many requests to `shard` it has not answered.
     pub fn unanswered(&self, shard: usize) -> usize {
-        lane_depth(self.shard_count()) - self.allowance[shard]
+        self.depth() - self.allowance[shard]
     }
 
     /// Whether every request to every shard is answered.
     pub fn is_settled(&self) -> bool {
-        let depth = lane_depth(self.shard_count());
+        let depth = self.depth();
         self.allowance.iter().all(|allowance| *allowance == depth)
     }
 

@@ -12,7 +12,7 @@ impl Session {
     /// Takes another shard's answer, or one of this shard's own that came at once.
     pub(in crate::shard) fn answered(&mut self, core: &mut Core, seq: Seq, body: AnswerBody) {
         match body {
-            AnswerBody::Replied { failed, bytes } => {
+            AnswerBody::Replied { failed, bytes } | AnswerBody::Loaded { failed, bytes } => {
                 self.deliver(core, seq, failed, &bytes);
                 core.buffers.put(bytes);
             }

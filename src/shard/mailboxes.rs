@@ -58,6 +58,9 @@ impl<I: Io> Shard<I> {
         if let Some(notice) = notice {
             self.core.hear_notice(shard, notice, Some(origin.token));
         }
+        if let AnswerBody::Loaded { .. } = body {
+            self.core.note_load_answered(shard);
+        }
         if let AnswerBody::Shared(share) = body {
             return self.take_share(origin, share);
         }

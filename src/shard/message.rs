@@ -182,6 +182,8 @@ pub(super) enum AnswerBody {
     Shared(Share),
     /// The reply, as the client is to see it.
     Replied { failed: bool, bytes: Vec<u8> },
+    /// The same for a load.
+    Loaded { failed: bool, bytes: Vec<u8> },
 }
 
 /// What one shard tells another unasked.

@@ -1,12 +1,14 @@
-//! As many loads as a shard may ask for at a time.
+//! As many loads as a shard may ask for at a time, and what does not wait for them.
+
+use std::time::Duration;
 
 use super::{
     group,
     support::{origin::Origin, wait_for, wire::Wire},
 };
 
-/// What one shard may have unanswered.
-const TASKS_MAX: usize = 4096;
+/// Loads that one shard may have unanswered.
+const LOADS_MAX: usize = 3840;
 
 /// Requests of a connection, which it may have waiting.
 const DEPTH: usize = 1000;
@@ -42,7 +44,7 @@ fn a_shard_that_waits_for_too_many_refuses_more_and_counts_them() {
     let mut late = Wire::connect(ringfort.resp());
     late.ask("GET late\r\n", format!("{BUSY}\r\n"));
     let asked = CLIENTS * DEPTH + 1;
-    let refused = (asked - TASKS_MAX) as u64;
+    let refused = (asked - LOADS_MAX) as u64;
     assert_eq!(admin.stat("groups", "LoadsRefused"), refused);
     origin.release();
     let mut refusals = vec!["late".to_owned()];
@@ -65,4 +67,60 @@ fn a_shard_that_waits_for_too_many_refuses_more_and_counts_them() {
         late.ask(format!("GET {key}\r\n"), value);
     }
     assert_eq!(admin.stat("groups", "LoadsRefused"), refused);
+}
+
+#[test]
+fn slow_loads_keep_nobody_from_changing_keys() {
+    const CLIENTS: usize = 8;
+    const DEPTH: usize = 900;
+    let origin = Origin::echo();
+    let flags = [
+        "--shards",
+        "2",
+        "--loads-max",
+        "16",
+        "--load-timeout",
+        "10m",
+    ];
+    let ringfort = group(&origin, &flags);
+    let mut others: Vec<_> = (0..16).map(|_| Wire::connect(ringfort.resp())).collect();
+    others[0].ask("SET there value\r\n", "+OK\r\n");
+    origin.hold();
+    // One of the shards has half of them at least, and more keys of the other than places there.
+    let mut readers: Vec<_> = (0..CLIENTS)
+        .map(|_| Wire::connect(ringfort.resp()))
+        .collect();
+    for (reader, wire) in readers.iter_mut().enumerate() {
+        let keys = (0..DEPTH).map(|key| format!("GET {reader}-{key}\r\n"));
+        wire.send(keys.collect::<String>().as_bytes());
+    }
+    let mut admin = Wire::connect(ringfort.memcache());
+    let mut gets_before = 0;
+    wait_for("no place for one more load", || {
+        let gets = admin.stat("groups", "Gets");
+        let is_steady = gets == core::mem::replace(&mut gets_before, gets);
+        std::thread::sleep(Duration::from_millis(300));
+        (gets > 900 && is_steady).then_some(())
+    });
+    for (number, other) in others.iter_mut().enumerate() {
+        for key in (0..8).map(|key| format!("other{number}-{key}")) {
+            let value = "v".repeat(8 << 10);
+            let length = value.len();
+            other.ask(format!("SET {key} {value}\r\n"), "+OK\r\n");
+            other.ask(
+                format!("GET {key}\r\n"),
+                format!("${length}\r\n{value}\r\n"),
+            );
+            other.ask(format!("DEL {key}\r\n"), ":1\r\n");
+        }
+        other.ask("GET there\r\n", "$5\r\nvalue\r\n");
+    }
+    assert_eq!(origin.asked_in_all(), 16, "the loads hang still");
+    origin.release();
+    for (reader, wire) in readers.iter_mut().enumerate() {
+        for key in (0..DEPTH).map(|key| format!("{reader}-{key}")) {
+            wire.expect(format!("${}\r\n{key}\r\n", key.len()).as_bytes());
+        }
+    }
+    assert_eq!(admin.stat("groups", "LoadsRefused"), 0);
 }

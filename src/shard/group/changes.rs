@@ -199,7 +199,7 @@ impl Core {
             return false;
         };
         let has_room = |changes: &Changes| changes.has_room_for(key.hash);
-        group.port.has_room() && group.changes.as_ref().is_some_and(has_room)
+        group.changes.as_ref().is_some_and(has_room)
     }
 
     fn begin_change(&mut self, origin: Origin, key: Key<'_>, edit: Edit<'_>) {

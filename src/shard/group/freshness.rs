@@ -194,7 +194,7 @@ impl Core {
         push_stale(&mut bytes, entry.flags(), entry.value());
         self.note_stale(key);
         let failed = false;
-        Some(AnswerBody::Replied { failed, bytes })
+        Some(AnswerBody::Loaded { failed, bytes })
     }
 
     /// The same for who is no client.

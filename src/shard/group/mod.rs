@@ -9,6 +9,7 @@
 //! A value travels to who waits as Redis would answer it, with what is left of its life behind it:
 //! what clients of each protocol make of that is [`over_resp`]'s.
 
+mod abroad;
 mod binary;
 mod changes;
 mod figures;
@@ -25,12 +26,13 @@ use core::time::Duration;
 use bytes::Bytes;
 
 pub use self::freshness::FreshnessParams;
+use self::{
+    abroad::Abroad, changes::Changes, freshness::Freshness, hot::Hot, negatives::Negatives,
+    recalls::Recalls,
+};
 pub(in crate::shard) use self::{
     binary::execute as execute_binary, memcache::execute as execute_memcache,
     resp::execute as execute_resp,
-};
-use self::{
-    changes::Changes, freshness::Freshness, hot::Hot, negatives::Negatives, recalls::Recalls,
 };
 use super::{
     core::Core,
@@ -99,6 +101,7 @@ pub(super) struct Group {
     recalls: Recalls,
     /// Copies of what other peers own.
     hot: Hot,
+    abroad: Abroad,
     /// Sets and deletes that are not done here alone; none if all are.
     changes: Option<Changes>,
     keeps_flags: bool,
@@ -134,6 +137,7 @@ impl Group {
             negatives: Negatives::new(parts.negative_ttl_ms),
             freshness: Freshness::new(parts.freshness),
             recalls: Recalls::default(),
+            abroad: Abroad::new(),
             hot: Hot::new(parts.hot, parts.memory_bytes, parts.board.lists()),
             board: parts.board,
             changes: parts.tells_changes.then(Changes::default),
@@ -181,7 +185,7 @@ impl Session {
     ) -> Step {
         let owner = core.store.owner(key.hash);
         let is_here = owner == core.shard();
-        if !is_here && !core.may_ask(owner, key.bytes.len()) {
+        if !is_here && !core.may_load_at(owner, key.bytes.len()) {
             return Step::Hold;
         }
         let counters = core.counters();
@@ -210,6 +214,7 @@ impl Session {
         let parcel = core.parcel(key, &[]);
         let body = AskBody::Load(parcel);
         core.ask(owner, Ask { origin, body });
+        core.note_load_asked(owner);
         Step::Done
     }
 }
@@ -245,7 +250,7 @@ impl Core {
             let value = (entry.flags(), entry.value());
             push_value(&mut bytes, value, entry.deadline(), self.now);
             let failed = false;
-            return Some(AnswerBody::Replied { failed, bytes });
+            return Some(AnswerBody::Loaded { failed, bytes });
         }
         if let Some(body) = self.show_stale(key) {
             return Some(body);
@@ -253,7 +258,7 @@ impl Core {
         let error = self.join(Waiter::Client(route), key).err()?;
         let mut bytes = self.buffers.take();
         let failed = push_error(&mut bytes, &error);
-        Some(AnswerBody::Replied { failed, bytes })
+        Some(AnswerBody::Loaded { failed, bytes })
     }
 
     /// Joins the fill of a key that this shard owns, or starts it.
@@ -350,6 +355,10 @@ impl Core {
         }
         for waiter in waiters.drain(..) {
             match waiter {
+                Waiter::Client(Route::Shard(asker, origin)) => {
+                    let bytes = self.buffers.copy(&[&frame]);
+                    self.answer(asker, origin, AnswerBody::Loaded { failed, bytes });
+                }
                 Waiter::Client(route) => self.hand_over(route, failed, &frame, deliver),
                 Waiter::Visitor(ticket, _) => self.answer_visit(ticket, loaded.clone()),
                 Waiter::Nobody => {}
