@@ -325,6 +325,14 @@ impl Core {
         self.void_fills();
     }
 
+    /// Gives up all that is in this shard's partition, and with it the leases of fills under way. What a client wants
+    /// flushed later is flushed then.
+    pub(super) fn drop_own(&mut self) {
+        self.store.drop_all();
+        self.store.note_end_of_flush();
+        self.void_fills();
+    }
+
     /// Does what is due in the store. Where that is a flush, what is being filled is of before it.
     pub(super) fn tick_store(&mut self) {
         let is_flush = self.store.has_to_flush(self.now);

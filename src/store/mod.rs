@@ -368,6 +368,12 @@ impl ShardStore {
         self.writer.flush(now, at);
     }
 
+    /// Makes everything in this shard's partition disappear at once. A delayed flush still comes, unlike
+    /// with [`Self::flush`], as this is nothing that a client asked for.
+    pub fn drop_all(&mut self) {
+        self.writer.drop_all();
+    }
+
     /// When [`Self::tick`] wants to be called next, if at all.
     pub fn next_tick(&self) -> Option<UnixMs> {
         self.writer.next_tick()

@@ -217,6 +217,11 @@ impl PartitionWriter {
             return;
         }
         self.flush_at = None;
+        self.drop_all();
+    }
+
+    /// The same at once, whatever is to be flushed later.
+    pub(super) fn drop_all(&mut self) {
         let last_version = self.next_version - self.version_step.min(self.next_version);
         self.partition
             .flushed_version

@@ -279,6 +279,11 @@ fn a_delayed_flush_spares_what_comes_later() {
     store.flush(UnixMs(0), UnixMs(500));
     assert!(value(&store, UnixMs(499), b"early").is_some());
     assert_eq!(store.next_tick(), Some(UnixMs(500)));
+    // What is given up for another reason does not take its place.
+    store.drop_all();
+    assert!(value(&store, UnixMs(499), b"early").is_none());
+    set(&mut store, UnixMs(499), b"early", b"2");
+    assert_eq!(store.next_tick(), Some(UnixMs(500)));
     store.tick(UnixMs(500));
     assert!(value(&store, UnixMs(500), b"early").is_none());
     set(&mut store, UnixMs(501), b"late", b"1");

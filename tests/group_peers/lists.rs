@@ -2,6 +2,7 @@
 
 use std::net::TcpStream;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use super::support::{
     origin::{Answer, Origin},
@@ -133,7 +134,7 @@ fn peers_join_and_leave_by_a_file() {
     });
     // What is no list changes nothing.
     write("http://127.0.0.1:1\nnonsense\n");
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(2));
     let before = client.info("groups", "PeerLoads");
     let key = next();
     client.ask(format!("GET {key}\r\n"), bulk(&key));
@@ -234,4 +235,48 @@ fn a_pipe_is_no_list_of_peers() {
     let said = String::from_utf8_lossy(&output.stderr);
     let told = format!("--peers {file}: cannot be read (it is no regular file)");
     assert!(said.contains(&told), "{said}");
+}
+
+#[test]
+fn a_change_of_the_list_leaves_a_delayed_flush_to_come() {
+    let origin = Origin::echo();
+    let folder = ScratchFolder::new();
+    let me = url();
+    let file = folder.path().join("peers");
+    let write = |urls: &[&str]| {
+        let new = folder.write("new", &urls.join("\n"));
+        std::fs::rename(new, &file).expect("renamed");
+    };
+    write(&[&me]);
+    let member = listed(&origin, &me, &file.display().to_string(), &[]);
+    let mut client = Wire::connect(member.memcache());
+    let mut keys = (0..).map(|number| format!("k{number}"));
+    // Until the flush comes later than all else.
+    for seconds in [6, 12, 24, 48] {
+        let begun = Instant::now();
+        client.ask(format!("flush_all {seconds}\r\n"), "OK\r\n");
+        // This process is in no list for a while, and gives up what it has.
+        let (before, after) = (keys.next().expect("a key"), keys.next().expect("a key"));
+        client.ask(format!("get {before}\r\n"), shown(&before));
+        write(&["http://127.0.0.1:1"]);
+        wait_for("all to be given up", || {
+            (client.stat("groups", "Items") == 0).then_some(())
+        });
+        write(&[&me]);
+        wait_for("what is loaded to be kept", || {
+            client.ask(format!("get {after}\r\n"), shown(&after));
+            (client.stat("groups", "Items") > 0).then_some(())
+        });
+        if begun.elapsed() < Duration::from_secs(seconds - 1) {
+            wait_for("the flush", || {
+                (client.stat("groups", "Items") == 0).then_some(())
+            });
+            return;
+        }
+    }
+    panic!("a list is not read for a minute");
+}
+
+fn shown(key: &str) -> String {
+    format!("VALUE {key} 0 {}\r\n{key}\r\nEND\r\n", key.len())
 }

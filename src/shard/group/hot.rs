@@ -131,7 +131,7 @@ impl Core {
             return;
         }
         if lists.without != before.without {
-            return self.flush_own(self.now);
+            return self.drop_own();
         }
         let hasher = self.store.hasher();
         while let Some(group) = &mut self.group
