@@ -1,16 +1,14 @@
 //! Flags about the peers of a group.
 
 use std::{
-    fs::File,
-    io::{self, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use super::{CliError, values};
 use crate::config::{
-    HotPolicy, PEER_SECRET_BYTES_MAX, PEERS_FILE_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl,
-    PeersConfig, Secret, check_peer_secret, parse_peers,
+    HotPolicy, PEER_SECRET_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl, PeersConfig, Secret,
+    check_peer_secret, read_peers,
 };
 
 #[derive(Debug, clap::Args)]
@@ -73,7 +71,9 @@ impl PeerArgs {
     /// Those that own keys.
     fn list(&self, me: &PeerUrl) -> Result<Vec<PeerUrl>, CliError> {
         match (&self.peers, self.peer.first()) {
-            (Some(path), None) => read_peers(path),
+            (Some(path), None) => {
+                read_peers(path).map_err(|error| CliError::new(format_args!("--peers {error}")))
+            }
             (Some(path), Some(peer)) => Err(CliError::new(format_args!(
                 "--peer {peer}: cannot be had together with --peers {}; write it into the file",
                 path.display()
@@ -158,34 +158,6 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| {
             "not an IP address and port; write for example 10.0.0.1:8000 or [::1]:8000".into()
         })
-}
-
-fn read_peers(path: &Path) -> Result<Vec<PeerUrl>, CliError> {
-    let name = path.display().to_string();
-    let mut text = String::new();
-    let read = open_regular(path).and_then(|file| {
-        file.take(PEERS_FILE_BYTES_MAX as u64 + 1)
-            .read_to_string(&mut text)
-    });
-    match read {
-        Err(error) => Err(CliError::new(format_args!(
-            "--peers {name}: cannot be read ({error}); name a file of http://HOST:PORT lines"
-        ))),
-        Ok(bytes) if bytes > PEERS_FILE_BYTES_MAX => Err(CliError::new(format_args!(
-            "--peers {name}: longer than {PEERS_FILE_BYTES_MAX} bytes; name a file of \
-             http://HOST:PORT lines"
-        ))),
-        Ok(_) => parse_peers(&name, &text)
-            .map_err(|error| CliError::new(format_args!("--peers {error}"))),
-    }
-}
-
-/// Opens what can be read again and again: to open a pipe may wait for ever.
-fn open_regular(path: &Path) -> io::Result<File> {
-    match path.metadata()?.is_file() {
-        true => File::open(path),
-        false => Err(io::Error::other("it is no regular file")),
-    }
 }
 
 fn read_secret(path: &Path) -> Result<Secret, CliError> {

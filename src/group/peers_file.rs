@@ -1,14 +1,9 @@
 //! The file that lists the peers, which is read again when it changes.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    config::{PEERS_FILE_BYTES_MAX, PeerUrl, parse_peers},
+    config::{PeerUrl, read_peers},
     runtime::{self, net},
 };
 
@@ -24,7 +19,7 @@ pub async fn watch(path: PathBuf, mut current: Vec<PeerUrl>, change: impl Fn(&[P
     loop {
         runtime::sleep(INTERVAL).await;
         let file = path.clone();
-        match net::blocking(move || read(&file)).await {
+        match net::blocking(move || read_peers(&file)).await {
             Ok(peers) => {
                 complaint.clear();
                 if peers != current && peers == seen {
@@ -40,25 +35,5 @@ pub async fn watch(path: PathBuf, mut current: Vec<PeerUrl>, change: impl Fn(&[P
             }
             Err(_) => {}
         }
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<PeerUrl>, String> {
-    let name = path.display();
-    let text = read_text(path).map_err(|error| format!("{name}: cannot be read ({error})"))?;
-    parse_peers(&name.to_string(), &text)
-}
-
-fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let most = PEERS_FILE_BYTES_MAX as u64;
-    // To open a pipe, which may have taken the file's place, may wait for ever.
-    if !path.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    let file = File::open(path)?;
-    match file.take(most + 1).read_to_string(&mut text)? as u64 > most {
-        true => Err(io::ErrorKind::FileTooLarge.into()),
-        false => Ok(text),
     }
 }

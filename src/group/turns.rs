@@ -1,4 +1,7 @@
 //! Turns: so many may be at something at a time, and the others wait in the order in which they came.
+//!
+//! glommio's `Semaphore` is not this: whom it wakes it forgets, so if that one gives up before it hears of it, as
+//! who has a deadline may, the next is not woken, and nobody is let in as long as it waits.
 
 use core::{
     cell::{Cell, RefCell},
