@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use support::backends::Backend;
 use support::binary::{packet_with, reply};
 use support::process::free_port;
@@ -284,5 +286,57 @@ fn what_is_no_list_of_servers_is_refused() {
         let (status, said) = refusal(&["--group", "g", "--origin", origin]);
         assert_eq!(status, Some(2), "{said}");
         assert!(said.contains(told), "{said}");
+    }
+}
+
+/// What a peer's change is to do to others is done, though the peer has gone before its turn came.
+#[test]
+fn an_owner_finishes_a_change_whose_asker_has_gone() {
+    let redis = Backend::redis();
+    let mut server = redis.connect();
+    server.ask("SET k old\r\n", "+OK\r\n");
+    let origin = redis_origin(&redis);
+    let urls: Vec<String> = (0..2)
+        .map(|_| format!("http://127.0.0.1:{}", free_port()))
+        .collect();
+    let start = |me: &String| {
+        let peers: Vec<&str> = urls.iter().flat_map(|url| ["--peer", url]).collect();
+        let flags = ["--self", me, "--hot", "all", "--load-timeout", "10m"];
+        group(&origin, &[&flags[..], &peers].concat())
+    };
+    let members = [start(&urls[0]), start(&urls[1])];
+    let mut clients = [0, 1].map(|place: usize| Wire::connect(members[place].resp()));
+    for client in &mut clients {
+        client.ask("GET k\r\n", bulk("old"));
+    }
+    // Whom the other asks is the owner.
+    let owner = match clients[0].info("groups", "HotItems") {
+        0 => 0,
+        _ => 1,
+    };
+    let address = urls[owner]["http://".len()..].parse().expect("an address");
+    redis.pause();
+    let mut asker = Wire::connect(address);
+    asker.send(b"DELETE /_groupcache/values/k HTTP/1.1\r\nhost: h\r\nringfort-hops: 1\r\n\r\n");
+    // So that the owner has begun, and waits for the server.
+    std::thread::sleep(Duration::from_millis(300));
+    drop(asker);
+    std::thread::sleep(Duration::from_millis(300));
+    redis.resume();
+    wait_for("the server to have done it", || {
+        server.send(b"EXISTS k\r\n");
+        (server.line() == ":0").then_some(())
+    });
+    for client in &mut clients {
+        wait_for("nobody to show what was", || {
+            client.send(b"GET k\r\n");
+            match client.line().as_str() {
+                "$-1" => Some(()),
+                _ => {
+                    client.line();
+                    None
+                }
+            }
+        });
     }
 }

@@ -16,6 +16,7 @@ mod with_go;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -33,9 +34,18 @@ use support::keys::KEYS;
 /// The longest value of these tests, in bytes.
 const VALUE_BYTES_MAX: usize = 1000;
 
-/// Has another thread wait, so that the executor can answer.
+/// Has another thread wait, so that the executor can answer. If it panics, so does who waits: the executor's
+/// threads would end, and nobody would be told.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    glommio::executor().spawn_blocking(work).await
+    let work = move || catch_unwind(AssertUnwindSafe(work));
+    let done = glommio::executor().spawn_blocking(work).await;
+    done.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+#[test]
+fn a_panic_elsewhere_is_this_tests() {
+    let failed = catch_unwind(|| run(|| blocking(|| panic!("of another thread"))));
+    assert!(failed.is_err());
 }
 
 fn soon() -> Instant {

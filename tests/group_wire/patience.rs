@@ -230,3 +230,34 @@ fn who_is_idle_for_longest_makes_room() {
         .await;
     });
 }
+
+#[test]
+fn what_has_come_is_read_before_a_new_connection_has_to_leave() {
+    run(|| async {
+        let limits = PeerLimits {
+            connections_max: 1,
+            ..PATIENT
+        };
+        let address = Rc::new(Ours::default()).listen_with(None, limits);
+        for round in 0..10 {
+            let mut first = connect(address);
+            sleep(NOT_NEW).await;
+            // While nobody reads, the next one comes, and then what the first one wants.
+            let mut second = connect(address);
+            first.write_all(get("a").as_bytes()).expect("a buffer");
+            blocking(move || {
+                let mut word = [0; 12];
+                let said = first.read_exact(&mut word);
+                assert_eq!(
+                    (said.is_ok(), &word),
+                    (true, b"HTTP/1.1 200"),
+                    "round {round}"
+                );
+                drop(first);
+                second.write_all(get("a").as_bytes()).expect("it reads");
+                second.read_exact(&mut word).expect("it has the place");
+            })
+            .await;
+        }
+    });
+}
