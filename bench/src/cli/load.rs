@@ -19,6 +19,32 @@ pub(super) const DEPTH_MAX: i64 = 4096;
 /// Connections at most: one address has few more ports than these to connect from.
 pub(super) const CONNECTIONS_MAX: i64 = 25_000;
 
+/// The connections that put the load on.
+#[derive(Debug, Args)]
+pub(crate) struct FleetArgs {
+    /// Connections to open, of all workers together
+    #[arg(long, value_name = "N", default_value_t = 50,
+          value_parser = clap::value_parser!(u32).range(1..=CONNECTIONS_MAX))]
+    pub(crate) connections: u32,
+
+    /// Closed loop: requests in a batch; open loop: most requests in flight per connection
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX))]
+    pub(crate) depth: u32,
+}
+
+impl FleetArgs {
+    pub(super) fn check(&self, cores: Option<&Cores>) -> Result<(), String> {
+        let workers = cores.map_or(1, |cores| cores.0.len());
+        if workers > self.connections as usize {
+            return Err(format!(
+                "--connections leaves some of {workers} --cores without one"
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// What every mode that measures needs.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
@@ -29,15 +55,8 @@ pub(crate) struct Common {
     #[command(flatten)]
     pub(crate) workload: WorkloadArgs,
 
-    /// Connections to open, of all workers together
-    #[arg(long, value_name = "N", default_value_t = 50,
-          value_parser = clap::value_parser!(u32).range(1..=CONNECTIONS_MAX))]
-    pub(crate) connections: u32,
-
-    /// Closed loop: requests in a batch; open loop: most requests in flight per connection
-    #[arg(long, value_name = "N", default_value_t = 1,
-          value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX))]
-    pub(crate) depth: u32,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
 
     /// Cores to run on, a worker for each, as in 1,3-5 [default: one worker, anywhere]
     #[arg(long, alias = "core", value_name = "LIST", value_parser = parse_cores)]
@@ -270,13 +289,8 @@ impl Common {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        let workers = self.cores.as_ref().map_or(1, |cores| cores.0.len());
-        if workers > self.connections as usize {
-            return Err(format!(
-                "--connections leaves some of {workers} --cores without one"
-            ));
-        }
-        self.workload.check(self.depth)
+        self.fleet.check(self.cores.as_ref())?;
+        self.workload.check(self.fleet.depth)
     }
 }
 

@@ -26,7 +26,7 @@ fn options_mean_what_they_say() {
     assert_eq!(workload.items.sizes, Sizes::parse("10-20").unwrap());
     assert_eq!(workload.popularity, Popularity::Zipf { exponent: 0.99 });
     assert_eq!(run.window.duration, Duration::from_millis(500));
-    assert_eq!((run.open.rate, run.common.depth), (Some(1e5), 8));
+    assert_eq!((run.open.rate, run.common.fleet.depth), (Some(1e5), 8));
     assert_eq!(run.open.arrivals, Spacing::Poisson);
     assert_eq!(run.common.cores(), [1]);
     assert_eq!(run_args("--warmup 0s").window.warmup, Duration::ZERO);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::load::{CONNECTIONS_MAX, DEPTH_MAX};
+use super::load::FleetArgs;
 use super::parsers::{Cores, parse_between, parse_cores, parse_duration, parse_rate, parse_span};
 use super::workload::WorkloadArgs;
 use crate::modes::tune::goal::Goal;
@@ -29,15 +29,8 @@ pub(crate) struct TuneArgs {
     #[command(flatten)]
     pub(crate) workload: WorkloadArgs,
 
-    /// Connections to open, of all workers together
-    #[arg(long, value_name = "N", default_value_t = 50,
-          value_parser = clap::value_parser!(u32).range(1..=CONNECTIONS_MAX))]
-    pub(crate) connections: u32,
-
-    /// Closed loop: requests in a batch; open loop: most requests in flight per connection
-    #[arg(long, value_name = "N", default_value_t = 1,
-          value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX))]
-    pub(crate) depth: u32,
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
 
     /// Requests per second: makes it an open loop [default: for p99 and p99.9, 0.7 of what the server does in a closed loop]
     #[arg(long, value_name = "R", value_parser = parse_rate)]
@@ -91,18 +84,13 @@ pub(crate) struct TrialArgs {
 
 impl TuneArgs {
     pub(super) fn check(&self) -> Result<(), String> {
-        let workers = self.cores.as_ref().map_or(1, |cores| cores.0.len());
-        if workers > self.connections as usize {
-            return Err(format!(
-                "--connections leaves some of {workers} --cores without one"
-            ));
-        }
+        self.fleet.check(self.cores.as_ref())?;
         if (1..self.knobs.len()).any(|index| {
             let (before, rest) = self.knobs.split_at(index);
             before.iter().any(|knob| knob.flag == rest[0].flag)
         }) {
             return Err("--knob names a flag twice: give all of its values at once".to_owned());
         }
-        self.workload.check(self.depth)
+        self.workload.check(self.fleet.depth)
     }
 }

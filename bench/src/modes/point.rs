@@ -88,7 +88,7 @@ impl Bench {
         if args.prefill {
             load::write_keys(&target, &workload, &cores, &|_| {})?;
         }
-        let mut drawn = Drawn::of(workload, args.connections, args.depth, cores);
+        let mut drawn = Drawn::of(workload, args.fleet.connections, args.fleet.depth, cores);
         if let Some(reply_bytes) = args.reply_bytes {
             drawn.check = Check::Length {
                 reply_bytes: reply_bytes as usize,

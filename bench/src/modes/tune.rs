@@ -50,7 +50,7 @@ pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode, BenchError> {
     )?;
     let knobs = knobs(args, &launcher, &workload)?;
     point::pin(&cores)?;
-    let drawn = Drawn::of(workload, args.connections, args.depth, cores);
+    let drawn = Drawn::of(workload, args.fleet.connections, args.fleet.depth, cores);
     let mut bed = Bed {
         launcher: &launcher,
         drawn: &drawn,
