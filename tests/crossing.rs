@@ -15,6 +15,8 @@ mod meta_over_redis;
 mod over_memcache;
 #[path = "crossing/over_redis.rs"]
 mod over_redis;
+#[path = "crossing/promises.rs"]
+mod promises;
 #[path = "crossing/too_large.rs"]
 mod too_large;
 

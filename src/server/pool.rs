@@ -5,9 +5,9 @@ use std::{io, sync::Arc};
 use super::{StartError, addresses::AddressBook, names::NameBook, seed};
 use crate::{
     backend::Access,
-    config::{L1Config, PoolConfig, ReplicasConfig},
+    config::{L1Config, PoolConfig, Protocol, ReplicasConfig},
     route::{HashRingError, Router, ServerSpec},
-    shard::{Addresses, EjectSettings, L1Settings, PoolSettings, ReplicaSettings},
+    shard::{Addresses, EjectSettings, L1Settings, PoolSettings, Renewals, ReplicaSettings},
 };
 
 /// Opens what finds the servers, and places keys.
@@ -47,6 +47,8 @@ pub(super) fn pool_settings(
     Ok(PoolSettings {
         protocol: pool.protocol,
         is_crossed,
+        renewals: (is_crossed && pool.protocol == Protocol::Resp)
+            .then(|| Arc::new(Renewals::new(seed()))),
         router,
         addresses,
         cluster_seeds: pool.is_cluster.then(|| Arc::from(&pool.servers[..])),

@@ -11,7 +11,13 @@ use super::{
     message::{Answer, AnswerBody, Ask, AskBody, Notice, Origin, Parcel},
     meter::Meter,
     pause::Pause,
-    pool::{Pool, errand::Route, over_resp::Script, spooling::Spooling, unit::Waiting},
+    pool::{
+        Pool,
+        errand::Route,
+        over_resp::{Renewals, Script},
+        spooling::Spooling,
+        unit::Waiting,
+    },
     round::{Round, Rounds},
     run::Voice,
     settings::{ASK_BYTES_MAX, Settings},
@@ -386,6 +392,11 @@ impl Core {
     /// What Redis servers run for what they have no command for.
     pub(super) fn script(&self) -> Option<&Script> {
         self.pool.as_ref().map(Pool::script)
+    }
+
+    /// Who renews values of Redis servers that end soon, if memcache clients may ask.
+    pub(super) fn renewals(&self) -> Option<Arc<Renewals>> {
+        self.pool.as_ref().and_then(Pool::renewals)
     }
 
     /// Whether writes may be answered before their servers have them.

@@ -51,7 +51,7 @@ pub use self::{
     message::{Answer, Ask, Notice},
     pool::{
         Addresses, Covers, EjectSettings, L1Settings, PoolSettings, ReplicaSettings,
-        spooling::SpoolParts,
+        over_resp::Renewals, spooling::SpoolParts,
     },
     settings::{CpuTime, Settings},
     stats::StatsBoard,

@@ -153,7 +153,7 @@ version
 ";
 
 /// What a server says to all of it, pipelined.
-fn told(mut wire: Wire, conversation: &str) -> Vec<String> {
+pub(crate) fn told(mut wire: Wire, conversation: &str) -> Vec<String> {
     wire.send(conversation.replace('\n', "\r\n").as_bytes());
     let mut lines = Vec::new();
     loop {
@@ -181,19 +181,18 @@ fn what_redis_cannot_tell_is_refused_by_name() {
     let pool = Crossed::over_redis(&[]);
     let mut wire = pool.memcache();
     wire.ask("ms key 3\r\none\r\n", "HD\r\n");
-    let marks = "flags I, N, R and x cannot be done over Redis servers: a string has no marks";
+    let marks = "flags I and x cannot be done over Redis servers: a string has no marks";
     let access = "flags h and l cannot be done over Redis servers: reads leave no trace there";
     let cas = "flag E cannot be done over Redis servers: the CAS id is the value's digest";
     let debug = "me cannot be done over Redis servers: they do not keep what it tells";
     for (request, reason) in [
-        ("mg key N30 v\r\n", marks),
-        ("mg key R30 v q\r\n", marks),
         ("md key I T30\r\n", marks),
         ("md key x q\r\n", marks),
         ("ms key 3 I C1\r\ntwo\r\n", marks),
         ("mg key h\r\n", access),
         ("mg key v l\r\n", access),
         ("ms key 3 E5\r\ntwo\r\n", cas),
+        ("mg none N30 E5\r\n", cas),
         ("ma key N0 E5\r\n", cas),
         ("me key\r\n", debug),
     ] {

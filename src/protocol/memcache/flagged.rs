@@ -1,12 +1,15 @@
 //! How a value with memcache flags is kept where there are none: in a Redis string.
 //!
 //! ```text
-//! flags 0:  | value
-//! else:     | 00 'mcflag' FF | flags, 4 bytes, big end first | value
+//! flags 0:   | value
+//! else:      | 00 'mcflag' FF | flags, 4 bytes, big end first | value
+//! a promise: | 00 'mcflag' FE | 8 bytes that no other promise has
 //! ```
 //!
-//! A value that begins as a header does is kept behind one, too, whatever its flags, so that
-//! nothing a client stores is taken for a header. docs/protocols.md tells why it is done so.
+//! A promise stands where a client was told to make the value that is missing; for everybody it is an
+//! empty value without flags. A value that begins as a header or a promise does is kept behind a header, too,
+//! whatever its flags, so that nothing a client stores is taken for one. docs/protocols.md tells why
+//! it is done so.
 
 /// What a header begins with.
 pub const MARK: &[u8; 8] = b"\0mcflag\xff";
@@ -14,8 +17,31 @@ pub const MARK: &[u8; 8] = b"\0mcflag\xff";
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = MARK.len() + size_of::<u32>();
 
+/// What a promise begins with.
+const PROMISE_MARK: &[u8; 8] = b"\0mcflag\xfe";
+
+/// Bytes of a promise.
+const PROMISE_BYTES: usize = PROMISE_MARK.len() + size_of::<u64>();
+
+/// Whether a stored string is a promise.
+pub fn is_promise(stored: &[u8]) -> bool {
+    stored.len() == PROMISE_BYTES && stored.starts_with(PROMISE_MARK)
+}
+
+/// A promise with this number, which is to be its own.
+pub fn promise(number: u64) -> [u8; 16] {
+    let mut stored = [0; PROMISE_BYTES];
+    let (mark, own) = stored.split_at_mut(PROMISE_MARK.len());
+    mark.copy_from_slice(PROMISE_MARK);
+    own.copy_from_slice(&number.to_be_bytes());
+    stored
+}
+
 /// A stored string as flags and value.
 pub fn split(stored: &[u8]) -> (u32, &[u8]) {
+    if is_promise(stored) {
+        return (0, &[]);
+    }
     let header = stored
         .strip_prefix(MARK)
         .and_then(|rest| rest.split_first_chunk());
@@ -27,7 +53,7 @@ pub fn split(stored: &[u8]) -> (u32, &[u8]) {
 
 /// Whether a value is kept behind a header.
 pub fn has_header(flags: u32, value: &[u8]) -> bool {
-    flags != 0 || value.starts_with(MARK)
+    flags != 0 || value.starts_with(MARK) || value.starts_with(PROMISE_MARK)
 }
 
 /// Appends a value as a server is to keep it.

@@ -12,7 +12,7 @@ use crate::{
     config::Protocol,
     protocol::{
         self,
-        memcache::meta::reply::is_nominal,
+        memcache::meta::{MetaVerb, reply::is_nominal},
         resp::{Retype, Version},
     },
 };
@@ -72,15 +72,7 @@ impl Session {
                 verb,
                 is_quiet,
                 asked,
-            } => {
-                let now = core.now;
-                return self.translate(core, seq, |line, out| {
-                    asked.tell(line, bytes, now, out);
-                    if is_quiet && is_nominal(verb, out) && !asked.is_new(bytes) {
-                        out.clear();
-                    }
-                });
-            }
+            } => return self.deliver_meta(core, seq, (verb, is_quiet, asked), bytes),
             // Servers are spoken to in RESP2, whose null a RESP3 client takes for a length.
             Form::Verbatim if NULLS.contains(&bytes) && self.version() == Version::Resp3 => {
                 Part::Bytes(NULL_OF_RESP3)
@@ -99,6 +91,25 @@ impl Session {
             _ => Part::Bytes(bytes),
         };
         self.replies.resolve(seq, part, &mut core.buffers);
+    }
+
+    /// Takes a Redis server's reply to a meta command.
+    fn deliver_meta(
+        &mut self,
+        core: &mut Core,
+        seq: Seq,
+        (verb, is_quiet, asked): (MetaVerb, bool, over_resp::Asked),
+        bytes: &[u8],
+    ) {
+        let now = core.now;
+        let is_look = asked == over_resp::Asked::Look;
+        let renewals = is_look.then(|| core.renewals()).flatten();
+        self.translate(core, seq, |line, out| {
+            asked.tell(line, bytes, renewals.as_deref(), now, out);
+            if is_quiet && is_nominal(verb, out) && !asked.is_new(bytes) {
+                out.clear();
+            }
+        });
     }
 
     /// Takes a backend's error, which is to be told in other words.

@@ -84,6 +84,7 @@ pub(super) struct Pool {
     pub(super) protocol: Protocol,
     is_crossed: bool,
     script: over_resp::Script,
+    renewals: Option<Arc<over_resp::Renewals>>,
     router: Router,
     /// The link for the key that was asked about last, until its request has gone there.
     routed: Cell<Option<(KeyHash, usize)>>,
@@ -147,6 +148,7 @@ impl Pool {
             protocol: settings.protocol,
             is_crossed: settings.is_crossed,
             script: over_resp::Script::new(),
+            renewals: settings.renewals.clone(),
             router: settings.router.clone(),
             routed: Cell::new(None),
             ejection: Ejection::new(&settings.eject),
@@ -352,6 +354,11 @@ impl Pool {
     /// What Redis servers run for what they have no command for.
     pub(super) fn script(&self) -> &over_resp::Script {
         &self.script
+    }
+
+    /// Who renews values that end soon.
+    pub(super) fn renewals(&self) -> Option<Arc<over_resp::Renewals>> {
+        self.renewals.clone()
     }
 
     /// Whether whole-value writes are answered at once and are done later.

@@ -20,6 +20,9 @@ pub struct PoolSettings {
     pub protocol: Protocol,
     /// Clients may speak the other protocol.
     pub is_crossed: bool,
+    /// Who of all shards' memcache clients renews a Redis server's value that ends soon; none if there are no
+    /// such clients.
+    pub renewals: Option<Arc<over_resp::Renewals>>,
     /// Who owns a key. A cluster's slots say that instead.
     pub router: Router,
     /// Where the servers are, in the router's order; then those that stand in for others, then

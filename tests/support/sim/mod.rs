@@ -28,8 +28,8 @@ use ringfort::io::{Address, ListenerId};
 use ringfort::mesh;
 use ringfort::route::{HashRingMode, Placement, Router, ServerIndex, ServerSpec};
 use ringfort::shard::{
-    Addresses, CpuTime, EjectSettings, L1Settings, Parts, PoolSettings, ReplicaSettings, Settings,
-    Shard, StatsBoard, StopFlag, Tunables, Vitals,
+    Addresses, CpuTime, EjectSettings, L1Settings, Parts, PoolSettings, Renewals, ReplicaSettings,
+    Settings, Shard, StatsBoard, StopFlag, Tunables, Vitals,
 };
 use ringfort::store::{self, KeyHasher, StoreParams};
 
@@ -414,6 +414,7 @@ fn pool_settings(seed: u64, pool: PoolSetup, setup: &Setup) -> PoolSettings {
     PoolSettings {
         protocol: pool.protocol,
         is_crossed: pool.is_crossed,
+        renewals: pool.is_crossed.then(|| Arc::new(Renewals::new(seed))),
         router: Router::build(placement, &servers).expect("a router"),
         addresses,
         cluster_seeds: is_cluster.then(|| Arc::from(&servers[..1])),

@@ -1,22 +1,18 @@
 //! What a Redis server answered to a meta or a binary request, in meta's words.
 
 use super::{
+    answer::{Answer, Left, begin, end},
+    renewals::Renewals,
     reply::Wanted,
-    stored::{CAS_DIGITS, cas, split},
+    stored::{CAS_DIGITS, cas, is_promise, split},
 };
 use crate::{
     protocol::{
         Parsed,
-        memcache::{
-            self, Limits, Request,
-            meta::{MetaRequest, MetaVerb, reply},
-            reply as classic,
-        },
-        number,
+        memcache::{self, Limits, Request, meta::reply, reply as classic},
         resp::{self, reply as frames},
     },
-    shard::memcache::{deadline_of, seconds_left},
-    store::{Deadline, UnixMs},
+    store::UnixMs,
 };
 
 /// What a server was asked, so far as its answer does not tell.
@@ -24,7 +20,7 @@ use crate::{
 pub(in crate::shard) enum Asked {
     /// The string.
     Value,
-    /// The string and what is left of its life.
+    /// The string and what is left of its life; and whether it was put just now.
     Look,
     /// To store a string that has this CAS id, for a value of so many bytes.
     Stored {
@@ -40,39 +36,6 @@ pub(in crate::shard) enum Asked {
     Number,
 }
 
-/// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer<'b> {
-    /// There is a value, with what is left of its life if that was asked for.
-    Value {
-        flags: u32,
-        data: &'b [u8],
-        cas: u64,
-        left: Option<Left>,
-        /// It has ended, and is shown until the next is there.
-        is_stale: bool,
-    },
-    /// It is done.
-    Done { cas: u64, value_bytes: usize },
-    /// The number after counting, with what was left of its life before.
-    Number {
-        digits: &'b [u8],
-        cas: u64,
-        left: Left,
-        is_new: bool,
-    },
-    /// It is not, as meta says it in two letters.
-    Not {
-        status: &'static [u8],
-        value_bytes: usize,
-    },
-    /// There is no number to count.
-    NonNumeric,
-}
-
-/// Milliseconds that something has to live; none is for good.
-type Left = Option<u64>;
-
 /// What stands for that time where a group shows a value that has ended.
 pub(in crate::shard) const STALE: i64 = -3;
 
@@ -87,6 +50,7 @@ impl Asked {
                     data,
                     cas,
                     left,
+                    is_promise,
                     ..
                 } => Answer::Value {
                     flags,
@@ -94,6 +58,8 @@ impl Asked {
                     cas,
                     left,
                     is_stale: second == frames::Reply::Integer(STALE),
+                    is_promise,
+                    is_new: third == frames::Reply::Integer(1),
                 },
                 other => other,
             },
@@ -129,8 +95,15 @@ impl Asked {
         }
     }
 
-    /// Appends the answer to a meta command, whose bytes are `line`.
-    pub(in crate::shard) fn tell(self, line: &[u8], frame: &[u8], now: UnixMs, out: &mut Vec<u8>) {
+    /// Appends the answer to a meta command, whose bytes are `line`. Who is told to renew a value claims that.
+    pub(in crate::shard) fn tell(
+        self,
+        line: &[u8],
+        frame: &[u8],
+        renewals: Option<&Renewals>,
+        now: UnixMs,
+        out: &mut Vec<u8>,
+    ) {
         let limits = Limits {
             value_bytes_max: line.len(),
             line_bytes_max: line.len(),
@@ -140,7 +113,7 @@ impl Asked {
             ..
         } = memcache::parse(line, &limits)
         {
-            self.read(frame).tell(&request, now, out);
+            self.read(frame).tell(&request, renewals, now, out);
         }
     }
 
@@ -179,124 +152,6 @@ impl Asked {
     }
 }
 
-impl Answer<'_> {
-    const fn not(status: &'static [u8], value_bytes: usize) -> Self {
-        Self::Not {
-            status,
-            value_bytes,
-        }
-    }
-
-    fn tell(self, request: &MetaRequest<'_>, now: UnixMs, out: &mut Vec<u8>) {
-        match self {
-            Self::Value { .. } | Self::Number { .. } => self.tell_value(request, now, out),
-            Self::Not { .. } if request.verb == MetaVerb::Get => {
-                reply::line(out, reply::MISS, request.key, request.flags);
-            }
-            Self::Done { cas, value_bytes } if request.verb == MetaVerb::Set => {
-                stored(request, reply::DONE, cas, value_bytes, out);
-            }
-            Self::Not {
-                status,
-                value_bytes,
-            } if request.verb == MetaVerb::Set => stored(request, status, 0, value_bytes, out),
-            Self::Done { .. } => reply::line(out, reply::DONE, request.key, request.flags),
-            Self::Not { status, .. } => reply::line(out, status, request.key, request.flags),
-            Self::NonNumeric => out.extend_from_slice(classic::NON_NUMERIC),
-        }
-    }
-
-    /// Appends what the client asked to be told, in the order asked.
-    fn tell_value(self, request: &MetaRequest<'_>, now: UnixMs, out: &mut Vec<u8>) {
-        let is_stale = matches!(self, Self::Value { is_stale: true, .. });
-        let (flags, data, cas, left, is_new) = match self {
-            Self::Value {
-                flags,
-                data,
-                cas,
-                left,
-                ..
-            } => (Some(flags), data, cas, left.flatten(), false),
-            Self::Number {
-                digits,
-                cas,
-                left,
-                is_new,
-            } => (None, digits, cas, left, is_new),
-            _ => return,
-        };
-        let is_known = flags.is_some() && request.flags.number(b'C') == Some(cas);
-        let value = (request.flags.has(b'v') && !is_known).then_some(data);
-        begin(value, out);
-        let mut deadline = left.map_or(Deadline::NEVER, |ms| Deadline::after(now, ms));
-        for flag in request.flags {
-            match flag.letter {
-                b'T' => deadline = deadline_of(request.flags, b'T', now).unwrap_or(deadline),
-                b'N' if is_new => {
-                    deadline = deadline_of(request.flags, b'N', now).unwrap_or(deadline);
-                }
-                b's' if flags.is_some() => reply::flag(out, b's', data.len() as u64),
-                b't' => reply::time_to_live(out, seconds_left(deadline, now)),
-                b'c' => reply::flag(out, b'c', cas),
-                b'f' => {
-                    if let Some(flags) = flags {
-                        reply::flag(out, b'f', flags.into());
-                    }
-                }
-                // Of a group's value that was loaded just now: nobody has read it before.
-                b'h' | b'l' if flags.is_some() => reply::flag(out, flag.letter, 0),
-                b'O' => reply::opaque(out, flag.token),
-                b'k' => reply::key(out, request.key),
-                _ => {}
-            }
-        }
-        if is_stale {
-            // Somebody renews it: the group.
-            out.extend_from_slice(b" Z X");
-        }
-        end(value, out);
-    }
-}
-
-/// The answer to `ms`.
-fn stored(
-    request: &MetaRequest<'_>,
-    status: &[u8],
-    cas: u64,
-    value_bytes: usize,
-    out: &mut Vec<u8>,
-) {
-    out.extend_from_slice(status);
-    for flag in request.flags {
-        match flag.letter {
-            b'O' => reply::opaque(out, flag.token),
-            b'k' => reply::key(out, request.key),
-            b'c' => reply::flag(out, b'c', cas),
-            b's' => reply::flag(out, b's', value_bytes as u64),
-            _ => {}
-        }
-    }
-    end(None, out);
-}
-
-fn begin(value: Option<&[u8]>, out: &mut Vec<u8>) {
-    match value {
-        None => out.extend_from_slice(reply::DONE),
-        Some(value) => {
-            out.extend_from_slice(reply::VALUE);
-            number::write(out, value.len());
-        }
-    }
-}
-
-fn end(value: Option<&[u8]>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"\r\n");
-    if let Some(value) = value {
-        out.extend_from_slice(value);
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
 fn value<'b>(reply: frames::Reply<'b>, left: Option<Left>) -> Answer<'b> {
     let frames::Reply::Bulk(Some(stored)) = reply else {
         return Answer::not(reply::NOT_FOUND, 0);
@@ -308,6 +163,8 @@ fn value<'b>(reply: frames::Reply<'b>, left: Option<Left>) -> Answer<'b> {
         cas: cas(stored),
         left,
         is_stale: false,
+        is_promise: is_promise(stored),
+        is_new: false,
     }
 }
 
@@ -364,7 +221,7 @@ mod tests {
     fn told(asked: Asked, line: &str, frame: &str) -> String {
         let mut out = Vec::new();
         let line = format!("{line}\r\n");
-        asked.tell(line.as_bytes(), frame.as_bytes(), NOW, &mut out);
+        asked.tell(line.as_bytes(), frame.as_bytes(), None, NOW, &mut out);
         String::from_utf8(out).unwrap()
     }
 

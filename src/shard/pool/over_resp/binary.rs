@@ -71,10 +71,12 @@ fn call<'b>(command: &Command<'b>, core: &Core) -> Option<Call<'b>> {
         Command::Get { .. } => Call::Look {
             touch: None,
             tells_end: false,
+            promises: None,
         },
         Command::GetAndTouch { exptime, .. } | Command::Touch { exptime, .. } => Call::Look {
             touch: Some(lifetime(exptime, core)),
             tells_end: false,
+            promises: None,
         },
         Command::Store {
             verb: verb @ (StoreVerb::Append | StoreVerb::Prepend),

@@ -20,6 +20,8 @@ pub(super) enum Call<'b> {
     Look {
         touch: Option<Lifetime>,
         tells_end: bool,
+        /// Where there is none, a promise with this number is put, and lives so long.
+        promises: Option<(u64, Lifetime)>,
     },
     /// The value is put; not `Append` or `Prepend`.
     Store {
@@ -54,6 +56,7 @@ impl Call<'_> {
             Self::Look {
                 touch: None,
                 tells_end: false,
+                promises: None,
             } => {
                 resp::encode_command(out, &[b"GET", key.bytes]);
                 Asked::Value
@@ -61,14 +64,24 @@ impl Call<'_> {
             Self::Look {
                 touch: Some(lifetime),
                 tells_end: false,
+                promises: None,
             } => {
                 encode_get_and_touch(out, key.bytes, lifetime);
                 Asked::Value
             }
-            Self::Look { touch, .. } => {
-                let mut digits = itoa::Buffer::new();
+            Self::Look {
+                touch, promises, ..
+            } => {
+                let [mut digits, mut life] = std::array::from_fn(|_| itoa::Buffer::new());
                 let touch = milliseconds(touch, &mut digits);
-                call_script(out, core, key, &[b"look", touch]);
+                match promises {
+                    None => call_script(out, core, key, &[b"look", touch]),
+                    Some((number, lifetime)) => {
+                        let lifetime = milliseconds(Some(lifetime), &mut life);
+                        let promise = stored::promise(number);
+                        call_script(out, core, key, &[b"look", touch, &promise, lifetime]);
+                    }
+                }
                 Asked::Look
             }
             Self::Store {

@@ -1,7 +1,9 @@
 //! memcache's meta commands over Redis servers.
 //!
 //! Each is one step on the server, or refused: what Redis does not keep (marks that a value is
-//! stale, when it was last read, CAS ids of somebody's choice) cannot be told from there.
+//! stale, when it was last read, CAS ids of somebody's choice) cannot be told from there. Of two clients that miss a
+//! value the server tells which is to make it, by a promise that stands in its place; of two that find that it
+//! ends soon, which is to renew it, this process does (see [`Renewals`](super::Renewals)).
 
 use super::{
     call::Call,
@@ -22,9 +24,9 @@ use crate::{
     },
 };
 
-/// The line for what tells a client that a value is to be renewed.
+/// The line for what marks a value that is there.
 const NO_MARKS: &[u8] =
-    b"SERVER_ERROR flags I, N, R and x cannot be done over Redis servers: a string has no marks\r\n";
+    b"SERVER_ERROR flags I and x cannot be done over Redis servers: a string has no marks\r\n";
 
 /// The line for how often, or when, a value was read.
 const NO_ACCESS: &[u8] =
@@ -54,9 +56,14 @@ pub(in crate::shard) fn execute(
         return step;
     }
     let mut wire = core.buffers.take();
-    let call = call(request, core);
+    let promise_number = own_number(core, request);
+    let call = call(request, promise_number, core);
     let errand = match call {
-        Call::Look { touch: None, .. } => Errand::Read(Expects::Line),
+        Call::Look {
+            touch: None,
+            promises: None,
+            ..
+        } => Errand::Read(Expects::Line),
         _ => Errand::Write(Expects::Line),
     };
     let form = Form::OverRespMeta {
@@ -86,7 +93,8 @@ fn refusal(request: &MetaRequest<'_>) -> Option<&'static [u8]> {
         MetaVerb::Debug => return Some(NO_DEBUG),
         MetaVerb::Get if flags.has_any(b"hl") => return Some(NO_ACCESS),
         MetaVerb::Set | MetaVerb::Arithmetic if flags.has(b'E') => return Some(NO_CAS),
-        MetaVerb::Get => b"NR",
+        MetaVerb::Get if flags.has(b'N') && flags.has(b'E') => return Some(NO_CAS),
+        MetaVerb::Get => b"",
         MetaVerb::Delete => b"Ix",
         // Without an id to compare no value comes too late.
         MetaVerb::Set if flags.has(b'C') => b"I",
@@ -95,7 +103,16 @@ fn refusal(request: &MetaRequest<'_>) -> Option<&'static [u8]> {
     flags.has_any(marks).then_some(NO_MARKS)
 }
 
-fn call<'b>(request: &MetaRequest<'b>, core: &Core) -> Call<'b> {
+/// A number for a promise that no other has: the time and the shard, mixed with what nobody foresees.
+fn own_number(core: &mut Core, request: &MetaRequest<'_>) -> u64 {
+    if request.verb != MetaVerb::Get || !request.flags.has(b'N') {
+        return 0;
+    }
+    let (shard, now_us) = (core.shard() as u64, core.unix_us());
+    core.random() ^ (now_us << 8 | shard)
+}
+
+fn call<'b>(request: &MetaRequest<'b>, promise_number: u64, core: &Core) -> Call<'b> {
     let flags = request.flags;
     let life = |letter| flags.exptime(letter).map(|exptime| lifetime(exptime, core));
     let compared = flags.number(b'C');
@@ -104,7 +121,9 @@ fn call<'b>(request: &MetaRequest<'b>, core: &Core) -> Call<'b> {
     match request.verb {
         MetaVerb::Get | MetaVerb::Debug => Call::Look {
             touch: life(b'T'),
-            tells_end: flags.has(b't'),
+            tells_end: flags.has_any(b"tR"),
+            promises: life(b'N')
+                .map(|first| (promise_number, last_life(request, core).unwrap_or(first))),
         },
         MetaVerb::Delete => Call::Delete { compared },
         MetaVerb::Arithmetic => Call::Count {

@@ -5,17 +5,20 @@
 //! of the client, as others may wait for the same value and speak RESP. docs/protocols.md has the
 //! whole table, and the reasons.
 
+mod answer;
 mod asked;
 mod beside;
 mod binary;
 mod call;
 mod lifetime;
 mod meta;
+mod renewals;
 mod reply;
 mod script;
 mod stored;
 
 use self::lifetime::{Lifetime, lifetime};
+pub use self::renewals::Renewals;
 pub(in crate::shard) use self::{
     asked::{Asked, STALE},
     beside::{one_key as one_key_beside, push, push_value, push_within_reply},

@@ -1,12 +1,20 @@
 -- What memcache asks of a Redis string and Redis has no command for; each call is atomic there.
 -- KEYS[1] is the key, ARGV[1] says what is done, docs/protocols.md tells why so.
--- A stored string is the value, or a header of 12 bytes (8 that mark it, 4 of flags) and the value.
+-- A stored string is the value, or a header of 12 bytes (8 that mark it, 4 of flags) and the value; or a promise of
+-- 16 bytes (8 that mark it, 8 of its own): a client was told to make the value, which is empty until then.
 
 local key, call = KEYS[1], ARGV[1]
 local MARK, HEADER_BYTES = '\000mcflag\255', 12
+local PROMISE_MARK, PROMISE_BYTES = '\000mcflag\254', 16
+
+local function is_promise(stored)
+  return #stored == PROMISE_BYTES and string.sub(stored, 1, #PROMISE_MARK) == PROMISE_MARK
+end
 
 local function split(stored)
-  if #stored >= HEADER_BYTES and string.sub(stored, 1, #MARK) == MARK then
+  if is_promise(stored) then
+    return '', ''
+  elseif #stored >= HEADER_BYTES and string.sub(stored, 1, #MARK) == MARK then
     return string.sub(stored, 1, HEADER_BYTES), string.sub(stored, HEADER_BYTES + 1)
   end
   return '', stored
@@ -16,9 +24,10 @@ local function put(stored)
   redis.call('SET', key, stored, 'KEEPTTL')
 end
 
--- The string that keeps a value; one that begins as a header does needs a header.
+-- The string that keeps a value; one that begins as a header or a promise does needs a header.
 local function join(header, value)
-  if header == '' and string.sub(value, 1, #MARK) == MARK then
+  local start = string.sub(value, 1, #MARK)
+  if header == '' and (start == MARK or start == PROMISE_MARK) then
     header = MARK .. string.rep('\000', HEADER_BYTES - #MARK)
   end
   return header .. value
@@ -123,8 +132,9 @@ function calls.append()
   local length = redis.call('STRLEN', key)
   if length + #ARGV[2] > tonumber(ARGV[3]) or redis.call('EXISTS', key) == 0 then
     return 0
-  elseif length < #MARK then
-    put(join('', redis.call('GET', key) .. ARGV[2]))
+  elseif length < #MARK or length == PROMISE_BYTES then
+    local header, value = split(redis.call('GET', key))
+    put(join(header, value .. ARGV[2]))
   else
     redis.call('APPEND', key, ARGV[2])
   end
@@ -174,10 +184,15 @@ function calls.remove()
 end
 
 -- The string and how many milliseconds it has to live (-1: for good), then ARGV[2] from now; nil without a key.
+-- There ARGV[3] is put, if it is given, for ARGV[4] milliseconds, and the last is 1.
 function calls.look()
   local stored = redis.call('GET', key)
   if not stored then
-    return false
+    if not ARGV[3] then
+      return false
+    end
+    create(ARGV[3], ARGV[4])
+    return {ARGV[3], -1, 1}
   end
   local ms = redis.call('PTTL', key)
   live(ARGV[2])
@@ -244,9 +259,14 @@ end
 -- Redis' command ARGV[3] on the value behind a header. ARGV[2] is `number` where the reply is the value
 -- itself: as text, for a number in Lua is good for 53 bits only.
 function calls.within()
-  local first = redis.pcall('GETRANGE', key, 0, HEADER_BYTES - 1)
-  local header = type(first) == 'string' and split(first) or ''
-  if header ~= '' then
+  -- A byte more than a promise has, which shows that it is none.
+  local first = redis.pcall('GETRANGE', key, 0, PROMISE_BYTES)
+  local is_string = type(first) == 'string'
+  local header = is_string and split(first) or ''
+  local has_promise = is_string and is_promise(first)
+  if has_promise then
+    put('')
+  elseif header ~= '' then
     put(string.sub(redis.call('GET', key), HEADER_BYTES + 1))
   end
   local reply = redis.pcall(ARGV[3], key, unpack(ARGV, 4))
@@ -255,6 +275,8 @@ function calls.within()
   end
   if header ~= '' then
     put(header .. redis.call('GET', key))
+  elseif has_promise and redis.call('GET', key) == '' then
+    put(first)
   end
   return reply
 end

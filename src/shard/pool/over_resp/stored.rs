@@ -5,6 +5,7 @@ use sha1::{Digest, Sha1};
 pub(super) use crate::protocol::memcache::flagged::has_header;
 pub(in crate::shard::pool) use crate::protocol::memcache::flagged::push;
 pub(in crate::shard) use crate::protocol::memcache::flagged::{HEADER_BYTES, split};
+pub(super) use crate::protocol::memcache::flagged::{is_promise, promise};
 use crate::protocol::{
     memcache::flagged::{MARK, push_header},
     resp::reply,
@@ -64,7 +65,9 @@ mod tests {
     #[test]
     fn what_is_stored_comes_back() {
         let header = stored(7, b"");
-        for value in [&b""[..], b"plain", MARK, &header, &header[..11]] {
+        let promise = promise(7);
+        let parts = [&b""[..], b"plain", MARK, &header, &header[..11]];
+        for value in parts.into_iter().chain([&promise[..], &promise[..8]]) {
             for flags in [0, 1, u32::MAX] {
                 assert_eq!(split(&stored(flags, value)), (flags, value));
             }
@@ -75,6 +78,22 @@ mod tests {
     fn a_value_without_flags_is_kept_as_it_is() {
         assert_eq!(stored(0, b"plain"), b"plain");
         assert_eq!(stored(16, b"text"), b"\0mcflag\xff\0\0\0\x10text");
+    }
+
+    #[test]
+    fn a_promise_is_an_empty_value_that_nobody_stores() {
+        let whole = promise(0x0102_0304_0506_0708);
+        assert_eq!(&whole, b"\0mcflag\xfe\x01\x02\x03\x04\x05\x06\x07\x08");
+        assert!(is_promise(&whole));
+        assert_eq!(split(&whole), (0, &b""[..]));
+        assert_ne!(cas(&whole), cas(&promise(1)), "each has an id of its own");
+        for other in [
+            &whole[..15],
+            &[&whole[..], b"x"].concat(),
+            &stored(0, &whole),
+        ] {
+            assert!(!is_promise(other));
+        }
     }
 
     #[test]
