@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod group;
 mod nutcracker;
+mod password;
 mod peers;
 mod pools;
 mod replicas;

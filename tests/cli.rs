@@ -39,8 +39,8 @@ fn answer(line: &str) -> String {
 fn an_error_is_one_line() {
     let cases = [
         (
-            "--bogus",
-            "ringfort: error: --bogus: no such flag; see ringfort --help",
+            "--fnord",
+            "ringfort: error: --fnord: no such flag; see ringfort --help",
         ),
         (
             "serve",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use support::backends::Backend;
 use support::binary::{packet_with, reply};
-use support::process::free_port;
+use support::process::{ScratchFolder, free_port};
 use support::ringfort::{Ringfort, refusal};
 use support::wait_for;
 use support::wire::Wire;
@@ -338,5 +338,33 @@ fn an_owner_finishes_a_change_whose_asker_has_gone() {
                 }
             }
         });
+    }
+}
+
+#[test]
+fn servers_behind_a_password() {
+    let redis = Backend::redis_with("--requirepass secret");
+    let memcached = Backend::memcached_with_password("me", "secret");
+    let folder = ScratchFolder::new();
+    let path = |name: &str, text: &str| folder.write(name, text).display().to_string();
+    let (right, wrong) = (path("right", "secret\n"), path("wrong", "sesame\n"));
+    let memcache_origin = format!("memcache://{}", memcached.address());
+    let memcache_login = ["--origin-user", "me", "--origin-password-file"];
+    for (origin, login) in [
+        (redis_origin(&redis), &memcache_login[2..]),
+        (memcache_origin, &memcache_login[..]),
+    ] {
+        let ringfort = group(&origin, &[login, &[&right]].concat());
+        let mut client = Wire::connect(ringfort.resp());
+        client.ask("GET k\r\n", "$-1\r\n");
+        client.ask("SET k v\r\nGET k\r\n", "+OK\r\n$1\r\nv\r\n");
+        // Another one sees it, who has not written it.
+        let other = group(&origin, &[login, &[&right]].concat());
+        Wire::connect(other.resp()).ask("GET k\r\n", bulk("v"));
+        let locked_out = group(&origin, &[login, &[&wrong]].concat());
+        let mut client = Wire::connect(locked_out.resp());
+        client.send(b"GET k\r\n");
+        let line = client.line();
+        assert!(line.starts_with("-ERR origin refused: "), "{line}");
     }
 }

@@ -1,25 +1,24 @@
 //! Flags about how the servers of a pool are spoken to.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     CliError,
     eject::EjectArgs,
     nutcracker::NutcrackerPool,
+    password::PasswordPlace,
     pools::refuse,
     values::{self, OrOff},
 };
 use crate::config::{
     BACKEND_CONNECTIONS_DEFAULT, BACKEND_IN_FLIGHT_DEFAULT, BACKEND_NAME_DEFAULT,
-    BACKEND_TIMEOUT_DEFAULT, BackendConfig, EjectConfig, PASSWORD_BYTES_MAX, Protocol, Secret,
+    BACKEND_TIMEOUT_DEFAULT, BackendConfig, EjectConfig, Protocol,
 };
 
-/// Where a password may be given, as a command line is everybody's to read.
-const PASSWORD_VARIABLE: &str = "RINGFORT_BACKEND_PASSWORD";
+const PASSWORD: PasswordPlace = PasswordPlace {
+    flag: "--backend-password-file",
+    variable: "RINGFORT_BACKEND_PASSWORD",
+};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Pool")]
@@ -72,16 +71,8 @@ impl BackendArgs {
         protocol: Protocol,
         eject: EjectConfig,
     ) -> Result<BackendConfig, CliError> {
-        let password = match &self.backend_password_file {
-            Some(path) => Some(read_password(path)?),
-            None => password_of_environment()?,
-        };
-        if let (Some(user), None) = (&self.backend_user, &password) {
-            return Err(CliError::new(format_args!(
-                "--backend-user {user}: no password; add --backend-password-file FILE or set \
-                 {PASSWORD_VARIABLE}"
-            )));
-        }
+        let file = self.backend_password_file.as_deref();
+        let password = PASSWORD.read(file, "--backend-user", self.backend_user.as_deref())?;
         if let (Some(number @ 1..), Protocol::Memcache) = (self.backend_db, protocol) {
             return Err(CliError::new(format_args!(
                 "--backend-db {number}: memcached servers have one database; leave it out"
@@ -151,32 +142,5 @@ impl BackendArgs {
                 self.backend_in_flight_max.is_some(),
             ),
         ]
-    }
-}
-
-fn password_of_environment() -> Result<Option<Secret>, CliError> {
-    use std::os::unix::ffi::OsStringExt;
-    env::var_os(PASSWORD_VARIABLE)
-        .map(|text| secret(PASSWORD_VARIABLE, text.into_vec()))
-        .transpose()
-}
-
-fn read_password(path: &Path) -> Result<Secret, CliError> {
-    let place = format!("--backend-password-file {}", path.display());
-    let most = PASSWORD_BYTES_MAX as u64 + 2;
-    let text = values::first_line(path, most).map_err(|error| {
-        CliError::new(format_args!(
-            "{place}: cannot be read ({error}); name a file with the password in its first line"
-        ))
-    })?;
-    secret(&place, text)
-}
-
-fn secret(place: &str, text: Vec<u8>) -> Result<Secret, CliError> {
-    match text.len() {
-        1..=PASSWORD_BYTES_MAX => Ok(Secret::new(text)),
-        _ => Err(CliError::new(format_args!(
-            "{place}: a password has 1 to {PASSWORD_BYTES_MAX} bytes; give one, or none at all"
-        ))),
     }
 }

@@ -1,16 +1,22 @@
 //! Flags about a group.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     CliError,
+    password::PasswordPlace,
     peers::PeerArgs,
-    values::{duration, number},
+    values::{self, duration, number},
 };
 use crate::config::{
     GroupConfig, LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX, LOAD_TIMEOUT_DEFAULT,
     LOAD_TIMEOUT_MAX, LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, NEGATIVE_TTL_MAX,
     NEGATIVE_TTL_MIN, OriginSpec, STALE_MAX, STALE_MIN, check_group_name,
+};
+
+const PASSWORD: PasswordPlace = PasswordPlace {
+    flag: "--origin-password-file",
+    variable: "RINGFORT_ORIGIN_PASSWORD",
 };
 
 #[derive(Debug, clap::Args)]
@@ -24,6 +30,14 @@ pub(super) struct GroupArgs {
     /// more servers with commas between them, which are told of sets and deletes, too [default: none]
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     origin: Option<OriginSpec>,
+    /// User to be to the servers of a redis:// or memcache:// origin, if they want one [default: the
+    /// default user]
+    #[arg(long, value_name = "NAME", value_parser = values::user)]
+    origin_user: Option<String>,
+    /// File whose first line is those servers' password; the variable RINGFORT_ORIGIN_PASSWORD does,
+    /// too [default: no password]
+    #[arg(long, value_name = "FILE")]
+    origin_password_file: Option<PathBuf>,
     /// How long a load may take, with its time in the queue, 1ms to 10m [default: 5s]
     #[arg(long, value_name = "DURATION", value_parser = load_timeout)]
     load_timeout: Option<Duration>,
@@ -53,7 +67,7 @@ impl GroupArgs {
     /// The group, if one is asked for.
     pub(super) fn resolve(&self) -> Result<Option<GroupConfig>, CliError> {
         let Some(name) = &self.group else {
-            let mut given = self.given().into_iter().chain(self.peers.all());
+            let mut given = self.given().chain(self.peers.all());
             return match given.find(|(_, is_given)| *is_given) {
                 Some((flag, _)) => Err(CliError::new(format_args!(
                     "{flag}: only means something for a group; add --group NAME"
@@ -69,7 +83,7 @@ impl GroupArgs {
         };
         Ok(Some(GroupConfig {
             name: name.clone(),
-            origin: Some(origin.clone()),
+            origin: Some(self.with_login(origin.clone())?),
             writes_through: origin.takes_changes(),
             load_timeout: self.load_timeout.unwrap_or(LOAD_TIMEOUT_DEFAULT),
             loads_max: self.loads_max.unwrap_or(LOADS_MAX_DEFAULT),
@@ -81,9 +95,39 @@ impl GroupArgs {
         }))
     }
 
-    /// Flags that need `--group`, and whether each was given.
-    fn given(&self) -> [(&'static str, bool); 7] {
+    fn with_login(&self, mut origin: OriginSpec) -> Result<OriginSpec, CliError> {
+        match &mut origin {
+            OriginSpec::Servers(servers) => {
+                let file = self.origin_password_file.as_deref();
+                servers.user = self.origin_user.clone();
+                servers.password = PASSWORD.read(file, "--origin-user", servers.user.as_deref())?;
+            }
+            OriginSpec::Http(_) | OriginSpec::Folder(_) => {
+                let mut given = self.login_given().into_iter();
+                if let Some((flag, _)) = given.find(|(_, is_given)| *is_given) {
+                    return Err(CliError::new(format_args!(
+                        "{flag}: only means something for servers; leave it out, or load from \
+                         redis://HOST:PORT or memcache://HOST:PORT"
+                    )));
+                }
+            }
+        }
+        Ok(origin)
+    }
+
+    fn login_given(&self) -> [(&'static str, bool); 2] {
         [
+            ("--origin-user", self.origin_user.is_some()),
+            (
+                "--origin-password-file",
+                self.origin_password_file.is_some(),
+            ),
+        ]
+    }
+
+    /// Flags that need `--group`, and whether each was given.
+    fn given(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let own = [
             ("--origin", self.origin.is_some()),
             ("--load-timeout", self.load_timeout.is_some()),
             ("--loads-max", self.loads_max.is_some()),
@@ -91,7 +135,8 @@ impl GroupArgs {
             ("--negative-ttl", self.negative_ttl.is_some()),
             ("--stale", self.stale.is_some()),
             ("--early-refresh", self.early_refresh.is_some()),
-        ]
+        ];
+        own.into_iter().chain(self.login_given())
     }
 
     /// A flag that was given, for who has no use for any.

@@ -313,7 +313,7 @@ fn a_flag_given_twice_counts_as_given_last() {
 #[test]
 fn claps_own_errors_have_our_shape() {
     assert_errors(&[
-        ("--bogus", "--bogus: no such flag; see ringfort --help"),
+        ("--fnord", "--fnord: no such flag; see ringfort --help"),
         ("--shard 2", "--shard: no such flag; did you mean --shards?"),
         ("-m 64", "-m: no such flag; see ringfort --help"),
         (

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use super::{HttpAddress, Protocol};
+use super::{HttpAddress, Protocol, Secret};
 use crate::route::{SERVERS_MAX, ServerSpec, ServerSpecError};
 
 /// Where in a URL the key goes.
@@ -39,6 +39,10 @@ pub struct ServersOriginSpec {
     pub servers: Vec<ServerSpec>,
     /// The database of Redis servers.
     pub database: u32,
+    /// The user to be; without one a password is the default user's.
+    pub user: Option<String>,
+    /// The password, if the servers want one.
+    pub password: Option<Secret>,
 }
 
 impl ServersOriginSpec {
@@ -75,6 +79,8 @@ impl ServersOriginSpec {
                 protocol,
                 servers,
                 database,
+                user: None,
+                password: None,
             }),
             false => Err(format!("more than {SERVERS_MAX} servers; name fewer")),
         }

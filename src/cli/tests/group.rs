@@ -35,6 +35,27 @@ fn a_group_has_an_origin_and_limits() {
 }
 
 #[test]
+fn a_login_is_for_servers() {
+    for (line, told) in [
+        (
+            "--group g --origin dir:a --origin-password-file p",
+            "--origin-password-file: only means something for servers; leave it out, or load from",
+        ),
+        (
+            "--origin-user me",
+            "--origin-user: only means something for a group; add --group NAME",
+        ),
+        (
+            "--group g --origin redis://a:1 --origin-user me",
+            "--origin-user me: no password; add --origin-password-file FILE or set",
+        ),
+    ] {
+        let error = error(line);
+        assert!(error.starts_with(told), "{error}");
+    }
+}
+
+#[test]
 fn what_does_not_go_with_a_group_is_told() {
     for (line, told) in [
         (

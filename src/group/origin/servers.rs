@@ -73,6 +73,14 @@ impl Servers {
                     .database(spec.database)
                     .name("ringfort"),
             };
+            let config = match &spec.password {
+                Some(password) => config.password(password.bytes()),
+                None => config,
+            };
+            let config = match &spec.user {
+                Some(user) => config.user(user),
+                None => config,
+            };
             Server {
                 config: config.value_bytes_max(value_bytes_max + HEADER_BYTES),
                 client: RefCell::default(),
