@@ -109,6 +109,12 @@ impl Group {
         }
     }
 
+    /// What the group has counted, by groupcache's names, as `stats groups` tells it: docs/group.md has the
+    /// meanings. It asks no thread.
+    pub fn statistics(&self) -> Vec<(&'static str, u64)> {
+        self.running.figures()
+    }
+
     /// Where memcache is served.
     pub fn memcache(&self) -> Option<SocketAddr> {
         self.running.memcache

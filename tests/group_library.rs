@@ -108,6 +108,29 @@ fn what_the_program_sets_its_clients_see() {
 }
 
 #[test]
+fn the_program_reads_what_the_group_counts() {
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let (group, _) = start(Group::builder("g").cores(&[0, 0]).listen_memcache(any));
+    let mut memcache = Wire::connect(group.memcache().expect("a listener"));
+    for key in ["a", "b", "c", "a"] {
+        assert!(group.get(key.as_bytes()).is_ok());
+    }
+    memcache.ask("get a\r\n", "VALUE a 0 3\r\ng/a\r\nEND\r\n");
+    group.delete(b"b").expect("room");
+    let statistics = group.statistics();
+    let number = |name| {
+        let found = statistics.iter().find(|(other, _)| *other == name);
+        found.expect(name).1
+    };
+    assert_eq!((number("Gets"), number("CacheHits")), (5, 2));
+    assert_eq!((number("Loads"), number("LocalLoads")), (3, 3));
+    assert_eq!((number("MainItems"), number("HotItems")), (2, 0));
+    for (name, number) in &statistics {
+        assert_eq!(memcache.stat("groups", name), *number, "{name}");
+    }
+}
+
+#[test]
 fn a_value_that_has_ended_is_shown_if_that_is_asked_for() {
     let (group, calls) = start(Group::builder("g").stale(Duration::MAX));
     let ended = Loaded {

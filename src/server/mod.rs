@@ -45,7 +45,7 @@ use crate::{
     io::{RingDirectory, Waker, uring::Uring},
     mesh,
     runtime::{self, Executor},
-    shard::{Parts, Settings, Shard, StatsBoard, StopFlag, Tunables},
+    shard::{GroupFigures, Parts, Settings, Shard, StatsBoard, StopFlag, Tunables},
     store::{self, KeyHasher, UnixMs},
 };
 
@@ -87,6 +87,8 @@ struct Fleet {
     gates: Vec<Sender<()>>,
     spooler: Option<Spooler>,
     grouper: Option<Grouper>,
+    /// What the group counts, if there is one.
+    figures: Option<GroupFigures>,
     /// How to wake each shard, once it has started.
     wakers: Arc<[OnceLock<Waker>]>,
     memcache: Option<SocketAddr>,
@@ -145,6 +147,7 @@ impl Fleet {
             gates: Vec::new(),
             spooler,
             grouper,
+            figures: parts.first().and_then(GroupFigures::of),
             wakers: (0..shard_count).map(|_| OnceLock::new()).collect(),
             memcache,
             resp,

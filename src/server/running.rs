@@ -12,7 +12,7 @@ use super::{
     grouper::{OpenLoader, Source},
     launched::Launched,
 };
-use crate::{config::Config, group::calls::Caller};
+use crate::{config::Config, group::calls::Caller, shard::GroupFigures};
 
 /// A group's shards and its executor, while they run.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Running {
     pub(crate) memcache: Option<SocketAddr>,
     /// Where RESP is served.
     pub(crate) resp: Option<SocketAddr>,
+    figures: Option<GroupFigures>,
     events: Sender<Event>,
     serving: Option<JoinHandle<io::Result<()>>>,
 }
@@ -35,10 +36,9 @@ impl Running {
         let (source, caller) = Source::new(open);
         let configs = std::slice::from_ref(config);
         let launched = Launched::start(configs, Some(source), &events, &inbox)?;
-        let (memcache, resp) = launched
-            .fleets
-            .first()
-            .map_or((None, None), |fleet| (fleet.memcache, fleet.resp));
+        let fleet = launched.fleets.first();
+        let (memcache, resp) = fleet.map_or((None, None), |fleet| (fleet.memcache, fleet.resp));
+        let figures = fleet.and_then(|fleet| fleet.figures.clone());
         let serving = std::thread::Builder::new()
             .name("ringfort".into())
             .spawn(move || launched.serve(&inbox))
@@ -46,10 +46,17 @@ impl Running {
         let running = Self {
             memcache,
             resp,
+            figures,
             events,
             serving: Some(serving),
         };
         Ok((running, caller))
+    }
+
+    /// What the group has counted, by name.
+    pub(crate) fn figures(&self) -> Vec<(&'static str, u64)> {
+        let figures = self.figures.as_ref();
+        figures.map_or_else(Vec::new, GroupFigures::list)
     }
 
     /// Ends it, and waits for that; a second time there is nothing to do.

@@ -47,7 +47,7 @@ mod world;
 
 pub use self::{
     drain::StopFlag,
-    group::{FreshnessParams, GroupParts},
+    group::{FreshnessParams, GroupFigures, GroupParts},
     message::{Answer, Ask, Notice},
     pool::{
         Addresses, Covers, EjectSettings, L1Settings, PoolSettings, ReplicaSettings,

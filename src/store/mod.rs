@@ -170,6 +170,18 @@ pub fn build(params: &StoreParams, hasher: KeyHasher) -> io::Result<Vec<ShardSto
         .collect())
 }
 
+/// Reads what all partitions count, on any thread.
+#[derive(Debug, Clone)]
+pub struct StoreGauges(Arc<[Arc<Partition>]>);
+
+impl StoreGauges {
+    /// The sum over all partitions.
+    pub fn stats(&self) -> PartitionStats {
+        let all = self.0.iter().map(|partition| partition.stats());
+        all.fold(PartitionStats::default(), |sum, one| sum + one)
+    }
+}
+
 /// A shard's view of the store: it reads every partition and writes its own.
 ///
 /// A shard starts offline and must be [online](Self::online) to read. References it reads borrow
@@ -406,9 +418,12 @@ impl ShardStore {
 
     /// The sum over all partitions.
     pub fn stats(&self) -> PartitionStats {
-        (0..self.partitions.len())
-            .map(|shard| self.stats_of(shard))
-            .fold(PartitionStats::default(), |sum, one| sum + one)
+        self.gauges().stats()
+    }
+
+    /// What reads the same from any thread.
+    pub fn gauges(&self) -> StoreGauges {
+        StoreGauges(Arc::clone(&self.partitions))
     }
 
     /// The partition of one shard.

@@ -25,7 +25,6 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-pub use self::freshness::FreshnessParams;
 use self::{
     abroad::Abroad, changes::Changes, freshness::Freshness, hot::Hot, negatives::Negatives,
     recalls::Recalls,
@@ -34,6 +33,7 @@ pub(in crate::shard) use self::{
     binary::execute as execute_binary, memcache::execute as execute_memcache,
     resp::execute as execute_resp,
 };
+pub use self::{figures::GroupFigures, freshness::FreshnessParams};
 use super::{
     core::Core,
     form::Form,
@@ -165,11 +165,6 @@ impl Group {
     /// Wakes the executor if there is something new for it to do.
     pub(super) fn flush(&mut self) {
         self.port.ring();
-    }
-
-    /// What the executor counts, by name.
-    fn counts(&self) -> Vec<(&'static str, u64)> {
-        self.board.list()
     }
 }
 
