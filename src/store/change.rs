@@ -345,7 +345,7 @@ impl PartitionWriter {
                 self.release(slot.offset, &old);
             }
             None => {
-                if !self.link(key.hash, offset) {
+                if !self.link(now, key.hash, offset) {
                     self.release_bytes(offset, entry.footprint_bytes(), entry.is_copy);
                     return Outcome::OutOfMemory;
                 }

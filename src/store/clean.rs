@@ -13,14 +13,18 @@
 //!
 //! It runs in small steps, paid by the writes that need the room: each write cleans a multiple
 //! of its own size, a larger multiple the fewer spare segments are left, so a write never waits
-//! for a whole segment.
+//! for a whole segment. Nor does what is moved ever take the room that the write needs: it goes
+//! elsewhere, or waits for what will soon be free. Only if nothing will be, as can be with few
+//! segments or large entries, a segment is cleaned to its end before the next write, and what
+//! finds no room is dropped.
 
 use std::sync::Arc;
 
 use super::{
     arena::Offset,
     deadline::UnixMs,
-    index::IndexWriter,
+    entry::{ENTRY_OVERHEAD_BYTES_MAX, EntryRef},
+    index::{Found, IndexWriter},
     notes::Author,
     partition::{Partition, PartitionWriter},
     segments::{Segments, Stream},
@@ -46,8 +50,12 @@ pub(super) const SWEEP_INTERVAL_MS: u64 = 1_000;
 /// Entries looked at in one sweep: about a quarter of a millisecond.
 const SWEEP_ENTRIES_MAX: usize = 4_096;
 
+/// How much longer than what it takes the place of a counter may get, in bytes. The rest of what a
+/// change stores is known before.
+const COUNTER_BYTES_MAX: usize = 1_024 + 20;
+
 /// A segment being cleaned.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Cleaning {
     segment: u32,
     position: u32,
@@ -63,24 +71,47 @@ pub(super) struct SweepCursor {
 }
 
 impl PartitionWriter {
-    /// Cleans enough that writes of `bytes` keep finding free segments.
+    /// Cleans enough that writes of `bytes` keep finding free segments. A write that would have found
+    /// one before finds one afterwards.
     pub(super) fn make_room(&mut self, bytes: usize, now: UnixMs) {
         if self.segments.has_retired() {
             self.segments.reclaim(&self.epochs);
         }
         let deficit = self.segments.deficit();
-        if deficit == 0 && self.cleaning.is_none() {
-            return;
+        if deficit > 0 || self.cleaning.is_some() {
+            self.clean(bytes, deficit, now);
         }
+    }
+
+    /// Cleans for a write of `bytes`, with so many segments short. Apart from the write that needs none.
+    #[inline(never)]
+    fn clean(&mut self, bytes: usize, deficit: usize, now: UnixMs) {
+        let write_bytes = bytes + ENTRY_OVERHEAD_BYTES_MAX + COUNTER_BYTES_MAX;
+        let write_bytes = Some(write_bytes.min(self.item_bytes_max));
         let mut budget = CLEAN_FACTORS[deficit.max(1)] * bytes.max(CLEAN_BYTES_MIN / 6);
         while budget > 0 {
             let Some(cleaning) = self.cleaning.take().or_else(|| self.choose_victim()) else {
                 return;
             };
-            budget = budget.saturating_sub(self.clean_entry(cleaning, now));
+            budget = budget.saturating_sub(self.clean_entry(cleaning, write_bytes, now));
             if self.cleaning.is_none() && self.segments.deficit() == 0 {
                 return;
             }
+        }
+    }
+
+    /// Cleans a segment to its end if none is free or about to be, and the next write may need one. What
+    /// has expired by now is not told from the rest.
+    #[cold]
+    pub(super) fn clean_if_out(&mut self) {
+        if self.segments.fits(Stream::Fresh, self.item_bytes_max) {
+            return;
+        }
+        while !self.segments.has_free() && !self.segments.has_retired() {
+            let Some(cleaning) = self.cleaning.take().or_else(|| self.choose_victim()) else {
+                return;
+            };
+            self.clean_entry(cleaning, None, UnixMs(0));
         }
     }
 
@@ -90,23 +121,36 @@ impl PartitionWriter {
         let (segment, live_bytes) = self.segments.emptiest()?;
         let is_full = u64::from(live_bytes) * 100
             > self.partition.arena.segment_bytes() as u64 * LIVE_BYTES_PERCENT_MAX;
-        let evicts = evicts || is_full;
-        let segment = if evicts {
-            self.segments.oldest()?
-        } else {
-            segment
-        };
+        if evicts || is_full {
+            return self.choose_evicted();
+        }
+        Some(self.start_cleaning(segment, false))
+    }
+
+    fn choose_evicted(&mut self) -> Option<Cleaning> {
+        let segment = self.segments.oldest()?;
+        Some(self.start_cleaning(segment, true))
+    }
+
+    fn start_cleaning(&mut self, segment: u32, evicts: bool) -> Cleaning {
         self.segments.start_cleaning(segment);
-        Some(Cleaning {
+        Cleaning {
             segment,
             position: 0,
             evicts,
             second_chance_bytes: 0,
-        })
+        }
     }
 
-    /// Cleans one entry, or ends the segment. Returns the bytes that were passed.
-    fn clean_entry(&mut self, mut cleaning: Cleaning, now: UnixMs) -> usize {
+    /// Cleans one entry, or ends the segment. Returns the bytes that were passed, more than any budget
+    /// if it has to wait. `write_bytes` is what the write that pays for this takes at most; without one,
+    /// the segment has to end.
+    fn clean_entry(
+        &mut self,
+        mut cleaning: Cleaning,
+        write_bytes: Option<usize>,
+        now: UnixMs,
+    ) -> usize {
         if cleaning.position >= self.segments.used_bytes(cleaning.segment) {
             let epoch = self.epochs.retire();
             self.segments.retire(cleaning.segment, epoch);
@@ -116,47 +160,90 @@ impl PartitionWriter {
         let partition = Arc::clone(&self.partition);
         let place = (cleaning.segment, cleaning.position);
         let offset = Segments::offset(&partition.arena, place);
-        let bytes = self.clean_at(&partition, offset, &mut cleaning, now);
-        cleaning.position += bytes as u32;
+        let may_wait = write_bytes.is_some() && self.segments.has_retired();
+        let write_bytes = write_bytes.unwrap_or(0);
+        let bytes = self.clean_at(
+            &partition,
+            offset,
+            &mut cleaning,
+            (write_bytes, may_wait),
+            now,
+        );
+        if bytes.is_none() && !may_wait {
+            // What is alive would have to go, and it may be new: rather what is to be evicted first.
+            self.segments.stop_cleaning(cleaning.segment);
+            self.cleaning = self.choose_evicted();
+            return 1;
+        }
+        cleaning.position += bytes.unwrap_or(0) as u32;
         self.cleaning = Some(cleaning);
-        bytes
+        bytes.unwrap_or(usize::MAX)
     }
 
+    /// Passes an entry, of so many bytes; none if there is no memory to move it to, and it may wait or
+    /// is not to be evicted.
+    #[inline]
     fn clean_at(
         &mut self,
         partition: &Partition,
         offset: Offset,
         cleaning: &mut Cleaning,
+        (write_bytes, may_wait): (usize, bool),
         now: UnixMs,
-    ) -> usize {
+    ) -> Option<usize> {
         let (entry, slot) = Self::named(partition, self.hasher, offset);
         let bytes = entry.footprint_bytes();
-        let Some(slot) = slot else { return bytes };
+        let Some(slot) = slot else {
+            return Some(bytes);
+        };
         if self.is_dead(&entry, now) {
             self.unlink(&slot, &entry, Author::NOBODY);
-            return bytes;
+            return Some(bytes);
         }
-        let stream = if !cleaning.evicts {
+        let stayed_bytes = cleaning.second_chance_bytes;
+        let wanted = if !cleaning.evicts {
             Some(Stream::Aged)
         } else if entry.is_referenced() && self.has_second_chance(cleaning, bytes) {
             Some(Stream::Fresh)
         } else {
             None
         };
-        match stream.and_then(|stream| self.write(stream, &entry.to_new())) {
-            Some(moved) => {
-                IndexWriter::replace(&slot, moved);
-                self.release(offset, &entry);
-                if stream == Some(Stream::Aged) {
-                    self.segments.age_like(cleaning.segment);
+        let moved = match wanted {
+            None => false,
+            Some(wanted) => {
+                let has_room =
+                    |stream: &Stream| self.segments.leaves_room(*stream, bytes, write_bytes);
+                let to = [wanted, Stream::Fresh].into_iter().find(has_room);
+                if to.is_none() && (may_wait || !cleaning.evicts) {
+                    cleaning.second_chance_bytes = stayed_bytes;
+                    return None;
                 }
+                to.is_some_and(|to| self.relocate((&slot, &entry), to, cleaning.segment))
             }
-            None => {
-                self.unlink(&slot, &entry, Author::NOBODY);
-                self.count_evicted(&entry);
-            }
+        };
+        if !moved {
+            self.unlink(&slot, &entry, Author::NOBODY);
+            self.count_evicted(&entry);
         }
-        bytes
+        Some(bytes)
+    }
+
+    /// Moves an entry out of a segment, if there is memory.
+    fn relocate(
+        &mut self,
+        (slot, entry): (&Found<'_>, &EntryRef<'_>),
+        stream: Stream,
+        segment: u32,
+    ) -> bool {
+        let Some(moved) = self.write(stream, &entry.to_new()) else {
+            return false;
+        };
+        IndexWriter::replace(slot, moved);
+        self.release(slot.offset, entry);
+        if stream == Stream::Aged {
+            self.segments.age_like(segment);
+        }
+        true
     }
 
     fn has_second_chance(&self, cleaning: &mut Cleaning, bytes: usize) -> bool {

@@ -367,6 +367,10 @@ impl ShardStore {
     /// Whether changes should wait: there is memory, but another shard has to end its turn before
     /// it can be used again.
     pub fn must_wait(&mut self) -> bool {
+        if self.writer.segments.has_free() {
+            return false;
+        }
+        self.writer.clean_if_out();
         if !self.writer.segments.is_out_for_now() {
             return false;
         }

@@ -15,7 +15,7 @@ use super::{
     entry::{EntryRef, NewEntry},
     epoch::Epochs,
     figures::{Figures, PartitionStats},
-    index::{Found, Index, IndexWriter},
+    index::{Found, Index, IndexWriter, bucket_of},
     listeners::Listeners,
     notes::Author,
     segments::{Segments, Stream},
@@ -282,20 +282,42 @@ impl PartitionWriter {
     }
 
     /// Names a new entry in the index, which may grow. False if it has no room.
-    pub(super) fn link(&mut self, hash: KeyHash, offset: Offset) -> bool {
+    pub(super) fn link(&mut self, now: UnixMs, hash: KeyHash, offset: Offset) -> bool {
         let partition = Arc::clone(&self.partition);
         let Partition { arena, index, .. } = &*partition;
         if self.index.insert(index, arena, hash, offset).is_err() {
-            let Some(segment) = self.segments.take_for_index() else {
-                return false;
-            };
-            self.index.add_overflow(index, segment);
+            match self.segments.take_for_index() {
+                Some(segment) => self.index.add_overflow(index, segment),
+                None => self.drop_neighbour(&partition, hash, now),
+            }
             if self.index.insert(index, arena, hash, offset).is_err() {
                 return false;
             }
         }
         self.grow_index(&partition);
         true
+    }
+
+    /// Drops what was not used for longest of a bucket, which is full where memory is, too.
+    #[cold]
+    fn drop_neighbour(&mut self, partition: &Partition, hash: KeyHash, now: UnixMs) {
+        let Partition { arena, index, .. } = partition;
+        let mut oldest = None::<(UnixMs, Offset)>;
+        index.visit_bucket(arena, bucket_of(hash, index.bucket_count()), |offset| {
+            // SAFETY: the owner is online, and slots name published entries.
+            let used_at = unsafe { partition.entry(offset) }.used_at();
+            if oldest.is_none_or(|(before, _)| used_at < before) {
+                oldest = Some((used_at, offset));
+            }
+        });
+        let Some((_, offset)) = oldest else { return };
+        let (entry, Some(slot)) = Self::named(partition, self.hasher, offset) else {
+            return;
+        };
+        if !self.is_dead(&entry, now) {
+            self.count_evicted(&entry);
+        }
+        self.unlink(&slot, &entry, Author::NOBODY);
     }
 
     fn grow_index(&mut self, partition: &Partition) {

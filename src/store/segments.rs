@@ -107,6 +107,41 @@ impl Segments {
         Some((segment, start))
     }
 
+    /// Whether an entry of `bytes` can be appended to a stream without another segment.
+    pub(super) fn fits(&self, stream: Stream, bytes: usize) -> bool {
+        bytes <= self.room_bytes(stream)
+    }
+
+    /// Whether an entry of `bytes` can be moved to a stream so that a write of `write_bytes` has room
+    /// afterwards, in a free segment or in the one that clients write to.
+    pub(super) fn leaves_room(&self, stream: Stream, bytes: usize, write_bytes: usize) -> bool {
+        let fits = self.fits(stream, bytes);
+        match self.free.len() {
+            0 if !fits => return false,
+            0 => {}
+            1 if !fits => {}
+            _ => return true,
+        }
+        let room_bytes = match (stream, fits) {
+            (Stream::Aged, _) => self.room_bytes(Stream::Fresh),
+            (Stream::Fresh, true) => self.room_bytes(Stream::Fresh) - bytes,
+            (Stream::Fresh, false) => self.segment_bytes as usize - bytes,
+        };
+        write_bytes <= room_bytes
+    }
+
+    /// Bytes that can be appended to a stream without another segment.
+    fn room_bytes(&self, stream: Stream) -> usize {
+        self.open[stream as usize].map_or(0, |open| {
+            (self.segment_bytes - self.table[open as usize].used_bytes) as usize
+        })
+    }
+
+    pub(super) fn has_free(&self) -> bool {
+        !self.free.is_empty()
+    }
+
+    #[cold]
     fn open_next(&mut self, stream: Stream) -> Option<u32> {
         let next = self.free.pop()?;
         if let Some(full) = self.open[stream as usize].replace(next) {
@@ -184,6 +219,12 @@ impl Segments {
         self.table[segment as usize].role = Role::Cleaning;
     }
 
+    /// A segment that is cleaned in part is as it was before, but for what has left it.
+    pub(super) fn stop_cleaning(&mut self, segment: u32) {
+        debug_assert_eq!(self.table[segment as usize].role, Role::Cleaning);
+        self.table[segment as usize].role = Role::Sealed;
+    }
+
     /// A cleaned segment is free once the grace period that starts now is over.
     pub(super) fn retire(&mut self, segment: u32, epoch: Epoch) {
         debug_assert_eq!(self.table[segment as usize].role, Role::Cleaning);
@@ -223,7 +264,8 @@ impl Segments {
 
     /// Bytes in segments that entries can fill.
     pub(super) fn capacity_bytes(&self) -> u64 {
-        let count = self.table.len() - self.index_count - SPARE_SEGMENTS_MIN;
+        let others_count = self.index_count + SPARE_SEGMENTS_MIN;
+        let count = self.table.len().saturating_sub(others_count);
         count as u64 * u64::from(self.segment_bytes)
     }
 
@@ -285,6 +327,29 @@ mod tests {
         segments.reclaim(&epochs);
         assert!(!segments.has_retired());
         assert_eq!(segments.live_bytes(), 4096);
+    }
+
+    #[test]
+    fn what_is_moved_leaves_room_for_what_is_written() {
+        let mut segments = segments();
+        for _ in 0..8 {
+            segments.append(Stream::Fresh, 4000);
+        }
+        assert!(segments.leaves_room(Stream::Aged, 4000, 4000), "two free");
+        segments.append(Stream::Aged, 3000);
+        assert!(segments.leaves_room(Stream::Aged, 1000, 4000), "one free");
+        // It would take the last one: only if the write fits into what is open.
+        assert!(!segments.leaves_room(Stream::Aged, 2000, 97));
+        assert!(segments.leaves_room(Stream::Aged, 2000, 96));
+        // Both can share the last one, if they fit.
+        assert!(segments.leaves_room(Stream::Fresh, 2000, 2096));
+        assert!(!segments.leaves_room(Stream::Fresh, 2000, 2097));
+        segments.append(Stream::Fresh, 3000);
+        assert!(!segments.leaves_room(Stream::Aged, 2000, 8), "none free");
+        assert!(segments.leaves_room(Stream::Aged, 1000, 1096));
+        assert!(!segments.leaves_room(Stream::Aged, 1000, 1097));
+        assert!(segments.leaves_room(Stream::Fresh, 1000, 96));
+        assert!(!segments.leaves_room(Stream::Fresh, 1000, 97));
     }
 
     #[test]

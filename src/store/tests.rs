@@ -1,6 +1,7 @@
 //! The store against naive twins.
 
 mod copies;
+mod narrow;
 mod noting;
 mod twin;
 
