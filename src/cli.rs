@@ -36,7 +36,7 @@ use self::replicas::{ReadArgs, ReplicaArgs};
 pub use self::spool::{Spool, Verdict};
 use self::values::{Cores, OrOff, PoolKind};
 use crate::config::{
-    CONNECTIONS_MAX_DEFAULT, Config, ITEM_BYTES_MAX_DEFAULT, L1Config, MEMCACHE_DEFAULT,
+    CONNECTIONS_MAX_DEFAULT, Config, Eviction, ITEM_BYTES_MAX_DEFAULT, L1Config, MEMCACHE_DEFAULT,
     MEMORY_BYTES_DEFAULT, Mode, PoolConfig, Protocol, RESP_DEFAULT, SHARDS_MAX,
     SPOOL_BYTES_MAX_DEFAULT, SpeedConfig, SpoolConfig, SpoolSync, WritePolicy, memory_bytes_min,
 };
@@ -175,6 +175,10 @@ struct ResourceArgs {
     /// Largest value, 1KiB to 8MiB [default: 1MiB]
     #[arg(long, value_name = "SIZE", value_parser = values::item_size_max, allow_hyphen_values = true)]
     item_size_max: Option<usize>,
+    /// What goes when memory is needed: lru (what was not used for longest) or s3fifo (what was not
+    /// used again soon, or seldom since) [default: lru]
+    #[arg(long, value_name = "POLICY", value_parser = values::eviction)]
+    eviction: Option<Eviction>,
     /// How long a shard with nothing to do looks for more before it sleeps, 1us to 1s: takes all of its
     /// core meanwhile, and saves the next request the wake-up [default: off]
     #[arg(long, value_name = "DURATION|off", value_parser = values::spin)]
@@ -290,8 +294,9 @@ impl ServeArgs {
             .resources
             .item_size_max
             .unwrap_or(ITEM_BYTES_MAX_DEFAULT);
+        let eviction = self.resources.eviction.unwrap_or_default();
         let memory_bytes = self.resources.memory.unwrap_or_else(|| {
-            MEMORY_BYTES_DEFAULT.max(memory_bytes_min(cores.len(), item_bytes_max))
+            MEMORY_BYTES_DEFAULT.max(memory_bytes_min(cores.len(), item_bytes_max, eviction))
         });
         let config = Config {
             memcache,
@@ -299,6 +304,7 @@ impl ServeArgs {
             cores,
             memory_bytes,
             item_bytes_max,
+            eviction,
             connections_max: self.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
             allows_shutdown: self.enable_shutdown,
             speed: self.resources.speed(),

@@ -54,10 +54,12 @@ pub use self::replicas::{
     ReplicasConfig,
 };
 pub use self::speed::{SPIN_MAX, SPIN_MIN, SpeedConfig};
+use self::spelled::spelled;
 pub use self::spool::{
     SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolConfig, SpoolSync,
 };
 use crate::route::{HashRingError, Placement, Router, ServerSpec};
+pub use crate::store::Eviction;
 use crate::store::StoreParams;
 
 const KIB: usize = 1024;
@@ -118,20 +120,28 @@ const _: () = assert!(ITEM_BYTES_MAX_DEFAULT <= ITEM_BYTES_MAX_MAX);
 const _: () = assert!(FIXED_BYTES_PER_SHARD <= MEMORY_BYTES_PER_SHARD_MIN / 2);
 
 /// Bytes that `shard_count` shards need to hold values of `item_bytes_max`.
-pub fn memory_bytes_min(shard_count: usize, item_bytes_max: usize) -> usize {
-    let store = store_params(shard_count, 0, item_bytes_max);
+pub fn memory_bytes_min(shard_count: usize, item_bytes_max: usize, eviction: Eviction) -> usize {
+    let store = store_params(shard_count, 0, item_bytes_max, eviction);
     let per_shard = FIXED_BYTES_PER_SHARD + store.partition_bytes_min();
     shard_count * per_shard.max(MEMORY_BYTES_PER_SHARD_MIN)
 }
 
 /// The store of `shard_count` shards that get `memory_bytes` together, which may be too little.
-fn store_params(shard_count: usize, memory_bytes: usize, item_bytes_max: usize) -> StoreParams {
+fn store_params(
+    shard_count: usize,
+    memory_bytes: usize,
+    item_bytes_max: usize,
+    eviction: Eviction,
+) -> StoreParams {
     StoreParams {
         shard_count,
         partition_bytes: (memory_bytes / shard_count).saturating_sub(FIXED_BYTES_PER_SHARD),
         item_bytes_max,
+        eviction,
     }
 }
+
+spelled!(Eviction);
 
 /// All that a process needs to know to serve. [`Config::check`] says whether the parts agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +156,8 @@ pub struct Config {
     pub memory_bytes: usize,
     /// The largest item in bytes: key, value and memcached's header of 59 bytes.
     pub item_bytes_max: usize,
+    /// What goes when memory is needed; copies of what servers of a pool answered, too.
+    pub eviction: Eviction,
     /// Open downstream connections, of all shards together.
     pub connections_max: usize,
     /// Whether clients may end the process.
@@ -222,7 +234,12 @@ impl Config {
 
     /// The store's share of the memory, and how it is cut.
     pub fn store_params(&self) -> StoreParams {
-        store_params(self.cores.len(), self.memory_bytes, self.item_bytes_max)
+        store_params(
+            self.cores.len(),
+            self.memory_bytes,
+            self.item_bytes_max,
+            self.eviction,
+        )
     }
 
     fn check_listeners(&self) -> Result<(), ConfigError> {
@@ -236,7 +253,7 @@ impl Config {
     }
 
     fn check_memory(&self) -> Result<(), ConfigError> {
-        let bytes_min = memory_bytes_min(self.cores.len(), self.item_bytes_max);
+        let bytes_min = memory_bytes_min(self.cores.len(), self.item_bytes_max, self.eviction);
         if self.memory_bytes < bytes_min {
             return Err(ConfigError::MemoryTooSmall {
                 bytes: self.memory_bytes,

@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use crate::{
     config::{
-        CONNECTIONS_MAX_DEFAULT, Config, GroupConfig, ITEM_BYTES_MAX_DEFAULT,
+        CONNECTIONS_MAX_DEFAULT, Config, Eviction, GroupConfig, ITEM_BYTES_MAX_DEFAULT,
         LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX, LOAD_TIMEOUT_DEFAULT, LOAD_TIMEOUT_MAX,
         LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, Mode, NEGATIVE_TTL_MAX, PeersConfig,
         STALE_MAX, SpeedConfig, check_group_name, memory_bytes_min,
@@ -235,13 +235,15 @@ impl Builder {
             reason,
         })?;
         let item_bytes_max = ITEM_BYTES_MAX_DEFAULT;
-        let memory_bytes_min = memory_bytes_min(self.cores.len(), item_bytes_max);
+        let eviction = Eviction::default();
+        let memory_bytes_min = memory_bytes_min(self.cores.len(), item_bytes_max, eviction);
         let config = Config {
             memcache: self.memcache,
             resp: self.resp,
             cores: self.cores,
             memory_bytes: self.memory_bytes.max(memory_bytes_min),
             item_bytes_max,
+            eviction,
             connections_max: CONNECTIONS_MAX_DEFAULT,
             allows_shutdown: false,
             speed: SpeedConfig::default(),

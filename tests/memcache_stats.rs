@@ -10,8 +10,8 @@ use support::backends::Backend;
 use support::ringfort::Ringfort;
 use support::wire::Wire;
 
-/// Names that memcached does not have start here.
-const FIRST_OF_OURS: &str = "shard_hops";
+/// Names that memcached does not have start with one of these.
+const FIRST_OF_OURS: [&str; 2] = ["shard_hops", "eviction_policy"];
 
 #[test]
 fn names_and_their_order_are_memcacheds() {
@@ -25,7 +25,7 @@ fn names_and_their_order_are_memcacheds() {
         let theirs = names(&mut real, group);
         let mut left = theirs.iter();
         for name in names(&mut ours, group) {
-            if name == FIRST_OF_OURS {
+            if FIRST_OF_OURS.contains(&&*name) {
                 break;
             }
             assert!(
@@ -290,6 +290,27 @@ fn connections_of_both_front_ends_are_told_of_to_binary_clients_too() {
     assert!(is_told(":listen_addr", &of_redis), "{told:?}");
     assert!(is_told(":state", "conn_parse_cmd"), "{told:?}");
     assert!(is_told(":state", "conn_listening"), "{told:?}");
+}
+
+#[test]
+fn eviction_is_told_in_both_protocols() {
+    for (policy, name) in [("lru", "allkeys-lru"), ("s3fifo", "allkeys-s3fifo")] {
+        let ringfort = Ringfort::start(&["--eviction", policy, "--memory", "64MiB"]);
+        let (mut wire, mut redis) = (
+            Wire::connect(ringfort.memcache()),
+            Wire::connect(ringfort.resp()),
+        );
+        assert_eq!(group(&mut wire, " settings")["eviction_policy"], policy);
+        let length = name.len();
+        redis.ask(
+            "CONFIG GET maxmemory-policy\r\n",
+            format!("*2\r\n$16\r\nmaxmemory-policy\r\n${length}\r\n{name}\r\n"),
+        );
+        redis.ask(format!("CONFIG SET maxmemory-policy {name}\r\n"), "+OK\r\n");
+        redis.send(b"INFO memory\r\nPING\r\n");
+        let mut lines = std::iter::from_fn(|| Some(redis.line()).filter(|line| line != "+PONG"));
+        assert!(lines.any(|line| line == format!("maxmemory_policy:{name}")));
+    }
 }
 
 #[test]

@@ -12,18 +12,29 @@ const MIB: u64 = 1024 * 1024;
 /// a large share of so little memory.
 #[test]
 fn small_values_ten_times_the_memory() {
-    fill(64, "1KiB", |_| 100);
+    fill(64, &["--item-size-max", "1KiB"], |_| 100);
+}
+
+/// Who has left is remembered, in memory that counts, too.
+#[test]
+fn the_same_with_s3_fifo() {
+    fill(
+        64,
+        &["--item-size-max", "1KiB", "--eviction", "s3fifo"],
+        |_| 100,
+    );
 }
 
 #[test]
 fn values_of_every_size_ten_times_the_memory() {
     // From 16 bytes to 64 KiB, as many of each power of two.
-    fill(128, "1MiB", |number| 16 << (number % 13));
+    fill(128, &[], |number| 16 << (number % 13));
+    fill(128, &["--eviction", "s3fifo"], |number| 16 << (number % 13));
 }
 
 #[test]
 fn large_values_ten_times_the_memory() {
-    fill(256, "1MiB", |number| 100_000 + number * 37 % 400_000);
+    fill(256, &[], |number| 100_000 + number * 37 % 400_000);
 }
 
 /// A change of the usual size must find memory that holds the old one: the hard case for size classes.
@@ -38,14 +49,10 @@ fn the_usual_size_changes() {
 }
 
 /// Writes ten times what fits, then looks at what is there and what it costs.
-fn fill(memory_mib: u64, item_size_max: &str, value_bytes: impl Fn(u64) -> u64) {
+fn fill(memory_mib: u64, flags: &[&str], value_bytes: impl Fn(u64) -> u64) {
     let limit_bytes = memory_mib * MIB;
-    let mut ringfort = Ringfort::start(&[
-        "--memory",
-        &format!("{memory_mib}MiB"),
-        "--item-size-max",
-        item_size_max,
-    ]);
+    let memory = format!("{memory_mib}MiB");
+    let mut ringfort = Ringfort::start(&[&["--memory", &memory], flags].concat());
     let count = write(&ringfort, 10 * limit_bytes, &value_bytes);
     assert_within(&mut ringfort, limit_bytes);
 

@@ -36,7 +36,8 @@ impl ServeArgs {
             .item_size_max
             .unwrap_or(ITEM_BYTES_MAX_DEFAULT);
         let pool_count = nutcracker.pools.len();
-        let least = memory_bytes_min(cores.len(), item_bytes_max);
+        let eviction = self.resources.eviction.unwrap_or_default();
+        let least = memory_bytes_min(cores.len(), item_bytes_max, eviction);
         // All pools together take what one would, if that is enough for each.
         let memory_bytes = match self.resources.memory {
             Some(bytes) => bytes / pool_count,
@@ -56,6 +57,7 @@ impl ServeArgs {
                     cores: cores.clone(),
                     memory_bytes,
                     item_bytes_max,
+                    eviction,
                     connections_max: self.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
                     allows_shutdown: self.enable_shutdown,
                     speed: self.resources.speed(),

@@ -58,6 +58,7 @@ fn nothing_typed_is_the_default() {
         cores: vec![0, 1, 4, 5],
         memory_bytes: 1 << 30,
         item_bytes_max: 1 << 20,
+        eviction: Eviction::Lru,
         connections_max: 10_000,
         allows_shutdown: false,
         speed: SpeedConfig::default(),
@@ -261,6 +262,26 @@ fn memory_follows_from_shards_and_item_size() {
 }
 
 #[test]
+fn eviction() {
+    assert_eq!(config("").eviction, Eviction::Lru);
+    assert_eq!(config("--eviction lru").eviction, Eviction::Lru);
+    let s3_fifo = config("--eviction s3fifo --memory 18MiB --shards 1");
+    assert_eq!(s3_fifo.eviction, Eviction::S3Fifo);
+    assert_eq!(s3_fifo.store_params().eviction, Eviction::S3Fifo);
+    assert_errors(&[
+        (
+            "--eviction lfu",
+            "--eviction 'lfu': not known here; write lru or s3fifo",
+        ),
+        (
+            "--eviction s3fifo --memory 17MiB --shards 1",
+            "--memory 17MiB: too small for --shards 1 and --item-size-max 1MiB; raise it to 18MiB \
+             or lower one of them",
+        ),
+    ]);
+}
+
+#[test]
 fn item_size_max() {
     assert_eq!(config("--item-size-max 1KiB").item_bytes_max, 1024);
     assert_eq!(config("--item-size-max 8m").item_bytes_max, 8 << 20);
@@ -365,6 +386,7 @@ fn help_has_a_line_for_each_flag() {
         "--cores",
         "--memory",
         "--item-size-max",
+        "--eviction",
         "--log",
         "--pool",
         "--servers",

@@ -13,10 +13,10 @@ use std::time::Duration;
 use crate::config::{
     BACKEND_CONNECTIONS_MAX, BACKEND_DATABASE_MAX, BACKEND_IN_FLIGHT_MAX, BACKEND_NAME_BYTES_MAX,
     BACKEND_TIMEOUT_MAX, BACKEND_TIMEOUT_MIN, CONNECTIONS_MAX_MAX, CORES_MAX, EJECT_AFTER_MAX,
-    FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, HotPolicy, ITEM_BYTES_MAX_MAX, ITEM_BYTES_MAX_MIN,
-    L1_TTL_MAX, L1_TTL_MIN, L1Config, OnEject, PeerRing, Protocol, REPLICA_LAG_MAX, ReadFrom,
-    Readmit, SHARDS_MAX, SPIN_MAX, SPIN_MIN, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolSync,
-    WritePolicy,
+    Eviction, FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, HotPolicy, ITEM_BYTES_MAX_MAX,
+    ITEM_BYTES_MAX_MIN, L1_TTL_MAX, L1_TTL_MIN, L1Config, OnEject, PeerRing, Protocol,
+    REPLICA_LAG_MAX, ReadFrom, Readmit, SHARDS_MAX, SPIN_MAX, SPIN_MIN, SPOOL_BYTES_MAX_MAX,
+    SPOOL_BYTES_MAX_MIN, SpoolSync, WritePolicy,
 };
 use crate::route::{Distribution, HashRingMode, HashTag, KeyHash, ServerSpec, ServerSpecError};
 
@@ -160,6 +160,10 @@ pub(super) fn item_size_max(text: &str) -> Result<usize, String> {
         return Err("out of range; write 1KiB to 8MiB".into());
     }
     Ok(bytes)
+}
+
+pub(super) fn eviction(text: &str) -> Result<Eviction, String> {
+    keyword(text, &Eviction::ALL.map(Eviction::name))
 }
 
 pub(super) fn log_level(text: &str) -> Result<tracing::Level, String> {

@@ -11,6 +11,7 @@ fn config() -> Config {
         cores: vec![0, 1],
         memory_bytes: MEMORY_BYTES_DEFAULT,
         item_bytes_max: ITEM_BYTES_MAX_DEFAULT,
+        eviction: Eviction::Lru,
         connections_max: CONNECTIONS_MAX_DEFAULT,
         allows_shutdown: false,
         speed: SpeedConfig::default(),
@@ -126,11 +127,15 @@ fn what_is_checked_can_be_built() {
         MIB + 1,
         ITEM_BYTES_MAX_MAX,
     ] {
-        for shard_count in [1, 2, 3] {
+        for (shard_count, eviction) in [1, 2, 3]
+            .into_iter()
+            .flat_map(|shards| Eviction::ALL.map(|eviction| (shards, eviction)))
+        {
             let mut config = Config {
                 cores: (0..shard_count).collect(),
-                memory_bytes: memory_bytes_min(shard_count, item_bytes_max),
+                memory_bytes: memory_bytes_min(shard_count, item_bytes_max, eviction),
                 item_bytes_max,
+                eviction,
                 ..config()
             };
             assert_eq!(config.check(), Ok(()));

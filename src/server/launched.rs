@@ -121,7 +121,9 @@ mod tests {
     };
 
     use super::*;
-    use crate::config::{ITEM_BYTES_MAX_MIN, MEMORY_BYTES_PER_SHARD_MIN, Mode, SpeedConfig};
+    use crate::config::{
+        Eviction, ITEM_BYTES_MAX_MIN, MEMORY_BYTES_PER_SHARD_MIN, Mode, SpeedConfig,
+    };
 
     #[test]
     fn clients_are_let_in_once_every_shard_has_its_memory() {
@@ -132,6 +134,7 @@ mod tests {
             cores: vec![0, 0],
             memory_bytes: 2 * MEMORY_BYTES_PER_SHARD_MIN,
             item_bytes_max: ITEM_BYTES_MAX_MIN,
+            eviction: Eviction::Lru,
             connections_max: 10,
             allows_shutdown: false,
             speed: SpeedConfig::default(),

@@ -249,7 +249,7 @@ fn start(
 ) -> Result<Shard<Uring>, StartError> {
     let Seed {
         shard,
-        parts,
+        mut parts,
         memcache,
         resp,
         opened,
@@ -317,6 +317,7 @@ fn parts(
     };
     let settings = Arc::new(Settings {
         item_bytes_max: config.item_bytes_max,
+        eviction: config.eviction,
         connections_max: config.connections_max,
         allows_shutdown: config.allows_shutdown,
         speed: config.speed,

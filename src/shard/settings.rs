@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::{tunables::Tunables, vitals::Vitals};
-use crate::{config::SpeedConfig, protocol::resp, store::UnixMs};
+use crate::{
+    config::SpeedConfig,
+    protocol::resp,
+    store::{Eviction, UnixMs},
+};
 
 /// Replies that wait or stand behind one that does, for one connection; it is not read from
 /// beyond.
@@ -114,6 +118,8 @@ pub struct CpuTime {
 pub struct Settings {
     /// Largest item in bytes: key, value and memcached's header.
     pub item_bytes_max: usize,
+    /// What goes when memory is needed.
+    pub eviction: Eviction,
     /// Client connections of all shards together.
     pub connections_max: usize,
     /// Whether memcache clients may end the process.

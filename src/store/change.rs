@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    Key, count,
+    Key,
+    arena::Offset,
+    count,
     deadline::{Deadline, UnixMs},
     entry::{ENTRY_OVERHEAD_BYTES_MAX, EntryRef, NewEntry, Used},
+    eviction::Place,
     index::{Found, IndexWriter},
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
     partition::PartitionWriter,
@@ -322,6 +325,13 @@ impl PartitionWriter {
                 stored
             };
         }
+        let (mut stream, mut used) = (Stream::Fresh, content.used);
+        let used_now = Used::written(now);
+        if self.evictor.has_queues() {
+            let (place, uses) = self.place_of_written(key, &there);
+            stream = place;
+            used = Some(used.unwrap_or(used_now).with_uses(uses));
+        }
         let entry = NewEntry {
             key: key.bytes,
             value: content.value,
@@ -332,9 +342,10 @@ impl PartitionWriter {
             is_stale: content.stamp.is_stale,
             is_won: content.stamp.is_won,
             is_copy: content.stamp.is_copy,
-            used: content.used.unwrap_or_else(|| Used::written(now)),
+            used: used.unwrap_or(used_now),
         };
-        let Some(offset) = self.write(Stream::Fresh, &entry) else {
+        let written = self.write(stream, &entry);
+        let Some(offset) = written.or_else(|| self.write_elsewhere(&entry)) else {
             return Outcome::OutOfMemory;
         };
         self.note_deadline(now, content.deadline);
@@ -356,6 +367,24 @@ impl PartitionWriter {
         self.take_version();
         self.note_change(key.bytes);
         stored
+    }
+
+    /// Writes an entry where there is room, as there is none where it belongs.
+    #[cold]
+    fn write_elsewhere(&mut self, entry: &NewEntry<'_>) -> Option<Offset> {
+        let mut streams = Stream::WRITTEN.into_iter();
+        streams.find_map(|stream| self.write(stream, entry))
+    }
+
+    /// Where a value goes that takes the place of what is there, or of nothing.
+    #[inline(never)]
+    fn place_of_written(&mut self, key: Key<'_>, there: &There<'_>) -> Place {
+        let there = || {
+            let (slot, entry) = there.as_ref()?;
+            let segment = self.partition.arena.segment_of(slot.offset);
+            Some((self.segments.stream(segment), entry.uses()))
+        };
+        self.evictor.place_of_written(key.hash, there)
     }
 
     /// Notes a published change for those who listen.

@@ -6,10 +6,8 @@
 //!
 //! * While less than [`LIVE_BYTES_PERCENT_MAX`] of the memory is alive, holes are the problem:
 //!   the emptiest segment is **compacted**, everything alive in it moves (its age with it).
-//! * Above that, entries must go: the oldest segment is **evicted**. An entry that was read since
-//!   it was written gets a second chance (it moves to the front, unreferenced); the others are
-//!   dropped. That is CLOCK over segments, an approximation of LRU that needs no lists and no
-//!   write on a read of an entry already marked; `store::tests` measure how far from exact LRU.
+//! * Above that, entries must go: a segment is **evicted**. Which one, and what of it has earned to
+//!   stay, `eviction` decides; the rest is dropped.
 //!
 //! It runs in small steps, paid by the writes that need the room: each write cleans a multiple
 //! of its own size, a larger multiple the fewer spare segments are left, so a write never waits
@@ -24,9 +22,10 @@ use super::{
     arena::Offset,
     deadline::UnixMs,
     entry::{ENTRY_OVERHEAD_BYTES_MAX, EntryRef},
+    eviction::Place,
     index::{Found, IndexWriter},
     notes::Author,
-    partition::{Partition, PartitionWriter},
+    partition::{Named, Partition, PartitionWriter},
     segments::{Segments, Stream},
 };
 
@@ -39,10 +38,6 @@ const CLEAN_FACTORS: [usize; 4] = [0, 6, 24, 96];
 
 /// Least bytes cleaned in a step, so that tiny writes get somewhere.
 const CLEAN_BYTES_MIN: usize = 256;
-
-/// At most this share of an evicted segment gets a second chance: when everything was read, the
-/// referenced bits say nothing, and memory must come free all the same.
-const SECOND_CHANCE_PERCENT_MAX: u32 = 75;
 
 /// Time between two sweeps for expired entries.
 pub(super) const SWEEP_INTERVAL_MS: u64 = 1_000;
@@ -128,7 +123,7 @@ impl PartitionWriter {
     }
 
     fn choose_evicted(&mut self) -> Option<Cleaning> {
-        let segment = self.segments.oldest()?;
+        let segment = self.evictor.victim(&self.segments, self.entry_count)?;
         Some(self.start_cleaning(segment, true))
     }
 
@@ -191,7 +186,7 @@ impl PartitionWriter {
         (write_bytes, may_wait): (usize, bool),
         now: UnixMs,
     ) -> Option<usize> {
-        let (entry, slot) = Self::named(partition, self.hasher, offset);
+        let Named { hash, entry, slot } = Self::named(partition, self.hasher, offset);
         let bytes = entry.footprint_bytes();
         let Some(slot) = slot else {
             return Some(bytes);
@@ -200,20 +195,18 @@ impl PartitionWriter {
             self.unlink(&slot, &entry, Author::NOBODY);
             return Some(bytes);
         }
+        let old = (self.segments.stream(cleaning.segment), entry.uses());
         let stayed_bytes = cleaning.second_chance_bytes;
-        let wanted = if !cleaning.evicts {
-            Some(Stream::Aged)
-        } else if entry.is_referenced() && self.has_second_chance(cleaning, bytes) {
-            Some(Stream::Fresh)
+        let next = if cleaning.evicts {
+            let has_room = |percent_max| self.has_second_chance(percent_max, cleaning, bytes);
+            self.evictor.place_of_old(old, has_room)
         } else {
-            None
+            Some(self.evictor.place_of_compacted(old))
         };
-        let moved = match wanted {
+        let moved = match next {
             None => false,
-            Some(wanted) => {
-                let has_room =
-                    |stream: &Stream| self.segments.leaves_room(*stream, bytes, write_bytes);
-                let to = [wanted, Stream::Fresh].into_iter().find(has_room);
+            Some(next) => {
+                let to = self.stream_with_room(next, old.1, bytes, write_bytes);
                 if to.is_none() && (may_wait || !cleaning.evicts) {
                     cleaning.second_chance_bytes = stayed_bytes;
                     return None;
@@ -224,6 +217,7 @@ impl PartitionWriter {
         if !moved {
             self.unlink(&slot, &entry, Author::NOBODY);
             self.count_evicted(&entry);
+            self.evictor.note_left(hash, old.0);
         }
         Some(bytes)
     }
@@ -232,10 +226,10 @@ impl PartitionWriter {
     fn relocate(
         &mut self,
         (slot, entry): (&Found<'_>, &EntryRef<'_>),
-        stream: Stream,
+        (stream, uses): Place,
         segment: u32,
     ) -> bool {
-        let Some(moved) = self.write(stream, &entry.to_new()) else {
+        let Some(moved) = self.write(stream, &entry.to_new(uses)) else {
             return false;
         };
         IndexWriter::replace(slot, moved);
@@ -246,9 +240,28 @@ impl PartitionWriter {
         true
     }
 
-    fn has_second_chance(&self, cleaning: &mut Cleaning, bytes: usize) -> bool {
+    /// Where `bytes` which are moved find room, and leave some for a write: where they belong, or
+    /// somewhere else, where they have still to earn their place with the uses they have.
+    fn stream_with_room(
+        &self,
+        wanted: Place,
+        uses: u32,
+        bytes: usize,
+        write_bytes: usize,
+    ) -> Option<Place> {
+        let has_room = |stream| self.segments.leaves_room(stream, bytes, write_bytes);
+        if has_room(wanted.0) {
+            return Some(wanted);
+        }
+        let mut others = self.evictor.streams().iter().copied();
+        let other = others.find(|stream| has_room(*stream))?;
+        Some((other, uses))
+    }
+
+    /// Whether `bytes` more of an evicted segment may stay, of which at most so many per cent do.
+    fn has_second_chance(&self, percent_max: u32, cleaning: &mut Cleaning, bytes: usize) -> bool {
         let used_bytes = u64::from(self.segments.used_bytes(cleaning.segment));
-        let budget = used_bytes * u64::from(SECOND_CHANCE_PERCENT_MAX) / 100;
+        let budget = used_bytes * u64::from(percent_max) / 100;
         cleaning.second_chance_bytes += bytes as u32;
         u64::from(cleaning.second_chance_bytes) <= budget
     }
@@ -274,7 +287,7 @@ impl PartitionWriter {
                 continue;
             }
             let offset = Segments::offset(&partition.arena, (segment, position));
-            let (entry, slot) = Self::named(&partition, self.hasher, offset);
+            let Named { entry, slot, .. } = Self::named(&partition, self.hasher, offset);
             if let Some(slot) = slot
                 && self.is_dead(&entry, now)
             {

@@ -32,8 +32,8 @@ struct Header {
     term: AtomicU64,
     /// From the low end: the value's length, what else is there.
     content: u32,
-    /// From the low end: seconds since [`USED_EPOCH_SECONDS`], whether it was read, whether it was
-    /// read since it was written here.
+    /// From the low end: seconds since [`USED_EPOCH_SECONDS`], whether it was read, how often it was
+    /// used as far as eviction counts.
     used: AtomicU32,
 }
 
@@ -57,13 +57,16 @@ const HAS_CAS: u32 = 1 << 31;
 const FLAGS_BYTES: usize = 4;
 const CAS_BYTES: usize = 8;
 
-/// 2025-01-01: seconds since then fit 30 bits until 2059.
+/// 2025-01-01: seconds since then fit 29 bits until 2042.
 const USED_EPOCH_SECONDS: u64 = 1_735_689_600;
-const USED_SECONDS_MASK: u32 = (1 << 30) - 1;
+const USED_SECONDS_MASK: u32 = (1 << 29) - 1;
 /// A client read it.
-const USED_FETCHED: u32 = 1 << 30;
-/// A client read it since it was written to where it lies: eviction's second chance.
-const USED_REFERENCED: u32 = 1 << 31;
+const USED_FETCHED: u32 = 1 << 29;
+/// The uses take the bits from here on.
+const USES_SHIFT: u32 = 30;
+
+/// Uses that are counted; more are as good as these.
+pub(super) const USES_MAX: u32 = u32::MAX >> USES_SHIFT;
 
 /// What an entry takes in the index: its part of a bucket that is as full as it gets.
 const INDEX_BYTES: usize = 16;
@@ -72,7 +75,7 @@ const INDEX_BYTES: usize = 16;
 pub(super) const ENTRY_OVERHEAD_BYTES_MAX: usize =
     HEADER_BYTES + FLAGS_BYTES + CAS_BYTES + ALIGN_BYTES - 1;
 
-/// When an entry was last used, and whether it was ever read.
+/// When an entry was last used, whether it was ever read, and how often eviction takes it for used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Used(u32);
 
@@ -85,6 +88,12 @@ impl Used {
     /// Written again at `now` in the place of what may have been read.
     pub(super) fn rewritten(self, now: UnixMs) -> Self {
         Self(used_seconds(now) | self.0 & USED_FETCHED)
+    }
+
+    /// The same with so many uses, up to [`USES_MAX`].
+    pub(super) fn with_uses(self, uses: u32) -> Self {
+        debug_assert!(uses <= USES_MAX);
+        Self(self.0 & !(USES_MAX << USES_SHIFT) | uses << USES_SHIFT)
     }
 }
 
@@ -283,9 +292,9 @@ impl<'turn> EntryRef<'turn> {
         self.header().content & IS_COPY != 0
     }
 
-    /// When it was used and how, except that it was not read yet where it will lie next.
+    /// When it was used and how, without the uses that eviction counts.
     pub(super) fn used(&self) -> Used {
-        Used(self.header().used.load(Ordering::Relaxed) & !USED_REFERENCED)
+        Used(self.header().used.load(Ordering::Relaxed)).with_uses(0)
     }
 
     /// When the entry was last read, or written; in steps of a second.
@@ -300,18 +309,23 @@ impl<'turn> EntryRef<'turn> {
     }
 
     /// Remembers, for eviction and for who asks, that the entry was read. A plain store, and only
-    /// if it changes anything: a hot entry's cache line is written once a second and stays shared
-    /// between the cores that read it.
+    /// if it changes anything: once its uses are counted, a hot entry's cache line is written once a
+    /// second and stays shared between the cores that read it. Of uses by two cores at once one may
+    /// be lost.
     pub fn mark_used(&self, now: UnixMs) {
         let used = &self.header().used;
-        let new = used_seconds(now) | USED_FETCHED | USED_REFERENCED;
-        if used.load(Ordering::Relaxed) != new {
-            used.store(new, Ordering::Relaxed);
+        let seconds = used_seconds(now) | USED_FETCHED;
+        let old = used.load(Ordering::Relaxed);
+        if old != seconds | USES_MAX << USES_SHIFT {
+            let uses = (old >> USES_SHIFT).min(USES_MAX - 1) + 1;
+            used.store(seconds | uses << USES_SHIFT, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn is_referenced(&self) -> bool {
-        self.header().used.load(Ordering::Relaxed) & USED_REFERENCED != 0
+    /// How often it was used since it was written to where it lies, with the uses that it brought
+    /// along, up to [`USES_MAX`].
+    pub(super) fn uses(&self) -> u32 {
+        self.header().used.load(Ordering::Relaxed) >> USES_SHIFT
     }
 
     /// Changes the deadline, and marks the entry as won, in place; only the owner of the partition
@@ -332,8 +346,8 @@ impl<'turn> EntryRef<'turn> {
         self.footprint_bytes() + INDEX_BYTES
     }
 
-    /// The same content, to be written elsewhere, where it was not read yet.
-    pub(super) fn to_new(self) -> NewEntry<'turn> {
+    /// The same content, to be written elsewhere, where it begins with so many uses.
+    pub(super) fn to_new(self, uses: u32) -> NewEntry<'turn> {
         NewEntry {
             key: self.key(),
             value: [self.value(), &[]],
@@ -344,7 +358,7 @@ impl<'turn> EntryRef<'turn> {
             is_stale: self.is_stale(),
             is_won: self.is_won(),
             is_copy: self.is_copy(),
-            used: self.used(),
+            used: self.used().with_uses(uses),
         }
     }
 }
@@ -400,20 +414,22 @@ mod tests {
             assert_eq!(entry.deadline(), Deadline::at(UnixMs(9)));
             assert_eq!(entry.footprint_bytes(), new.footprint_bytes());
             assert_eq!(entry.used_at(), written);
-            assert!(!entry.is_referenced() && !entry.is_fetched() && !entry.is_won());
+            assert!(!entry.is_fetched() && !entry.is_won());
+            assert_eq!(entry.uses(), 0);
             entry.mark_used(UnixMs(written.0 + 7_999));
             assert_eq!(entry.used_at(), UnixMs(written.0 + 7_000));
-            assert!(entry.is_referenced() && entry.is_fetched());
+            assert_eq!((entry.uses(), entry.is_fetched()), (1, true));
+            (0..9).for_each(|_| entry.mark_used(written));
+            assert_eq!((entry.uses(), entry.used_at()), (USES_MAX, written));
             entry.set_term(Deadline::NEVER, true);
             assert_eq!(entry.deadline(), Deadline::NEVER);
             assert!(entry.is_won());
             assert_eq!((entry.is_stale(), entry.key()), (flags == 7, key));
             assert_eq!(entry.is_copy(), flags != 7);
-            let moved = entry.to_new();
-            assert_eq!(
-                moved.used,
-                Used(entry.header().used.load(Ordering::Relaxed) & !USED_REFERENCED)
-            );
+            let moved = entry.to_new(2);
+            let used = Used(used_seconds(written) | USED_FETCHED);
+            assert_eq!(moved.used, used.with_uses(2));
+            assert_eq!(moved.used.with_uses(0), used);
             assert_eq!((moved.cas, moved.is_won), (cas, true));
             assert_eq!(moved.is_copy, flags != 7);
         }

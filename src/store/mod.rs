@@ -6,7 +6,8 @@
 //! * `epoch`: when freed memory may be reused (QSBR)
 //! * `arena`, `entry`: the memory, and an entry in it (unsafe lives here and in `index`)
 //! * `index`: hash to entry, growing a bucket at a time
-//! * `segments`, `clean`: appending, compaction, eviction, expiry
+//! * `segments`, `clean`: appending, compaction, expiry
+//! * `eviction`, `ghosts`: what goes when memory is needed, and who went lately
 //! * `partition`: what readers and the writer hold
 //! * `scan`: going through all keys, some at a time
 //! * `operation`, `change`, `count`: what can be done to a key
@@ -19,7 +20,9 @@ mod count;
 mod deadline;
 mod entry;
 mod epoch;
+mod eviction;
 mod figures;
+mod ghosts;
 mod index;
 mod interest;
 mod listeners;
@@ -39,6 +42,7 @@ pub use self::{
     deadline::{Deadline, UnixMs},
     entry::EntryRef,
     epoch::{Epoch, Epochs},
+    eviction::Eviction,
     figures::PartitionStats,
     interest::{Interest, InterestWriter, Prefixes, Wanted},
     notes::{Author, Note, Notes},
@@ -105,10 +109,13 @@ pub struct Key<'k> {
 pub struct StoreParams {
     /// Partitions, one a shard.
     pub shard_count: usize,
-    /// Bytes of each partition, index and headers included; rounded down to whole segments.
+    /// Bytes of each partition, index, headers and what eviction remembers included; rounded down to
+    /// whole segments.
     pub partition_bytes: usize,
     /// Largest key, value and memcached's item header together, in bytes.
     pub item_bytes_max: usize,
+    /// What goes when memory is needed.
+    pub eviction: Eviction,
 }
 
 impl StoreParams {
@@ -121,7 +128,9 @@ impl StoreParams {
 
     /// Fewest bytes a partition works with under this item limit.
     pub fn partition_bytes_min(&self) -> usize {
-        SEGMENT_COUNT_MIN
+        let more = self.eviction.segment_count_more();
+        // Another one pays for what the policy has beside the segments.
+        (SEGMENT_COUNT_MIN + 2 * more)
             * Self {
                 partition_bytes: 0,
                 ..*self
@@ -137,8 +146,11 @@ impl StoreParams {
 /// [`StoreParams::partition_bytes_min`] or larger than 1 TiB.
 pub fn build(params: &StoreParams, hasher: KeyHasher) -> io::Result<Vec<ShardStore>> {
     let segment_bytes = params.segment_bytes();
-    let segment_count = params.partition_bytes / segment_bytes;
-    if segment_count < SEGMENT_COUNT_MIN || (segment_count * segment_bytes) as u64 > ARENA_BYTES_MAX
+    let eviction = params.eviction;
+    let eviction_bytes = eviction.own_bytes(params.partition_bytes);
+    let segment_count = (params.partition_bytes - eviction_bytes) / segment_bytes;
+    let segment_count_min = SEGMENT_COUNT_MIN + eviction.segment_count_more();
+    if segment_count < segment_count_min || (segment_count * segment_bytes) as u64 > ARENA_BYTES_MAX
     {
         return Err(io::ErrorKind::InvalidInput.into());
     }
@@ -148,6 +160,8 @@ pub fn build(params: &StoreParams, hasher: KeyHasher) -> io::Result<Vec<ShardSto
             let params = PartitionParams {
                 segment_bytes,
                 segment_count,
+                eviction,
+                eviction_bytes,
                 item_bytes_max: params.item_bytes_max,
                 shard,
                 shard_count: params.shard_count,
@@ -202,7 +216,8 @@ impl ShardStore {
     ///
     /// # Errors
     /// What the kernel says, usually that there is not enough memory.
-    pub fn populate(&self) -> io::Result<()> {
+    pub fn populate(&mut self) -> io::Result<()> {
+        self.writer.evictor.populate()?;
         self.writer.partition.arena.populate()
     }
 

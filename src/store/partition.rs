@@ -14,6 +14,7 @@ use super::{
     deadline::{Deadline, UnixMs},
     entry::{EntryRef, NewEntry},
     epoch::Epochs,
+    eviction::{Eviction, Evictor},
     figures::{Figures, PartitionStats},
     index::{Found, Index, IndexWriter, bucket_of},
     listeners::Listeners,
@@ -131,6 +132,7 @@ pub(super) struct PartitionWriter {
     pub(super) hasher: KeyHasher,
     pub(super) index: IndexWriter,
     pub(super) segments: Segments,
+    pub(super) evictor: Evictor,
     pub(super) cleaning: Option<super::clean::Cleaning>,
     pub(super) sweep: super::clean::SweepCursor,
     pub(super) entry_count: u64,
@@ -147,11 +149,22 @@ pub(super) struct PartitionWriter {
     pub(super) item_bytes_max: usize,
 }
 
+/// An entry that lies in a segment.
+pub(super) struct Named<'a> {
+    pub(super) hash: KeyHash,
+    pub(super) entry: EntryRef<'a>,
+    /// Where the index names it, if it still does.
+    pub(super) slot: Option<Found<'a>>,
+}
+
 /// What a new partition needs to know.
 #[derive(Debug, Clone)]
 pub(super) struct PartitionParams {
     pub(super) segment_bytes: usize,
     pub(super) segment_count: usize,
+    pub(super) eviction: Eviction,
+    /// Bytes that eviction has beside the segments.
+    pub(super) eviction_bytes: usize,
     pub(super) item_bytes_max: usize,
     pub(super) shard: usize,
     pub(super) shard_count: usize,
@@ -183,6 +196,7 @@ impl PartitionWriter {
             hasher,
             index: index_writer,
             segments,
+            evictor: Evictor::new(params.eviction, params.eviction_bytes)?,
             cleaning: None,
             sweep: super::clean::SweepCursor::default(),
             entry_count: 0,
@@ -268,6 +282,7 @@ impl PartitionWriter {
     }
 
     /// Writes an entry into fresh memory; nobody sees it before the index names it.
+    #[inline]
     pub(super) fn write(&mut self, stream: Stream, entry: &NewEntry<'_>) -> Option<Offset> {
         let place = self.segments.append(stream, entry.footprint_bytes())?;
         let offset = Segments::offset(&self.partition.arena, place);
@@ -311,9 +326,8 @@ impl PartitionWriter {
             }
         });
         let Some((_, offset)) = oldest else { return };
-        let (entry, Some(slot)) = Self::named(partition, self.hasher, offset) else {
-            return;
-        };
+        let Named { entry, slot, .. } = Self::named(partition, self.hasher, offset);
+        let Some(slot) = slot else { return };
         if !self.is_dead(&entry, now) {
             self.count_evicted(&entry);
         }
@@ -389,22 +403,15 @@ impl PartitionWriter {
         Some((slot, entry))
     }
 
-    /// The slot and entry that the index names at `offset`, if it still does; for cleaning.
-    pub(super) fn named<'a>(
-        partition: &'a Partition,
-        hasher: KeyHasher,
-        offset: Offset,
-    ) -> (EntryRef<'a>, Option<Found<'a>>) {
+    /// The entry at `offset`, for cleaning.
+    pub(super) fn named(partition: &Partition, hasher: KeyHasher, offset: Offset) -> Named<'_> {
         // SAFETY: the cleaner walks whole entries of segments that are not free; the owner is
         // online and alone in reusing segments.
         let entry = unsafe { EntryRef::new(partition.arena.at(offset)) };
         let hash = hasher.hash(entry.key());
-        (
-            entry,
-            partition
-                .index
-                .find(&partition.arena, hash, |at| at == offset),
-        )
+        let Partition { arena, index, .. } = partition;
+        let slot = index.find(arena, hash, |at| at == offset);
+        Named { hash, entry, slot }
     }
 
     /// Whether nobody will ask for the entry any more.

@@ -242,7 +242,7 @@ mod tests {
     use std::collections::{HashMap, HashSet};
 
     use crate::store::{
-        Condition, Deadline, Expiry, KeyHasher, Operation, Stamp, StoreParams, build,
+        Condition, Deadline, Eviction, Expiry, KeyHasher, Operation, Stamp, StoreParams, build,
     };
 
     const NOW: UnixMs = UnixMs(1_000);
@@ -252,6 +252,7 @@ mod tests {
             shard_count: 2,
             partition_bytes: 8 << 20,
             item_bytes_max: 4096,
+            eviction: Eviction::Lru,
         };
         let mut stores = build(&params, KeyHasher::new(7)).expect("memory");
         stores.iter_mut().for_each(ShardStore::online);

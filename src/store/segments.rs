@@ -6,9 +6,9 @@
 //! free -> index (for good)
 //! ```
 //!
-//! Entries are appended to one of two open segments: what clients write and what was used since
-//! goes to [`Stream::Fresh`]; what compaction only moves goes to [`Stream::Aged`], whose segments
-//! inherit the age of where the entries came from, so that moving is not mistaken for use.
+//! Entries are appended to one of the open segments, one for each [`Stream`]. What compaction only
+//! moves goes to [`Stream::Aged`], whose segments inherit the age of where the entries came from, so
+//! that moving is not mistaken for use.
 
 use std::collections::VecDeque;
 
@@ -21,15 +21,26 @@ use super::{
 /// to, one that may still wait for its grace period.
 pub(super) const SPARE_SEGMENTS_MIN: usize = 3;
 
-/// Fewest segments a partition works with: the spare ones, two open, two for the index, one to
-/// clean.
+/// Fewest segments a partition works with under LRU: the spare ones, two open, two for the index,
+/// one to clean.
 pub(crate) const SEGMENT_COUNT_MIN: usize = SPARE_SEGMENTS_MIN + 5;
 
-/// Where an entry is appended.
+/// Where an entry is appended, and what its segment then holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {
+    /// What clients write; with LRU also what was used since.
     Fresh,
+    /// What has proved itself, with S3-FIFO.
+    Kept,
+    /// What compaction has moved; with S3-FIFO of what is kept.
     Aged,
+}
+
+const STREAM_COUNT: usize = 3;
+
+impl Stream {
+    /// Those that take what clients write.
+    pub(super) const WRITTEN: [Self; 2] = [Self::Fresh, Self::Kept];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +56,8 @@ enum Role {
 #[derive(Debug, Clone, Copy)]
 struct Segment {
     role: Role,
+    /// What it was opened for; means nothing while it is free or the index's.
+    stream: Stream,
     used_bytes: u32,
     /// Bytes of entries that the index still names.
     live_bytes: u32,
@@ -59,7 +72,7 @@ pub(super) struct Segments {
     table: Box<[Segment]>,
     free: Vec<u32>,
     retired: VecDeque<(u32, Epoch)>,
-    open: [Option<u32>; 2],
+    open: [Option<u32>; STREAM_COUNT],
     segment_bytes: u32,
     next_sequence: u64,
     live_bytes: u64,
@@ -71,6 +84,7 @@ impl Segments {
         let count = arena.segment_count();
         let blank = Segment {
             role: Role::Free,
+            stream: Stream::Fresh,
             used_bytes: 0,
             live_bytes: 0,
             sequence: 0,
@@ -79,7 +93,7 @@ impl Segments {
             table: vec![blank; count].into_boxed_slice(),
             free: (0..count as u32).rev().collect(),
             retired: VecDeque::with_capacity(count),
-            open: [None; 2],
+            open: [None; STREAM_COUNT],
             segment_bytes: arena.segment_bytes() as u32,
             next_sequence: 0,
             live_bytes: 0,
@@ -113,7 +127,7 @@ impl Segments {
     }
 
     /// Whether an entry of `bytes` can be moved to a stream so that a write of `write_bytes` has room
-    /// afterwards, in a free segment or in the one that clients write to.
+    /// afterwards, in a free segment or in one that clients write to.
     pub(super) fn leaves_room(&self, stream: Stream, bytes: usize, write_bytes: usize) -> bool {
         let fits = self.fits(stream, bytes);
         match self.free.len() {
@@ -122,12 +136,14 @@ impl Segments {
             1 if !fits => {}
             _ => return true,
         }
-        let room_bytes = match (stream, fits) {
-            (Stream::Aged, _) => self.room_bytes(Stream::Fresh),
-            (Stream::Fresh, true) => self.room_bytes(Stream::Fresh) - bytes,
-            (Stream::Fresh, false) => self.segment_bytes as usize - bytes,
-        };
-        write_bytes <= room_bytes
+        Stream::WRITTEN.into_iter().any(|written| {
+            let room_bytes = match (written == stream, fits) {
+                (false, _) => self.room_bytes(written),
+                (true, true) => self.room_bytes(written) - bytes,
+                (true, false) => self.segment_bytes as usize - bytes,
+            };
+            write_bytes <= room_bytes
+        })
     }
 
     /// Bytes that can be appended to a stream without another segment.
@@ -151,6 +167,7 @@ impl Segments {
         let sequence = self.next_sequence;
         self.table[next as usize] = Segment {
             role: Role::Open,
+            stream,
             used_bytes: 0,
             live_bytes: 0,
             sequence,
@@ -196,7 +213,13 @@ impl Segments {
 
     /// The sealed segment that was written first.
     pub(super) fn oldest(&self) -> Option<u32> {
+        self.oldest_of(|_| true)
+    }
+
+    /// The sealed segment that was written first, of those with such a stream.
+    pub(super) fn oldest_of(&self, is_wanted: impl Fn(Stream) -> bool) -> Option<u32> {
         self.sealed()
+            .filter(|(_, segment)| is_wanted(segment.stream))
             .min_by_key(|(_, segment)| segment.sequence)
             .map(|(number, _)| number)
     }
@@ -258,6 +281,11 @@ impl Segments {
         self.free.is_empty() && self.has_retired()
     }
 
+    /// What the entries of a segment were appended to.
+    pub(super) fn stream(&self, segment: u32) -> Stream {
+        self.table[segment as usize].stream
+    }
+
     pub(super) fn used_bytes(&self, segment: u32) -> u32 {
         self.table[segment as usize].used_bytes
     }
@@ -277,6 +305,15 @@ impl Segments {
     /// Bytes of entries that the index names.
     pub(super) fn live_bytes(&self) -> u64 {
         self.live_bytes
+    }
+
+    /// The same in the segments of one stream. It looks at all of them.
+    pub(super) fn live_bytes_of(&self, stream: Stream) -> u64 {
+        let segments = self.table.iter();
+        let of_stream = segments.filter(|segment| {
+            matches!(segment.role, Role::Open | Role::Sealed) && segment.stream == stream
+        });
+        of_stream.map(|segment| u64::from(segment.live_bytes)).sum()
     }
 
     /// Whether entries lie in this segment, for a sweep over them.
@@ -342,14 +379,14 @@ mod tests {
         assert!(!segments.leaves_room(Stream::Aged, 2000, 97));
         assert!(segments.leaves_room(Stream::Aged, 2000, 96));
         // Both can share the last one, if they fit.
-        assert!(segments.leaves_room(Stream::Fresh, 2000, 2096));
-        assert!(!segments.leaves_room(Stream::Fresh, 2000, 2097));
-        segments.append(Stream::Fresh, 3000);
+        assert!(segments.leaves_room(Stream::Kept, 2000, 2096));
+        assert!(!segments.leaves_room(Stream::Kept, 2000, 2097));
+        segments.append(Stream::Kept, 3000);
         assert!(!segments.leaves_room(Stream::Aged, 2000, 8), "none free");
         assert!(segments.leaves_room(Stream::Aged, 1000, 1096));
         assert!(!segments.leaves_room(Stream::Aged, 1000, 1097));
-        assert!(segments.leaves_room(Stream::Fresh, 1000, 96));
-        assert!(!segments.leaves_room(Stream::Fresh, 1000, 97));
+        assert!(segments.leaves_room(Stream::Kept, 1000, 96));
+        assert!(!segments.leaves_room(Stream::Kept, 1000, 97));
     }
 
     #[test]

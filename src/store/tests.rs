@@ -1,11 +1,12 @@
 //! The store against naive twins.
 
 mod copies;
+mod evicting;
 mod narrow;
 mod noting;
 mod twin;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use proptest::prelude::*;
 
@@ -15,14 +16,23 @@ use super::*;
 const MIB: usize = 1 << 20;
 
 fn store(partition_bytes: usize) -> ShardStore {
+    store_with(Eviction::Lru, partition_bytes)
+}
+
+fn store_with(eviction: Eviction, partition_bytes: usize) -> ShardStore {
     let params = StoreParams {
         shard_count: 1,
         partition_bytes,
         item_bytes_max: 4096,
+        eviction,
     };
     let mut store = build(&params, KeyHasher::new(7)).unwrap().remove(0);
     store.online();
     store
+}
+
+fn evictions() -> impl Strategy<Value = Eviction> {
+    prop_oneof![Just(Eviction::Lru), Just(Eviction::S3Fifo)]
 }
 
 fn set(store: &mut ShardStore, now: UnixMs, key: &[u8], value: &[u8]) -> Outcome {
@@ -72,13 +82,13 @@ fn check(store: &ShardStore, now: UnixMs, map: &HashMap<u8, Twin>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// Every outcome, old value and content agrees with a `HashMap`, while segments are cleaned
     /// many times over.
     #[test]
-    fn agrees_with_a_hash_map(steps in steps()) {
-        let mut store = store(MIB);
+    fn agrees_with_a_hash_map(steps in steps(), eviction in evictions()) {
+        let mut store = store_with(eviction, MIB);
         let mut map: HashMap<u8, Twin> = HashMap::new();
         let mut now = UnixMs(1_000);
         for step in steps {
@@ -132,132 +142,12 @@ proptest! {
 }
 
 #[test]
-fn holds_what_fits_and_overwrites_for_ever() {
-    let mut store = store(2 * MIB);
-    let now = UnixMs(0);
-    for round in 0..200_u32 {
-        for key in 0..1_000_u32 {
-            let text = format!("{round}:{key}:{}", "x".repeat(500));
-            assert!(matches!(
-                set(&mut store, now, &key.to_le_bytes(), text.as_bytes()),
-                Outcome::Stored { .. }
-            ));
-        }
-    }
-    for key in 0..1_000_u32 {
-        let text = value(&store, now, &key.to_le_bytes());
-        assert!(
-            text.is_some_and(|t| t.starts_with(format!("199:{key}:").as_bytes())),
-            "{key}"
-        );
-    }
-    assert_eq!(
-        store.stats().evicted_count,
-        0,
-        "half of the memory is free: nothing may go"
-    );
-    assert_eq!(store.stats().entry_count, 1_000);
-}
-
-#[test]
-fn ten_times_the_memory_keeps_the_newest() {
-    let mut store = store(4 * MIB);
-    let now = UnixMs(0);
-    let count = 40_000_u32;
-    for key in 0..count {
-        let outcome = set(&mut store, now, &key.to_le_bytes(), &[b'v'; 1_000]);
-        assert_eq!(outcome, Outcome::Stored { value_bytes: 1_000 });
-    }
-    let held = (0..count)
-        .filter(|key| value(&store, now, &key.to_le_bytes()).is_some())
-        .count();
-    assert!(held * 1_000 > 3 * MIB, "{held} entries of 1 kB in 4 MiB");
-    for key in count - 2_000..count {
-        assert!(
-            value(&store, now, &key.to_le_bytes()).is_some(),
-            "{key} is among the newest"
-        );
-    }
-    assert_eq!(store.stats().entry_count, held as u64);
-}
-
-/// Exact LRU over so many entries.
-struct ExactLru {
-    limit: usize,
-    order: VecDeque<u32>,
-}
-
-impl ExactLru {
-    fn touch(&mut self, key: u32) -> bool {
-        let place = self.order.iter().position(|other| *other == key);
-        if let Some(place) = place {
-            self.order.remove(place);
-        } else if self.order.len() == self.limit {
-            self.order.pop_front();
-        }
-        self.order.push_back(key);
-        place.is_some()
-    }
-}
-
-/// A cheap skewed sequence: the product of two uniform draws favours small keys.
-fn skewed(state: &mut u64, keys: u64) -> u32 {
-    let mut draw = || {
-        *state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (*state >> 33) % keys
-    };
-    ((draw() * draw() / keys) * draw() / keys) as u32
-}
-
-#[test]
-fn hit_ratio_is_close_to_exact_lru() {
-    let mut store = store(4 * MIB);
-    let now = UnixMs(0);
-    let (mut hits, mut lru_hits, mut gets) = (0, 0, 0);
-    let mut state = 42;
-    let mut lru = None::<ExactLru>;
-    for round in 0..200_000_u32 {
-        let key = skewed(&mut state, 20_000);
-        let hit = value(&store, now, &key.to_le_bytes()).is_some();
-        if !hit {
-            set(&mut store, now, &key.to_le_bytes(), &[b'v'; 1_000]);
-        }
-        store.quiescent();
-        // Once memory is full, the twin gets as many entries as the store holds.
-        if round == 50_000 {
-            let limit = store.stats().entry_count as usize;
-            lru = Some(ExactLru {
-                limit,
-                order: VecDeque::new(),
-            });
-        }
-        if let Some(lru) = &mut lru {
-            let lru_hit = lru.touch(key);
-            if round >= 100_000 {
-                gets += 1;
-                hits += u32::from(hit);
-                lru_hits += u32::from(lru_hit);
-            }
-        }
-    }
-    let (ratio, exact) = (
-        f64::from(hits) / f64::from(gets),
-        f64::from(lru_hits) / f64::from(gets),
-    );
-    assert!(
-        ratio > exact - 0.02,
-        "hit ratio {ratio:.3}, exact LRU {exact:.3}"
-    );
-}
-
-#[test]
 fn every_shard_reads_what_the_owner_wrote() {
     let params = StoreParams {
         shard_count: 3,
         partition_bytes: MIB,
         item_bytes_max: 4096,
+        eviction: Eviction::Lru,
     };
     let mut stores = build(&params, KeyHasher::new(1)).unwrap();
     stores.iter_mut().for_each(ShardStore::online);
@@ -354,10 +244,15 @@ fn expire_a_thousand(store: &mut ShardStore) {
 
 #[test]
 fn a_shard_in_a_long_turn_costs_time_not_writes() {
+    Eviction::ALL.into_iter().for_each(write_beside_a_long_turn);
+}
+
+fn write_beside_a_long_turn(eviction: Eviction) {
     let params = StoreParams {
         shard_count: 2,
         partition_bytes: MIB,
         item_bytes_max: 4096,
+        eviction,
     };
     let mut stores = build(&params, KeyHasher::new(7)).unwrap();
     let mut reader = stores.pop().unwrap();

@@ -4,6 +4,12 @@
 const SPREAD: u32 = 10;
 /// Requests between two scans or shifts, in such entries.
 const PERIOD: u32 = 2;
+/// What is stored ends after so many requests, in such entries, if it ends at all.
+const LIFE: u32 = 5;
+/// Of the load that favours what is new: one request of so many is for a new key.
+const NEW_SHARE: u32 = 10;
+/// Quarters of the usual size that values of mixed sizes have, which is one on average.
+const QUARTERS: [u32; 4] = [1, 2, 4, 9];
 
 /// A sequence, scaled by how many entries the memory holds.
 pub(crate) struct Load {
@@ -23,6 +29,15 @@ enum Kind {
     Loop(u32),
     /// Half of the requests from such a loop over twice the memory, half by Zipf's law with 0.99.
     LoopAndZipf,
+    /// By Zipf's law with 0.99, and all that is stored ends.
+    Ends,
+    /// The same, nothing ends, values of mixed sizes.
+    Sizes,
+    /// The newest keys most, by Zipf's law with 0.99, and new ones all the time (as YCSB's workload D).
+    Newest,
+    /// Half by Zipf's law with 0.99, half for keys that come twice: again when an eighth as many others are new since as
+    /// there is memory for.
+    Twice,
 }
 
 /// All that are told of in tuning.md.
@@ -35,6 +50,10 @@ pub(crate) const LOADS: &[Load] = &[
     load("loop over 80 %", Kind::Loop(80)),
     load("loop over 125 %", Kind::Loop(125)),
     load("zipf 0.99 and a loop over 200 %", Kind::LoopAndZipf),
+    load("zipf 0.99, all ends", Kind::Ends),
+    load("zipf 0.99, mixed sizes", Kind::Sizes),
+    load("newest most", Kind::Newest),
+    load("zipf 0.99 and each other twice", Kind::Twice),
 ];
 
 const fn load(name: &'static str, kind: Kind) -> Load {
@@ -47,17 +66,39 @@ impl Load {
         entries.saturating_mul(SPREAD * 2)
     }
 
+    /// How many requests after it was stored a value ends, if it does.
+    pub(crate) fn life(&self, entries: u32) -> Option<u32> {
+        matches!(self.kind, Kind::Ends).then(|| entries.saturating_mul(LIFE))
+    }
+
+    /// Bytes of the value of a key, `usual` on average.
+    pub(crate) fn value_bytes(&self, key: u32, usual: usize) -> usize {
+        match self.kind {
+            Kind::Sizes => usual * QUARTERS[mix(u64::from(key)) as usize % 4] as usize / 4,
+            _ => usual,
+        }
+    }
+
+    /// The most that this is.
+    pub(crate) fn value_bytes_max(&self, usual: usize) -> usize {
+        match self.kind {
+            Kind::Sizes => usual * QUARTERS[3] as usize / 4,
+            _ => usual,
+        }
+    }
+
     /// The sequence from its start.
     pub(crate) fn draws(&self, entries: u32) -> Draws {
         let popular = match self.kind {
             Kind::Zipf(exponent) => Some(exponent),
-            Kind::Scans | Kind::Shifts | Kind::LoopAndZipf => Some(0.99),
             Kind::Loop(_) => None,
+            _ => Some(0.99),
         };
         let spread = entries * SPREAD;
         Draws {
             kind: self.kind,
             entries,
+            ring: spread,
             popular: popular.map(|exponent| Alias::zipf(spread, exponent)),
             // Which keys are popular says nothing of their numbers.
             names: shuffled(spread),
@@ -72,6 +113,8 @@ impl Load {
 pub(crate) struct Draws {
     kind: Kind,
     entries: u32,
+    /// After so many steps the same keys come again.
+    ring: u32,
     popular: Option<Alias>,
     names: Vec<u32>,
     rng: Rng,
@@ -84,7 +127,19 @@ impl Draws {
         self.number = self.number.wrapping_add(1);
         let period = self.entries * PERIOD;
         match self.kind {
-            Kind::Zipf(_) => self.popular_key(),
+            Kind::Zipf(_) | Kind::Ends | Kind::Sizes => self.popular_key(),
+            Kind::Newest => {
+                if self.number.is_multiple_of(NEW_SHARE) {
+                    self.step(self.ring);
+                }
+                let rank = self.popular_rank();
+                self.earlier(rank)
+            }
+            Kind::Twice => match self.number % 4 {
+                0 => self.names.len() as u32 + self.step(self.ring),
+                2 => self.names.len() as u32 + self.earlier(self.entries / 8),
+                _ => self.popular_key(),
+            },
             Kind::Scans => {
                 let scan = self.entries / 2;
                 match self.number % (period + scan) < period {
@@ -111,17 +166,24 @@ impl Draws {
         }
     }
 
+    /// The key that was new so many new ones ago.
+    fn earlier(&self, count: u32) -> u32 {
+        (self.position + self.ring - count) % self.ring
+    }
+
     fn step(&mut self, keys: u32) -> u32 {
         self.position = (self.position + 1) % keys.max(1);
         self.position
     }
 
     fn popular_key(&mut self) -> u32 {
-        let rank = self
-            .popular
-            .as_ref()
-            .map_or(0, |law| law.draw(&mut self.rng));
+        let rank = self.popular_rank();
         self.names[rank as usize]
+    }
+
+    fn popular_rank(&mut self) -> u32 {
+        let popular = self.popular.as_ref();
+        popular.map_or(0, |law| law.draw(&mut self.rng))
     }
 }
 
@@ -240,5 +302,26 @@ mod tests {
         let mut draws = load("scans", Kind::Scans).draws(100);
         let scanned = (0..2_500).filter(|_| draws.next_key() >= 1_000).count();
         assert_eq!(scanned, 500);
+    }
+
+    #[test]
+    fn half_of_the_requests_are_for_keys_that_come_twice() {
+        let mut draws = load("twice", Kind::Twice).draws(80);
+        let keys: Vec<u32> = (0..2_000).map(|_| draws.next_key()).collect();
+        let others: Vec<u32> = keys.into_iter().filter(|key| *key >= 800).collect();
+        assert_eq!(others.len(), 1_000);
+        // The first ten come again only.
+        for key in &others[20..900] {
+            let places = others.iter().filter(|other| *other == key);
+            assert_eq!(places.count(), 2, "{key}");
+        }
+    }
+
+    #[test]
+    fn mixed_sizes_are_the_usual_one_on_average() {
+        let load = load("sizes", Kind::Sizes);
+        let sum: usize = (0..100_000).map(|key| load.value_bytes(key, 100)).sum();
+        assert!((98..=102).contains(&(sum / 100_000)), "{sum}");
+        assert_eq!(load.value_bytes_max(100), 225);
     }
 }

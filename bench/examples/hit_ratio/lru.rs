@@ -1,7 +1,7 @@
 //! Exact LRU.
 
 use crate::list::List;
-use crate::policy::Policy;
+use crate::policy::CountingPolicy;
 
 /// Invariant: `is_held[key]` tells whether the key is in `order`, whose front was used last.
 pub(crate) struct Lru {
@@ -20,7 +20,7 @@ impl Lru {
     }
 }
 
-impl Policy for Lru {
+impl CountingPolicy for Lru {
     fn request(&mut self, key: u32) -> bool {
         if self.is_held[key as usize] {
             self.order.move_to_front(key);

@@ -2,9 +2,9 @@
 //!
 //! `cargo run --release -p ringfort-bench --example hit_ratio` prints the table of tuning.md. Ours is no model: it is the
 //! store itself, one partition of `--memory`, a look-up for each request and a set after each miss. The others are exact
-//! simulations over numbers of keys. All entries are of one size, so a policy's memory is a count of entries:
+//! simulations over numbers of keys, to which all entries are of the usual size, so a policy's memory is a count of them:
 //!
-//! * **as many entries** as the store held at the end: what remains is the policy alone.
+//! * **as many entries** as the store held at the end, with LRU: what remains is the policy alone.
 //! * **as much memory**, of which the others lose nothing but [`HEADER_BYTES`] an entry: what the store's own layout
 //!   (spare segments, holes, the index) costs shows, too. No real store is as dense.
 
@@ -19,11 +19,12 @@ mod tiny_lfu;
 use std::io::{self, Write};
 
 use clap::Parser;
+use ringfort::store::Eviction;
 
 use load::{LOADS, Load};
 use lru::Lru;
 use ours::{Ours, pair_bytes};
-use policy::{Policy, Ratio};
+use policy::{Counting, Policy, Ratio, Request};
 use s3_fifo::S3Fifo;
 use tiny_lfu::TinyLfu;
 
@@ -44,6 +45,10 @@ struct Args {
     /// Requests of each load, of which the first half warms up
     #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u32).range(1000..))]
     requests: u32,
+
+    /// Only loads whose name has this in it
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    load: String,
 }
 
 fn main() -> io::Result<()> {
@@ -51,10 +56,10 @@ fn main() -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(
         out,
-        "| load | ringfort | entries | LRU | S3-FIFO | W-TinyLFU | same memory: LRU | S3-FIFO | W-TinyLFU |"
+        "| load | lru | entries | s3fifo | entries | LRU | S3-FIFO | W-TinyLFU | same memory: LRU | S3-FIFO | W-TinyLFU |"
     )?;
-    writeln!(out, "|---|--:|--:|--:|--:|--:|--:|--:|--:|")?;
-    for load in LOADS {
+    writeln!(out, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")?;
+    for load in LOADS.iter().filter(|load| load.name.contains(&args.load)) {
         writeln!(out, "{}", row(load, &args)?)?;
     }
     Ok(())
@@ -69,21 +74,34 @@ fn row(load: &Load, args: &Args) -> io::Result<String> {
         let mut ratio = Ratio::default();
         let mut drawn = load.draws(dense);
         for number in 0..requests {
-            let is_hit = policy.request(drawn.next_key());
+            let key = drawn.next_key();
+            let is_hit = policy.request(Request {
+                key,
+                value_bytes: load.value_bytes(key, value_bytes),
+                life: load.life(dense),
+            });
             if number >= requests / 2 {
                 ratio.count(is_hit);
             }
         }
         ratio
     };
-    let mut ours = Ours::new(memory_bytes, value_bytes)?;
-    let mut columns = vec![load.name.to_owned(), run(&mut ours).to_string()];
-    columns.push(ours.entry_count().to_string());
     let keys = load.keys(dense);
-    for entries_max in [ours.entry_count(), dense] {
-        columns.push(run(&mut Lru::new(entries_max, keys)).to_string());
-        columns.push(run(&mut S3Fifo::new(entries_max, keys)).to_string());
-        columns.push(run(&mut TinyLfu::new(entries_max, keys)).to_string());
+    let lru = |entries| run(&mut Counting::new(Lru::new(entries, keys), keys)).to_string();
+    let s3_fifo = |entries| run(&mut Counting::new(S3Fifo::new(entries, keys), keys)).to_string();
+    let tiny_lfu = |entries| run(&mut Counting::new(TinyLfu::new(entries, keys), keys)).to_string();
+    let mut columns = vec![load.name.to_owned()];
+    let mut held = dense;
+    for eviction in Eviction::ALL {
+        let mut ours = Ours::new(memory_bytes, load.value_bytes_max(value_bytes), eviction)?;
+        columns.push(run(&mut ours).to_string());
+        columns.push(ours.entry_count().to_string());
+        if eviction == Eviction::Lru {
+            held = ours.entry_count();
+        }
+    }
+    for entries in [held, dense] {
+        columns.extend([lru(entries), s3_fifo(entries), tiny_lfu(entries)]);
     }
     Ok(format!("| {} |", columns.join(" | ")))
 }

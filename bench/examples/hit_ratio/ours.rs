@@ -3,15 +3,17 @@
 use std::io;
 
 use ringfort::store::{
-    Condition, Deadline, Expiry, KeyHasher, Operation, ShardStore, Stamp, StoreParams, UnixMs,
-    build,
+    Condition, Deadline, Eviction, Expiry, KeyHasher, Operation, ShardStore, Stamp, StoreParams,
+    UnixMs, build,
 };
 
-use crate::policy::Policy;
+use crate::policy::{Policy, Request};
 
 const KEY_BYTES: usize = 16;
 const ITEM_BYTES_MAX: usize = 4096;
-const NOW: UnixMs = UnixMs(1_700_000_000_000);
+const START: UnixMs = UnixMs(1_800_000_000_000);
+/// As often as a shard does.
+const TICK_MS: u64 = 100;
 
 /// Bytes of a key and a value together.
 pub(crate) fn pair_bytes(value_bytes: usize) -> usize {
@@ -21,6 +23,8 @@ pub(crate) fn pair_bytes(value_bytes: usize) -> usize {
 /// One partition, whose owner is the only shard.
 pub(crate) struct Ours {
     store: ShardStore,
+    /// A millisecond passes with each request.
+    now: UnixMs,
     value: Vec<u8>,
     old: Vec<u8>,
 }
@@ -28,17 +32,23 @@ pub(crate) struct Ours {
 impl Ours {
     /// # Errors
     /// The memory is not to be had, or is less than a partition works with.
-    pub(crate) fn new(memory_bytes: usize, value_bytes: usize) -> io::Result<Self> {
+    pub(crate) fn new(
+        memory_bytes: usize,
+        value_bytes_max: usize,
+        eviction: Eviction,
+    ) -> io::Result<Self> {
         let params = StoreParams {
             shard_count: 1,
             partition_bytes: memory_bytes,
             item_bytes_max: ITEM_BYTES_MAX,
+            eviction,
         };
         let mut store = build(&params, KeyHasher::new(1))?.remove(0);
         store.online();
         Ok(Self {
             store,
-            value: vec![b'v'; value_bytes],
+            now: START,
+            value: vec![b'v'; value_bytes_max],
             old: Vec::new(),
         })
     }
@@ -49,20 +59,34 @@ impl Ours {
 }
 
 impl Policy for Ours {
-    fn request(&mut self, key: u32) -> bool {
+    fn request(
+        &mut self,
+        Request {
+            key,
+            value_bytes,
+            life,
+        }: Request,
+    ) -> bool {
         let bytes = name(key);
         let key = self.store.hasher().key(&bytes);
-        let is_hit = self.store.get(key, NOW).is_some();
+        self.now.0 += 1;
+        let is_hit = self.store.get(key, self.now).is_some();
         if !is_hit {
             let operation = Operation::Set {
                 flags: 0,
-                expiry: Expiry::Until(Deadline::NEVER),
+                expiry: Expiry::Until(life.map_or(Deadline::NEVER, |life| {
+                    Deadline::at(UnixMs(self.now.0 + u64::from(life)))
+                })),
                 condition: Condition::Always,
                 stamp: Stamp::default(),
                 wants_old: false,
             };
+            let value = &self.value[..value_bytes];
             self.store
-                .apply(NOW, key, operation, &self.value, &mut self.old);
+                .apply(self.now, key, operation, value, &mut self.old);
+        }
+        if self.now.0.is_multiple_of(TICK_MS) {
+            self.store.tick(self.now);
         }
         // Each request is a turn of its own.
         self.store.quiescent();
@@ -94,13 +118,34 @@ mod tests {
 
     #[test]
     fn what_was_stored_is_there_until_memory_is_needed() {
-        let mut ours = Ours::new(1 << 20, 100).unwrap();
-        assert!(!ours.request(1));
-        assert!(ours.request(1));
+        let mut ours = Ours::new(1 << 20, 100, Eviction::Lru).unwrap();
+        let mut ask = |key| {
+            ours.request(Request {
+                key,
+                value_bytes: 100,
+                life: None,
+            })
+        };
+        assert!(!ask(1));
+        assert!(ask(1));
         (1_000..50_000).for_each(|key| {
-            ours.request(key);
+            ask(key);
         });
-        assert!(!ours.request(1));
+        assert!(!ask(1));
         assert!(ours.entry_count() > 1_000);
+    }
+
+    #[test]
+    fn what_ends_is_over() {
+        let mut ours = Ours::new(1 << 20, 100, Eviction::S3Fifo).unwrap();
+        let mut ask = |key| {
+            ours.request(Request {
+                key,
+                value_bytes: 100,
+                life: Some(3),
+            })
+        };
+        let hits = [1, 1, 1, 1, 1].map(&mut ask);
+        assert_eq!(hits, [false, true, true, false, true]);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::policy::Policy;
+use crate::policy::CountingPolicy;
 
 const SMALL_SHARE: u32 = 10; // one part of so many
 const USES_MAX: u8 = 3;
@@ -103,7 +103,7 @@ impl S3Fifo {
     }
 }
 
-impl Policy for S3Fifo {
+impl CountingPolicy for S3Fifo {
     fn request(&mut self, key: u32) -> bool {
         let place = key as usize;
         if self.place[place] != Place::Nowhere {

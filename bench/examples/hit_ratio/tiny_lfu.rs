@@ -7,7 +7,7 @@
 
 use crate::list::List;
 use crate::load::mix;
-use crate::policy::Policy;
+use crate::policy::CountingPolicy;
 
 const WINDOW_SHARE: u32 = 100; // one part of so many
 const PROTECTED_PERCENT: u32 = 80;
@@ -147,7 +147,7 @@ impl TinyLfu {
     }
 }
 
-impl Policy for TinyLfu {
+impl CountingPolicy for TinyLfu {
     fn request(&mut self, key: u32) -> bool {
         self.sketch.count(key);
         let is_hit = self.place[key as usize] != Place::Nowhere;

@@ -451,4 +451,6 @@ fn settings(lines: &mut Lines<'_>, settings: &Settings, shard_count: usize) {
     lines.put("track_sizes", "no");
     lines.put("inline_ascii_response", "no");
     lines.put("ssl_enabled", "no");
+    // memcached does not have it.
+    lines.put("eviction_policy", settings.eviction.name());
 }

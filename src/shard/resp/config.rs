@@ -15,6 +15,7 @@ use crate::protocol::{
     glob::{self, Case},
     resp::{ConfigRequest, Rest, Version, reply},
 };
+use crate::store::Eviction;
 
 /// One setting.
 struct Parameter {
@@ -83,8 +84,8 @@ static PARAMETERS: &[Parameter] = &[
         "50 99 99.9".into()
     }),
     always("maxmemory", check::memory, |s| s.memory_bytes.to_string()),
-    always("maxmemory-policy", eviction_policy, |_| {
-        "allkeys-lru".into()
+    always("maxmemory-policy", eviction_policy, |s| {
+        s.eviction.redis_name().into()
     }),
     always("maxmemory-clients", check::memory_or_percent, |_| {
         "0".into()
@@ -219,6 +220,10 @@ impl Parameter {
 }
 
 fn eviction_policy(text: &[u8]) -> Result<(), String> {
+    let is_own = |policy: Eviction| text.eq_ignore_ascii_case(policy.redis_name().as_bytes());
+    if Eviction::ALL.into_iter().any(is_own) {
+        return Ok(());
+    }
     const POLICIES: [&str; 8] = [
         "volatile-lru",
         "volatile-lfu",

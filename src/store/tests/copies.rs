@@ -119,8 +119,8 @@ proptest! {
 
     /// Whatever was written, overwritten, deleted, swept, moved, evicted and flushed.
     #[test]
-    fn counts_are_those_of_a_walk(steps in steps()) {
-        let mut store = store(MIB);
+    fn counts_are_those_of_a_walk(steps in steps(), eviction in evictions()) {
+        let mut store = store_with(eviction, MIB);
         let mut now = UnixMs(1);
         for (number, step) in steps.into_iter().enumerate() {
             match step {

@@ -55,14 +55,19 @@ const fn narrow(
 
 #[test]
 fn the_least_memory_is_enough() {
-    NARROW.iter().for_each(write_narrowly);
+    for eviction in Eviction::ALL {
+        NARROW
+            .iter()
+            .for_each(|load| write_narrowly(eviction, load));
+    }
 }
 
-fn write_narrowly(load: &Narrow) {
+fn write_narrowly(eviction: Eviction, load: &Narrow) {
     let mut params = StoreParams {
         shard_count: 1,
         partition_bytes: 0,
         item_bytes_max: load.item_bytes_max,
+        eviction,
     };
     params.partition_bytes = params.partition_bytes_min();
     let mut store = build(&params, KeyHasher::new(7)).unwrap().remove(0);
@@ -87,7 +92,7 @@ fn write_narrowly(load: &Narrow) {
         assert_ne!(
             outcome.outcome,
             Outcome::OutOfMemory,
-            "items of {of_item}, step {step}"
+            "{eviction:?}, items of {of_item}, step {step}"
         );
         if step % load.turn == 0 {
             store.quiescent();
@@ -104,6 +109,7 @@ fn large_values_go_in_the_order_they_came() {
             shard_count: 1,
             partition_bytes: 8 << 20,
             item_bytes_max: 65_536,
+            eviction: Eviction::Lru,
         };
         let mut store = build(&params, KeyHasher::new(7)).unwrap().remove(0);
         store.online();

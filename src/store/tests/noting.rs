@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::super::*;
-use super::{MIB, store, twin::Step, twin::steps};
+use super::{MIB, evictions, store, store_with, twin::Step, twin::steps};
 
 const CLIENT: Author = Author(5);
 
@@ -54,8 +54,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn whatever_a_client_sees_change_is_noted(steps in steps()) {
-        let mut store = store(MIB);
+    fn whatever_a_client_sees_change_is_noted(steps in steps(), eviction in evictions()) {
+        let mut store = store_with(eviction, MIB);
         listen(&mut store);
         let mut now = UnixMs(1_000);
         for step in steps {
@@ -122,7 +122,11 @@ fn what_does_not_change_is_not_noted() {
 
 #[test]
 fn what_is_evicted_is_noted_in_nobodys_name() {
-    let mut store = store(MIB);
+    Eviction::ALL.into_iter().for_each(evict_and_listen);
+}
+
+fn evict_and_listen(eviction: Eviction) {
+    let mut store = store_with(eviction, MIB);
     listen(&mut store);
     let mut held = BTreeSet::new();
     for number in 0..20_000_u32 {

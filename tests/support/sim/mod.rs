@@ -31,7 +31,7 @@ use ringfort::shard::{
     Addresses, CpuTime, EjectSettings, L1Settings, Parts, PoolSettings, Renewals, ReplicaSettings,
     Settings, Shard, StatsBoard, StopFlag, Tunables, Vitals,
 };
-use ringfort::store::{self, KeyHasher, StoreParams};
+use ringfort::store::{self, Eviction, KeyHasher, StoreParams};
 
 use self::addresses::AnyAddress;
 use self::cluster::Cluster;
@@ -449,11 +449,14 @@ fn parts(
         shard_count: setup.shard_count,
         partition_bytes: 0,
         item_bytes_max: setup.item_bytes_max,
+        // Beside the number of shards, which tests take from the seed, too.
+        eviction: Eviction::ALL[(seed / 4 % 2) as usize],
     };
     params.partition_bytes = setup.memory_factor * params.partition_bytes_min();
     let stores = store::build(&params, KeyHasher::new(seed)).expect("memory");
     let settings = Arc::new(Settings {
         item_bytes_max: setup.item_bytes_max,
+        eviction: params.eviction,
         connections_max: 10_000,
         allows_shutdown: false,
         speed: SpeedConfig::default(),

@@ -99,6 +99,7 @@ impl Place<'_> {
         let known = [
             Some(Knob::new("--shards", self.shard_counts())),
             Some(Knob::new("--item-size-max", self.item_sizes())),
+            Some(Knob::new("--eviction", ["s3fifo"])),
             Some(Knob::new("--spin", ["50us", "1ms"])),
             self.of_mode("--pool", "--backend-connections", &["2", "4"]),
             self.of_mode("--pool", "--backend-in-flight-max", &["256", "32768"]),
@@ -161,6 +162,7 @@ mod tests {
     const HELP: &str = "\
       --shards <N>               Number of shards
       --item-size-max <SIZE>     Largest value
+      --eviction <POLICY>        What goes when memory is needed
       --backend-connections <N>  Connections of each shard to each server
       --hot <WHICH>              Which values of other peers are kept";
 
@@ -179,14 +181,21 @@ mod tests {
     #[test]
     fn what_can_be_turned_follows_from_the_server_and_the_place() {
         let sizes = "--item-size-max=64KiB,256KiB,4MiB,8MiB";
-        assert_eq!(flags("", 1, 100), [sizes]);
-        assert_eq!(flags("", 6, 100), ["--shards=1,2,4", sizes]);
-        assert_eq!(flags("--shards 2", 6, 100), [sizes]);
-        assert_eq!(flags("--item-size-max=1MiB --shards=2", 6, 100), [""; 0]);
-        assert_eq!(flags("", 1, 1 << 20), ["--item-size-max=4MiB,8MiB"]);
+        let eviction = "--eviction=s3fifo";
+        assert_eq!(flags("", 1, 100), [sizes, eviction]);
+        assert_eq!(flags("", 6, 100), ["--shards=1,2,4", sizes, eviction]);
+        assert_eq!(flags("--shards 2", 6, 100), [sizes, eviction]);
+        let sized = "--item-size-max=1MiB --shards=2";
+        assert_eq!(flags(sized, 6, 100), [eviction]);
+        let decided = format!("{sized} --eviction lru");
+        assert_eq!(flags(&decided, 6, 100), [""; 0]);
+        assert_eq!(
+            flags("", 1, 1 << 20),
+            ["--item-size-max=4MiB,8MiB", eviction]
+        );
         assert_eq!(
             flags("--pool memcache --item-size-max 1MiB", 1, 100),
-            ["--backend-connections=2,4"],
+            [eviction, "--backend-connections=2,4"],
             "--backend-in-flight-max is not in the help"
         );
     }

@@ -96,7 +96,10 @@ pub(super) fn memory(facts: &Facts<'_>, lines: &mut Lines<'_>) {
     lines.add("used_memory_functions", 0);
     lines.add_bytes("used_memory_scripts", 0);
     lines.add_bytes("maxmemory", total);
-    lines.add("maxmemory_policy", "allkeys-lru");
+    lines.add(
+        "maxmemory_policy",
+        facts.core.settings.eviction.redis_name(),
+    );
     let fragmentation = ratio(resident, used);
     lines.add_all(&[
         ("allocator_frag_ratio", &"1.00"),
