@@ -19,7 +19,7 @@ use super::{
     silences::Silences,
     statistics::{Board, Count},
     stream::CONNECTIONS_MAX,
-    turns::Turns,
+    turns::{Turn, Turns},
     wire::has_path,
 };
 use crate::{
@@ -128,9 +128,7 @@ impl Circle {
         key: &[u8],
         deadline: Instant,
     ) -> Result<Loaded, PeerError> {
-        let turns = self.turns_of(owner).loads;
-        let left = deadline.saturating_duration_since(Instant::now());
-        let told = match runtime::within(left, turns.take()).await {
+        let told = match self.load_turn(owner, deadline).await {
             Some(_turn) => {
                 let asking = self.client.get(owner, &self.group, key, deadline);
                 self.unless_silent(owner, deadline, asking).await
@@ -142,6 +140,16 @@ impl Circle {
             Err(_) => Count::PeerErrors,
         });
         told
+    }
+
+    /// A turn to ask the owner of a key, unless it is silent or there is none in time.
+    async fn load_turn(&self, owner: &PeerUrl, deadline: Instant) -> Option<Turn> {
+        let now = Instant::now();
+        if self.silences.is_silent(owner.as_str(), now) {
+            return None;
+        }
+        let turns = self.turns_of(owner).loads;
+        runtime::within(deadline.saturating_duration_since(now), turns.take()).await
     }
 
     /// Has a peer do what is done to a key; whether it has told others if it was to.

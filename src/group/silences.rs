@@ -46,6 +46,14 @@ impl Silences {
         may_try
     }
 
+    /// Whether a peer is left alone now: nobody is to wait for a turn to ask it.
+    pub(super) fn is_silent(&self, peer: &str, now: Instant) -> bool {
+        let silences = self.0.borrow();
+        silences
+            .get(peer)
+            .is_some_and(|silence| now < silence.until)
+    }
+
     /// A peer that was asked then has not answered in time. Those that had asked with this one say so,
     /// too: once counts.
     pub(super) fn note_silent(&self, peer: &str, asked_at: Instant, now: Instant) {
@@ -102,8 +110,10 @@ mod tests {
             }
             assert!(silences.may_ask("b", now, now + patience));
             now += pause - Duration::from_millis(1);
+            assert!(silences.is_silent("a", now) && !silences.is_silent("b", now));
             assert!(!silences.may_ask("a", now, now + patience));
             now += Duration::from_millis(1);
+            assert!(!silences.is_silent("a", now));
             assert!(silences.may_ask("a", now, now + patience), "{pause:?}");
             assert!(!silences.may_ask("a", now, now + patience), "one alone");
             now += patience;

@@ -158,7 +158,8 @@ impl Core {
     pub(super) fn may_ask(&self, shard: usize, bytes: usize) -> bool {
         // As if all that is under way were as large as this one: many small ones, or few large. Loads wait for
         // long, but hold no bytes.
-        let asked_count = self.mesh.unanswered(shard) - self.loads_at(shard);
+        let asked_count = self.mesh.unanswered(shard);
+        let asked_count = asked_count.saturating_sub(self.loads_at(shard));
         let asked_bytes = asked_count * bytes;
         self.mesh.allowance(shard) > 0 && asked_bytes <= ASK_BYTES_MAX
     }
