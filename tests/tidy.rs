@@ -75,6 +75,7 @@ const UNSAFE_FENCES: &[&str] = &[
     "src/store/entry.rs",
     "src/store/index.rs",
     "src/store/partition.rs",
+    "src/store/pins.rs",
     "src/store/mod.rs",
     "src/io/",
     "src/mesh/spsc.rs",

@@ -146,6 +146,24 @@ impl Arena {
         // slot that was written from such a one; so it stays inside the mapping.
         unsafe { self.base.add(offset.0 as usize) }
     }
+
+    /// Where bytes lie, from the start of the arena; `None` if not all of them lie in one segment of it.
+    pub(super) fn place_of(&self, bytes: &[u8]) -> Option<usize> {
+        let start = (bytes.as_ptr() as usize).checked_sub(self.base.as_ptr() as usize)?;
+        let last = start.checked_add(bytes.len())?.checked_sub(1)?;
+        let is_here =
+            last < self.bytes() && start / self.segment_bytes == last / self.segment_bytes;
+        is_here.then_some(start)
+    }
+
+    /// Bytes at a place that [`Self::place_of`] gave.
+    ///
+    /// # Safety
+    /// They lie in the arena, were written, and nobody writes to them as long as they are borrowed.
+    pub(super) unsafe fn bytes_at(&self, start: usize, len: usize) -> &[u8] {
+        // SAFETY: the caller's promise; the mapping lives as long as the arena.
+        unsafe { NonNull::slice_from_raw_parts(self.base.add(start), len).as_ref() }
+    }
 }
 
 impl Drop for Arena {
@@ -169,6 +187,11 @@ mod tests {
             assert_eq!(arena.segment_of(start), segment);
             assert_eq!(arena.segment_of(Offset(start.0 + (1 << 16) - 8)), segment);
         }
+        // SAFETY: the arena is this test's own, and zeroed.
+        let bytes = unsafe { arena.bytes_at((1 << 16) - 8, 16) };
+        assert_eq!(arena.place_of(bytes), None, "of two segments");
+        assert_eq!(arena.place_of(&bytes[8..]), Some(1 << 16));
+        assert_eq!(arena.place_of(&[0; 8]), None);
         assert!((arena.at(Offset(0)).as_ptr() as usize).is_multiple_of(HUGE_PAGE_BYTES));
     }
 

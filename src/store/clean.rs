@@ -69,7 +69,7 @@ impl PartitionWriter {
     /// Cleans enough that writes of `bytes` keep finding free segments. A write that would have found
     /// one before finds one afterwards.
     pub(super) fn make_room(&mut self, bytes: usize, now: UnixMs) {
-        if self.segments.has_retired() {
+        if self.segments.may_reclaim() {
             self.segments.reclaim(&self.epochs);
         }
         let deficit = self.segments.deficit();

@@ -6,6 +6,7 @@
 //! * `epoch`: when freed memory may be reused (QSBR)
 //! * `arena`, `entry`: the memory, and an entry in it (unsafe lives here and in `index`)
 //! * `index`: hash to entry, growing a bucket at a time
+//! * `pins`: values that are read for longer than a turn
 //! * `segments`, `clean`: appending, compaction, expiry
 //! * `eviction`, `ghosts`: what goes when memory is needed, and who went lately
 //! * `partition`: what readers and the writer hold
@@ -29,6 +30,7 @@ mod listeners;
 mod notes;
 mod operation;
 mod partition;
+mod pins;
 mod scan;
 mod segments;
 #[cfg(test)]
@@ -48,6 +50,7 @@ pub use self::{
     notes::{Author, Note, Notes},
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
     partition::Absence,
+    pins::PinnedValue,
     scan::{ListCursor, ScanCursor},
 };
 use self::{
@@ -294,6 +297,12 @@ impl ShardStore {
         }
     }
 
+    /// Keeps the value of an entry of this key that was found in this turn where it is, beyond the turn,
+    /// until what is given back is dropped. `None` if too much is pinned already.
+    pub fn pin(&self, hash: KeyHash, entry: EntryRef<'_>) -> Option<PinnedValue> {
+        PinnedValue::new(&self.partitions[self.owner(hash)], entry.value())
+    }
+
     /// Asks for the cache line that [`Self::get`] will read first.
     #[inline]
     pub fn prefetch(&self, hash: KeyHash) {
@@ -382,16 +391,20 @@ impl ShardStore {
     /// Whether changes should wait: there is memory, but another shard has to end its turn before
     /// it can be used again.
     pub fn must_wait(&mut self) -> bool {
-        if self.writer.segments.has_free() {
-            return false;
+        // What was cleaned may turn out to be pinned, which is known after its grace period only; then
+        // more has to be. So many are not pinned that this would not end.
+        while !self.writer.segments.has_free() {
+            self.writer.clean_if_out();
+            if !self.writer.segments.is_out_for_now() {
+                return false;
+            }
+            self.epochs.quiescent(self.shard);
+            self.writer.segments.reclaim(&self.epochs);
+            if self.writer.segments.is_out_for_now() {
+                return true;
+            }
         }
-        self.writer.clean_if_out();
-        if !self.writer.segments.is_out_for_now() {
-            return false;
-        }
-        self.epochs.quiescent(self.shard);
-        self.writer.segments.reclaim(&self.epochs);
-        self.writer.segments.is_out_for_now()
+        false
     }
 
     /// Makes everything in this shard's partition disappear, at once or at `at`.

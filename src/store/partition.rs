@@ -19,6 +19,7 @@ use super::{
     index::{Found, Index, IndexWriter, bucket_of},
     listeners::Listeners,
     notes::Author,
+    pins::Pins,
     segments::{Segments, Stream},
 };
 
@@ -41,6 +42,7 @@ pub(super) struct Partition {
     /// Entries up to this version were flushed and do not exist.
     flushed_version: AtomicU64,
     figures: Figures,
+    pub(super) pins: Arc<Pins>,
     /// See [`Listeners`].
     noted: Arc<AtomicU64>,
 }
@@ -188,6 +190,7 @@ impl PartitionWriter {
             index,
             flushed_version: AtomicU64::new(0),
             figures: Figures::default(),
+            pins: segments.pins(),
             noted: listeners.noted(),
         };
         Ok(Self {

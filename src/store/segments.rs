@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! free -> open -> sealed -> cleaning -> retired -> (grace period) -> free
+//!                                                             -> pinned -> free
 //! free -> index (for good)
 //! ```
 //!
@@ -10,11 +11,12 @@
 //! moves goes to [`Stream::Aged`], whose segments inherit the age of where the entries came from, so
 //! that moving is not mistaken for use.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     arena::{Arena, Offset},
     epoch::{Epoch, Epochs},
+    pins::Pins,
 };
 
 /// Segments that are kept free (or on their way to it): one to write to, one to move survivors
@@ -50,6 +52,7 @@ enum Role {
     Sealed,
     Cleaning,
     Retired,
+    Pinned,
     Index,
 }
 
@@ -66,12 +69,15 @@ struct Segment {
 }
 
 /// Invariant: every segment is in exactly one role; `live_bytes <= used_bytes <= segment_bytes`;
-/// `free` and `retired` hold the segments of those roles.
+/// `free`, `retired` and `pinned` hold the segments of those roles.
 #[derive(Debug)]
 pub(super) struct Segments {
     table: Box<[Segment]>,
     free: Vec<u32>,
     retired: VecDeque<(u32, Epoch)>,
+    /// Past their grace period, but still read from.
+    pinned: Vec<u32>,
+    pins: Arc<Pins>,
     open: [Option<u32>; STREAM_COUNT],
     segment_bytes: u32,
     next_sequence: u64,
@@ -93,12 +99,19 @@ impl Segments {
             table: vec![blank; count].into_boxed_slice(),
             free: (0..count as u32).rev().collect(),
             retired: VecDeque::with_capacity(count),
+            pinned: Vec::with_capacity(count),
+            pins: Arc::new(Pins::new(count)),
             open: [None; STREAM_COUNT],
             segment_bytes: arena.segment_bytes() as u32,
             next_sequence: 0,
             live_bytes: 0,
             index_count: 0,
         }
+    }
+
+    /// Who reads from segments for longer than a turn.
+    pub(super) fn pins(&self) -> Arc<Pins> {
+        Arc::clone(&self.pins)
     }
 
     /// Appends `bytes` to a stream. `None` if that needs a segment and none is free.
@@ -255,16 +268,32 @@ impl Segments {
         self.retired.push_back((segment, epoch));
     }
 
-    /// Frees the retired segments whose grace period is over.
+    /// Frees the retired segments whose grace period is over and that nobody reads from any more.
     pub(super) fn reclaim(&mut self, epochs: &Epochs) {
+        for place in (0..self.pinned.len()).rev() {
+            let segment = self.pinned[place];
+            if !self.pins.is_pinned(segment) {
+                self.pinned.swap_remove(place);
+                self.set_free(segment);
+            }
+        }
         while let Some(&(segment, epoch)) = self.retired.front() {
             if !epochs.is_past(epoch) {
                 return;
             }
             self.retired.pop_front();
-            self.table[segment as usize].role = Role::Free;
-            self.free.push(segment);
+            if self.pins.is_pinned(segment) {
+                self.table[segment as usize].role = Role::Pinned;
+                self.pinned.push(segment);
+            } else {
+                self.set_free(segment);
+            }
         }
+    }
+
+    fn set_free(&mut self, segment: u32) {
+        self.table[segment as usize].role = Role::Free;
+        self.free.push(segment);
     }
 
     /// Segments short of [`SPARE_SEGMENTS_MIN`].
@@ -274,6 +303,11 @@ impl Segments {
 
     pub(super) fn has_retired(&self) -> bool {
         !self.retired.is_empty()
+    }
+
+    /// Whether [`Self::reclaim`] may free something.
+    pub(super) fn may_reclaim(&self) -> bool {
+        self.has_retired() || !self.pinned.is_empty()
     }
 
     /// Whether no segment is free, but some will be once their grace period is over.
@@ -292,7 +326,7 @@ impl Segments {
 
     /// Bytes in segments that entries can fill.
     pub(super) fn capacity_bytes(&self) -> u64 {
-        let others_count = self.index_count + SPARE_SEGMENTS_MIN;
+        let others_count = self.index_count + SPARE_SEGMENTS_MIN + self.pinned.len();
         let count = self.table.len().saturating_sub(others_count);
         count as u64 * u64::from(self.segment_bytes)
     }

@@ -4,6 +4,7 @@ mod copies;
 mod evicting;
 mod narrow;
 mod noting;
+mod pinned;
 mod twin;
 
 use std::collections::HashMap;
