@@ -48,6 +48,50 @@ fn the_usual_size_changes() {
     }
 }
 
+/// What connections needed for large values is not theirs for good: not if they are idle now, nor if the start of
+/// another request has come in behind.
+#[test]
+fn connections_that_had_large_values_hold_none() {
+    const VALUE_BYTES: usize = 1_000_000;
+    let mut ringfort = Ringfort::start(&["--memory", "128MiB"]);
+    let value = "v".repeat(VALUE_BYTES);
+    let set = format!("set key 0 0 {VALUE_BYTES}\r\n{value}\r\nget key\r\nget");
+    let reply = format!("STORED\r\nVALUE key 0 {VALUE_BYTES}\r\n{value}\r\nEND\r\n");
+    let mut wires: Vec<_> = (0..300)
+        .map(|_| {
+            let mut wire = Wire::connect(ringfort.memcache());
+            wire.ask(&set, &reply);
+            wire
+        })
+        .collect();
+    assert_within(&mut ringfort, 128 * MIB);
+    // They are all there, and go on where they were.
+    for wire in &mut wires {
+        wire.ask(" none\r\n", "END\r\n");
+    }
+}
+
+/// Many large values that are half there at a time take what has come of them, and a few times that, and all of it is
+/// given back.
+#[test]
+fn large_values_that_come_together_leave_nothing_behind() {
+    const VALUE_BYTES: usize = 1_000_000;
+    let mut ringfort = Ringfort::start(&["--memory", "128MiB"]);
+    let mut wires: Vec<_> = (0..60)
+        .map(|number| {
+            let mut wire = Wire::connect(ringfort.memcache());
+            wire.send(format!("set key-{number} 0 0 {VALUE_BYTES}\r\n").as_bytes());
+            wire.send(&vec![b'v'; VALUE_BYTES / 2]);
+            wire
+        })
+        .collect();
+    for wire in &mut wires {
+        wire.send(&vec![b'v'; VALUE_BYTES - VALUE_BYTES / 2]);
+        wire.ask("\r\n", "STORED\r\n");
+    }
+    assert_within(&mut ringfort, 128 * MIB);
+}
+
 /// Writes ten times what fits, then looks at what is there and what it costs.
 fn fill(memory_mib: u64, flags: &[&str], value_bytes: impl Fn(u64) -> u64) {
     let limit_bytes = memory_mib * MIB;

@@ -20,7 +20,9 @@ use std::{
     time::Duration,
 };
 
-use batches::{Batch, binary_batches, changes, memcache_batches, resp_batches, writes};
+use batches::{
+    Batch, binary_batches, changes, large_batches, memcache_batches, resp_batches, writes,
+};
 use ringfort::{
     cli::Command,
     server::{self},
@@ -150,9 +152,11 @@ fn exchange(stream: &mut TcpStream, request: &[u8], reply: &[u8]) {
             panic!("{error}; {}", what_threads_do());
         }
         forget_cas(&mut got);
-        assert_eq!(
-            got.escape_ascii().to_string(),
-            reply.escape_ascii().to_string()
+        assert!(
+            got == reply,
+            "expected {}\n     got {}",
+            reply.escape_ascii(),
+            got.escape_ascii()
         );
     }
 }
@@ -244,6 +248,8 @@ fn shards_allocate_nothing_once_warm() {
         let server = Server::start(protocol, &[]);
         assert_allocates_nothing(&format!("{protocol}, sets and gets"), &server, &sets);
         assert_allocates_nothing(&format!("{protocol}, gets"), &server, &reads);
+        let large = large_batches(protocol);
+        assert_allocates_nothing(&format!("{protocol}, large values"), &server, &large);
         if protocol == "memcache" {
             assert_allocates_nothing("binary, sets and gets", &server, &binary_batches(true));
             assert_allocates_nothing("binary, gets", &server, &binary_batches(false));

@@ -1,21 +1,40 @@
 //! Byte buffers that are used again: a shard allocates none once it is warm.
+//!
+//! Small and large ones are kept apart, so that whoever wants room for a line does not get hold of a
+//! megabyte. A large one that is freed goes back to the kernel, which takes and clears its pages anew
+//! for the next one, and that costs more than to copy a value into it; so a few are kept.
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
-/// Bytes of buffers of each kind kept for reuse; what is given back beyond is freed. It is part of
-/// what a shard takes beside its store, so a burst of large values must not stay in it.
+/// Bytes of small buffers of each kind kept for reuse; what is given back beyond is freed. It is part of
+/// what a shard takes beside its store, so a burst must not stay in it.
 const FREE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of large buffers of both kinds kept for reuse: two that hold a value of 1 MiB. Connections
+/// that take turns hand them on; what is larger than all of this is not kept.
+const LARGE_FREE_BYTES_MAX: usize = 3 << 20;
 
 /// Buffers of each kind that a shard starts with.
 const START_COUNT: usize = 64;
 
-/// A buffer that grew beyond this is freed rather than kept, in bytes.
-const KEPT_BYTES_MAX: usize = 64 * 1024;
+/// Capacity beyond which a buffer is a large one, in bytes.
+pub(super) const SMALL_BYTES_MAX: usize = 64 * 1024;
+
+/// The capacity of a large buffer is a multiple of this, in bytes, so that it serves for values of
+/// about the same size. Pages that are not written to take no memory.
+const LARGE_STEP_BYTES: usize = 256 * 1024;
 
 /// Capacity of a new buffer, in bytes: the replies of a usual pipeline.
 const NEW_BYTES: usize = 4 * 1024;
 
+/// A request that is coming in gets room for so many times what there is of it, at most: who announces
+/// much has to send some of it.
+const INPUT_GROWTH_MAX: usize = 4;
+
 /// A shard's stacks of free buffers.
+///
+/// Invariant: `free_bytes`, `free_inputs_bytes` and, for both stacks of large ones, `large_bytes` are
+/// the sums of their capacities.
 #[derive(Debug, Default)]
 pub(super) struct BufferPool {
     free: Vec<Vec<u8>>,
@@ -23,6 +42,9 @@ pub(super) struct BufferPool {
     /// Buffers for the starts of requests, which are consumed from the front.
     free_inputs: Vec<BytesMut>,
     free_inputs_bytes: usize,
+    large: Vec<Vec<u8>>,
+    large_inputs: Vec<BytesMut>,
+    large_bytes: usize,
 }
 
 impl BufferPool {
@@ -30,6 +52,8 @@ impl BufferPool {
         let mut pool = Self {
             free: Vec::with_capacity(FREE_BYTES_MAX / NEW_BYTES),
             free_inputs: Vec::with_capacity(FREE_BYTES_MAX / NEW_BYTES),
+            large: Vec::with_capacity(LARGE_FREE_BYTES_MAX / SMALL_BYTES_MAX),
+            large_inputs: Vec::with_capacity(LARGE_FREE_BYTES_MAX / SMALL_BYTES_MAX),
             ..Self::default()
         };
         for _ in 0..START_COUNT {
@@ -53,8 +77,36 @@ impl BufferPool {
     /// A buffer with a copy of `parts`.
     pub(super) fn copy(&mut self, parts: &[&[u8]]) -> Vec<u8> {
         let mut buffer = self.take();
+        self.make_room(&mut buffer, parts.iter().map(|part| part.len()).sum());
         parts.iter().for_each(|part| buffer.extend_from_slice(part));
         buffer
+    }
+
+    /// Puts a large buffer in the place of one that so many bytes more would make a large one. To be
+    /// called before they are appended; for fewer bytes it does nothing.
+    #[inline]
+    pub(super) fn make_room(&mut self, buffer: &mut Vec<u8>, bytes: usize) {
+        let wanted = buffer.len() + bytes;
+        if wanted > SMALL_BYTES_MAX && wanted > buffer.capacity() {
+            self.enlarge(buffer, wanted);
+        }
+    }
+
+    #[cold]
+    fn enlarge(&mut self, buffer: &mut Vec<u8>, wanted: usize) {
+        let is_enough = |large: &Vec<u8>| large.capacity() >= wanted;
+        let mut large = if let Some(kept) = self.large.iter().rposition(is_enough) {
+            let large = self.large.swap_remove(kept);
+            self.large_bytes -= large.capacity();
+            large
+        } else if buffer.capacity() > SMALL_BYTES_MAX {
+            // The allocator moves its pages rather than what is in them.
+            return buffer.reserve(wanted - buffer.len());
+        } else {
+            Vec::with_capacity(wanted.next_multiple_of(LARGE_STEP_BYTES))
+        };
+        large.extend_from_slice(buffer);
+        self.put(std::mem::replace(buffer, large));
     }
 
     /// An empty buffer for received bytes.
@@ -68,14 +120,57 @@ impl BufferPool {
         }
     }
 
+    /// Appends received bytes to what there is of a request that will have `want` bytes.
+    pub(super) fn append_input(&mut self, input: &mut BytesMut, bytes: &[u8], want: usize) {
+        let len = input.len() + bytes.len();
+        if len > input.capacity() {
+            self.enlarge_input(input, (len, want.max(len)));
+        }
+        input.put_slice(bytes);
+    }
+
+    /// Makes an input hold `len` bytes, of `want` that will come.
+    fn enlarge_input(&mut self, input: &mut BytesMut, (len, want): (usize, usize)) {
+        if want > SMALL_BYTES_MAX {
+            let is_enough = |large: &BytesMut| large.capacity() >= want;
+            if let Some(kept) = self.large_inputs.iter().rposition(is_enough) {
+                let mut large = self.large_inputs.swap_remove(kept);
+                self.large_bytes -= large.capacity();
+                large.put_slice(input);
+                return self.put_input(std::mem::replace(input, large));
+            }
+        }
+        let wanted = if want > SMALL_BYTES_MAX {
+            want.next_multiple_of(LARGE_STEP_BYTES)
+        } else {
+            want
+        };
+        input.reserve(wanted.min(INPUT_GROWTH_MAX * len) - input.len());
+    }
+
+    /// Moves the little that is left in a large input, of which so many bytes have just been consumed,
+    /// to a small one: what a connection holds is to be in proportion to what it has sent and not got
+    /// an answer to.
+    pub(super) fn shrink_input(&mut self, input: &mut BytesMut, consumed: usize) {
+        if consumed + input.capacity() > SMALL_BYTES_MAX && input.len() <= SMALL_BYTES_MAX {
+            let mut small = self.take_input();
+            small.extend_from_slice(input);
+            self.put_input(std::mem::replace(input, small));
+        }
+    }
+
     /// Gives an input buffer back, whatever is in it.
     pub(super) fn put_input(&mut self, mut buffer: BytesMut) {
         buffer.clear();
-        // What was consumed from the front comes back with this, without moving a byte.
-        let is_whole = buffer.try_reclaim(NEW_BYTES);
+        // What was consumed from the front, if anything was, comes back with this without moving a byte.
+        let _ = buffer.try_reclaim(buffer.capacity() + 1);
         let bytes = buffer.capacity();
-        let is_worth_keeping = is_whole && bytes <= KEPT_BYTES_MAX;
-        if is_worth_keeping && self.free_inputs_bytes + bytes <= FREE_BYTES_MAX {
+        if bytes > SMALL_BYTES_MAX {
+            if self.has_room_for_large(bytes, Kind::Input) {
+                self.large_bytes += bytes;
+                self.large_inputs.push(buffer);
+            }
+        } else if bytes >= NEW_BYTES && self.free_inputs_bytes + bytes <= FREE_BYTES_MAX {
             self.free_inputs_bytes += bytes;
             self.free_inputs.push(buffer);
         }
@@ -84,13 +179,43 @@ impl BufferPool {
     /// Gives a buffer back, whatever is in it.
     pub(super) fn put(&mut self, mut buffer: Vec<u8>) {
         let bytes = buffer.capacity();
-        let is_worth_keeping = (1..=KEPT_BYTES_MAX).contains(&bytes);
-        if is_worth_keeping && self.free_bytes + bytes <= FREE_BYTES_MAX {
-            buffer.clear();
+        buffer.clear();
+        if bytes > SMALL_BYTES_MAX {
+            if self.has_room_for_large(bytes, Kind::Output) {
+                self.large_bytes += bytes;
+                self.large.push(buffer);
+            }
+        } else if bytes > 0 && self.free_bytes + bytes <= FREE_BYTES_MAX {
             self.free_bytes += bytes;
             self.free.push(buffer);
         }
     }
+
+    /// Whether a large buffer can be kept. Those of the other kind give way: what is given back now is
+    /// what is used now.
+    fn has_room_for_large(&mut self, bytes: usize, kind: Kind) -> bool {
+        if bytes > LARGE_FREE_BYTES_MAX {
+            return false;
+        }
+        while self.large_bytes + bytes > LARGE_FREE_BYTES_MAX {
+            let freed_bytes = match kind {
+                Kind::Input => self.large.pop().map(|large| large.capacity()),
+                Kind::Output => self.large_inputs.pop().map(|large| large.capacity()),
+            };
+            let Some(freed_bytes) = freed_bytes else {
+                return false;
+            };
+            self.large_bytes -= freed_bytes;
+        }
+        true
+    }
+}
+
+/// What a buffer is for.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Input,
+    Output,
 }
 
 #[cfg(test)]
@@ -123,24 +248,88 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_in_bytes() {
-        let mut pool = BufferPool::new();
-        for _ in 0..2 * FREE_BYTES_MAX / KEPT_BYTES_MAX {
-            pool.put(Vec::with_capacity(KEPT_BYTES_MAX));
-            pool.put_input(BytesMut::with_capacity(KEPT_BYTES_MAX));
+        for bytes in [
+            NEW_BYTES,
+            SMALL_BYTES_MAX,
+            SMALL_BYTES_MAX + 1,
+            1 << 20,
+            8 << 20,
+        ] {
+            let mut pool = BufferPool::new();
+            for _ in 0..2 * FREE_BYTES_MAX.max(LARGE_FREE_BYTES_MAX) / bytes + 1 {
+                pool.put(Vec::with_capacity(bytes));
+                pool.put_input(BytesMut::with_capacity(bytes));
+                check(&pool);
+            }
         }
-        let kept_bytes: usize = pool.free.iter().map(Vec::capacity).sum();
-        assert_eq!(kept_bytes, pool.free_bytes);
-        assert!(kept_bytes <= FREE_BYTES_MAX);
-        let kept_bytes: usize = pool.free_inputs.iter().map(BytesMut::capacity).sum();
-        assert_eq!(kept_bytes, pool.free_inputs_bytes);
-        assert!(kept_bytes <= FREE_BYTES_MAX);
+    }
+
+    fn check(pool: &BufferPool) {
+        let small: usize = pool.free.iter().map(Vec::capacity).sum();
+        let small_inputs: usize = pool.free_inputs.iter().map(BytesMut::capacity).sum();
+        let large: usize = pool.large.iter().map(Vec::capacity).sum();
+        let large_inputs: usize = pool.large_inputs.iter().map(BytesMut::capacity).sum();
+        assert_eq!(
+            (small, small_inputs, large + large_inputs),
+            (pool.free_bytes, pool.free_inputs_bytes, pool.large_bytes)
+        );
+        assert!(small.max(small_inputs) <= FREE_BYTES_MAX);
+        assert!(pool.large_bytes <= LARGE_FREE_BYTES_MAX);
     }
 
     #[test]
-    fn giants_are_not_kept() {
+    fn large_ones_are_used_again_and_small_ones_stay_small() {
         let mut pool = BufferPool::new();
-        pool.put(Vec::with_capacity(KEPT_BYTES_MAX + 1));
+        let mut buffer = pool.copy(&[b"head "]);
+        pool.make_room(&mut buffer, 1 << 20);
+        assert_eq!(buffer, b"head ");
+        buffer.resize(1 << 20, b'v');
+        let address = buffer.as_ptr();
+        pool.put(buffer);
+        check(&pool);
+        assert!(pool.take().capacity() <= SMALL_BYTES_MAX);
+        let again = pool.copy(&[&[b'w'; 1 << 20], b"\r\n"]);
+        assert_eq!((again.as_ptr(), again.len()), (address, (1 << 20) + 2));
+        pool.put(again);
         pool.put(Vec::new());
-        assert_eq!(pool.free.len(), START_COUNT);
+        check(&pool);
+    }
+
+    #[test]
+    fn the_kind_that_is_used_is_kept() {
+        let mut pool = BufferPool::new();
+        for _ in 0..3 {
+            pool.put_input(BytesMut::with_capacity((1 << 20) + 1));
+        }
+        assert_eq!((pool.large_inputs.len(), pool.large.len()), (2, 0));
+        for _ in 0..3 {
+            pool.put(Vec::with_capacity((1 << 20) + 1));
+        }
+        assert_eq!((pool.large_inputs.len(), pool.large.len()), (0, 2));
+        check(&pool);
+    }
+
+    #[test]
+    fn an_input_grows_with_what_comes_and_goes_back_whole() {
+        const WANT: usize = 1 << 20;
+        let mut pool = BufferPool::new();
+        let mut input = pool.take_input();
+        while input.len() < WANT {
+            let room = input.capacity().max(8 * 1024);
+            pool.append_input(&mut input, &[b'v'; 8 * 1024], WANT);
+            assert!(input.capacity() <= INPUT_GROWTH_MAX * (room + 8 * 1024));
+        }
+        assert!(input.iter().all(|byte| *byte == b'v') && input.len() == WANT);
+        bytes::Buf::advance(&mut input, WANT - 3);
+        let address = input.as_ptr() as usize + 3 - WANT;
+        pool.shrink_input(&mut input, WANT - 3);
+        assert_eq!(input, b"vvv"[..]);
+        assert!(input.capacity() <= SMALL_BYTES_MAX);
+        check(&pool);
+        // The next one gets it with its first bytes.
+        let mut next = pool.take_input();
+        pool.append_input(&mut next, &[b'w'; 8 * 1024], WANT);
+        assert_eq!(next.as_ptr() as usize, address);
+        check(&pool);
     }
 }

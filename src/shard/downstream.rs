@@ -66,11 +66,12 @@ impl Downstream {
             let consumed = self.serve(core, bytes);
             if consumed < bytes.len() {
                 self.input = core.buffers.take_input();
-                self.input.extend_from_slice(&bytes[consumed..]);
+                let rest = &bytes[consumed..];
+                core.buffers.append_input(&mut self.input, rest, self.want);
             }
             return;
         }
-        self.input.extend_from_slice(bytes);
+        core.buffers.append_input(&mut self.input, bytes, self.want);
         if !self.is_held && self.input.len() >= self.want {
             self.serve_input(core);
         }
@@ -108,6 +109,7 @@ impl Downstream {
         if input.is_empty() {
             core.buffers.put_input(input);
         } else {
+            core.buffers.shrink_input(&mut input, consumed);
             self.input = input;
         }
     }

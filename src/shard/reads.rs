@@ -117,6 +117,7 @@ fn serve_run<P: PlainReads>(
             Ok(entry) if !core.vouches_for(&entry) => break,
             Ok(entry) => {
                 entry.mark_used(core.now);
+                core.buffers.make_room(out, entry.memory_bytes());
                 P::show(entry, out);
                 hits += 1;
                 if is_group {

@@ -23,7 +23,7 @@ use crate::{
         binary::REQUEST_MAGIC,
         resp::{Version, table::Command},
     },
-    store::{Applied, Key, Operation, UnixMs},
+    store::{Applied, EntryRef, Key, Operation, UnixMs},
 };
 
 /// Which protocol a client speaks, and what it has said of itself.
@@ -232,6 +232,17 @@ impl Session {
     /// Where a ready reply goes.
     pub(super) fn ready<'a>(&'a mut self, buffers: &'a mut BufferPool) -> &'a mut Vec<u8> {
         self.replies.ready(buffers)
+    }
+
+    /// Where a ready reply that shows an entry goes.
+    pub(super) fn ready_for(
+        &mut self,
+        entry: EntryRef<'_>,
+        buffers: &mut BufferPool,
+    ) -> &mut Vec<u8> {
+        let out = self.replies.ready(buffers);
+        buffers.make_room(out, entry.memory_bytes());
+        out
     }
 
     /// Appends a reply that is ready.

@@ -133,6 +133,30 @@ pub(crate) fn resp_batches(sets: bool) -> Vec<Batch> {
     batches
 }
 
+/// Values that need large buffers on their way in, to another shard, and out.
+pub(crate) fn large_batches(protocol: &str) -> Vec<Batch> {
+    let value = "v".repeat(70_000);
+    let one = |key: usize| {
+        let name = format!("large-{key}");
+        let (request, reply) = match protocol {
+            "memcache" => (
+                format!(
+                    "set {name} 0 0 70000\r\n{value}\r\nget {name}\r\ngets no {name}x\r\nmg {name} v\r\n"
+                ),
+                format!(
+                    "STORED\r\nVALUE {name} 0 70000\r\n{value}\r\nEND\r\nEND\r\nVA 70000\r\n{value}\r\n"
+                ),
+            ),
+            _ => (
+                command(&["SET", &name, &value]) + &command(&["GET", &name]),
+                format!("+OK\r\n$70000\r\n{value}\r\n"),
+            ),
+        };
+        (request.into_bytes(), reply.into_bytes())
+    };
+    (0..2).map(one).collect()
+}
+
 /// A key that is changed, fetched, and answered out of its copy; its server tells of each change.
 pub(crate) fn changes() -> Vec<Batch> {
     let get = "*2\r\n$3\r\nGET\r\n$1\r\nc\r\n";

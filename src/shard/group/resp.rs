@@ -105,7 +105,8 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
             entry.mark_used(core.now);
             counters.gets.add(1);
             counters.get_hits.add(1);
-            reply::bulk(session.replies.ready(&mut core.buffers), entry.value());
+            let out = session.ready_for(entry, &mut core.buffers);
+            reply::bulk(out, entry.value());
             let deadline = entry.deadline();
             core.note_end(key, deadline);
             return Step::Done;

@@ -160,7 +160,7 @@ fn get(
         Ok(entry) => {
             entry.mark_used(core.now);
             counters.get_hits.add(1);
-            let out = session.replies.ready(&mut core.buffers);
+            let out = session.ready_for(entry, &mut core.buffers);
             reply::value(out, echo, shown, entry.flags(), entry.value(), entry.cas());
         }
         Err(absence) => {

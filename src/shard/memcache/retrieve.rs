@@ -33,7 +33,7 @@ pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, c
             Ok(entry) => {
                 entry.mark_used(core.now);
                 counters.get_hits.add(1);
-                show(entry, cas, session.replies.ready(&mut core.buffers));
+                show(entry, cas, session.ready_for(entry, &mut core.buffers));
             }
         }
         Step::Done
@@ -101,7 +101,7 @@ pub(in crate::shard) fn show_in_turn(
     is_single: bool,
 ) {
     if is_single || !session.is_deferred() {
-        return show(entry, cas, session.replies.ready(buffers));
+        return show(entry, cas, session.ready_for(entry, buffers));
     }
     let mut block = buffers.take();
     show(entry, cas, &mut block);

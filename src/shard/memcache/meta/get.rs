@@ -61,6 +61,11 @@ impl<'e> Item<'e> {
         }
     }
 
+    /// Whether the client is given the value.
+    fn is_shown(&self, flags: Flags<'_>) -> bool {
+        flags.has(b'v') && flags.number(b'C') != Some(self.cas)
+    }
+
     /// Whether the client is told to renew the item, as nobody was yet: it is new, or stale, or
     /// ends sooner than `R` says.
     fn wins(&self, flags: Flags<'_>, now: UnixMs) -> bool {
@@ -90,7 +95,11 @@ pub(in crate::shard) fn answer_here(
     match looked {
         Err(absence) => miss(absence, request, counters, out),
         Ok(entry) => {
-            tell(&Item::of(entry, flags, core), request, now, out);
+            let item = Item::of(entry, flags, core);
+            if item.is_shown(flags) {
+                core.buffers.make_room(out, entry.memory_bytes());
+            }
+            tell(&item, request, now, out);
             note_hit(entry, flags, now, counters);
         }
     }
@@ -198,7 +207,7 @@ pub(in crate::shard) fn ends_early(there: Deadline, flags: Flags<'_>, now: UnixM
 /// Appends what the client asked to be told, in the order asked.
 fn tell(item: &Item<'_>, request: &MetaRequest<'_>, now: UnixMs, out: &mut Vec<u8>) {
     let flags = request.flags;
-    let shows_value = flags.has(b'v') && flags.number(b'C') != Some(item.cas);
+    let shows_value = item.is_shown(flags);
     if shows_value {
         out.extend_from_slice(reply::VALUE);
         number::write(out, item.value.len());
