@@ -8,6 +8,8 @@
 mod address;
 mod buffers;
 mod operation;
+mod outgoing;
+mod pieces;
 pub mod sim;
 mod socket;
 mod stopwatch;
@@ -20,6 +22,7 @@ use std::{io, net::SocketAddr};
 pub(crate) use self::address::{leave_port, watch_stream};
 pub use self::{
     address::Address,
+    outgoing::{Inlay, Outgoing},
     stopwatch::Stopwatch,
     token::Token,
     waker::{RingDirectory, Waker},
@@ -132,8 +135,8 @@ pub enum Completion {
     Sent {
         /// The socket.
         token: Token,
-        /// The buffer that was sent, for reuse.
-        buffer: Vec<u8>,
+        /// What was sent, for reuse. Its values should be let go of soon.
+        output: Outgoing,
         /// Whether all of it went out.
         result: Result<(), Errno>,
     },
@@ -175,8 +178,8 @@ pub trait Io {
     /// Stops to receive. What the kernel has handed over already still arrives.
     fn recv_pause(&mut self, token: Token);
 
-    /// Sends all of a buffer; [`Completion::Sent`] gives it back. One at a time for each socket.
-    fn send(&mut self, token: Token, buffer: Vec<u8>);
+    /// Sends all of it; [`Completion::Sent`] gives it back. One at a time for each socket.
+    fn send(&mut self, token: Token, output: Outgoing);
 
     /// Closes the socket, whatever is in flight on it.
     fn close(&mut self, token: Token);

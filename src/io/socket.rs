@@ -7,7 +7,7 @@ use std::{
 
 use socket2::{SockAddr, SockRef};
 
-use super::Endpoints;
+use super::{Endpoints, Outgoing, pieces::Pieces};
 
 /// A socket and what is in flight on it.
 #[derive(Debug)]
@@ -16,8 +16,10 @@ pub(super) struct Socket {
     /// Where a connect goes; the kernel reads it when the operation is submitted.
     pub(super) address: Option<Box<SockAddr>>,
     pub(super) receiving: Receiving,
-    /// The buffer in flight and how much of it is gone out.
-    pub(super) sending: Option<(Vec<u8>, usize)>,
+    /// What is in flight and how much of it is gone out.
+    pub(super) sending: Option<(Outgoing, usize)>,
+    /// Where the kernel finds the pieces of that, if it is more than one.
+    pub(super) pieces: Option<Box<Pieces>>,
     pub(super) connecting: bool,
     pub(super) closing: bool,
 }
@@ -45,6 +47,7 @@ impl Socket {
             address: None,
             receiving: Receiving::Off,
             sending: None,
+            pieces: None,
             connecting: false,
             closing: false,
         }

@@ -20,10 +20,11 @@ use std::{
 };
 
 use super::{
-    Address, Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, RecvBuffer, Stopwatch,
-    Token, Wait,
+    Address, Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, Outgoing, RecvBuffer,
+    Stopwatch, Token, Wait,
     buffers::{GROUP, ProvidedBuffers},
     operation::Op,
+    pieces::Sender,
     socket::{Receiving, Socket, receiving_after},
     token::SocketTable,
     waker::{RingDirectory, Waker},
@@ -50,6 +51,7 @@ pub struct Uring {
     control: Waker,
     stopwatch: Stopwatch,
     timer: Timer,
+    sender: Sender,
 }
 
 /// The one timeout that is in the kernel at a time. Under load turns are short, and a timeout
@@ -110,6 +112,7 @@ impl Uring {
             control,
             stopwatch: Stopwatch::start(),
             timer: Timer::default(),
+            sender: Sender::default(),
         };
         uring.poll_control();
         Ok(uring)
@@ -128,7 +131,7 @@ impl Uring {
 
     /// Queues an operation; submits early if the queue is full.
     fn push(&mut self, entry: squeue::Entry) {
-        // SAFETY: what an entry points to outlives the operation: a socket's send buffer and
+        // SAFETY: what an entry points to outlives the operation: a socket's output and
         // address stay in its table slot until the completion, the control descriptor and the
         // provided buffers as long as the ring.
         while unsafe { self.ring.submission().push(&entry) }.is_err() {
@@ -150,21 +153,10 @@ impl Uring {
     }
 
     fn arm_send(&mut self, token: Token) {
-        let Some(socket) = self.sockets.get_mut(token) else {
-            return;
-        };
-        let Some((buffer, sent)) = &socket.sending else {
-            return;
-        };
-        let rest = &buffer[*sent..];
-        let send = opcode::Send::new(
-            types::Fd(socket.fd.as_raw_fd()),
-            rest.as_ptr(),
-            rest.len() as u32,
-        )
-        .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
-        .build();
-        self.push(send.user_data(Op::Send.with(token)));
+        let socket = self.sockets.get_mut(token);
+        if let Some(send) = socket.and_then(|socket| self.sender.operation(socket)) {
+            self.push(send.user_data(Op::Send.with(token)));
+        }
     }
 
     fn cancel(&mut self, user_data: u64) {
@@ -299,14 +291,14 @@ impl Uring {
         let Some(socket) = self.sockets.get_mut(token) else {
             return;
         };
-        let Some((buffer, sent)) = &mut socket.sending else {
+        let Some((output, sent)) = &mut socket.sending else {
             return;
         };
         *sent += result.max(0) as usize;
-        if result > 0 && *sent < buffer.len() && !socket.closing {
+        if result > 0 && *sent < output.total_bytes() && !socket.closing {
             return self.arm_send(token);
         }
-        let Some((buffer, _)) = socket.sending.take() else {
+        let Some(output) = self.sender.ended(socket) else {
             return;
         };
         if socket.closing {
@@ -322,7 +314,7 @@ impl Uring {
         };
         completions.push(Completion::Sent {
             token,
-            buffer,
+            output,
             result,
         });
     }
@@ -452,12 +444,12 @@ impl Io for Uring {
         }
     }
 
-    fn send(&mut self, token: Token, buffer: Vec<u8>) {
+    fn send(&mut self, token: Token, output: Outgoing) {
         let Some(socket) = self.sockets.get_mut(token) else {
             return;
         };
         debug_assert!(socket.sending.is_none(), "one send in flight");
-        socket.sending = Some((buffer, 0));
+        socket.sending = Some((output, 0));
         self.arm_send(token);
     }
 

@@ -6,6 +6,8 @@
 
 use bytes::{BufMut, BytesMut};
 
+use crate::io::{Inlay, Outgoing};
+
 /// Bytes of small buffers of each kind kept for reuse; what is given back beyond is freed. It is part of
 /// what a shard takes beside its store, so a burst must not stay in it.
 const FREE_BYTES_MAX: usize = 1 << 20;
@@ -31,6 +33,9 @@ const NEW_BYTES: usize = 4 * 1024;
 /// much has to send some of it.
 const INPUT_GROWTH_MAX: usize = 4;
 
+/// Lists of values kept for reuse: as many sends of large values as are in flight at a time.
+const FREE_INLAYS_MAX: usize = 256;
+
 /// A shard's stacks of free buffers.
 ///
 /// Invariant: `free_bytes`, `free_inputs_bytes` and, for both stacks of large ones, `large_bytes` are
@@ -45,6 +50,8 @@ pub(super) struct BufferPool {
     large: Vec<Vec<u8>>,
     large_inputs: Vec<BytesMut>,
     large_bytes: usize,
+    /// Lists of values that were sent from where they lay.
+    free_inlays: Vec<Vec<Inlay>>,
 }
 
 impl BufferPool {
@@ -188,6 +195,21 @@ impl BufferPool {
         } else if bytes > 0 && self.free_bytes + bytes <= FREE_BYTES_MAX {
             self.free_bytes += bytes;
             self.free.push(buffer);
+        }
+    }
+
+    /// An empty list of values that are sent from where they lie.
+    pub(super) fn take_inlays(&mut self) -> Vec<Inlay> {
+        self.free_inlays.pop().unwrap_or_default()
+    }
+
+    /// Gives back what was sent, whatever is in it.
+    pub(super) fn put_output(&mut self, output: Outgoing) {
+        let Outgoing { bytes, mut inlays } = output;
+        self.put(bytes);
+        inlays.clear();
+        if inlays.capacity() > 0 && self.free_inlays.len() < FREE_INLAYS_MAX {
+            self.free_inlays.push(inlays);
         }
     }
 

@@ -8,7 +8,10 @@ use super::{
     session::{FrontEnd, Session, Stop},
     settings::{INPUT_BYTES_HELD_MAX, REQUEST_BYTES_MAX, SEND_STALL_MS_MAX},
 };
-use crate::{io::Token, store::UnixMs};
+use crate::{
+    io::{Outgoing, Token},
+    store::UnixMs,
+};
 
 /// A client's connection.
 ///
@@ -181,7 +184,7 @@ impl Downstream {
     }
 
     /// Takes the replies to be sent.
-    pub(super) fn start_send(&mut self, now: UnixMs) -> Vec<u8> {
+    pub(super) fn start_send(&mut self, now: UnixMs) -> Outgoing {
         self.sending_since = Some(now);
         self.session.sending();
         self.session.replies.take_output()

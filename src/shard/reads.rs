@@ -8,7 +8,12 @@
 
 use arrayvec::ArrayVec;
 
-use super::{core::Core, session::Session, settings::OUTPUT_BYTES_MAX, stats::Counters};
+use super::{
+    core::Core,
+    session::Session,
+    settings::{LAID_IN_BYTES_MIN, OUTPUT_BYTES_MAX},
+    stats::Counters,
+};
 use crate::store::{Absence, EntryRef, Key};
 
 /// Reads looked up ahead: about as many cache misses as a core has in flight.
@@ -31,6 +36,12 @@ pub(super) trait PlainReads {
 
     /// Appends the answer to a read that finds something.
     fn show(entry: EntryRef<'_>, out: &mut Vec<u8>);
+
+    /// Appends what stands before the value in that answer.
+    fn open(entry: EntryRef<'_>, out: &mut Vec<u8>);
+
+    /// Appends what stands behind it.
+    fn close(out: &mut Vec<u8>);
 
     /// Appends the answer to one that does not, and counts why.
     fn miss(absence: Absence, voice: Self::Voice, counters: &Counters, out: &mut Vec<u8>);
@@ -109,16 +120,22 @@ fn serve_run<P: PlainReads>(
     let allowed = P::allowed(core, run.len());
     let (mut served, mut hits) = (0, 0);
     for (key, _) in &run[..allowed] {
-        let out = session.replies.ready(&mut core.buffers);
-        if out.len() >= OUTPUT_BYTES_MAX {
+        if session.replies.bytes() >= OUTPUT_BYTES_MAX {
             break;
         }
+        let out = session.replies.ready(&mut core.buffers);
         match core.store.look(*key, core.now) {
             Ok(entry) if !core.vouches_for(&entry) => break,
             Ok(entry) => {
                 entry.mark_used(core.now);
-                core.buffers.make_room(out, entry.memory_bytes());
-                P::show(entry, out);
+                if entry.value().len() < LAID_IN_BYTES_MIN {
+                    P::show(entry, out);
+                } else {
+                    let pinned = core.store.pin(key.hash, entry);
+                    P::open(entry, out);
+                    session.append_value(entry.value(), pinned, &mut core.buffers);
+                    P::close(session.replies.ready(&mut core.buffers));
+                }
                 hits += 1;
                 if is_group {
                     let deadline = entry.deadline();

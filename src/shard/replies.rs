@@ -16,7 +16,10 @@ use super::{
     buffers::BufferPool,
     form::{self, Form},
 };
-use crate::store::{Applied, KeyHash};
+use crate::{
+    io::{Inlay, Outgoing},
+    store::{Applied, KeyHash, PinnedValue},
+};
 
 /// Names a slot of one connection: counts up with each, wraps at 2^32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +89,7 @@ impl Part<'_> {
 /// Invariant: `slots` is empty or its first slot is waiting; `held` is empty if `slots` is.
 #[derive(Debug, Default)]
 pub(super) struct Replies {
-    out: Vec<u8>,
+    out: Outgoing,
     held: Vec<u8>,
     slots: VecDeque<Slot>,
     first_seq: u32,
@@ -100,6 +103,7 @@ pub(super) struct Replies {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
     out_bytes: usize,
+    inlay_count: usize,
     held_bytes: usize,
     next_seq: Seq,
 }
@@ -108,7 +112,8 @@ impl Replies {
     /// The place behind the last reply so far.
     pub(super) fn mark(&self) -> Mark {
         Mark {
-            out_bytes: self.out.len(),
+            out_bytes: self.out.bytes.len(),
+            inlay_count: self.out.inlays.len(),
             held_bytes: self.held.len(),
             next_seq: self.next_seq(),
         }
@@ -116,7 +121,8 @@ impl Replies {
 
     /// Drops what was replied since, and what is still to come of it.
     pub(super) fn drop_since(&mut self, mark: Mark) {
-        self.out.truncate(mark.out_bytes);
+        self.out.bytes.truncate(mark.out_bytes);
+        self.out.inlays.truncate(mark.inlay_count);
         self.held.truncate(mark.held_bytes);
         let kept = self.position(mark.next_seq).min(self.slots.len());
         for slot in self.slots.iter_mut().skip(kept) {
@@ -128,7 +134,7 @@ impl Replies {
     /// Where a reply that is ready goes.
     pub(super) fn ready(&mut self, buffers: &mut BufferPool) -> &mut Vec<u8> {
         let buffer = if self.slots.is_empty() {
-            &mut self.out
+            &mut self.out.bytes
         } else {
             &mut self.held
         };
@@ -138,12 +144,25 @@ impl Replies {
         buffer
     }
 
+    /// Puts a value that is sent from where it lies behind what is ready; false if something waits.
+    pub(super) fn lay_in(&mut self, value: PinnedValue, buffers: &mut BufferPool) -> bool {
+        if !self.slots.is_empty() {
+            return false;
+        }
+        if self.out.inlays.capacity() == 0 {
+            self.out.inlays = buffers.take_inlays();
+        }
+        let inlay = Inlay::new(self.out.bytes.len(), value);
+        self.out.inlays.push(inlay);
+        true
+    }
+
     /// Where goes what is not to wait for any reply. Replies are not to be cut in two by it.
     pub(super) fn ahead(&mut self, buffers: &mut BufferPool) -> &mut Vec<u8> {
-        if self.out.capacity() == 0 {
-            self.out = buffers.take();
+        if self.out.bytes.capacity() == 0 {
+            self.out.bytes = buffers.take();
         }
-        &mut self.out
+        &mut self.out.bytes
     }
 
     /// Takes a slot for a reply that comes in `parts` results.
@@ -199,11 +218,11 @@ impl Replies {
             {
                 // The usual case: nothing waits before it, so no copy in between.
                 let form = slot.form;
-                if self.out.capacity() == 0 {
-                    self.out = buffers.take();
+                if self.out.bytes.capacity() == 0 {
+                    self.out.bytes = buffers.take();
                 }
                 if !(self.group_failed && form.is_grouped()) {
-                    form.emit(bytes, &mut self.out);
+                    form.emit(bytes, &mut self.out.bytes);
                 }
                 self.group_failed &= !form.ends_group();
                 self.leave_first();
@@ -248,8 +267,8 @@ impl Replies {
     fn advance(&mut self, buffers: &mut BufferPool) {
         while let Some(slot) = self.slots.front_mut().filter(|slot| slot.parts_left == 0) {
             let (form, total, encoded) = (slot.form, slot.total, slot.encoded.take());
-            if self.out.capacity() == 0 {
-                self.out = buffers.take();
+            if self.out.bytes.capacity() == 0 {
+                self.out.bytes = buffers.take();
             }
             self.emit(form, total, encoded.as_deref());
             self.leave_first();
@@ -263,8 +282,8 @@ impl Replies {
     fn emit(&mut self, form: Form, total: i64, encoded: Option<&[u8]>) {
         if !(self.group_failed && form.is_grouped()) {
             match encoded {
-                Some(bytes) => form.emit(bytes, &mut self.out),
-                None => form.emit_total(total, &mut self.out),
+                Some(bytes) => form.emit(bytes, &mut self.out.bytes),
+                None => form.emit_total(total, &mut self.out.bytes),
             }
             self.group_failed |= form == Form::FailedPart;
         }
@@ -281,7 +300,7 @@ impl Replies {
         let held_end = next.map_or(self.held.len(), |next| next.held_start);
         if slot.held_start < held_end {
             let held = &self.held[slot.held_start..held_end];
-            self.out.extend_from_slice(held);
+            self.out.bytes.extend_from_slice(held);
         }
     }
 
@@ -318,18 +337,19 @@ impl Replies {
 
     /// Bytes that wait to be sent, ready or held.
     pub(super) fn bytes(&self) -> usize {
-        self.out.len() + self.held.len()
+        self.out.total_bytes() + self.held.len()
     }
 
     /// Whether something can be sent.
     pub(super) fn has_output(&self) -> bool {
-        !self.out.is_empty() && !self.is_mute
+        !self.out.bytes.is_empty() && !self.is_mute
     }
 
     /// Nobody is to hear of replies from now on. Throws away those that are ready.
     pub(super) fn mute(&mut self) {
         self.is_mute = true;
-        self.out.clear();
+        self.out.bytes.clear();
+        self.out.inlays.clear();
     }
 
     /// Whether replies are lost.
@@ -338,13 +358,13 @@ impl Replies {
     }
 
     /// Takes what can be sent.
-    pub(super) fn take_output(&mut self) -> Vec<u8> {
+    pub(super) fn take_output(&mut self) -> Outgoing {
         core::mem::take(&mut self.out)
     }
 
     /// Frees what is left, for a connection that goes.
     pub(super) fn recycle(&mut self, buffers: &mut BufferPool) {
-        buffers.put(core::mem::take(&mut self.out));
+        buffers.put_output(core::mem::take(&mut self.out));
         buffers.put(core::mem::take(&mut self.held));
         for slot in self.slots.drain(..) {
             slot.encoded

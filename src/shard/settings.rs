@@ -17,6 +17,10 @@ pub(super) const PIPELINE_DEPTH_MAX: usize = 1_024;
 /// reply may exceed it.
 pub(super) const OUTPUT_BYTES_MAX: usize = 1 << 20;
 
+/// A value from this size on is sent from where it lies, in bytes: to say so to the kernel costs about
+/// as much as to copy half of that.
+pub(super) const LAID_IN_BYTES_MIN: usize = 32 * 1024;
+
 /// Bytes of push frames that one connection may leave unread; with more it is closed. About a
 /// hundred thousand keys: who is further behind does better to begin anew.
 pub(super) const PUSH_BYTES_MAX: usize = 4 << 20;

@@ -28,7 +28,7 @@ use super::{
     world::World,
 };
 use crate::{
-    io::{Completion, Errno, Io, ListenerId, RecvBuffer, Token, Wait},
+    io::{Completion, Errno, Io, ListenerId, Outgoing, RecvBuffer, Token, Wait},
     mesh::MeshPort,
     store::{Author, ShardStore, UnixMs},
 };
@@ -284,9 +284,9 @@ impl<I: Io> Shard<I> {
             Completion::Received { token, buffer } => self.received(token, buffer),
             Completion::Sent {
                 token,
-                buffer,
+                output,
                 result,
-            } => self.sent(token, buffer, result),
+            } => self.sent(token, output, result),
             Completion::Accepted { listener, token } => self.accepted(listener, token),
             Completion::Ended { token, .. } => self.ended(token),
             Completion::Connected { token, result } => self.connected(token, result),
@@ -320,23 +320,23 @@ impl<I: Io> Shard<I> {
         self.io.release(buffer);
     }
 
-    fn sent(&mut self, token: Token, buffer: Vec<u8>, result: Result<(), Errno>) {
+    fn sent(&mut self, token: Token, output: Outgoing, result: Result<(), Errno>) {
         match (self.peers.find(token), result) {
             (Some(Peer::Downstream(conn)), Ok(())) => {
-                self.core.buffers.put(buffer);
+                self.core.buffers.put_output(output);
                 self.sends_in_flight -= 1;
                 conn.sent();
                 self.settle(token);
             }
             (Some(Peer::Downstream(conn)), Err(_)) => {
-                self.core.buffers.put(buffer);
+                self.core.buffers.put_output(output);
                 self.sends_in_flight -= 1;
                 conn.sent();
                 self.close_downstream(token);
             }
             (Some(Peer::Backend { link: number }), result) => {
                 let number = *number;
-                self.backend_sent(number, buffer);
+                self.backend_sent(number, output.bytes);
                 if let Err(errno) = result {
                     let why = format_args!("sending failed, error {}", errno.0);
                     self.disconnect(number, Loss::Seen(&why));
@@ -344,12 +344,12 @@ impl<I: Io> Shard<I> {
             }
             (Some(Peer::Dedicated { slot }), result) => {
                 let slot = *slot;
-                self.dedicated_sent(slot, buffer);
+                self.dedicated_sent(slot, output.bytes);
                 if result.is_err() {
                     self.lose_dedicated(slot);
                 }
             }
-            (None, _) => self.core.buffers.put(buffer),
+            (None, _) => self.core.buffers.put_output(output),
         }
     }
 
@@ -409,7 +409,7 @@ impl<I: Io> Shard<I> {
                 self.sends_in_flight += 1;
                 let counters = core.board.of(core.mesh.shard());
                 counters.writes.add(1);
-                counters.bytes_written.add(output.len() as u64);
+                counters.bytes_written.add(output.total_bytes() as u64);
                 io.send(token, output);
             }
         }

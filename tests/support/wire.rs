@@ -92,6 +92,11 @@ impl Wire {
         self.unread.drain(..count);
     }
 
+    /// Puts bytes back that were read, to be read again.
+    pub(crate) fn unread(&mut self, bytes: &[u8]) {
+        self.unread.splice(..0, bytes.iter().copied());
+    }
+
     /// The next line, without its CRLF.
     pub(crate) fn line(&mut self) -> String {
         loop {

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     io::{
-        Address, Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, RecvBuffer, Stopwatch,
-        Token, Wait,
+        Address, Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, Outgoing, RecvBuffer,
+        Stopwatch, Token, Wait,
     },
     store::UnixMs,
 };
@@ -133,7 +133,7 @@ fn connect(world: &mut World, shard: usize, token: Token) -> Option<Completion> 
 fn send(world: &mut World, shard: usize, token: Token) -> Option<Completion> {
     let socket = world.shards[shard].sockets.get_mut(token)?;
     let remote = socket.remote;
-    let (buffer, sent) = socket.sending.take()?;
+    let (output, sent) = socket.sending.take()?;
     let is_gone = world.remote(remote).is_gone;
     // The kernel takes what fits into its own buffer before it hears that nobody reads it.
     if is_gone {
@@ -144,27 +144,31 @@ fn send(world: &mut World, shard: usize, token: Token) -> Option<Completion> {
         };
         return Some(Completion::Sent {
             token,
-            buffer,
+            output,
             result,
         });
     }
     let faults = world.faults;
-    let count = cut(&mut world.rng, &faults, buffer.len() - sent);
+    let count = cut(&mut world.rng, &faults, output.total_bytes() - sent);
     let count = count.min(world.remote(remote).window);
-    let bytes = &buffer[sent..sent + count];
-    world.remote(remote).received.extend_from_slice(bytes);
+    let mut left = count;
+    for piece in output.pieces(sent) {
+        let taken = &piece[..left.min(piece.len())];
+        world.remote(remote).received.extend_from_slice(taken);
+        left -= taken.len();
+    }
     if world.remote(remote).window != usize::MAX {
         world.remote(remote).window -= count;
     }
     let sent = sent + count;
-    if sent < buffer.len() {
+    if sent < output.total_bytes() {
         let socket = world.shards[shard].sockets.get_mut(token)?;
-        socket.sending = Some((buffer, sent));
+        socket.sending = Some((output, sent));
         return None;
     }
     Some(Completion::Sent {
         token,
-        buffer,
+        output,
         result: Ok(()),
     })
 }
@@ -248,12 +252,12 @@ impl Io for SimIo {
         }
     }
 
-    fn send(&mut self, token: Token, buffer: Vec<u8>) {
+    fn send(&mut self, token: Token, output: Outgoing) {
         let mut world = self.world.world();
         if let Some(socket) = world.shards[self.shard].sockets.get_mut(token) {
             assert!(socket.sending.is_none(), "one send in flight");
             assert!(!socket.is_connecting, "a send before the connect ended");
-            socket.sending = Some((buffer, 0));
+            socket.sending = Some((output, 0));
         }
     }
 

@@ -86,7 +86,7 @@ fn nothing_is_heard_of_a_closed_socket() {
     let (world, mut io, client, token) = accepted(3);
     io.recv(token);
     world.send(client, b"hello");
-    io.send(token, b"bye".to_vec());
+    io.send(token, b"bye".to_vec().into());
     io.close(token);
     assert_eq!(poll(&mut io), [""; 0]);
     assert!(world.is_closed(client));
@@ -117,7 +117,7 @@ fn a_pause_stops_what_comes_later() {
 fn a_client_that_does_not_read_stops_a_send() {
     let (world, mut io, client, token) = accepted(4);
     world.set_window(client, 2);
-    io.send(token, b"abcd".to_vec());
+    io.send(token, b"abcd".to_vec().into());
     assert_eq!(poll(&mut io), [""; 0]);
     assert_eq!(world.take_received(client), b"ab");
     assert!(!world.is_ready(0) || poll(&mut io).is_empty());
@@ -158,7 +158,7 @@ fn servers_answer_hang_refuse_and_break() {
     let token = io.connect(&ADDRESS.into()).unwrap();
     assert_eq!(poll(&mut io), ["connected true"]);
     io.recv(token);
-    io.send(token, b"hi".to_vec());
+    io.send(token, b"hi".to_vec().into());
     assert_eq!(poll(&mut io), ["sent true"]);
     assert!(world.is_busy());
     world.hold_answers(ADDRESS, 0, true);
@@ -167,7 +167,7 @@ fn servers_answer_hang_refuse_and_break() {
     world.hold_answers(ADDRESS, 0, false);
     assert_eq!(poll(&mut io), ["hi"]);
     world.set_server(ADDRESS, ServerState::Hanging);
-    io.send(token, b"hi".to_vec());
+    io.send(token, b"hi".to_vec().into());
     assert_eq!(poll(&mut io), ["sent true"]);
     world.step();
     assert!(!world.is_busy());

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{Faults, SimRng, servers::Server};
 use crate::{
-    io::{Errno, ListenerId, Token, token::SocketTable},
+    io::{Errno, ListenerId, Outgoing, Token, token::SocketTable},
     store::UnixMs,
 };
 
@@ -66,8 +66,8 @@ pub(super) struct Socket {
     pub(super) remote: usize,
     pub(super) is_connecting: bool,
     pub(super) receiving: Receiving,
-    /// The buffer in flight and how much of it has gone out.
-    pub(super) sending: Option<(Vec<u8>, usize)>,
+    /// What is in flight and how much of it has gone out.
+    pub(super) sending: Option<(Outgoing, usize)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -143,6 +143,16 @@ impl PlainReads for Memcache {
         out.extend_from_slice(reply::END);
     }
 
+    fn open(entry: EntryRef<'_>, out: &mut Vec<u8>) {
+        let value_bytes = entry.value().len();
+        reply::value_line(out, entry.key(), entry.flags(), value_bytes, None);
+    }
+
+    fn close(out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(reply::END);
+    }
+
     fn miss(absence: Absence, (): (), counters: &Counters, out: &mut Vec<u8>) {
         counters.note_absence(absence);
         out.extend_from_slice(reply::END);

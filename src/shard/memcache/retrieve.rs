@@ -7,12 +7,13 @@ use super::{
         form::Form,
         replies::{Covers, Part},
         session::{Session, Step},
+        settings::LAID_IN_BYTES_MIN,
     },
     change::deadline,
 };
 use crate::{
     protocol::memcache::{Exptime, Keys, reply},
-    store::{Absence, EntryRef, ExpireCondition, Key, Operation},
+    store::{Absence, EntryRef, ExpireCondition, Key, Operation, PinnedValue},
 };
 
 pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bool) -> Step {
@@ -33,7 +34,12 @@ pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, c
             Ok(entry) => {
                 entry.mark_used(core.now);
                 counters.get_hits.add(1);
-                show(entry, cas, session.ready_for(entry, &mut core.buffers));
+                if entry.value().len() < LAID_IN_BYTES_MIN {
+                    show(entry, cas, session.replies.ready(&mut core.buffers));
+                } else {
+                    let pinned = core.store.pin(key.hash, entry);
+                    show_large(session, &mut core.buffers, entry, cas, pinned);
+                }
             }
         }
         Step::Done
@@ -108,6 +114,22 @@ pub(in crate::shard) fn show_in_turn(
     let seq = session.replies.defer(Form::Part, Covers::Nothing, 1);
     session.replies.resolve(seq, Part::Bytes(&block), buffers);
     buffers.put(block);
+}
+
+/// Appends the VALUE block of an entry whose value is sent from where it lies, if it can be.
+fn show_large(
+    session: &mut Session,
+    buffers: &mut BufferPool,
+    entry: EntryRef<'_>,
+    cas: bool,
+    pinned: Option<PinnedValue>,
+) {
+    let cas = cas.then(|| entry.cas());
+    let value = entry.value();
+    let out = session.replies.ready(buffers);
+    reply::value_line(out, entry.key(), entry.flags(), value.len(), cas);
+    session.append_value(value, pinned, buffers);
+    session.replies.ready(buffers).extend_from_slice(b"\r\n");
 }
 
 /// Appends an entry's VALUE block.

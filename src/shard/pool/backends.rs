@@ -73,7 +73,7 @@ impl<I: Io> Shard<I> {
             };
             match effect {
                 Effect::Send(buffer) => match link.token {
-                    Some(token) => io.send(token, buffer),
+                    Some(token) => io.send(token, buffer.into()),
                     None => link.core.handle_sent(buffer),
                 },
                 Effect::Close => {

@@ -3,7 +3,7 @@
 use super::*;
 
 fn output(replies: &mut Replies) -> String {
-    String::from_utf8(replies.take_output()).unwrap()
+    String::from_utf8(replies.take_output().bytes).unwrap()
 }
 
 #[test]

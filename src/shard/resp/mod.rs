@@ -186,6 +186,14 @@ impl PlainReads for Resp {
         resp::reply::bulk(out, entry.value());
     }
 
+    fn open(entry: EntryRef<'_>, out: &mut Vec<u8>) {
+        resp::reply::bulk_header(out, entry.value().len());
+    }
+
+    fn close(out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\r\n");
+    }
+
     fn miss(_: Absence, version: Version, _: &Counters, out: &mut Vec<u8>) {
         resp::reply::null(out, version);
     }

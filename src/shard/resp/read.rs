@@ -3,6 +3,7 @@
 use super::super::{
     core::Core,
     session::{Session, Step},
+    settings::LAID_IN_BYTES_MIN,
 };
 use crate::{
     protocol::{
@@ -30,9 +31,7 @@ pub(super) fn read(
     version: Version,
 ) -> Option<Step> {
     let step = match *request {
-        Request::Get { key } => read_one(session, core, key, |entry, _, out| {
-            bulk_or_null(entry, version, out)
-        }),
+        Request::Get { key } => show_one(session, core, key, version),
         Request::MGet { keys } => read_many(session, core, keys, version),
         Request::Strlen { key } => read_one(session, core, key, |entry, _, out| {
             reply::integer(out, entry.map_or(0, |entry| entry.value().len() as i64));
@@ -152,12 +151,43 @@ fn look_at_one(
     Step::Done
 }
 
+/// Answers with the value of a key; a large one is sent from where it lies, if it can be.
+fn show_one(session: &mut Session, core: &mut Core, key: &[u8], version: Version) -> Step {
+    let key = core.key(key);
+    if session.must_wait_for(key) {
+        return Step::Hold;
+    }
+    let counters = core.board.of(core.mesh.shard());
+    counters.gets.add(1);
+    match core.store.look(key, core.now) {
+        Err(absence) => {
+            reply::null(session.replies.ready(&mut core.buffers), version);
+            if absence == Absence::Expired {
+                core.found_expired(key);
+            }
+        }
+        Ok(entry) => {
+            entry.mark_used(core.now);
+            counters.get_hits.add(1);
+            let value = entry.value();
+            let out = session.replies.ready(&mut core.buffers);
+            if value.len() < LAID_IN_BYTES_MIN {
+                reply::bulk(out, value);
+            } else {
+                reply::bulk_header(out, value.len());
+                let pinned = core.store.pin(key.hash, entry);
+                session.append_value(value, pinned, &mut core.buffers);
+                session.reply(core, b"\r\n");
+            }
+        }
+    }
+    Step::Done
+}
+
 fn read_many(session: &mut Session, core: &mut Core, keys: Rest<'_>, version: Version) -> Step {
     session.begin(core, |out| reply::array_header(out, keys.count()));
     session.for_each_key(core, keys, |session, core, key| {
-        read_one(session, core, key, |entry, _, out| {
-            bulk_or_null(entry, version, out)
-        })
+        show_one(session, core, key, version)
     })
 }
 

@@ -201,7 +201,7 @@ impl<I: Io> Shard<I> {
             };
             match effect {
                 Effect::Send(buffer) => match conn.token {
-                    Some(token) => io.send(token, buffer),
+                    Some(token) => io.send(token, buffer.into()),
                     None => conn.link.handle_sent(buffer),
                 },
                 Effect::Connect => {
