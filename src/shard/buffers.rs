@@ -16,11 +16,15 @@ const FREE_BYTES_MAX: usize = 1 << 20;
 /// that take turns hand them on; what is larger than all of this is not kept.
 const LARGE_FREE_BYTES_MAX: usize = 3 << 20;
 
+/// Those of a shard with little memory are no more than one part of it in so many, as they come on top of
+/// what it takes in any case.
+const LARGE_FREE_SHARE: usize = 32;
+
 /// Buffers of each kind that a shard starts with.
 const START_COUNT: usize = 64;
 
 /// Capacity beyond which a buffer is a large one, in bytes.
-pub(super) const SMALL_BYTES_MAX: usize = 64 * 1024;
+const SMALL_BYTES_MAX: usize = 64 * 1024;
 
 /// The capacity of a large buffer is a multiple of this, in bytes, so that it serves for values of
 /// about the same size. Pages that are not written to take no memory.
@@ -50,13 +54,16 @@ pub(super) struct BufferPool {
     large: Vec<Vec<u8>>,
     large_inputs: Vec<BytesMut>,
     large_bytes: usize,
+    large_bytes_max: usize,
     /// Lists of values that were sent from where they lay.
     free_inlays: Vec<Vec<Inlay>>,
 }
 
 impl BufferPool {
-    pub(super) fn new() -> Self {
+    /// The buffers of a shard that has so much memory, in bytes.
+    pub(super) fn new(memory_bytes: usize) -> Self {
         let mut pool = Self {
+            large_bytes_max: LARGE_FREE_BYTES_MAX.min(memory_bytes / LARGE_FREE_SHARE),
             free: Vec::with_capacity(FREE_BYTES_MAX / NEW_BYTES),
             free_inputs: Vec::with_capacity(FREE_BYTES_MAX / NEW_BYTES),
             large: Vec::with_capacity(LARGE_FREE_BYTES_MAX / SMALL_BYTES_MAX),
@@ -216,10 +223,10 @@ impl BufferPool {
     /// Whether a large buffer can be kept. Those of the other kind give way: what is given back now is
     /// what is used now.
     fn has_room_for_large(&mut self, bytes: usize, kind: Kind) -> bool {
-        if bytes > LARGE_FREE_BYTES_MAX {
+        if bytes > self.large_bytes_max {
             return false;
         }
-        while self.large_bytes + bytes > LARGE_FREE_BYTES_MAX {
+        while self.large_bytes + bytes > self.large_bytes_max {
             let freed_bytes = match kind {
                 Kind::Input => self.large.pop().map(|large| large.capacity()),
                 Kind::Output => self.large_inputs.pop().map(|large| large.capacity()),
@@ -246,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_is_given_back_is_taken_again() {
-        let mut pool = BufferPool::new();
+        let mut pool = BufferPool::new(1 << 30);
         let buffer = pool.copy(&[b"ab", b"c"]);
         assert_eq!(buffer, b"abc");
         let address = buffer.as_ptr();
@@ -258,7 +265,7 @@ mod tests {
 
     #[test]
     fn consumed_inputs_come_back_whole() {
-        let mut pool = BufferPool::new();
+        let mut pool = BufferPool::new(1 << 30);
         let mut input = pool.take_input();
         let capacity = input.capacity();
         input.extend_from_slice(b"half a request");
@@ -277,7 +284,7 @@ mod tests {
             1 << 20,
             8 << 20,
         ] {
-            let mut pool = BufferPool::new();
+            let mut pool = BufferPool::new(1 << 30);
             for _ in 0..2 * FREE_BYTES_MAX.max(LARGE_FREE_BYTES_MAX) / bytes + 1 {
                 pool.put(Vec::with_capacity(bytes));
                 pool.put_input(BytesMut::with_capacity(bytes));
@@ -296,12 +303,24 @@ mod tests {
             (pool.free_bytes, pool.free_inputs_bytes, pool.large_bytes)
         );
         assert!(small.max(small_inputs) <= FREE_BYTES_MAX);
-        assert!(pool.large_bytes <= LARGE_FREE_BYTES_MAX);
+        assert!(pool.large_bytes <= pool.large_bytes_max);
+        assert!(pool.large_bytes_max <= LARGE_FREE_BYTES_MAX);
+    }
+
+    #[test]
+    fn who_has_little_memory_keeps_little() {
+        let mut pool = BufferPool::new(32 << 20);
+        pool.put(Vec::with_capacity((1 << 20) + 1));
+        assert_eq!(pool.large_bytes, 0);
+        pool.put(Vec::with_capacity(1 << 20));
+        pool.put(Vec::with_capacity(1 << 20));
+        assert_eq!(pool.large.len(), 1);
+        check(&pool);
     }
 
     #[test]
     fn large_ones_are_used_again_and_small_ones_stay_small() {
-        let mut pool = BufferPool::new();
+        let mut pool = BufferPool::new(1 << 30);
         let mut buffer = pool.copy(&[b"head "]);
         pool.make_room(&mut buffer, 1 << 20);
         assert_eq!(buffer, b"head ");
@@ -319,7 +338,7 @@ mod tests {
 
     #[test]
     fn the_kind_that_is_used_is_kept() {
-        let mut pool = BufferPool::new();
+        let mut pool = BufferPool::new(1 << 30);
         for _ in 0..3 {
             pool.put_input(BytesMut::with_capacity((1 << 20) + 1));
         }
@@ -334,7 +353,7 @@ mod tests {
     #[test]
     fn an_input_grows_with_what_comes_and_goes_back_whole() {
         const WANT: usize = 1 << 20;
-        let mut pool = BufferPool::new();
+        let mut pool = BufferPool::new(1 << 30);
         let mut input = pool.take_input();
         while input.len() < WANT {
             let room = input.capacity().max(8 * 1024);

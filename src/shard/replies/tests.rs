@@ -8,7 +8,7 @@ fn output(replies: &mut Replies) -> String {
 
 #[test]
 fn replies_leave_in_the_order_of_requests() {
-    let mut buffers = BufferPool::new();
+    let mut buffers = BufferPool::new(1 << 30);
     let mut replies = Replies::default();
     replies.ready(&mut buffers).extend_from_slice(b"1 ");
     let second = replies.defer(Form::Verbatim, Covers::Nothing, 1);
@@ -27,7 +27,7 @@ fn replies_leave_in_the_order_of_requests() {
 
 #[test]
 fn what_is_put_behind_a_reply_comes_before_all_later_ones() {
-    let mut buffers = BufferPool::new();
+    let mut buffers = BufferPool::new(1 << 30);
     let mut replies = Replies::default();
     let first = replies.defer(Form::Verbatim, Covers::Nothing, 1);
     replies.insert_behind(first, b"a ", &mut buffers);
@@ -46,7 +46,7 @@ fn what_is_put_behind_a_reply_comes_before_all_later_ones() {
 
 #[test]
 fn a_sum_waits_for_all_its_parts() {
-    let mut buffers = BufferPool::new();
+    let mut buffers = BufferPool::new(1 << 30);
     let mut replies = Replies::default();
     let sum = replies.defer(Form::RespSum, Covers::Nothing, 3);
     for count in [1, 0, 1] {
@@ -59,7 +59,7 @@ fn a_sum_waits_for_all_its_parts() {
 #[test]
 fn what_is_dropped_is_not_sent_and_leaves_the_rest_in_order() {
     for pending_before in [false, true] {
-        let mut buffers = BufferPool::new();
+        let mut buffers = BufferPool::new(1 << 30);
         let mut replies = Replies::default();
         replies.ready(&mut buffers).extend_from_slice(b"1 ");
         let second = pending_before.then(|| replies.defer(Form::Verbatim, Covers::Nothing, 1));
@@ -88,7 +88,7 @@ fn what_is_dropped_is_not_sent_and_leaves_the_rest_in_order() {
 
 #[test]
 fn a_failed_part_silences_the_rest_of_its_group() {
-    let mut buffers = BufferPool::new();
+    let mut buffers = BufferPool::new(1 << 30);
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
         let mut replies = Replies::default();
         let parts = [0; 3].map(|_| replies.defer(Form::Part, Covers::Nothing, 1));
@@ -109,7 +109,7 @@ fn a_failed_part_silences_the_rest_of_its_group() {
 
 #[test]
 fn a_failure_spoils_a_sum() {
-    let mut buffers = BufferPool::new();
+    let mut buffers = BufferPool::new(1 << 30);
     let mut replies = Replies::default();
     let sum = replies.defer(Form::RespSum, Covers::Nothing, 2);
     replies.resolve(sum, Part::Failure(b"-ERR gone\r\n"), &mut buffers);
@@ -124,7 +124,7 @@ fn a_failure_spoils_a_sum() {
 
 #[test]
 fn pending_keys_are_known_until_resolved() {
-    let mut buffers = BufferPool::new();
+    let mut buffers = BufferPool::new(1 << 30);
     let mut replies = Replies::default();
     let seq = replies.defer(Form::Silent, Covers::Key(KeyHash(7)), 1);
     assert!(replies.is_pending(KeyHash(7)));
