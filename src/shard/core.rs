@@ -118,11 +118,12 @@ impl Core {
         self.store.hasher().key(bytes)
     }
 
-    /// A number that nobody outside can foresee.
+    /// A number that nobody outside can foresee, and that no other shard draws alike.
     pub(super) fn random(&mut self) -> u64 {
         self.draw_count += 1;
+        let draw = [self.mesh.shard() as u64, self.draw_count].map(u64::to_le_bytes);
         let hasher = self.store.hasher();
-        hasher.hash(&self.draw_count.to_le_bytes()).0
+        hasher.hash(draw.as_flattened()).0
     }
 
     /// Applies an operation where the key lives.
