@@ -101,7 +101,7 @@ impl Server {
         } else {
             "--memcache"
         };
-        let mut line: Vec<String> = ["ringfort", "--shards", "2", "--memory", "64MiB"]
+        let mut line: Vec<String> = ["ringfort", "--shards", "2", "--memory", "256MiB"]
             .map(str::to_owned)
             .to_vec();
         line.extend([format!("--{protocol}"), address.to_string()]);
