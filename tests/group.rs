@@ -18,8 +18,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::origin::{Answer, Origin};
 use support::process::{ScratchFolder, Signal};
 use support::ringfort::{Ringfort, refusal};
-use support::wait_for;
 use support::wire::Wire;
+use support::{pass_between_shards, wait_for};
 
 /// Clients that ask for one key at a time, of each protocol.
 const CROWD: usize = 500;
@@ -58,9 +58,10 @@ fn a_thousand_clients_cause_one_load() {
             other.send(format!("GET {key}\r\n").as_bytes());
         }
         let mut admin = Wire::connect(ringfort.memcache());
-        wait_for("everybody to have joined", || {
+        wait_for("everybody to have asked", || {
             (admin.stat("groups", "Gets") >= 2 * CROWD as u64).then_some(())
         });
+        pass_between_shards(|| Wire::connect(ringfort.resp()));
         origin.release();
         readers
             .iter_mut()

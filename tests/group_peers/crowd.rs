@@ -3,7 +3,7 @@
 use super::Circle;
 use super::support::{
     origin::{Answer, Origin},
-    wait_for,
+    pass_between_shards, wait_for,
     wire::Wire,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -53,9 +53,10 @@ impl Crowd {
             // Peers ask the owner, too.
             let peers = if place == owner { count - 1 } else { 0 };
             let wanted = before + (2 * CROWD + peers) as u64;
-            wait_for("everybody to have joined", || {
+            wait_for("everybody to have asked", || {
                 (circle.stat(place, "Gets") >= wanted).then_some(())
             });
+            pass_between_shards(|| circle.resp(place));
         }
         Self { clients }
     }

@@ -6,8 +6,9 @@
 
 use crate::{config::SHARDS_MAX, shard::core::Core};
 
-/// Of the requests that one other shard may owe an answer, one in so many may be loads.
-const PLACES_PART: usize = 2;
+/// Of the requests that one other shard may owe an answer, one in so many may not be loads: enough for what is
+/// answered in a turn. Clients whose load has no place wait, and join it late; so loads have all the rest.
+const OTHERS_PART: usize = 8;
 
 /// How many loads each other shard has not answered.
 #[derive(Debug)]
@@ -27,7 +28,8 @@ impl Abroad {
 impl Core {
     /// Whether another shard takes a load of a key of so many bytes now.
     pub(super) fn may_load_at(&self, shard: usize, key_bytes: usize) -> bool {
-        let places = self.mesh.depth() / PLACES_PART;
+        let depth = self.mesh.depth();
+        let places = depth - depth / OTHERS_PART;
         self.may_ask(shard, key_bytes) && self.loads_at(shard) < places
     }
 
