@@ -7,12 +7,22 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    thread,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::error::StartError;
 use crate::config::LISTEN_BACKLOG;
+
+/// How long a taken address is waited for. The kernel takes the ring of a process that was killed apart after it has
+/// told of the process's end, and till then the ring holds the listeners it was accepting from: who starts the next
+/// one at once would find them.
+const TAKEN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long it is waited before a taken address is looked at again.
+const TAKEN_PAUSE: Duration = Duration::from_millis(10);
 
 /// Sockets that hold an address, and do not listen yet.
 pub(super) struct Bound {
@@ -87,7 +97,24 @@ impl Bound {
 }
 
 /// With `SO_REUSEPORT` a second ringfort would quietly share the port; without it, it is told.
+///
+/// Waits up to [`TAKEN_PATIENCE`] for who is about to leave.
+///
+/// # Errors
+/// The address is not this machine's, or somebody else listens there.
 pub(super) fn probe(address: SocketAddr) -> io::Result<()> {
+    let deadline = Instant::now() + TAKEN_PATIENCE;
+    loop {
+        match probe_once(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                thread::sleep(TAKEN_PAUSE);
+            }
+            probed => return probed,
+        }
+    }
+}
+
+fn probe_once(address: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -152,6 +179,24 @@ mod tests {
         bound.listen().unwrap();
         let error = Bound::new("--resp", address, 1).err().unwrap();
         assert!(error.to_string().contains("in use"), "{error}");
+    }
+
+    #[test]
+    fn who_is_about_to_leave_is_waited_for() {
+        let leaving = Bound::new("--resp", any(), 1).unwrap();
+        let address = leaving.address;
+        let listeners = leaving.listeners().unwrap();
+        leaving.listen().unwrap();
+        assert_eq!(
+            probe_once(address).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
+        let leaver = thread::spawn(move || {
+            thread::sleep(TAKEN_PAUSE * 3);
+            drop(listeners);
+        });
+        Bound::new("--resp", address, 1).unwrap();
+        leaver.join().unwrap();
     }
 
     #[test]
