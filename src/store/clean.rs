@@ -59,9 +59,11 @@ pub(super) struct Cleaning {
 }
 
 /// Where the sweep goes on.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SweepCursor {
     segment: u32,
+    /// The use of the segment that it is a place in: in the next, other entries begin elsewhere.
+    opening: Option<u64>,
     position: u32,
 }
 
@@ -271,8 +273,13 @@ impl PartitionWriter {
         let partition = Arc::clone(&self.partition);
         let mut segments_left = self.segments.count();
         for _ in 0..SWEEP_ENTRIES_MAX {
-            let SweepCursor { segment, position } = self.sweep;
-            let is_over = !self.segments.holds_entries(segment)
+            let SweepCursor {
+                segment,
+                opening,
+                position,
+            } = self.sweep;
+            let is_over = opening.is_none()
+                || opening != self.segments.opening(segment)
                 || position >= self.segments.used_bytes(segment);
             if is_over {
                 if segments_left == 0 {
@@ -282,6 +289,7 @@ impl PartitionWriter {
                 let next = (segment + 1) % self.segments.count();
                 self.sweep = SweepCursor {
                     segment: next,
+                    opening: self.segments.opening(next),
                     position: 0,
                 };
                 continue;
@@ -295,6 +303,7 @@ impl PartitionWriter {
                 self.count_expired(&entry);
             }
             self.sweep.position += entry.footprint_bytes() as u32;
+            debug_assert!(self.sweep.position <= self.segments.used_bytes(segment));
         }
     }
 }

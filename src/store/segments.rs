@@ -66,6 +66,8 @@ struct Segment {
     live_bytes: u32,
     /// Age: smaller is older.
     sequence: u64,
+    /// Tells one use of its memory from the next.
+    opening: u64,
 }
 
 /// Invariant: every segment is in exactly one role; `live_bytes <= used_bytes <= segment_bytes`;
@@ -94,6 +96,7 @@ impl Segments {
             used_bytes: 0,
             live_bytes: 0,
             sequence: 0,
+            opening: 0,
         };
         Self {
             table: vec![blank; count].into_boxed_slice(),
@@ -184,6 +187,7 @@ impl Segments {
             used_bytes: 0,
             live_bytes: 0,
             sequence,
+            opening: sequence,
         };
         Some(next)
     }
@@ -350,9 +354,10 @@ impl Segments {
         of_stream.map(|segment| u64::from(segment.live_bytes)).sum()
     }
 
-    /// Whether entries lie in this segment, for a sweep over them.
-    pub(super) fn holds_entries(&self, segment: u32) -> bool {
-        matches!(self.table[segment as usize].role, Role::Open | Role::Sealed)
+    /// What tells the entries that lie in this segment from those that lay there before; none if none do.
+    pub(super) fn opening(&self, segment: u32) -> Option<u64> {
+        let Segment { role, opening, .. } = self.table[segment as usize];
+        matches!(role, Role::Open | Role::Sealed).then_some(opening)
     }
 
     pub(super) fn count(&self) -> u32 {

@@ -37,9 +37,19 @@ fn evictions() -> impl Strategy<Value = Eviction> {
 }
 
 fn set(store: &mut ShardStore, now: UnixMs, key: &[u8], value: &[u8]) -> Outcome {
+    set_with(store, now, key, value, Deadline::NEVER)
+}
+
+fn set_with(
+    store: &mut ShardStore,
+    now: UnixMs,
+    key: &[u8],
+    value: &[u8],
+    deadline: Deadline,
+) -> Outcome {
     let operation = Operation::Set {
         flags: 0,
-        expiry: Expiry::Until(Deadline::NEVER),
+        expiry: Expiry::Until(deadline),
         condition: Condition::Always,
         stamp: Stamp::default(),
         wants_old: false,
@@ -206,6 +216,22 @@ fn the_sweep_unlinks_what_has_expired() {
     }
     assert_eq!(store.stats().entry_count, 0);
     assert_eq!(store.stats().expired_count, 1_000);
+}
+
+#[test]
+fn the_sweep_does_not_go_on_in_the_middle_of_other_entries() {
+    let mut store = store(MIB);
+    for second in 0..200_usize {
+        let now = UnixMs(second as u64 * 1_000);
+        // More than a sweep looks at, and fewer bytes than all segments.
+        for number in 0..5_000_usize {
+            let value = [0xff; 64];
+            let value = &value[..(number * 7 + second) % value.len()];
+            let deadline = Deadline::at(UnixMs(now.0 + 1_500));
+            set_with(&mut store, now, &number.to_le_bytes(), value, deadline);
+        }
+        store.tick(now);
+    }
 }
 
 #[test]
