@@ -1,8 +1,8 @@
 //! Making room: compaction, eviction and the sweep of expired entries.
 //!
-//! Entries are appended to segments, so what is overwritten or deleted leaves holes. Cleaning
-//! picks a sealed segment, walks its entries, keeps some by appending them elsewhere, and frees
-//! the segment after a grace period.
+//! Entries are appended to segments, so what is overwritten or deleted leaves holes. A sealed segment
+//! with nothing left is freed at once. Cleaning picks one with something left, walks its entries, keeps
+//! some by appending them elsewhere, and frees the segment. Both after a grace period.
 //!
 //! * While less than [`LIVE_BYTES_PERCENT_MAX`] of the memory is alive, holes are the problem:
 //!   the emptiest segment is **compacted**, everything alive in it moves (its age with it).
@@ -148,7 +148,8 @@ impl PartitionWriter {
         write_bytes: Option<usize>,
         now: UnixMs,
     ) -> usize {
-        if cleaning.position >= self.segments.used_bytes(cleaning.segment) {
+        let is_over = cleaning.position >= self.segments.used_bytes(cleaning.segment);
+        if is_over || self.segments.is_blank(cleaning.segment) {
             let epoch = self.epochs.retire();
             self.segments.retire(cleaning.segment, epoch);
             self.segments.reclaim(&self.epochs);

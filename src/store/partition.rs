@@ -381,10 +381,19 @@ impl PartitionWriter {
     /// The bytes at `offset`, which no flush has counted, are dead.
     pub(super) fn release_bytes(&mut self, offset: Offset, bytes: usize, is_copy: bool) {
         let segment = self.partition.arena.segment_of(offset);
-        self.segments.release(segment, bytes);
+        if self.segments.release(segment, bytes) {
+            self.retire_blank(segment);
+        }
         if is_copy {
             self.partition.figures.uncount_copy(bytes);
         }
+    }
+
+    /// A segment that the index names nothing in needs no cleaning.
+    #[cold]
+    fn retire_blank(&mut self, segment: u32) {
+        let epoch = self.epochs.retire();
+        self.segments.retire(segment, epoch);
     }
 
     /// Unlinks what was found if it has been flushed or has expired.

@@ -3,9 +3,12 @@
 //!
 //! ```text
 //! free -> open -> sealed -> cleaning -> retired -> (grace period) -> free
-//!                                                             -> pinned -> free
+//!                        -> (nothing alive) -^                  -> pinned -> free
 //! free -> index (for good)
 //! ```
+//!
+//! What is free is used again in the order last in, first out: where few keys are written to over and over, a few
+//! segments go round, which stay in the core's cache.
 //!
 //! Entries are appended to one of the open segments, one for each [`Stream`]. What compaction only
 //! moves goes to [`Stream::Aged`], whose segments inherit the age of where the entries came from, so
@@ -68,6 +71,15 @@ struct Segment {
     sequence: u64,
     /// Tells one use of its memory from the next.
     opening: u64,
+    /// The index may name entries in it that a flush has made disappear.
+    holds_flushed: bool,
+}
+
+impl Segment {
+    /// Whether the index names nothing in it.
+    fn is_blank(&self) -> bool {
+        self.live_bytes == 0 && !self.holds_flushed
+    }
 }
 
 /// Invariant: every segment is in exactly one role; `live_bytes <= used_bytes <= segment_bytes`;
@@ -97,6 +109,7 @@ impl Segments {
             live_bytes: 0,
             sequence: 0,
             opening: 0,
+            holds_flushed: false,
         };
         Self {
             table: vec![blank; count].into_boxed_slice(),
@@ -188,6 +201,7 @@ impl Segments {
             live_bytes: 0,
             sequence,
             opening: sequence,
+            holds_flushed: false,
         };
         Some(next)
     }
@@ -201,18 +215,24 @@ impl Segments {
         }
     }
 
-    /// An entry of `bytes` in `segment` is no longer named by the index.
-    pub(super) fn release(&mut self, segment: u32, bytes: usize) {
+    /// An entry of `bytes` in `segment` is no longer named by the index. Whether the segment, which takes no more,
+    /// can be [retired](Self::retire), as nothing in it is.
+    #[inline]
+    #[must_use]
+    pub(super) fn release(&mut self, segment: u32, bytes: usize) -> bool {
         let entry = &mut self.table[segment as usize];
         entry.live_bytes -= bytes as u32;
+        let is_over = entry.role == Role::Sealed && entry.is_blank();
         self.live_bytes -= bytes as u64;
         self.check();
+        is_over
     }
 
     /// Nothing written so far counts as alive any more.
     pub(super) fn release_all(&mut self) {
         for segment in &mut self.table {
             segment.live_bytes = 0;
+            segment.holds_flushed = true;
         }
         self.live_bytes = 0;
     }
@@ -265,9 +285,18 @@ impl Segments {
         self.table[segment as usize].role = Role::Sealed;
     }
 
-    /// A cleaned segment is free once the grace period that starts now is over.
+    /// Whether cleaning a segment can end, as the index names nothing in it.
+    pub(super) fn is_blank(&self, segment: u32) -> bool {
+        self.table[segment as usize].is_blank()
+    }
+
+    /// A segment that was cleaned, or that the index names nothing in, is free once the grace period that starts
+    /// now is over.
     pub(super) fn retire(&mut self, segment: u32, epoch: Epoch) {
-        debug_assert_eq!(self.table[segment as usize].role, Role::Cleaning);
+        let entry = &self.table[segment as usize];
+        debug_assert!(
+            entry.role == Role::Cleaning || entry.role == Role::Sealed && entry.is_blank()
+        );
         self.table[segment as usize].role = Role::Retired;
         self.retired.push_back((segment, epoch));
     }
@@ -376,79 +405,4 @@ impl Segments {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn segments() -> Segments {
-        Segments::new(&Arena::map(4096, 10).unwrap())
-    }
-
-    #[test]
-    fn a_segment_passes_through_its_roles() {
-        let epochs = Epochs::new(1);
-        epochs.online(0);
-        let mut segments = segments();
-        let (first, _) = segments.append(Stream::Fresh, 4096).unwrap();
-        let (second, _) = segments.append(Stream::Fresh, 4096).unwrap();
-        assert_ne!(first, second);
-        assert_eq!(segments.oldest(), Some(first));
-        segments.release(first, 4096);
-        assert_eq!(segments.emptiest(), Some((first, 0)));
-        segments.start_cleaning(first);
-        assert_eq!(segments.oldest(), None);
-        segments.retire(first, epochs.retire());
-        segments.reclaim(&epochs);
-        assert!(segments.has_retired(), "the shard has not been quiescent");
-        epochs.quiescent(0);
-        segments.reclaim(&epochs);
-        assert!(!segments.has_retired());
-        assert_eq!(segments.live_bytes(), 4096);
-    }
-
-    #[test]
-    fn what_is_moved_leaves_room_for_what_is_written() {
-        let mut segments = segments();
-        for _ in 0..8 {
-            segments.append(Stream::Fresh, 4000);
-        }
-        assert!(segments.leaves_room(Stream::Aged, 4000, 4000), "two free");
-        segments.append(Stream::Aged, 3000);
-        assert!(segments.leaves_room(Stream::Aged, 1000, 4000), "one free");
-        // It would take the last one: only if the write fits into what is open.
-        assert!(!segments.leaves_room(Stream::Aged, 2000, 97));
-        assert!(segments.leaves_room(Stream::Aged, 2000, 96));
-        // Both can share the last one, if they fit.
-        assert!(segments.leaves_room(Stream::Kept, 2000, 2096));
-        assert!(!segments.leaves_room(Stream::Kept, 2000, 2097));
-        segments.append(Stream::Kept, 3000);
-        assert!(!segments.leaves_room(Stream::Aged, 2000, 8), "none free");
-        assert!(segments.leaves_room(Stream::Aged, 1000, 1096));
-        assert!(!segments.leaves_room(Stream::Aged, 1000, 1097));
-        assert!(segments.leaves_room(Stream::Kept, 1000, 96));
-        assert!(!segments.leaves_room(Stream::Kept, 1000, 97));
-    }
-
-    #[test]
-    fn runs_out_and_says_so() {
-        let mut segments = segments();
-        for _ in 0..10 {
-            assert!(segments.append(Stream::Fresh, 4000).is_some());
-        }
-        assert_eq!(segments.append(Stream::Fresh, 4000), None);
-        assert_eq!(segments.deficit(), SPARE_SEGMENTS_MIN);
-        assert_eq!(segments.take_for_index(), None);
-    }
-
-    #[test]
-    fn moved_entries_keep_their_age() {
-        let mut segments = segments();
-        let (old, _) = segments.append(Stream::Fresh, 4000).unwrap();
-        segments.append(Stream::Fresh, 4000).unwrap();
-        segments.append(Stream::Fresh, 4000).unwrap();
-        let (aged, _) = segments.append(Stream::Aged, 4000).unwrap();
-        segments.age_like(old);
-        segments.append(Stream::Aged, 4000).unwrap();
-        segments.start_cleaning(old);
-        assert_eq!(segments.oldest(), Some(aged));
-    }
-}
+mod tests;

@@ -40,6 +40,22 @@ fn overwrite_for_ever(eviction: Eviction) {
 }
 
 #[test]
+fn few_keys_take_few_segments_in_turn() {
+    for eviction in Eviction::ALL {
+        let mut store = store_with(eviction, 8 * MIB);
+        let mut places = std::collections::HashSet::new();
+        for round in 0..40_000_u32 {
+            let key = (round % 10).to_le_bytes();
+            set(&mut store, NOW, &key, &VALUE);
+            let value = store.get(store.hasher().key(&key), NOW).unwrap().value();
+            places.insert(value.as_ptr() as usize / 4096);
+        }
+        let bytes = places.len() * 4096;
+        assert!(bytes < MIB, "{eviction}: {bytes} bytes in use by turns");
+    }
+}
+
+#[test]
 fn ten_times_the_memory_keeps_the_newest() {
     // Of what is new, LRU keeps all it has room for, S3-FIFO a tenth.
     for (eviction, newest_count) in [(Eviction::Lru, 2_000), (Eviction::S3Fifo, 300)] {
