@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::{Flags, KeyText, MetaVerb};
+use super::{Flags, KeyText, MetaRequest, MetaVerb};
 use crate::protocol::{
     Parsed,
     memcache::{
@@ -95,6 +95,28 @@ pub fn line(out: &mut Vec<u8>, status: &[u8], key_text: KeyText<'_>, flags: Flag
         match flag.letter {
             b'O' => opaque(out, flag.token),
             b'k' => key(out, key_text),
+            _ => {}
+        }
+    }
+    out.extend_from_slice(CRLF);
+}
+
+/// Appends the answer to `ms`: its status, and what the request asked to be told of the item that is
+/// there now, in the order asked. `cas` is the item's CAS id, 0 if nothing was stored.
+pub fn stored(
+    out: &mut Vec<u8>,
+    status: &[u8],
+    request: &MetaRequest<'_>,
+    cas: u64,
+    value_bytes: usize,
+) {
+    out.extend_from_slice(status);
+    for asked in request.flags {
+        match asked.letter {
+            b'O' => opaque(out, asked.token),
+            b'k' => key(out, request.key),
+            b'c' => flag(out, b'c', cas),
+            b's' => flag(out, b's', value_bytes as u64),
             _ => {}
         }
     }
@@ -205,7 +227,10 @@ pub fn returned(frame: &[u8], letter: u8) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::testing::check_pieces;
+    use crate::protocol::{
+        memcache::{Limits, Request, parse},
+        testing::check_pieces,
+    };
 
     #[test]
     fn what_is_given_back_stands_behind_status_and_length() {
@@ -215,6 +240,31 @@ mod tests {
         assert_eq!(returned(value, b'c'), None);
         assert_eq!(returned(b"HD s10\r\n", b's'), Some(&b"10"[..]));
         assert_eq!(returned(b"EN\r\n", b'E'), None);
+    }
+
+    #[test]
+    fn a_store_tells_what_was_asked_in_that_order() {
+        let limits = Limits {
+            value_bytes_max: 10,
+            line_bytes_max: 100,
+        };
+        for (line, told) in [
+            ("ms k 1", "HD\r\n"),
+            ("ms k 1 s t v c", "HD s70 c9\r\n"),
+            ("ms Zm9v 1 c b k Oo T5 s", "HD c9 kZm9v b Oo s70\r\n"),
+        ] {
+            let wire = format!("{line}\r\nx\r\n");
+            let request = match parse(wire.as_bytes(), &limits) {
+                Parsed::Complete {
+                    request: Request::Meta(request),
+                    ..
+                } => request,
+                other => panic!("{line}: {other:?}"),
+            };
+            let mut out = Vec::new();
+            stored(&mut out, DONE, &request, 9, 70);
+            assert_eq!(out, told.as_bytes(), "{line}");
+        }
     }
 
     #[test]

@@ -167,15 +167,5 @@ fn answer(
         (Outcome::Stored { .. }, None) => core.store.spare_cas(),
         _ => 0,
     };
-    out.extend_from_slice(status);
-    for flag in request.flags {
-        match flag.letter {
-            b'O' => reply::opaque(out, flag.token),
-            b'k' => reply::key(out, request.key),
-            b'c' => reply::flag(out, b'c', cas),
-            b's' => reply::flag(out, b's', bytes as u64),
-            _ => {}
-        }
-    }
-    out.extend_from_slice(b"\r\n");
+    reply::stored(out, status, request, cas, bytes);
 }

@@ -74,12 +74,14 @@ impl Answer<'_> {
                 reply::line(out, reply::MISS, request.key, request.flags);
             }
             Self::Done { cas, value_bytes } if request.verb == MetaVerb::Set => {
-                stored(request, reply::DONE, cas, value_bytes, out);
+                reply::stored(out, reply::DONE, request, cas, value_bytes);
             }
             Self::Not {
                 status,
                 value_bytes,
-            } if request.verb == MetaVerb::Set => stored(request, status, 0, value_bytes, out),
+            } if request.verb == MetaVerb::Set => {
+                reply::stored(out, status, request, 0, value_bytes);
+            }
             Self::Done { .. } => reply::line(out, reply::DONE, request.key, request.flags),
             Self::Not { status, .. } => reply::line(out, status, request.key, request.flags),
             Self::NonNumeric => out.extend_from_slice(classic::NON_NUMERIC),
@@ -180,27 +182,6 @@ impl Answer<'_> {
             false => b" Z",
         }
     }
-}
-
-/// The answer to `ms`.
-fn stored(
-    request: &MetaRequest<'_>,
-    status: &[u8],
-    cas: u64,
-    value_bytes: usize,
-    out: &mut Vec<u8>,
-) {
-    out.extend_from_slice(status);
-    for flag in request.flags {
-        match flag.letter {
-            b'O' => reply::opaque(out, flag.token),
-            b'k' => reply::key(out, request.key),
-            b'c' => reply::flag(out, b'c', cas),
-            b's' => reply::flag(out, b's', value_bytes as u64),
-            _ => {}
-        }
-    }
-    end(None, out);
 }
 
 pub(super) fn begin(value: Option<&[u8]>, out: &mut Vec<u8>) {
