@@ -3,6 +3,8 @@
 
 mod support;
 
+use support::binary::{self, packet};
+use support::origin::{Answer, Origin};
 use support::process::Signal;
 use support::ringfort::Ringfort;
 use support::wire::Wire;
@@ -11,13 +13,17 @@ const VALUE_BYTES: usize = 500_000;
 
 /// A value that tells any place of it from any other, and from those of another version.
 fn value(key: usize, version: usize) -> Vec<u8> {
-    let mut value = Vec::with_capacity(VALUE_BYTES + 16);
+    value_of(VALUE_BYTES, key, version)
+}
+
+fn value_of(bytes: usize, key: usize, version: usize) -> Vec<u8> {
+    let mut value = Vec::with_capacity(bytes + 16);
     let mut place = 0;
-    while value.len() < VALUE_BYTES {
+    while value.len() < bytes {
         value.extend_from_slice(format!("{key}.{version}.{place} ").as_bytes());
         place += 1;
     }
-    value.truncate(VALUE_BYTES);
+    value.truncate(bytes);
     value
 }
 
@@ -172,4 +178,167 @@ fn large_values_keep_their_place_among_replies() {
     expect_resp(&mut resp, 0, 0);
     resp.expect(b"$1\r\nx\r\n+OK\r\n+QUEUED\r\n*1\r\n");
     expect_resp(&mut resp, 2, 0);
+}
+
+const MIB: usize = 1 << 20;
+
+fn mib(key: usize) -> Vec<u8> {
+    value_of(MIB, key, 0)
+}
+
+/// Expects lines, and for a number in their place the value of that key.
+fn expect_all(wire: &mut Wire, expected: &[Result<usize, String>]) {
+    for part in expected {
+        match part {
+            Ok(key) => wire.expect(&mib(*key)),
+            Err(line) => wire.expect(line.as_bytes()),
+        }
+    }
+}
+
+/// Sends all requests at once, and then expects the answers to them.
+fn converse(wire: &mut Wire, conversation: &[(&str, Vec<Result<usize, String>>)]) {
+    let requests: String = conversation.iter().map(|(request, _)| *request).collect();
+    wire.send(requests.as_bytes());
+    for (request, expected) in conversation {
+        println!("{request}");
+        expect_all(wire, expected);
+    }
+}
+
+fn line(line: &str) -> Result<usize, String> {
+    Err(format!("{line}\r\n"))
+}
+
+fn block(name: &str, flags: u32, key: usize) -> [Result<usize, String>; 3] {
+    [
+        line(&format!("VALUE {name} {flags} {MIB}")),
+        Ok(key),
+        line(""),
+    ]
+}
+
+/// The values of two keys by all that shows a value, in one pipeline, with small ones between; by the shard that has
+/// them and by another.
+#[test]
+fn all_that_shows_a_large_value_shows_every_byte() {
+    for shards in ["1", "2"] {
+        let ringfort = Ringfort::start(&[
+            "--shards",
+            shards,
+            "--memory",
+            "256MiB",
+            "--item-size-max",
+            "2MiB",
+        ]);
+        let mut wire = Wire::connect(ringfort.memcache());
+        for key in 0..2 {
+            let request = format!("ms key-{key} {MIB} F7 E5\r\n");
+            wire.send(request.as_bytes());
+            wire.send(&mib(key));
+            wire.ask("\r\n", "HD\r\n");
+        }
+        wire.ask("set small 0 0 1\r\nx\r\n", "STORED\r\n");
+        let small = || line("VALUE small 0 1\r\nx");
+        let [zero, one] = [0, 1].map(|key| move || block(&format!("key-{key}"), 7, key));
+        let two_and_small = || [&zero()[..], &[small()], &one(), &[line("END")]].concat();
+        let meta = |head: &str, key| vec![line(head), Ok(key), line("")];
+        let conversation = [
+            ("get key-0 small key-1\r\n", two_and_small()),
+            ("gat 0 key-0 small key-1\r\n", two_and_small()),
+            (
+                "gats 0 key-1\r\n",
+                vec![
+                    line(&format!("VALUE key-1 7 {MIB} 5")),
+                    Ok(1),
+                    line("\r\nEND"),
+                ],
+            ),
+            // Tells of it, changes it, and would make it.
+            (
+                "mg key-0 v k f\r\n",
+                meta(&format!("VA {MIB} kkey-0 f7"), 0),
+            ),
+            ("mg key-1 v T0 s\r\n", meta(&format!("VA {MIB} s{MIB}"), 1)),
+            ("mg key-0 v N9 c q\r\n", meta(&format!("VA {MIB} c5"), 0)),
+            ("mg key-0 v C5 s\r\n", vec![line(&format!("HD s{MIB}"))]),
+            ("mg key-0 s\r\n", vec![line(&format!("HD s{MIB}"))]),
+            ("mg key-1 v\r\nmn\r\n", {
+                let mut expected = meta(&format!("VA {MIB}"), 1);
+                expected.push(line("MN"));
+                expected
+            }),
+        ];
+        converse(&mut wire, &conversation);
+        let mut wire = Wire::connect(ringfort.memcache());
+        let asked: &[(u8, usize, &[u8])] = &[
+            (GET, 0, b""),
+            (GETK, 1, b""),
+            (GAT, 0, &[0; 4]),
+            (GATK, 1, &[0; 4]),
+        ];
+        for (opcode, key, extras) in asked {
+            wire.send(&packet(*opcode, format!("key-{key}").as_bytes(), extras));
+        }
+        for &(opcode, key, _) in asked {
+            let reply = binary::reply(&mut wire);
+            let name = match opcode {
+                GETK | GATK => format!("key-{key}"),
+                _ => String::new(),
+            };
+            assert_eq!((reply.opcode, reply.status, reply.cas), (opcode, 0, 5));
+            assert_eq!((reply.extras, reply.key), (vec![0, 0, 0, 7], name.into()));
+            assert!(reply.value == mib(key), "{opcode:#x} with {shards} shards");
+        }
+    }
+}
+
+const GET: u8 = 0x00;
+const GETK: u8 = 0x0c;
+const GAT: u8 = 0x1d;
+const GATK: u8 = 0x23;
+
+/// The same in a group: what was loaded, what is here, and what is here but comes behind what has to be loaded.
+#[test]
+fn members_of_a_group_show_every_byte() {
+    let origin = Origin::start(|path| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        match name.strip_prefix("key-").map(str::parse) {
+            Some(Ok(key)) => Answer::value(mib(key)),
+            _ => Answer::value("x"),
+        }
+    });
+    let flag = origin.flag();
+    let flags = ["--group", "g", "--origin", &flag, "--item-size-max", "2MiB"];
+    let ringfort = Ringfort::start(&flags);
+    let mut wire = Wire::connect(ringfort.memcache());
+    let small = |name: &str| line(&format!("VALUE {name} 0 1\r\nx"));
+    let [zero, one] = [0, 1].map(|key| move || block(&format!("key-{key}"), 0, key));
+    let end = || vec![line("END")];
+    // The answers are those of the first time, of the second, and behind one that is loaded.
+    for cold in ["a", "a", "b"] {
+        let all = [&[small(cold)], &zero()[..], &[small("c")], &one(), &end()].concat();
+        let request = format!("get {cold} key-0 c key-1\r\n");
+        converse(&mut wire, &[(&request, all)]);
+    }
+    let meta = vec![line(&format!("VA {MIB} s{MIB}")), Ok(1), line("")];
+    let single = [&zero()[..], &end()].concat();
+    converse(
+        &mut wire,
+        &[("get key-0\r\n", single), ("mg key-1 v s\r\n", meta)],
+    );
+    let mut wire = Wire::connect(ringfort.memcache());
+    wire.send(&packet(GET, b"key-1", b""));
+    assert!(binary::reply(&mut wire).value == mib(1));
+    let mut wire = Wire::connect(ringfort.resp());
+    let bulk = |key| [line(&format!("${MIB}")), Ok(key), line("")];
+    let array = [&[line("*3")], &bulk(1)[..], &[line("$1\r\nx")], &bulk(0)].concat();
+    converse(
+        &mut wire,
+        &[
+            ("GET key-0\r\n", bulk(0).into()),
+            ("MGET key-1 c key-0\r\n", array.clone()),
+            ("MGET key-1 d key-0\r\n", array),
+        ],
+    );
 }

@@ -1,6 +1,6 @@
 //! A shard: one core's thread with everything it owns, working in turns.
 //!
-//! * `batch`, `core`, `session`, `replies`, `answers`, `push`, `form`: executing requests and
+//! * `batch`, `core`, `session`, `replies`, `shown`, `answers`, `push`, `form`: executing requests and
 //!   keeping replies in order
 //! * `progress`: requests that take several turns
 //! * `memcache`, `resp`, `flush`: what requests mean; `run`: those that run where their key lives
@@ -37,6 +37,7 @@ mod round;
 mod run;
 mod session;
 mod settings;
+mod shown;
 mod spin;
 mod stats;
 mod tracking;

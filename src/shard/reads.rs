@@ -9,10 +9,7 @@
 use arrayvec::ArrayVec;
 
 use super::{
-    core::Core,
-    session::Session,
-    settings::{LAID_IN_BYTES_MIN, OUTPUT_BYTES_MAX},
-    stats::Counters,
+    core::Core, session::Session, settings::OUTPUT_BYTES_MAX, shown::AnswerOut, stats::Counters,
 };
 use crate::store::{Absence, EntryRef, Key};
 
@@ -24,6 +21,9 @@ pub(super) trait PlainReads {
     /// What a client gets may depend on.
     type Voice: Copy;
 
+    /// What stands behind the value in the answer to a read that finds something.
+    const CLOSE: &[u8];
+
     /// The key of the read at the front of `bytes` and where it ends, if one is there whole and spelled
     /// as usual.
     fn find(bytes: &[u8]) -> Option<(&[u8], usize)>;
@@ -34,16 +34,10 @@ pub(super) trait PlainReads {
     /// How many of so many reads may be served without a closer look at them.
     fn allowed(core: &Core, count: usize) -> usize;
 
-    /// Appends the answer to a read that finds something.
-    fn show(entry: EntryRef<'_>, out: &mut Vec<u8>);
-
-    /// Appends what stands before the value in that answer.
+    /// Appends what stands before the value in the answer to a read that finds something.
     fn open(entry: EntryRef<'_>, out: &mut Vec<u8>);
 
-    /// Appends what stands behind it.
-    fn close(out: &mut Vec<u8>);
-
-    /// Appends the answer to one that does not, and counts why.
+    /// Appends the answer to one that finds nothing, and counts why.
     fn miss(absence: Absence, voice: Self::Voice, counters: &Counters, out: &mut Vec<u8>);
 
     /// So many were served.
@@ -123,19 +117,13 @@ fn serve_run<P: PlainReads>(
         if session.replies.bytes() >= OUTPUT_BYTES_MAX {
             break;
         }
-        let out = session.replies.ready(&mut core.buffers);
         match core.store.look(*key, core.now) {
             Ok(entry) if !core.vouches_for(&entry) => break,
             Ok(entry) => {
                 entry.mark_used(core.now);
-                if entry.value().len() < LAID_IN_BYTES_MIN {
-                    P::show(entry, out);
-                } else {
-                    let pinned = core.store.pin(key.hash, entry);
-                    P::open(entry, out);
-                    session.append_value(entry.value(), pinned, &mut core.buffers);
-                    P::close(session.replies.ready(&mut core.buffers));
-                }
+                let open = |out: &mut Vec<u8>| P::open(entry, out);
+                let found = (key.hash, entry);
+                session.show(&core.store, &mut core.buffers, found, open, P::CLOSE);
                 hits += 1;
                 if is_group {
                     let deadline = entry.deadline();
@@ -144,6 +132,7 @@ fn serve_run<P: PlainReads>(
             }
             Err(_) if is_asked_on => break,
             Err(absence) => {
+                let out = session.replies.ready(&mut core.buffers);
                 P::miss(absence, voice, core.board.of(core.mesh.shard()), out);
                 if absence == Absence::Expired {
                     core.found_expired(*key);

@@ -36,15 +36,15 @@ impl Session {
         key: Key<'_>,
         request: &[u8],
         form: Form,
-        here: impl FnOnce(&mut Core, &mut Vec<u8>),
+        here: impl FnOnce(&mut Core, &mut Self),
     ) -> Step {
         if core.store.owns(key.hash) {
             if core.must_wait() {
                 return Step::Hold;
             }
+            let start = self.replies.ready(&mut core.buffers).len();
+            here(core, self);
             let out = self.replies.ready(&mut core.buffers);
-            let start = out.len();
-            here(core, out);
             if out.get(start) == Some(&b'-') {
                 let line = core.buffers.copy(&[&out[start..]]);
                 self.count_error(core, &line);

@@ -23,7 +23,7 @@ use crate::{
         binary::REQUEST_MAGIC,
         resp::{Version, table::Command},
     },
-    store::{Applied, EntryRef, Key, Operation, PinnedValue, UnixMs},
+    store::{Applied, Key, Operation, UnixMs},
 };
 
 /// Which protocol a client speaks, and what it has said of itself.
@@ -63,9 +63,6 @@ pub(super) struct Session {
     /// Since when the request at hand waits for room at its server.
     pub(super) waits_since: Option<UnixMs>,
 }
-
-/// What stands behind a value at most, in bytes.
-const VALUE_END_BYTES_MAX: usize = b"\r\nEND\r\n".len();
 
 /// Why [`Session::serve`] stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,33 +232,6 @@ impl Session {
     /// Where a ready reply goes.
     pub(super) fn ready<'a>(&'a mut self, buffers: &'a mut BufferPool) -> &'a mut Vec<u8> {
         self.replies.ready(buffers)
-    }
-
-    /// Where a ready reply that shows an entry goes.
-    pub(super) fn ready_for(
-        &mut self,
-        entry: EntryRef<'_>,
-        buffers: &mut BufferPool,
-    ) -> &mut Vec<u8> {
-        let out = self.replies.ready(buffers);
-        buffers.make_room(out, entry.memory_bytes());
-        out
-    }
-
-    /// Appends a large value to the reply at hand: it is sent from where it lies, if it could be pinned
-    /// there and the reply waits for nothing.
-    pub(super) fn append_value(
-        &mut self,
-        value: &[u8],
-        pinned: Option<PinnedValue>,
-        buffers: &mut BufferPool,
-    ) {
-        let is_laid_in = pinned.is_some_and(|pinned| self.replies.lay_in(pinned, buffers));
-        if !is_laid_in {
-            let out = self.replies.ready(buffers);
-            buffers.make_room(out, value.len() + VALUE_END_BYTES_MAX);
-            out.extend_from_slice(value);
-        }
     }
 
     /// Appends a reply that is ready.

@@ -89,9 +89,23 @@ pub fn done(out: &mut Vec<u8>, echo: Echo, cas: u64) {
 /// Appends a value, with its key if one is given.
 #[inline]
 pub fn value(out: &mut Vec<u8>, echo: Echo, key: Option<&[u8]>, flags: u32, data: &[u8], cas: u64) {
+    value_head(out, echo, key, flags, data.len(), cas);
+    out.extend_from_slice(data);
+}
+
+/// Appends what stands before the data of a value, of so many bytes.
+#[inline]
+pub fn value_head(
+    out: &mut Vec<u8>,
+    echo: Echo,
+    key: Option<&[u8]>,
+    flags: u32,
+    data_bytes: usize,
+    cas: u64,
+) {
     let flags = flags.to_be_bytes();
     let key = key.unwrap_or_default();
-    write(out, echo, Status::Success, &flags, key, data, cas);
+    write_head(out, echo, Status::Success, &flags, key, data_bytes, cas);
 }
 
 /// Appends the answer to a touch that found its entry: a value without the value.
@@ -127,17 +141,30 @@ fn write(
     value: &[u8],
     cas: u64,
 ) {
+    write_head(out, echo, status, extras, key, value.len(), cas);
+    out.extend_from_slice(value);
+}
+
+#[inline]
+fn write_head(
+    out: &mut Vec<u8>,
+    echo: Echo,
+    status: Status,
+    extras: &[u8],
+    key: &[u8],
+    value_bytes: usize,
+    cas: u64,
+) {
     let header = ReplyHeader {
         status,
         extras_bytes: extras.len(),
         key_bytes: key.len(),
-        value_bytes: value.len(),
+        value_bytes,
         cas,
     };
     header.write(out, echo);
     out.extend_from_slice(extras);
     out.extend_from_slice(key);
-    out.extend_from_slice(value);
 }
 
 #[cfg(test)]

@@ -104,7 +104,9 @@ fn show_if_here(
     entry.mark_used(core.now);
     counters.gets.add(1);
     counters.get_hits.add(1);
-    show_in_turn(session, &mut core.buffers, entry, cas, is_single);
+    let found = (key.hash, entry);
+    let how = (cas, is_single);
+    show_in_turn(session, &core.store, &mut core.buffers, found, how);
     let deadline = entry.deadline();
     core.note_end(key, deadline);
     Ok(())

@@ -14,6 +14,7 @@ use crate::{
         core::Core,
         form::{Form, resp_error},
         pool::over_resp,
+        resp::show_bulk,
         session::{Session, Step},
     },
     store::{Key, Outcome},
@@ -105,8 +106,7 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
             entry.mark_used(core.now);
             counters.gets.add(1);
             counters.get_hits.add(1);
-            let out = session.ready_for(entry, &mut core.buffers);
-            reply::bulk(out, entry.value());
+            show_bulk(session, &core.store, &mut core.buffers, (key.hash, entry));
             let deadline = entry.deadline();
             core.note_end(key, deadline);
             return Step::Done;

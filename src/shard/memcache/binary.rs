@@ -13,6 +13,7 @@ use super::{
         pool::{binary as pool, over_resp},
         session::{Session, Step},
         settings::MEMCACHED_VERSION,
+        shown::AnswerOut,
     },
     change::{deadline, store_operation},
     stats,
@@ -24,7 +25,10 @@ use crate::{
         binary::{self, Command, Echo, Limits, Refusal, Request, Status, reply},
         memcache::{self, Direction, Exptime, StoreVerb, reply as text},
     },
-    store::{Absence, Condition, ExpireCondition, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
+    store::{
+        Absence, Condition, EntryRef, ExpireCondition, Expiry, Key, Operation, Outcome, Stamp,
+        UnixMs,
+    },
 };
 
 /// memcached's binary protocol.
@@ -114,8 +118,8 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &
                 return pool::execute(session, core, request, key);
             }
             let key = core.key(key);
-            return session.run_at_owner(core, key, raw, Form::Verbatim, |core, out| {
-                change(core, key, request, out);
+            return session.run_at_owner(core, key, raw, Form::Verbatim, |core, session| {
+                change(core, key, request, session);
             });
         }
     }
@@ -160,8 +164,9 @@ fn get(
         Ok(entry) => {
             entry.mark_used(core.now);
             counters.get_hits.add(1);
-            let out = session.ready_for(entry, &mut core.buffers);
-            reply::value(out, echo, shown, entry.flags(), entry.value(), entry.cas());
+            let open = |out: &mut Vec<u8>| head(out, echo, shown, entry);
+            let found = (key.hash, entry);
+            session.show(&core.store, &mut core.buffers, found, open, b"");
         }
         Err(absence) => {
             counters.note_absence(absence);
@@ -174,6 +179,12 @@ fn get(
         }
     }
     Step::Done
+}
+
+/// Appends what stands before an entry's value.
+fn head(out: &mut Vec<u8>, echo: Echo, shown: Option<&[u8]>, entry: EntryRef<'_>) {
+    let value_bytes = entry.value().len();
+    reply::value_head(out, echo, shown, entry.flags(), value_bytes, entry.cas());
 }
 
 fn miss(out: &mut Vec<u8>, echo: Echo, shown: Option<&[u8]>) {
@@ -193,7 +204,7 @@ pub(in crate::shard) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) 
 }
 
 /// Executes a change on the key's owner.
-fn change(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut Vec<u8>) {
+fn change(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut impl AnswerOut) {
     let changed = match request.command {
         Command::GetAndTouch { .. } | Command::Touch { .. } => {
             return touch(core, key, request, out);
@@ -218,6 +229,7 @@ fn change(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut Vec<u8
             core.counters().counts.add(1);
             match count(core, key, &request.command) {
                 Ok(number) if !request.is_quiet => {
+                    let out = out.bytes(&mut core.buffers);
                     return reply::number(out, request.echo, number, cas_of(core, key));
                 }
                 counted => counted.map(|_| 0),
@@ -225,6 +237,7 @@ fn change(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut Vec<u8
         }
         _ => return,
     };
+    let out = out.bytes(&mut core.buffers);
     match changed {
         Ok(_) if request.is_quiet => {}
         Ok(cas) => reply::done(out, request.echo, cas),
@@ -233,7 +246,7 @@ fn change(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut Vec<u8
 }
 
 /// touch, and get-and-touch: a time in the past shows the entry a last time.
-fn touch(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut Vec<u8>) {
+fn touch(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut impl AnswerOut) {
     core.counters().touches.add(1);
     let echo = request.echo;
     let (exptime, shown, shows_value) = match request.command {
@@ -249,16 +262,18 @@ fn touch(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut Vec<u8>
             core.counters().touch_misses.add(1);
             core.counters().note_absence(absence);
             if !request.is_quiet {
-                miss(out, echo, shown);
+                miss(out.bytes(&mut core.buffers), echo, shown);
             }
             return;
         }
     };
-    let (flags, cas) = (entry.flags(), entry.cas());
     if shows_value {
-        reply::value(out, echo, shown, flags, entry.value(), cas);
+        let open = |out: &mut Vec<u8>| head(out, echo, shown, entry);
+        let found = (key.hash, entry);
+        out.show(&core.store, &mut core.buffers, found, open, b"");
     } else {
-        reply::touched(out, echo, flags, cas);
+        let out = out.bytes(&mut core.buffers);
+        reply::touched(out, echo, entry.flags(), entry.cas());
     }
     let expire = Operation::Expire {
         deadline: deadline(exptime, core.now),

@@ -122,6 +122,8 @@ impl Dialect for Memcache {
 impl PlainReads for Memcache {
     type Voice = ();
 
+    const CLOSE: &[u8] = b"\r\nEND\r\n";
+
     #[inline]
     fn find(bytes: &[u8]) -> Option<(&[u8], usize)> {
         memcache::plain_get(bytes)
@@ -138,19 +140,8 @@ impl PlainReads for Memcache {
     }
 
     #[inline]
-    fn show(entry: EntryRef<'_>, out: &mut Vec<u8>) {
-        retrieve::show(entry, false, out);
-        out.extend_from_slice(reply::END);
-    }
-
     fn open(entry: EntryRef<'_>, out: &mut Vec<u8>) {
-        let value_bytes = entry.value().len();
-        reply::value_line(out, entry.key(), entry.flags(), value_bytes, None);
-    }
-
-    fn close(out: &mut Vec<u8>) {
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(reply::END);
+        retrieve::open(entry, false, out);
     }
 
     fn miss(absence: Absence, (): (), counters: &Counters, out: &mut Vec<u8>) {

@@ -7,13 +7,13 @@ use super::{
         form::Form,
         replies::{Covers, Part},
         session::{Session, Step},
-        settings::LAID_IN_BYTES_MIN,
+        shown::AnswerOut,
     },
     change::deadline,
 };
 use crate::{
     protocol::memcache::{Exptime, Keys, reply},
-    store::{Absence, EntryRef, ExpireCondition, Key, Operation, PinnedValue},
+    store::{Absence, EntryRef, ExpireCondition, Key, KeyHash, Operation, ShardStore},
 };
 
 pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bool) -> Step {
@@ -34,12 +34,8 @@ pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, c
             Ok(entry) => {
                 entry.mark_used(core.now);
                 counters.get_hits.add(1);
-                if entry.value().len() < LAID_IN_BYTES_MIN {
-                    show(entry, cas, session.replies.ready(&mut core.buffers));
-                } else {
-                    let pinned = core.store.pin(key.hash, entry);
-                    show_large(session, &mut core.buffers, entry, cas, pinned);
-                }
+                let found = (key.hash, entry);
+                show(session, &core.store, &mut core.buffers, found, cas);
             }
         }
         Step::Done
@@ -61,8 +57,8 @@ pub(super) fn retrieve_and_touch(
         let key = core.key(bytes);
         let mut request = core.buffers.take();
         reply::encode_get_and_touch(&mut request, bytes, cas, exptime);
-        let step = session.run_at_owner(core, key, &request, Form::Verbatim, |core, out| {
-            touch_and_show(core, key, cas, exptime, out);
+        let step = session.run_at_owner(core, key, &request, Form::Verbatim, |core, session| {
+            touch_and_show(core, key, cas, exptime, session);
         });
         core.buffers.put(request);
         step
@@ -79,7 +75,7 @@ pub(super) fn touch_and_show(
     key: Key<'_>,
     cas: bool,
     exptime: Exptime,
-    out: &mut Vec<u8>,
+    out: &mut impl AnswerOut,
 ) {
     core.counters().touches.add(1);
     let entry = match core.store.look(key, core.now) {
@@ -89,7 +85,7 @@ pub(super) fn touch_and_show(
             return core.counters().note_absence(absence);
         }
     };
-    show(entry, cas, out);
+    show(out, &core.store, &mut core.buffers, (key.hash, entry), cas);
     let expire = Operation::Expire {
         deadline: deadline(exptime, core.now),
         condition: ExpireCondition::Always,
@@ -101,39 +97,42 @@ pub(super) fn touch_and_show(
 /// then shares.
 pub(in crate::shard) fn show_in_turn(
     session: &mut Session,
+    store: &ShardStore,
     buffers: &mut BufferPool,
-    entry: EntryRef<'_>,
-    cas: bool,
-    is_single: bool,
+    found: (KeyHash, EntryRef<'_>),
+    (cas, is_single): (bool, bool),
 ) {
     if is_single || !session.is_deferred() {
-        return show(entry, cas, session.ready_for(entry, buffers));
+        return show(session, store, buffers, found, cas);
     }
     let mut block = buffers.take();
-    show(entry, cas, &mut block);
+    show(&mut block, store, buffers, found, cas);
     let seq = session.replies.defer(Form::Part, Covers::Nothing, 1);
     session.replies.resolve(seq, Part::Bytes(&block), buffers);
     buffers.put(block);
 }
 
-/// Appends the VALUE block of an entry whose value is sent from where it lies, if it can be.
-fn show_large(
-    session: &mut Session,
+/// Appends an entry's VALUE block.
+#[inline]
+fn show(
+    out: &mut impl AnswerOut,
+    store: &ShardStore,
     buffers: &mut BufferPool,
-    entry: EntryRef<'_>,
+    found: (KeyHash, EntryRef<'_>),
     cas: bool,
-    pinned: Option<PinnedValue>,
 ) {
-    let cas = cas.then(|| entry.cas());
-    let value = entry.value();
-    let out = session.replies.ready(buffers);
-    reply::value_line(out, entry.key(), entry.flags(), value.len(), cas);
-    session.append_value(value, pinned, buffers);
-    session.replies.ready(buffers).extend_from_slice(b"\r\n");
+    out.show(
+        store,
+        buffers,
+        found,
+        |out| open(found.1, cas, out),
+        b"\r\n",
+    );
 }
 
-/// Appends an entry's VALUE block.
-pub(super) fn show(entry: EntryRef<'_>, cas: bool, out: &mut Vec<u8>) {
+/// Appends what stands before the value in it.
+#[inline]
+pub(super) fn open(entry: EntryRef<'_>, cas: bool, out: &mut Vec<u8>) {
     let cas = cas.then(|| entry.cas());
-    reply::value(out, entry.key(), entry.flags(), entry.value(), cas);
+    reply::value_line(out, entry.key(), entry.flags(), entry.value().len(), cas);
 }

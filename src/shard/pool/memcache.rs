@@ -94,7 +94,9 @@ fn answer_from_l1(session: &mut Session, core: &mut Core, key: Key<'_>, is_singl
         return false;
     }
     core.board.of(core.mesh.shard()).get_hits.add(1);
-    show_in_turn(session, &mut core.buffers, entry, false, is_single);
+    let found = (key.hash, entry);
+    let how = (false, is_single);
+    show_in_turn(session, &core.store, &mut core.buffers, found, how);
     true
 }
 

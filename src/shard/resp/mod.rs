@@ -26,7 +26,7 @@ pub(super) use self::{
     client::Client,
     gathered::finish_round,
     keyspace::Tour,
-    read::answer_from_l1,
+    read::{answer_from_l1, show_bulk},
     subscription::subscription,
     transaction::{Transaction, discard},
 };
@@ -159,6 +159,8 @@ impl Dialect for Resp {
 impl PlainReads for Resp {
     type Voice = Version;
 
+    const CLOSE: &[u8] = b"\r\n";
+
     #[inline]
     fn find(bytes: &[u8]) -> Option<(&[u8], usize)> {
         resp::plain_get(bytes)
@@ -182,16 +184,8 @@ impl PlainReads for Resp {
     }
 
     #[inline]
-    fn show(entry: EntryRef<'_>, out: &mut Vec<u8>) {
-        resp::reply::bulk(out, entry.value());
-    }
-
     fn open(entry: EntryRef<'_>, out: &mut Vec<u8>) {
         resp::reply::bulk_header(out, entry.value().len());
-    }
-
-    fn close(out: &mut Vec<u8>) {
-        out.extend_from_slice(b"\r\n");
     }
 
     fn miss(_: Absence, version: Version, _: &Counters, out: &mut Vec<u8>) {
@@ -375,7 +369,8 @@ fn execute_as(
     match request {
         Request::String(request) => {
             let key = core.key(request.key());
-            return session.run_at_owner(core, key, args.raw(), Form::Verbatim, |core, out| {
+            return session.run_at_owner(core, key, args.raw(), Form::Verbatim, |core, session| {
+                let out = session.replies.ready(&mut core.buffers);
                 strings::run(core, key, request, version, out);
             });
         }

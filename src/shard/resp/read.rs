@@ -1,16 +1,17 @@
 //! Requests that read keys of the store, on whichever shard they arrive.
 
 use super::super::{
+    buffers::BufferPool,
     core::Core,
     session::{Session, Step},
-    settings::LAID_IN_BYTES_MIN,
+    shown::AnswerOut,
 };
 use crate::{
     protocol::{
         number,
         resp::{ReadRequest, ReadWhat, Request, Rest, Version, reply},
     },
-    store::{Absence, EntryRef, Key, UnixMs},
+    store::{Absence, EntryRef, Key, KeyHash, ShardStore, UnixMs},
 };
 
 /// Redis keeps one object of each number below.
@@ -151,7 +152,20 @@ fn look_at_one(
     Step::Done
 }
 
-/// Answers with the value of a key; a large one is sent from where it lies, if it can be.
+/// Shows the value of an entry that was found.
+#[inline]
+pub(in crate::shard) fn show_bulk(
+    session: &mut Session,
+    store: &ShardStore,
+    buffers: &mut BufferPool,
+    found: (KeyHash, EntryRef<'_>),
+) {
+    let value_bytes = found.1.value().len();
+    let open = |out: &mut Vec<u8>| reply::bulk_header(out, value_bytes);
+    session.show(store, buffers, found, open, b"\r\n");
+}
+
+/// Answers with the value of a key.
 fn show_one(session: &mut Session, core: &mut Core, key: &[u8], version: Version) -> Step {
     let key = core.key(key);
     if session.must_wait_for(key) {
@@ -169,16 +183,7 @@ fn show_one(session: &mut Session, core: &mut Core, key: &[u8], version: Version
         Ok(entry) => {
             entry.mark_used(core.now);
             counters.get_hits.add(1);
-            let value = entry.value();
-            let out = session.replies.ready(&mut core.buffers);
-            if value.len() < LAID_IN_BYTES_MIN {
-                reply::bulk(out, value);
-            } else {
-                reply::bulk_header(out, value.len());
-                let pinned = core.store.pin(key.hash, entry);
-                session.append_value(value, pinned, &mut core.buffers);
-                session.reply(core, b"\r\n");
-            }
+            show_bulk(session, &core.store, &mut core.buffers, (key.hash, entry));
         }
     }
     Step::Done
@@ -255,6 +260,6 @@ pub(in crate::shard) fn answer_from_l1(
         return false;
     }
     core.board.of(core.mesh.shard()).get_hits.add(1);
-    reply::bulk(session.replies.ready(&mut core.buffers), entry.value());
+    show_bulk(session, &core.store, &mut core.buffers, (key.hash, entry));
     true
 }

@@ -1,7 +1,7 @@
 //! `mg`, and `me`, which tells of an entry what nobody else asks.
 
 use super::{
-    super::super::{core::Core, session::Session},
+    super::super::{buffers::BufferPool, core::Core, session::Session, shown::AnswerOut},
     ITEM_FLAGS_BYTES, ITEM_OVERHEAD_BYTES, deadline_of, final_deadline, seconds_left,
 };
 use crate::{
@@ -11,7 +11,8 @@ use crate::{
     },
     shard::stats::Counters,
     store::{
-        Absence, Condition, Deadline, EntryRef, Expiry, Key, Operation, Outcome, Stamp, UnixMs,
+        Absence, Condition, Deadline, EntryRef, Expiry, Key, KeyHash, Operation, Outcome,
+        ShardStore, Stamp, UnixMs,
     },
 };
 
@@ -91,15 +92,16 @@ pub(in crate::shard) fn answer_here(
         return false;
     }
     let counters = core.board.of(core.mesh.shard());
-    let out = session.replies.ready(&mut core.buffers);
     match looked {
-        Err(absence) => miss(absence, request, counters, out),
+        Err(absence) => {
+            let out = session.replies.ready(&mut core.buffers);
+            miss(absence, request, counters, out);
+        }
         Ok(entry) => {
             let item = Item::of(entry, flags, core);
-            if item.is_shown(flags) {
-                core.buffers.make_room(out, entry.memory_bytes());
-            }
-            tell(&item, request, now, out);
+            let found = (key.hash, entry);
+            let place = (&core.store, &mut core.buffers);
+            tell_of(found, &item, request, now, place, session);
             note_hit(entry, flags, now, counters);
         }
     }
@@ -107,10 +109,16 @@ pub(in crate::shard) fn answer_here(
 }
 
 /// Executes the request on the key's owner.
-pub(super) fn run(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut Vec<u8>) {
+pub(super) fn run(
+    core: &mut Core,
+    key: Key<'_>,
+    request: &MetaRequest<'_>,
+    out: &mut impl AnswerOut,
+) {
     let (now, flags) = (core.now, request.flags);
     let entry = match core.store.look(key, now) {
         Err(absence) => {
+            let out = out.bytes(&mut core.buffers);
             if !flags.has(b'N') || !make(core, key, request, out) {
                 miss(absence, request, core.counters(), out);
             }
@@ -123,8 +131,9 @@ pub(super) fn run(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out:
         .then(|| final_deadline(flags, Some(entry.deadline()), now));
     let item = Item::of(entry, flags, core);
     let wins = item.wins(flags, now);
-    tell(&item, request, now, out);
-    note_hit(entry, flags, now, core.counters());
+    let place = (&core.store, &mut core.buffers);
+    tell_of((key.hash, entry), &item, request, now, place, out);
+    note_hit(entry, flags, now, core.board.of(core.mesh.shard()));
     if deadline.is_some() || wins {
         core.apply(key, Operation::Term { deadline, wins }, &[]);
     }
@@ -153,7 +162,11 @@ fn make(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut Vec<
     // One that is over already was never there.
     let cas = core.store.peek(key, now).map(|entry| entry.cas());
     let cas = cas.unwrap_or_else(|| core.store.spare_cas());
-    tell(&Item::made(cas, now), request, now, out);
+    let item = Item::made(cas, now);
+    tell(&item, request, now, out);
+    if item.is_shown(flags) {
+        out.extend_from_slice(b"\r\n");
+    }
     if let (Some(entry), false) = (core.store.peek(key, now), flags.has(b'u')) {
         entry.mark_used(now);
     }
@@ -204,11 +217,27 @@ pub(in crate::shard) fn ends_early(there: Deadline, flags: Flags<'_>, now: UnixM
     false
 }
 
-/// Appends what the client asked to be told, in the order asked.
+/// Appends what the client asked to be told of an entry, and its value if it is to be shown.
+fn tell_of(
+    found: (KeyHash, EntryRef<'_>),
+    item: &Item<'_>,
+    request: &MetaRequest<'_>,
+    now: UnixMs,
+    (store, buffers): (&ShardStore, &mut BufferPool),
+    out: &mut impl AnswerOut,
+) {
+    let open = |out: &mut Vec<u8>| tell(item, request, now, out);
+    if item.is_shown(request.flags) {
+        out.show(store, buffers, found, open, b"\r\n");
+    } else {
+        open(out.bytes(buffers));
+    }
+}
+
+/// Appends the line with what the client asked to be told, in the order asked.
 fn tell(item: &Item<'_>, request: &MetaRequest<'_>, now: UnixMs, out: &mut Vec<u8>) {
     let flags = request.flags;
-    let shows_value = item.is_shown(flags);
-    if shows_value {
+    if item.is_shown(flags) {
         out.extend_from_slice(reply::VALUE);
         number::write(out, item.value.len());
     } else {
@@ -243,10 +272,6 @@ fn tell(item: &Item<'_>, request: &MetaRequest<'_>, now: UnixMs, out: &mut Vec<u
         out.extend_from_slice(b" W");
     }
     out.extend_from_slice(b"\r\n");
-    if shows_value {
-        out.extend_from_slice(item.value);
-        out.extend_from_slice(b"\r\n");
-    }
 }
 
 /// `me`.

@@ -14,6 +14,7 @@ use super::{
         core::Core,
         form::Form,
         session::{Session, Step},
+        shown::AnswerOut,
     },
     change::deadline,
 };
@@ -53,8 +54,8 @@ pub(super) fn execute(
     if reads && answer_here(session, core, key, request) {
         return Step::Done;
     }
-    session.run_at_owner(core, key, raw, Form::Verbatim, |core, out| {
-        run_key(core, key, request, out);
+    session.run_at_owner(core, key, raw, Form::Verbatim, |core, session| {
+        run_key(core, key, request, session);
     })
 }
 
@@ -65,13 +66,16 @@ pub(super) fn run(core: &mut Core, request: &MetaRequest<'_>, out: &mut Vec<u8>)
     run_key(core, key, request, out);
 }
 
-fn run_key(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut Vec<u8>) {
+fn run_key(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut impl AnswerOut) {
+    if request.verb == MetaVerb::Get {
+        return get::run(core, key, request, out);
+    }
+    let out = out.bytes(&mut core.buffers);
     match request.verb {
-        MetaVerb::Get => get::run(core, key, request, out),
         MetaVerb::Set => set::run(core, key, request, out),
         MetaVerb::Delete => delete::run(core, key, request, out),
         MetaVerb::Arithmetic => arithmetic::run(core, key, request, out),
-        MetaVerb::Debug => {}
+        MetaVerb::Get | MetaVerb::Debug => {}
     }
 }
 
