@@ -28,6 +28,8 @@ mod embedded;
 mod invalidate;
 #[path = "simulation/l1.rs"]
 mod l1;
+#[path = "simulation/large_values.rs"]
+mod large_values;
 #[path = "simulation/pool.rs"]
 mod pool;
 #[path = "simulation/replicas.rs"]

@@ -230,7 +230,7 @@ const MACHINE_FOLDERS: &[&str] = &[
 ];
 
 /// Files that were longer when the limit came. They may shrink, not grow; who is within the limit leaves the list.
-const LONG_FILES: &[(&str, usize)] = &[("src/io/uring.rs", 529)];
+const LONG_FILES: &[(&str, usize)] = &[];
 
 /// The same for functions: file, name, lines.
 const LONG_FUNCTIONS: &[(&str, &str, usize)] = &[

@@ -7,6 +7,7 @@
 
 mod address;
 mod buffers;
+mod filling;
 mod operation;
 mod outgoing;
 mod pieces;
@@ -18,6 +19,8 @@ pub mod uring;
 mod waker;
 
 use std::{io, net::SocketAddr};
+
+use bytes::BytesMut;
 
 pub(crate) use self::address::{leave_port, watch_stream};
 pub use self::{
@@ -124,6 +127,22 @@ pub enum Completion {
         /// The bytes.
         buffer: RecvBuffer,
     },
+    /// Nothing is received any more, as [`Io::recv_pause`] wanted it.
+    Paused {
+        /// The socket.
+        token: Token,
+    },
+    /// What [`Io::recv_into`] asked for has come in, or less: the peer has finished, the connection
+    /// broke, or it was paused. Why is told by what comes next: [`Completion::Ended`], now or after
+    /// the next receive, or [`Completion::Paused`].
+    Filled {
+        /// The socket.
+        token: Token,
+        /// The bytes, behind what was in it.
+        input: BytesMut,
+        /// How many have come in.
+        count: usize,
+    },
     /// Nothing more comes in.
     Ended {
         /// The socket.
@@ -172,10 +191,21 @@ pub trait Io {
     /// No socket is to be had.
     fn connect(&mut self, address: &Address) -> io::Result<Token>;
 
-    /// Starts, or resumes, to receive. Idempotent.
+    /// Starts, or resumes, to receive. Idempotent. Of a pause that this comes in the middle of nothing is
+    /// told.
     fn recv(&mut self, token: Token);
 
-    /// Stops to receive. What the kernel has handed over already still arrives.
+    /// Receives once, into one of the I/O's own buffers: who expects a large value takes little of it
+    /// that way. Only while nothing is being received.
+    fn recv_once(&mut self, token: Token);
+
+    /// Receives so many bytes, more than none, straight behind what is in `input`, which has room for
+    /// them; [`Completion::Filled`] gives it back once all have come. Only while nothing is being
+    /// received.
+    fn recv_into(&mut self, token: Token, input: BytesMut, count: usize);
+
+    /// Stops to receive, but for what [`Io::recv_once`] asked for. What the kernel has handed over
+    /// already still arrives; then comes [`Completion::Paused`], or the end of the connection.
     fn recv_pause(&mut self, token: Token);
 
     /// Sends all of it; [`Completion::Sent`] gives it back. One at a time for each socket.

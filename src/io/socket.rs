@@ -7,7 +7,7 @@ use std::{
 
 use socket2::{SockAddr, SockRef};
 
-use super::{Endpoints, Outgoing, pieces::Pieces};
+use super::{Endpoints, Outgoing, filling::Filling, pieces::Pieces};
 
 /// A socket and what is in flight on it.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Socket {
     /// Where a connect goes; the kernel reads it when the operation is submitted.
     pub(super) address: Option<Box<SockAddr>>,
     pub(super) receiving: Receiving,
+    /// What is being received into; the kernel writes there as long as it is here.
+    pub(super) filling: Option<Filling>,
     /// What is in flight and how much of it is gone out.
     pub(super) sending: Option<(Outgoing, usize)>,
     /// Where the kernel finds the pieces of that, if it is more than one.
@@ -30,12 +32,20 @@ pub(super) enum Receiving {
     Off,
     /// The kernel has the operation.
     Armed,
+    /// The same for one that receives once.
+    Once,
+    /// The same for one that fills a buffer of the connection's.
+    Filling,
     /// Cancelled, the end is still to come.
     Stopping,
     /// Cancelled, but asked for again before the end came.
     Restarting,
     /// Wanted, but the kernel ran out of buffers.
     Starved,
+    /// The same, for a receive that is to be one.
+    StarvedOnce,
+    /// The same, and paused since: nothing is in flight, but that is still to be told.
+    StarvedStopping,
     /// The peer has finished, or the connection broke.
     Ended,
 }
@@ -46,6 +56,7 @@ impl Socket {
             fd,
             address: None,
             receiving: Receiving::Off,
+            filling: None,
             sending: None,
             pieces: None,
             connecting: false,
@@ -56,9 +67,9 @@ impl Socket {
     pub(super) fn is_busy(&self) -> bool {
         let receives = matches!(
             self.receiving,
-            Receiving::Armed | Receiving::Stopping | Receiving::Restarting
+            Receiving::Armed | Receiving::Once | Receiving::Stopping | Receiving::Restarting
         );
-        receives || self.sending.is_some() || self.connecting
+        receives || self.filling.is_some() || self.sending.is_some() || self.connecting
     }
 
     /// Who is at its two ends; `None` once the peer is gone.
@@ -83,8 +94,10 @@ pub(super) fn receiving_after(before: Receiving, result: i32) -> Receiving {
     let is_starved = result == -libc::ENOBUFS;
     match before {
         _ if result <= 0 && !is_cancelled && !is_starved => Receiving::Ended,
-        Receiving::Stopping => Receiving::Off,
+        Receiving::Stopping | Receiving::Filling => Receiving::Off,
         Receiving::Armed if is_starved => Receiving::Starved,
+        Receiving::Once if is_starved => Receiving::StarvedOnce,
+        Receiving::Once => Receiving::Off,
         _ => Receiving::Restarting,
     }
 }

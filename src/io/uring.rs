@@ -12,6 +12,8 @@
 
 #![expect(unsafe_code, reason = "submits pointers to the kernel")]
 
+mod receive;
+
 use std::{
     io,
     net::TcpListener,
@@ -22,14 +24,15 @@ use std::{
 use super::{
     Address, Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, Outgoing, RecvBuffer,
     Stopwatch, Token, Wait,
-    buffers::{GROUP, ProvidedBuffers},
+    buffers::ProvidedBuffers,
     operation::Op,
     pieces::Sender,
-    socket::{Receiving, Socket, receiving_after},
+    socket::{Receiving, Socket},
     token::SocketTable,
     waker::{RingDirectory, Waker},
 };
 use crate::store::UnixMs;
+use bytes::BytesMut;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
 
 /// Submissions held before an early submit; more than most turns make.
@@ -131,9 +134,9 @@ impl Uring {
 
     /// Queues an operation; submits early if the queue is full.
     fn push(&mut self, entry: squeue::Entry) {
-        // SAFETY: what an entry points to outlives the operation: a socket's output and
-        // address stay in its table slot until the completion, the control descriptor and the
-        // provided buffers as long as the ring.
+        // SAFETY: what an entry points to outlives the operation: a socket's output, the buffer it
+        // fills and its address stay in its table slot until the completion, the control descriptor
+        // and the provided buffers as long as the ring.
         while unsafe { self.ring.submission().push(&entry) }.is_err() {
             if self.ring.submit().is_err() {
                 // The completion queue is over-full; the kernel takes more once it is drained,
@@ -141,15 +144,6 @@ impl Uring {
                 std::hint::spin_loop();
             }
         }
-    }
-
-    fn arm_recv(&mut self, token: Token) {
-        let Some(socket) = self.sockets.get_mut(token) else {
-            return;
-        };
-        socket.receiving = Receiving::Armed;
-        let recv = opcode::RecvMulti::new(types::Fd(socket.fd.as_raw_fd()), GROUP).build();
-        self.push(recv.user_data(Op::Recv.with(token)));
     }
 
     fn arm_send(&mut self, token: Token) {
@@ -221,6 +215,7 @@ impl Uring {
         let token = Token::from_bits(entry.user_data());
         match Op::from_user_data(entry.user_data()) {
             Op::Recv => self.complete_recv(token, entry, completions),
+            Op::Fill => self.complete_fill(token, entry.result(), completions),
             Op::Send => self.complete_send(token, entry.result(), completions),
             Op::AcceptMemcache => self.complete_accept(ListenerId::Memcache, entry, completions),
             Op::AcceptResp => self.complete_accept(ListenerId::Resp, entry, completions),
@@ -233,57 +228,6 @@ impl Uring {
             }
             Op::Timer => self.timer.fires_at = None,
             Op::Silent => {}
-        }
-    }
-
-    fn complete_recv(
-        &mut self,
-        token: Token,
-        entry: &cqueue::Entry,
-        completions: &mut Vec<Completion>,
-    ) {
-        let result = entry.result();
-        let buffer = cqueue::buffer_select(entry.flags()).map(|id| RecvBuffer {
-            id,
-            len: result.max(0) as u32,
-        });
-        let Some(socket) = self.sockets.get_mut(token) else {
-            return self.release_some(buffer);
-        };
-        let has_ended = !cqueue::more(entry.flags());
-        let before = socket.receiving;
-        if has_ended {
-            socket.receiving = receiving_after(before, result);
-        }
-        if socket.closing {
-            socket.receiving = if has_ended { Receiving::Off } else { before };
-            let is_over = !socket.is_busy();
-            self.release_some(buffer);
-            if is_over {
-                self.finish_close(token);
-            }
-            return;
-        }
-        let now = socket.receiving;
-        if result > 0
-            && let Some(buffer) = buffer
-        {
-            completions.push(Completion::Received { token, buffer });
-        }
-        match now {
-            Receiving::Ended if has_ended => {
-                let errno = (result < 0).then_some(Errno(-result));
-                completions.push(Completion::Ended { token, errno });
-            }
-            Receiving::Restarting if has_ended => self.arm_recv(token),
-            Receiving::Starved if has_ended => self.starved.push(token),
-            _ => {}
-        }
-    }
-
-    fn release_some(&mut self, buffer: Option<RecvBuffer>) {
-        if let Some(buffer) = buffer {
-            self.buffers.release(&buffer);
         }
     }
 
@@ -419,29 +363,19 @@ impl Io for Uring {
     }
 
     fn recv(&mut self, token: Token) {
-        let Some(socket) = self.sockets.get_mut(token) else {
-            return;
-        };
-        match socket.receiving {
-            Receiving::Off if !socket.closing => self.arm_recv(token),
-            Receiving::Stopping => socket.receiving = Receiving::Restarting,
-            _ => {}
-        }
+        self.start_recv(token);
+    }
+
+    fn recv_once(&mut self, token: Token) {
+        self.start_recv_once(token);
+    }
+
+    fn recv_into(&mut self, token: Token, input: BytesMut, count: usize) {
+        self.start_fill(token, input, count);
     }
 
     fn recv_pause(&mut self, token: Token) {
-        let Some(socket) = self.sockets.get_mut(token) else {
-            return;
-        };
-        match socket.receiving {
-            Receiving::Armed => {
-                socket.receiving = Receiving::Stopping;
-                self.cancel(Op::Recv.with(token));
-            }
-            Receiving::Restarting => socket.receiving = Receiving::Stopping,
-            Receiving::Starved => socket.receiving = Receiving::Off,
-            _ => {}
-        }
+        self.pause_recv(token);
     }
 
     fn send(&mut self, token: Token, output: Outgoing) {
@@ -464,10 +398,14 @@ impl Io for Uring {
         if !socket.is_busy() {
             return self.finish_close(token);
         }
-        let receives = matches!(socket.receiving, Receiving::Armed | Receiving::Restarting);
+        let receives = matches!(
+            socket.receiving,
+            Receiving::Armed | Receiving::Once | Receiving::Restarting
+        );
         let (sends, connects) = (socket.sending.is_some(), socket.connecting);
         for (is_in_flight, op) in [
             (receives, Op::Recv),
+            (socket.filling.is_some(), Op::Fill),
             (sends, Op::Send),
             (connects, Op::Connect),
         ] {
@@ -485,15 +423,12 @@ impl Io for Uring {
     }
 
     fn turn(&mut self, wait: Wait, completions: &mut Vec<Completion>) -> io::Result<()> {
-        for token in std::mem::take(&mut self.starved) {
-            let is_starved = self
-                .sockets
-                .get_mut(token)
-                .is_some_and(|socket| socket.receiving == Receiving::Starved && !socket.closing);
-            if is_starved {
-                self.arm_recv(token);
-            }
-        }
+        self.recv_starved(completions);
+        let wait = if completions.is_empty() {
+            wait
+        } else {
+            Wait::Poll
+        };
         self.submit_and_wait(wait)?;
         // The queue is drained entry by entry, as completing one may queue operations.
         loop {

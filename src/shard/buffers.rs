@@ -33,12 +33,21 @@ const LARGE_STEP_BYTES: usize = 256 * 1024;
 /// Capacity of a new buffer, in bytes: the replies of a usual pipeline.
 const NEW_BYTES: usize = 4 * 1024;
 
-/// A request that is coming in gets room for so many times what there is of it, at most: who announces
-/// much has to send some of it.
+/// A request that is coming in gets room for so many times what there is of it, at most, or for as much
+/// as its client has sent in one before: who announces much has to send some of it.
 const INPUT_GROWTH_MAX: usize = 4;
 
 /// Lists of values kept for reuse: as many sends of large values as are in flight at a time.
 const FREE_INLAYS_MAX: usize = 256;
+
+/// What is known of a request that is coming in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Announced {
+    /// Bytes that it will have, as far as is known.
+    pub(super) want: usize,
+    /// Bytes of the longest request that came from there lately.
+    pub(super) proven: usize,
+}
 
 /// A shard's stacks of free buffers.
 ///
@@ -134,17 +143,34 @@ impl BufferPool {
         }
     }
 
-    /// Appends received bytes to what there is of a request that will have `want` bytes.
-    pub(super) fn append_input(&mut self, input: &mut BytesMut, bytes: &[u8], want: usize) {
+    /// Appends received bytes to what there is of a request.
+    pub(super) fn append_input(
+        &mut self,
+        input: &mut BytesMut,
+        bytes: &[u8],
+        announced: Announced,
+    ) {
         let len = input.len() + bytes.len();
         if len > input.capacity() {
-            self.enlarge_input(input, (len, want.max(len)));
+            self.enlarge_input(input, len, announced);
         }
         input.put_slice(bytes);
     }
 
-    /// Makes an input hold `len` bytes, of `want` that will come.
-    fn enlarge_input(&mut self, input: &mut BytesMut, (len, want): (usize, usize)) {
+    /// Makes room behind what there is of a request, of which something is missing: for all of that, or
+    /// for some.
+    pub(super) fn make_room_for_rest(&mut self, input: &mut BytesMut, announced: Announced) {
+        let Announced { want, proven } = announced;
+        let len = input.len() + 1;
+        let room = want.min((INPUT_GROWTH_MAX * len).max(proven));
+        if room >= 2 * input.capacity() || len > input.capacity() {
+            self.enlarge_input(input, len, announced);
+        }
+    }
+
+    /// Makes an input hold `len` bytes, of those that will come.
+    fn enlarge_input(&mut self, input: &mut BytesMut, len: usize, announced: Announced) {
+        let want = announced.want.max(len);
         if want > SMALL_BYTES_MAX {
             let is_enough = |large: &BytesMut| large.capacity() >= want;
             if let Some(kept) = self.large_inputs.iter().rposition(is_enough) {
@@ -159,7 +185,8 @@ impl BufferPool {
         } else {
             want
         };
-        input.reserve(wanted.min(INPUT_GROWTH_MAX * len) - input.len());
+        let room_max = (INPUT_GROWTH_MAX * len).max(announced.proven);
+        input.reserve(wanted.min(room_max).max(len) - input.len());
     }
 
     /// Moves the little that is left in a large input, of which so many bytes have just been consumed,
@@ -353,11 +380,15 @@ mod tests {
     #[test]
     fn an_input_grows_with_what_comes_and_goes_back_whole() {
         const WANT: usize = 1 << 20;
+        let announced = Announced {
+            want: WANT,
+            proven: 0,
+        };
         let mut pool = BufferPool::new(1 << 30);
         let mut input = pool.take_input();
         while input.len() < WANT {
             let room = input.capacity().max(8 * 1024);
-            pool.append_input(&mut input, &[b'v'; 8 * 1024], WANT);
+            pool.append_input(&mut input, &[b'v'; 8 * 1024], announced);
             assert!(input.capacity() <= INPUT_GROWTH_MAX * (room + 8 * 1024));
         }
         assert!(input.iter().all(|byte| *byte == b'v') && input.len() == WANT);
@@ -369,7 +400,7 @@ mod tests {
         check(&pool);
         // The next one gets it with its first bytes.
         let mut next = pool.take_input();
-        pool.append_input(&mut next, &[b'w'; 8 * 1024], WANT);
+        pool.append_input(&mut next, &[b'w'; 8 * 1024], announced);
         assert_eq!(next.as_ptr() as usize, address);
         check(&pool);
     }

@@ -3,8 +3,9 @@
 use bytes::{Buf, BytesMut};
 
 use super::{
-    buffers::BufferPool,
+    buffers::{Announced, BufferPool},
     core::Core,
+    intake::{Act, Intake, STRAIGHT_BYTES_MIN, Wanted},
     session::{FrontEnd, Session, Stop},
     settings::{INPUT_BYTES_HELD_MAX, REQUEST_BYTES_MAX, SEND_STALL_MS_MAX},
 };
@@ -16,13 +17,14 @@ use crate::{
 /// A client's connection.
 ///
 /// Invariant: `input` holds what was received and not served, and starts with a whole request
-/// only if the connection is held.
+/// only if the connection is held. While the rest of a request is received, the I/O has it.
 #[derive(Debug)]
 pub(super) struct Downstream {
     pub(super) session: Session,
     input: BytesMut,
     /// Bytes of `input` before which parsing is pointless.
     want: usize,
+    pub(super) intake: Intake,
     is_held: bool,
     /// It asked to go, broke the protocol, or sends nothing more.
     is_ending: bool,
@@ -35,7 +37,6 @@ pub(super) struct Downstream {
     pub(super) is_listed_dirty: bool,
     /// It stands in the shard's list of connections to try again.
     pub(super) is_listed_held: bool,
-    pub(super) is_paused: bool,
 }
 
 impl Downstream {
@@ -45,6 +46,7 @@ impl Downstream {
             session: Session::new(token, id, front_end),
             input: BytesMut::new(),
             want: 1,
+            intake: Intake::new(),
             is_held: false,
             is_ending: false,
             sending_since: None,
@@ -52,7 +54,6 @@ impl Downstream {
             active_seconds: now,
             is_listed_dirty: false,
             is_listed_held: false,
-            is_paused: false,
         }
     }
 
@@ -62,6 +63,7 @@ impl Downstream {
         counters.reads.add(1);
         counters.bytes_read.add(bytes.len() as u64);
         self.active_seconds = core.seconds_since_start();
+        self.intake.received();
         if self.is_ending {
             return;
         }
@@ -70,11 +72,33 @@ impl Downstream {
             if consumed < bytes.len() {
                 self.input = core.buffers.take_input();
                 let rest = &bytes[consumed..];
-                core.buffers.append_input(&mut self.input, rest, self.want);
+                let announced = self.announced();
+                core.buffers.append_input(&mut self.input, rest, announced);
             }
             return;
         }
-        core.buffers.append_input(&mut self.input, bytes, self.want);
+        let announced = self.announced();
+        core.buffers.append_input(&mut self.input, bytes, announced);
+        self.serve_if_whole(core);
+    }
+
+    /// Takes its input back, to which so many bytes of the rest of a request have come.
+    pub(super) fn filled(&mut self, core: &mut Core, input: BytesMut, count: usize) {
+        if count > 0 {
+            let counters = core.counters();
+            counters.reads.add(1);
+            counters.bytes_read.add(count as u64);
+            self.active_seconds = core.seconds_since_start();
+        }
+        self.intake.filled(count, (input.len(), self.want));
+        if self.is_ending {
+            return core.buffers.put_input(input);
+        }
+        self.input = input;
+        self.serve_if_whole(core);
+    }
+
+    fn serve_if_whole(&mut self, core: &mut Core) {
         if !self.is_held && self.input.len() >= self.want {
             self.serve_input(core);
         }
@@ -82,6 +106,48 @@ impl Downstream {
             self.input = BytesMut::new();
             self.is_ending = true;
         }
+    }
+
+    /// What is known of the request that is coming in.
+    fn announced(&self) -> Announced {
+        Announced {
+            want: self.want,
+            proven: self.intake.proven_bytes(),
+        }
+    }
+
+    /// What to do so that what it needs is received.
+    #[inline]
+    pub(super) fn next_receive(&mut self) -> Act {
+        if self.is_ending {
+            return Act::Wait;
+        }
+        let is_large = !self.is_held && self.want >= self.input.len() + STRAIGHT_BYTES_MIN;
+        let wanted = if self.wants_pause() {
+            Wanted::Nothing
+        } else if is_large {
+            Wanted::Rest
+        } else {
+            Wanted::Next
+        };
+        self.intake.next(wanted)
+    }
+
+    /// Gives its input away, with room for what is missing or the first part of that; how much.
+    pub(super) fn start_filling(&mut self, buffers: &mut BufferPool) -> (BytesMut, usize) {
+        let mut input = core::mem::take(&mut self.input);
+        let want = self.want.min(REQUEST_BYTES_MAX + 1);
+        buffers.make_room_for_rest(
+            &mut input,
+            Announced {
+                want,
+                ..self.announced()
+            },
+        );
+        let room = input.capacity() - input.len();
+        self.intake.started = (input.len(), room);
+        let count = room.min(want - input.len());
+        (input, count)
     }
 
     /// Tries again what was held back.
@@ -155,17 +221,22 @@ impl Downstream {
 
     /// Bytes received and not served, and room for more of them.
     pub(super) fn input_bytes(&self) -> (usize, usize) {
-        (self.input.len(), self.input.capacity() - self.input.len())
+        match self.intake.started {
+            (0, _) => (self.input.len(), self.input.capacity() - self.input.len()),
+            started => started,
+        }
     }
 
     /// What it takes of the process' memory, about.
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.input.capacity() + self.session.replies.bytes()
+        let (input, room) = self.input_bytes();
+        size_of::<Self>() + input + room + self.session.replies.bytes()
     }
 
     /// Whether what is missing of the request that is coming in is more than the end of a line.
     pub(super) fn is_amid_block(&self) -> bool {
-        !self.input.is_empty() && self.want > self.input.len() + 1
+        let (input, _) = self.input_bytes();
+        input > 0 && self.want > input + 1
     }
 
     /// Whether there are requests that wait for something else than more bytes.
@@ -174,7 +245,7 @@ impl Downstream {
     }
 
     /// Whether it should not be received from for now.
-    pub(super) fn wants_pause(&self) -> bool {
+    fn wants_pause(&self) -> bool {
         self.is_held && self.input.len() >= INPUT_BYTES_HELD_MAX
     }
 

@@ -8,7 +8,7 @@
 //! * `pool`: the same where the truth lives on servers behind
 //! * `group`: the same where what is missing is loaded from an origin
 //! * `tracking`: telling clients of changes of what they have read
-//! * `downstream`, `mailboxes`, `turn`, `spin`, `drain`: connections, other shards, the loop, its sleep, and its end
+//! * `downstream`, `intake`, `mailboxes`, `turn`, `spin`, `drain`: connections, other shards, the loop, its sleep, and its end
 
 mod answers;
 mod batch;
@@ -21,6 +21,7 @@ mod flush;
 mod flush_behind;
 mod form;
 mod group;
+mod intake;
 mod mailboxes;
 mod memcache;
 mod message;

@@ -2,6 +2,8 @@
 
 use std::{io, mem, net::SocketAddr};
 
+use bytes::BytesMut;
+
 use super::{
     SimWorld,
     world::{Chance, Listening, Receiving, Sleep, World, cut},
@@ -48,7 +50,7 @@ impl SimIo {
             for chance in chances {
                 let delay = world.faults.delay;
                 if !world.rng.chance(delay) {
-                    completions.extend(self.complete(&mut world, chance));
+                    self.complete(&mut world, chance, completions);
                 }
             }
             // A second helping: more than one completion of a socket in one turn.
@@ -58,21 +60,35 @@ impl SimIo {
         }
     }
 
-    fn complete(&mut self, world: &mut World, chance: Chance) -> Option<Completion> {
-        match chance {
+    fn complete(&mut self, world: &mut World, chance: Chance, completions: &mut Vec<Completion>) {
+        let completion = match chance {
             Chance::Accept(listener) => accept(world, self.shard, listener),
             Chance::Connect(token) => connect(world, self.shard, token),
             Chance::Send(token) => send(world, self.shard, token),
-            Chance::Receive(token) => self.receive(world, token),
-        }
+            Chance::Receive(token) => {
+                self.receive(world, token, completions);
+                None
+            }
+        };
+        completions.extend(completion);
     }
 
-    fn receive(&mut self, world: &mut World, token: Token) -> Option<Completion> {
+    fn receive(
+        &mut self,
+        world: &mut World,
+        token: Token,
+        completions: &mut Vec<Completion>,
+    ) -> Option<()> {
         let socket = world.shards[self.shard].sockets.get_mut(token)?;
         let remote = socket.remote;
-        if socket.receiving == Receiving::Stopping {
+        if socket.filling.is_some() {
+            return fill(world, (self.shard, token), completions);
+        }
+        let is_stopping = socket.receiving == Receiving::Stopping;
+        if is_stopping {
             socket.receiving = Receiving::Off;
             if world.rng.chance(500) {
+                completions.push(Completion::Paused { token });
                 return None;
             }
         }
@@ -81,6 +97,9 @@ impl SimIo {
         let socket = world.shards[self.shard].sockets.get_mut(token)?;
         match (has_bytes, id) {
             (true, Some(id)) => {
+                if socket.receiving == Receiving::Once {
+                    socket.receiving = Receiving::Off;
+                }
                 let count = world.remote(remote).to_shard.len().min(BUFFER_BYTES);
                 let faults = world.faults;
                 let count = cut(&mut world.rng, &faults, count);
@@ -91,21 +110,76 @@ impl SimIo {
                     id: id as u16,
                     len: count as u32,
                 };
-                Some(Completion::Received { token, buffer })
+                completions.push(Completion::Received { token, buffer });
             }
             // It starves until buffers are released.
-            (true, None) => None,
-            (false, _) => {
-                let receiving = &mut socket.receiving;
-                if *receiving != Receiving::Armed {
-                    return None;
-                }
-                *receiving = Receiving::Ended;
-                let errno = world.remote(remote).end?;
-                Some(Completion::Ended { token, errno })
+            (true, None) => {}
+            (false, _) if socket.receiving.is_armed() => {
+                end(world, (self.shard, token), completions)?
             }
+            (false, _) => {}
         }
+        if is_stopping {
+            completions.push(Completion::Paused { token });
+        }
+        Some(())
     }
+}
+
+/// Nothing more comes in, if that is so.
+fn end(
+    world: &mut World,
+    (shard, token): (usize, Token),
+    completions: &mut Vec<Completion>,
+) -> Option<()> {
+    let socket = world.shards[shard].sockets.get_mut(token)?;
+    let remote = socket.remote;
+    let errno = world.remote(remote).end?;
+    let socket = world.shards[shard].sockets.get_mut(token)?;
+    socket.receiving = Receiving::Ended;
+    completions.push(Completion::Ended { token, errno });
+    Some(())
+}
+
+/// Fills a buffer of a connection's, as far as there are bytes. It is given back when it is full, when
+/// nothing more comes, or when it is wanted back.
+fn fill(
+    world: &mut World,
+    (shard, token): (usize, Token),
+    completions: &mut Vec<Completion>,
+) -> Option<()> {
+    let socket = world.shards[shard].sockets.get_mut(token)?;
+    let (remote, is_stopping) = (socket.remote, socket.receiving == Receiving::Stopping);
+    let (mut input, mut came, mut left) = socket.filling.take()?;
+    let is_outrun = !is_stopping || world.rng.chance(500);
+    let there = world.remote(remote).to_shard.len().min(left);
+    if there > 0 && is_outrun {
+        let faults = world.faults;
+        let count = cut(&mut world.rng, &faults, there);
+        let bytes: Vec<u8> = world.remote(remote).to_shard.drain(..count).collect();
+        input.extend_from_slice(&bytes);
+        came += count;
+        left -= count;
+    }
+    let is_at_end = world.remote(remote).to_shard.is_empty() && world.remote(remote).end.is_some();
+    let socket = world.shards[shard].sockets.get_mut(token)?;
+    if left > 0 && !is_stopping && !is_at_end {
+        socket.filling = Some((input, came, left));
+        return None;
+    }
+    socket.receiving = Receiving::Off;
+    completions.push(Completion::Filled {
+        token,
+        input,
+        count: came,
+    });
+    if left > 0 && came == 0 && is_at_end {
+        return end(world, (shard, token), completions);
+    }
+    if is_stopping {
+        completions.push(Completion::Paused { token });
+    }
+    Some(())
 }
 
 fn accept(world: &mut World, shard: usize, listener: ListenerId) -> Option<Completion> {
@@ -243,10 +317,25 @@ impl Io for SimIo {
         }
     }
 
+    fn recv_once(&mut self, token: Token) {
+        self.world
+            .world()
+            .start_receive(self.shard, token, Receiving::Once);
+    }
+
+    fn recv_into(&mut self, token: Token, input: BytesMut, count: usize) {
+        assert!(count > 0, "nothing is asked for");
+        assert!(count <= input.capacity() - input.len(), "there is room");
+        let mut world = self.world.world();
+        if let Some(socket) = world.start_receive(self.shard, token, Receiving::Filling) {
+            socket.filling = Some((input, 0, count));
+        }
+    }
+
     fn recv_pause(&mut self, token: Token) {
         let mut world = self.world.world();
         if let Some(socket) = world.shards[self.shard].sockets.get_mut(token)
-            && socket.receiving == Receiving::Armed
+            && matches!(socket.receiving, Receiving::Armed | Receiving::Filling)
         {
             socket.receiving = Receiving::Stopping;
         }

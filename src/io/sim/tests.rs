@@ -1,5 +1,7 @@
 //! The fake keeps the ring's rules.
 
+use bytes::BytesMut;
+
 use super::*;
 use crate::io::{Completion, Io, Token, Wait};
 
@@ -34,6 +36,11 @@ fn poll(io: &mut SimIo) -> Vec<String> {
             Completion::Connected { result, .. } => format!("connected {}", result.is_ok()),
             Completion::Ended { errno, .. } => format!("ended {}", errno.is_none()),
             Completion::Sent { result, .. } => format!("sent {}", result.is_ok()),
+            Completion::Paused { .. } => "paused".into(),
+            Completion::Filled { input, count, .. } => {
+                let text = String::from_utf8(input.to_vec()).unwrap();
+                format!("filled {text} {count}")
+            }
             Completion::Woken => "woken".into(),
         })
         .collect()
@@ -101,7 +108,8 @@ fn a_pause_stops_what_comes_later() {
         io.recv(token);
         world.send(client, b"a");
         io.recv_pause(token);
-        let outrun = poll(&mut io);
+        let mut outrun = poll(&mut io);
+        assert_eq!(outrun.pop().as_deref(), Some("paused"));
         assert!(outrun.is_empty() || outrun == ["a"]);
         outrun_count += outrun.len();
         world.send(client, b"b");
@@ -111,6 +119,77 @@ fn a_pause_stops_what_comes_later() {
         assert_eq!(poll(&mut io), [rest]);
     }
     assert!((1..20).contains(&outrun_count));
+}
+
+#[test]
+fn a_receive_of_one_brings_one() {
+    let (world, mut io, client, token) = accepted(5);
+    world.send(client, b"a");
+    io.recv_once(token);
+    assert_eq!(poll(&mut io), ["a"]);
+    world.send(client, b"b");
+    assert_eq!(poll(&mut io), [""; 0]);
+    world.finish(client);
+    io.recv_once(token);
+    assert_eq!(poll(&mut io), ["b"]);
+    io.recv_once(token);
+    assert_eq!(poll(&mut io), ["ended true"]);
+}
+
+/// Room for what is to come behind what has.
+fn input(text: &str, room: usize) -> BytesMut {
+    let mut input = BytesMut::with_capacity(text.len() + room);
+    input.extend_from_slice(text.as_bytes());
+    input
+}
+
+#[test]
+fn a_buffer_is_given_back_when_it_is_full() {
+    for seed in 0..20 {
+        let (world, mut io, client, token) = accepted(seed);
+        world.set_faults(Faults::NETWORK);
+        io.recv_into(token, input("head ", 7), 7);
+        world.send(client, b"bod");
+        let early = poll(&mut io);
+        assert_eq!(early, [""; 0]);
+        world.send(client, b"y endnext");
+        let mut filled = Vec::new();
+        while filled.is_empty() {
+            filled = poll(&mut io);
+        }
+        assert_eq!(filled, ["filled head body en 7"]);
+    }
+}
+
+#[test]
+fn a_buffer_is_given_back_at_the_end_or_when_it_is_wanted() {
+    let mut kinds = [0; 3];
+    for seed in 0..60 {
+        let (world, mut io, client, token) = accepted(seed);
+        io.recv_into(token, input("", 9), 9);
+        world.send(client, b"abc");
+        if seed % 2 == 0 {
+            world.finish(client);
+            assert_eq!(poll(&mut io), ["filled abc 3"]);
+            io.recv_into(token, input("abc", 6), 6);
+            assert_eq!(poll(&mut io), ["filled abc 0", "ended true"]);
+            kinds[0] += 1;
+            continue;
+        }
+        io.recv_pause(token);
+        let stopped = poll(&mut io);
+        let kind = match &stopped[0][..] {
+            "filled  0" => 1,
+            "filled abc 3" => 2,
+            other => panic!("{other}"),
+        };
+        kinds[kind] += 1;
+        assert_eq!(stopped[1..], ["paused"]);
+        io.recv(token);
+        let rest = poll(&mut io);
+        assert_eq!(rest.concat(), if kind == 1 { "abc" } else { "" });
+    }
+    assert!(kinds.iter().all(|count| *count > 0), "{kinds:?}");
 }
 
 #[test]

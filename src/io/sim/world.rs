@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::BytesMut;
+
 use super::{Faults, SimRng, servers::Server};
 use crate::{
     io::{Errno, ListenerId, Outgoing, Token, token::SocketTable},
@@ -66,6 +68,8 @@ pub(super) struct Socket {
     pub(super) remote: usize,
     pub(super) is_connecting: bool,
     pub(super) receiving: Receiving,
+    /// What is being received into, and how many bytes came and are still to come.
+    pub(super) filling: Option<(BytesMut, usize, usize)>,
     /// What is in flight and how much of it has gone out.
     pub(super) sending: Option<(Outgoing, usize)>,
 }
@@ -74,9 +78,18 @@ pub(super) struct Socket {
 pub(super) enum Receiving {
     Off,
     Armed,
+    Once,
+    Filling,
     /// Paused, but what is in flight may still come.
     Stopping,
     Ended,
+}
+
+impl Receiving {
+    /// Whether the kernel has an operation that bytes complete.
+    pub(super) fn is_armed(self) -> bool {
+        matches!(self, Self::Armed | Self::Once | Self::Filling)
+    }
 }
 
 /// The far end of a socket: a client, or a server's connection.
@@ -154,6 +167,22 @@ impl World {
         }
     }
 
+    /// Notes what is being received, where nothing was. The socket, unless nothing comes any more.
+    pub(super) fn start_receive(
+        &mut self,
+        shard: usize,
+        token: Token,
+        receiving: Receiving,
+    ) -> Option<&mut Socket> {
+        let socket = self.shards[shard].sockets.get_mut(token)?;
+        if socket.receiving == Receiving::Ended {
+            return None;
+        }
+        assert_eq!(socket.receiving, Receiving::Off, "one receive in flight");
+        socket.receiving = receiving;
+        Some(socket)
+    }
+
     pub(super) fn end(&mut self, remote: usize, errno: Option<Errno>) {
         self.remotes[remote].end.get_or_insert(errno);
     }
@@ -223,7 +252,7 @@ impl World {
             let sends = socket.sending.is_some() && may_send;
             let has_input = !remote.to_shard.is_empty() || remote.end.is_some();
             let receives = socket.receiving == Receiving::Stopping
-                || (socket.receiving == Receiving::Armed && has_input && !remote.is_held);
+                || (socket.receiving.is_armed() && has_input && !remote.is_held);
             let (is_connecting, remote) = (socket.is_connecting, socket.remote);
             if is_connecting {
                 if !self.connect_hangs(remote) {
@@ -277,6 +306,7 @@ impl ShardSide {
             remote,
             is_connecting,
             receiving: Receiving::Off,
+            filling: None,
             sending: None,
         });
         self.open.push(token);

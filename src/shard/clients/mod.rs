@@ -2,12 +2,14 @@
 
 mod conns;
 mod listing;
+mod receive;
 mod rounds;
 
 use std::sync::atomic::Ordering;
 
 use super::{
     downstream::Downstream,
+    intake::Act,
     peers::Peer,
     resp::{Client, discard},
     session::FrontEnd,
@@ -76,13 +78,9 @@ impl<I: Io> Shard<I> {
             conn.is_listed_held = true;
             self.held.push_back(token);
         }
-        if conn.wants_pause() != conn.is_paused {
-            conn.is_paused = !conn.is_paused;
-            if conn.is_paused {
-                self.io.recv_pause(token)
-            } else {
-                self.io.recv(token)
-            }
+        match conn.next_receive() {
+            Act::Wait => {}
+            act => self.receive(token, act),
         }
     }
 
@@ -132,9 +130,11 @@ impl<I: Io> Shard<I> {
             };
             overdue.extend(self.peers.downstreams(is_idle));
         }
-        overdue
-            .into_iter()
-            .for_each(|token| self.close_downstream(token));
+        for token in overdue {
+            if !self.probe(token) {
+                self.close_downstream(token);
+            }
+        }
     }
 
     /// Fills in who sent the slow requests of this turn.

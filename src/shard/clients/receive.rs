@@ -1,0 +1,73 @@
+//! Receiving from a client, as `intake` says.
+
+use bytes::BytesMut;
+
+use super::super::{
+    intake::{Act, Receiving},
+    turn::Shard,
+};
+use crate::io::{Io, Token};
+
+impl<I: Io> Shard<I> {
+    /// Does what is to be done so that what a client needs is received.
+    pub(super) fn receive(&mut self, token: Token, act: Act) {
+        let Self {
+            io, core, peers, ..
+        } = self;
+        let Some(conn) = peers.downstream(token) else {
+            return;
+        };
+        conn.intake.receiving = match act {
+            Act::Wait => return,
+            Act::Stop => {
+                io.recv_pause(token);
+                Receiving::Stopping
+            }
+            Act::Stream => {
+                io.recv(token);
+                Receiving::Stream
+            }
+            Act::Once => {
+                io.recv_once(token);
+                Receiving::Once
+            }
+            Act::Fill => {
+                let (input, count) = conn.start_filling(&mut core.buffers);
+                io.recv_into(token, input, count);
+                Receiving::Rest
+            }
+        };
+    }
+
+    /// What was missing of a request has come, or some of it.
+    pub(in crate::shard) fn filled(&mut self, token: Token, input: BytesMut, count: usize) {
+        let Self { core, peers, .. } = self;
+        match peers.downstream(token) {
+            Some(conn) => conn.filled(core, input, count),
+            None => core.buffers.put_input(input),
+        }
+        self.settle(token);
+    }
+
+    /// Nothing is received from a client any more, as was wanted.
+    pub(in crate::shard) fn receive_stopped(&mut self, token: Token) {
+        if let Some(conn) = self.peers.downstream(token) {
+            conn.intake.stopped();
+            self.settle(token);
+        }
+    }
+
+    /// Looks whether something has come from a client that seems to say nothing: of the rest of a request
+    /// nothing is told before all of it is there. False if there is nothing to look at any more.
+    pub(super) fn probe(&mut self, token: Token) -> bool {
+        let Self { io, peers, .. } = self;
+        match peers.downstream(token) {
+            Some(conn) if !conn.is_sending() && conn.intake.wants_probe() => {
+                conn.intake.probing();
+                io.recv_pause(token);
+                true
+            }
+            _ => false,
+        }
+    }
+}
