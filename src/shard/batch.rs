@@ -30,9 +30,9 @@ pub(super) trait Dialect {
         bytes: &'b [u8],
     ) -> Parsed<Self::Request<'b>, Self::Refusal<'b>>;
 
-    /// Serves the plain reads at the front of `bytes`; how many bytes those took, see
-    /// [`reads`](super::reads).
-    fn serve_reads(session: &mut Session, core: &mut Core, bytes: &[u8]) -> usize {
+    /// Serves the plain requests at the front of `bytes`; how many bytes those took, see
+    /// [`plain`](super::plain).
+    fn serve_plain(session: &mut Session, core: &mut Core, bytes: &[u8]) -> usize {
         let _ = (session, core, bytes);
         0
     }
@@ -86,10 +86,14 @@ pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &
     let mut consumed = 0;
     loop {
         consumed += session.swallow_from(&bytes[consumed..]);
-        let read = D::serve_reads(session, core, &bytes[consumed..]);
-        consumed += read;
-        // Where there were reads, more are to be expected right behind what is none.
-        let count_max = if read > 0 { 1 } else { REQUESTS_AHEAD_MAX };
+        let plain_bytes = D::serve_plain(session, core, &bytes[consumed..]);
+        consumed += plain_bytes;
+        // Where there were plain ones, more are to be expected right behind what is none.
+        let count_max = if plain_bytes > 0 {
+            1
+        } else {
+            REQUESTS_AHEAD_MAX
+        };
         let mut batch = ArrayVec::new();
         let ahead = parse_ahead::<D>(session, core, bytes, (consumed, count_max), &mut batch);
         if batch.len() > 1 {

@@ -151,12 +151,6 @@ impl Session {
         !self.is_full() && !self.is_barred && is_free
     }
 
-    /// Whether reads may be served now that need nothing but the store.
-    #[inline]
-    pub(super) fn may_read(&self, core: &Core) -> bool {
-        self.replies.pending_count() == 0 && !core.world.is_closed() && !core.pause.is_on()
-    }
-
     /// The RESP client's own state.
     pub(super) fn resp_client(&mut self) -> Option<&mut resp::Client> {
         match &mut self.front_end {
@@ -318,6 +312,11 @@ impl Session {
     /// Whether what follows waits for all replies so far.
     pub(super) fn set_barred(&mut self, is_barred: bool) {
         self.is_barred = is_barred;
+    }
+
+    /// Whether what follows may have to wait for all replies so far.
+    pub(super) fn is_barred(&self) -> bool {
+        self.is_barred
     }
 
     /// A reply of the current request waits.

@@ -12,7 +12,7 @@ mod spelling;
 #[cfg(test)]
 mod tests;
 
-pub use parse::{parse, plain_get};
+pub use parse::{PlainSet, parse, plain_get, plain_set};
 pub use request::{
     Deadline, Direction, Exptime, KEY_BYTES_MAX, Keys, Limits, Refusal, Request, ShutdownMode,
     StoreVerb,

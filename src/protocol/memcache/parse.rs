@@ -63,9 +63,41 @@ pub fn plain_get(input: &[u8]) -> Option<(&[u8], usize)> {
     (is_key && input[end..].starts_with(CRLF)).then_some((key, end + CRLF.len()))
 }
 
-/// `set <key> <flags> <exptime> <bytes>\r\n` and its block, all numbers plain; else `None`.
+/// What a plain `set` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlainSet<'b> {
+    /// The key, of 1 to 250 bytes.
+    pub key: &'b [u8],
+    /// The client's opaque flags.
+    pub flags: u32,
+    /// When the entry expires.
+    pub exptime: Exptime,
+    /// The value.
+    pub value: &'b [u8],
+}
+
+/// The `set <key> <flags> <exptime> <bytes>\r\n` with its block at the start of `input`, all numbers
+/// plain, and where the request ends; `None` if there is something else, or it is not whole.
 #[inline]
-fn parse_set<'b>(input: &'b [u8], limits: &Limits) -> Option<Outcome<'b>> {
+pub fn plain_set(input: &[u8]) -> Option<(PlainSet<'_>, usize)> {
+    let SetLine { set, start, length } = set_line(input)?;
+    let end = start + length + CRLF.len();
+    let value = input.get(start..end)?.strip_suffix(CRLF)?;
+    Some((PlainSet { value, ..set }, end))
+}
+
+/// The line of a `set`.
+struct SetLine<'b> {
+    /// Without the value.
+    set: PlainSet<'b>,
+    /// Where the value begins.
+    start: usize,
+    /// Bytes of the value.
+    length: usize,
+}
+
+#[inline]
+fn set_line(input: &[u8]) -> Option<SetLine<'_>> {
     const VERB: &[u8] = b"set ";
     if !input.starts_with(VERB) {
         return None;
@@ -78,21 +110,36 @@ fn parse_set<'b>(input: &'b [u8], limits: &Limits) -> Option<Outcome<'b>> {
     let (flags, at) = plain_number(input, key_end + 1, b' ')?;
     let (exptime, at) = plain_number(input, at, b' ')?;
     let (length, at) = plain_number(input, at, b'\r')?;
-    // Fits: nine digits.
-    let length = length as usize;
-    if input.get(at) != Some(&b'\n') || length > limits.value_bytes_max {
+    let set = PlainSet {
+        key,
+        flags,
+        exptime: Exptime(exptime.into()),
+        value: &[],
+    };
+    (input.get(at) == Some(&b'\n')).then_some(SetLine {
+        set,
+        start: at + 1,
+        // Fits: nine digits.
+        length: length as usize,
+    })
+}
+
+/// A plain `set`; else `None`.
+#[inline]
+fn parse_set<'b>(input: &'b [u8], limits: &Limits) -> Option<Outcome<'b>> {
+    let SetLine { set, start, length } = set_line(input)?;
+    if length > limits.value_bytes_max {
         return None;
     }
-    let start = at + 1;
     let end = start + length + CRLF.len();
     let Some(block) = input.get(start..end) else {
         return Some(incomplete(end));
     };
     let request = Request::Store {
         verb: StoreVerb::Set,
-        key,
-        flags,
-        exptime: Exptime(exptime.into()),
+        key: set.key,
+        flags: set.flags,
+        exptime: set.exptime,
         value: block.strip_suffix(CRLF)?,
         noreply: false,
     };

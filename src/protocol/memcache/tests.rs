@@ -3,6 +3,7 @@
 
 mod admin;
 mod meta;
+mod plain;
 mod twin;
 mod twin_meta;
 

@@ -18,7 +18,7 @@ mod tests;
 pub use args::{Args, ArgsIter, Pairs, Rest};
 pub use error::RequestError;
 pub use expiry::{Condition, ExpireAt, ExpireCondition, SetExpiry};
-pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed, plain_get};
+pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed, plain_get, plain_set};
 pub use request::{
     AclRequest, ClientAttribute, ClientFilter, ClientKind, ClientRequest, CommandFilter,
     CommandRequest, CompoundRequest, ConfigRequest, ConnectionRequest, DEFAULT_USER, HelloOption,

@@ -15,7 +15,7 @@ pub(super) use self::{
     stats::finish_conns,
 };
 use self::{
-    change::change_in_store,
+    change::{change_in_store, deadline},
     retrieve::{retrieve, retrieve_and_touch, touch_and_show},
 };
 use super::{
@@ -24,8 +24,8 @@ use super::{
     flush,
     form::Form,
     group,
+    plain::{self, Plain, PlainRequests, PlainWrite, Served},
     pool::{memcache as memcache_pool, meta as meta_pool, over_resp},
-    reads::{self, PlainReads},
     session::{Session, Step},
     settings::{LINE_BYTES_MAX, MEMCACHED_VERSION},
     stats::Counters,
@@ -58,8 +58,8 @@ impl Dialect for Memcache {
         memcache::parse(bytes, &limits(core))
     }
 
-    fn serve_reads(session: &mut Session, core: &mut Core, bytes: &[u8]) -> usize {
-        reads::serve::<Self>(session, core, bytes)
+    fn serve_plain(session: &mut Session, core: &mut Core, bytes: &[u8]) -> usize {
+        plain::serve::<Self>(session, core, bytes)
     }
 
     fn key<'b>(request: &Request<'b>, _: &'b [u8]) -> Option<&'b [u8]> {
@@ -119,14 +119,24 @@ impl Dialect for Memcache {
     fn rewind(_: &mut Session, _: &Request<'_>) {}
 }
 
-impl PlainReads for Memcache {
+impl PlainRequests for Memcache {
     type Voice = ();
 
     const CLOSE: &[u8] = b"\r\nEND\r\n";
 
     #[inline]
-    fn find(bytes: &[u8]) -> Option<(&[u8], usize)> {
-        memcache::plain_get(bytes)
+    fn find(bytes: &[u8], now: UnixMs) -> Option<(Plain<'_>, usize)> {
+        if let Some((key, end)) = memcache::plain_get(bytes) {
+            return Some((Plain { key, write: None }, end));
+        }
+        let (set, end) = memcache::plain_set(bytes)?;
+        let write = PlainWrite {
+            value: set.value,
+            flags: set.flags,
+            deadline: deadline(set.exptime, now),
+        };
+        let (key, write) = (set.key, Some(write));
+        Some((Plain { key, write }, end))
     }
 
     #[inline]
@@ -150,7 +160,15 @@ impl PlainReads for Memcache {
     }
 
     #[inline]
-    fn served(_: &mut Session, _: &mut Core, _: usize) {}
+    fn written((): ()) -> Form {
+        Form::MemcacheStore
+    }
+
+    #[inline]
+    fn note_write(_: &mut Session) {}
+
+    #[inline]
+    fn note_served(_: &mut Session, _: &mut Core, _: Served) {}
 }
 
 fn limits(core: &Core) -> Limits {

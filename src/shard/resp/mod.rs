@@ -36,8 +36,8 @@ use super::{
     core::Core,
     form::Form,
     group,
+    plain::{self, Plain, PlainRequests, PlainWrite, Served},
     pool::{feeds, over_memcache, relay, resp as resp_pool},
-    reads::{self, PlainReads},
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
     stats::Counters,
@@ -52,7 +52,7 @@ use crate::{
             table::{Command, Feed},
         },
     },
-    store::{Absence, EntryRef},
+    store::{Absence, Deadline, EntryRef, UnixMs},
 };
 
 /// RESP's two versions.
@@ -101,8 +101,8 @@ impl Dialect for Resp {
     }
 
     #[inline]
-    fn serve_reads(session: &mut Session, core: &mut Core, bytes: &[u8]) -> usize {
-        reads::serve::<Self>(session, core, bytes)
+    fn serve_plain(session: &mut Session, core: &mut Core, bytes: &[u8]) -> usize {
+        plain::serve::<Self>(session, core, bytes)
     }
 
     fn key<'b>((_, request): &Framed<'b>, _: &'b [u8]) -> Option<&'b [u8]> {
@@ -156,14 +156,23 @@ impl Dialect for Resp {
     }
 }
 
-impl PlainReads for Resp {
+impl PlainRequests for Resp {
     type Voice = Version;
 
     const CLOSE: &[u8] = b"\r\n";
 
     #[inline]
-    fn find(bytes: &[u8]) -> Option<(&[u8], usize)> {
-        resp::plain_get(bytes)
+    fn find(bytes: &[u8], _: UnixMs) -> Option<(Plain<'_>, usize)> {
+        if let Some((key, end)) = resp::plain_get(bytes) {
+            return Some((Plain { key, write: None }, end));
+        }
+        let (key, value, end) = resp::plain_set(bytes)?;
+        let write = Some(PlainWrite {
+            value,
+            flags: 0,
+            deadline: Deadline::NEVER,
+        });
+        Some((Plain { key, write }, end))
     }
 
     #[inline]
@@ -193,11 +202,25 @@ impl PlainReads for Resp {
     }
 
     #[inline]
-    fn served(session: &mut Session, core: &mut Core, count: usize) {
-        core.meter.pass(count);
-        session.command = Some(Command::Get);
+    fn written(version: Version) -> Form {
+        Form::RespStored(version)
+    }
+
+    #[inline]
+    fn note_write(session: &mut Session) {
+        session.command = Some(Command::Set);
+    }
+
+    #[inline]
+    fn note_served(session: &mut Session, core: &mut Core, served: Served) {
+        core.meter.pass(served.count());
+        if served.ends_in_read {
+            session.command = Some(Command::Get);
+        }
         let meters = core.board.commands(core.shard());
-        meters.of(Command::Get).calls.add(count as u64);
+        for (command, count) in [(Command::Get, served.reads), (Command::Set, served.writes)] {
+            meters.of(command).calls.add(count as u64);
+        }
     }
 }
 

@@ -1,0 +1,84 @@
+//! What is taken for a plain request is that, as the parser sees it.
+
+use super::{
+    super::{Condition, Request, SetExpiry, parse, plain_get, plain_set},
+    WIDE,
+};
+use crate::protocol::Parsed;
+
+/// Panics if a wire is taken for what it is not.
+pub(super) fn check(wire: &[u8]) {
+    let (get, set) = (plain_get(wire), plain_set(wire));
+    assert!(get.is_none() || set.is_none());
+    let Some(end) = get
+        .map(|(_, end)| end)
+        .or_else(|| set.map(|(_, _, end)| end))
+    else {
+        return;
+    };
+    let Parsed::Complete { request, consumed } = parse(wire, &WIDE) else {
+        panic!("{}", wire.escape_ascii());
+    };
+    assert_eq!(consumed, end);
+    let request = Request::from_args(request).expect("a request");
+    if let Some((key, _)) = get {
+        assert_eq!(request, Request::Get { key });
+    }
+    if let Some((key, value, _)) = set {
+        let plain = Request::Set {
+            key,
+            value,
+            expiry: SetExpiry::None,
+            condition: Condition::Always,
+            get: false,
+        };
+        assert_eq!(request, plain);
+    }
+}
+
+/// Whether a wire is taken for a plain request.
+fn is_plain(wire: &[u8]) -> bool {
+    plain_get(wire).is_some() || plain_set(wire).is_some()
+}
+
+#[test]
+fn a_request_is_plain_as_libraries_spell_it() {
+    let long = format!("*2\r\n$3\r\nGET\r\n$250\r\n{:0250}\r\n", 7);
+    let long_value = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000\r\n{:01000}\r\n", 7);
+    for (wire, rest) in [
+        ("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", "*2"),
+        ("*2\r\n$3\r\ngEt\r\n$0\r\n\r\n", ""),
+        (&long, ""),
+        ("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n", "*"),
+        ("*3\r\n$3\r\nset\r\n$1\r\nk\r\n$0\r\n\r\n", ""),
+        (&long_value, "*3\r\n"),
+    ] {
+        let all = [wire, rest].concat();
+        assert!(is_plain(all.as_bytes()), "{all}");
+        check(all.as_bytes());
+        for end in 0..wire.len() {
+            assert!(!is_plain(&wire.as_bytes()[..end]), "{end} of {wire}");
+        }
+    }
+}
+
+#[test]
+fn all_else_is_looked_at_closely() {
+    for wire in [
+        "GET k\r\n",
+        "SET k v\r\n",
+        "*2\r\n$3\r\nSET\r\n$1\r\nk\r\n",
+        "*3\r\n$3\r\nGET\r\n$1\r\nk\r\n$1\r\nk\r\n",
+        "*2\r\n$3\r\nGET\r\n$01\r\nk\r\n",
+        "*2\r\n$3\r\nGET\r\n$251\r\nk\r\n",
+        "*2\r\n$3\r\nGET\r\n$-1\r\n",
+        "*2\r\n$4\r\nMGET\r\n$1\r\nk\r\n",
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n*1\r\nv\r\n",
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$-1\r\n",
+        "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n:1\r\n",
+        "*4\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$2\r\nNX\r\n",
+        "*3\r\n$5\r\nSETNX\r\n$1\r\nk\r\n$1\r\nv\r\n",
+    ] {
+        assert!(!is_plain(wire.as_bytes()), "{wire}");
+    }
+}
