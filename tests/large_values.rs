@@ -342,3 +342,42 @@ fn members_of_a_group_show_every_byte() {
         ],
     );
 }
+
+/// More keys than are looked up ahead, with more in them than is sent at a time, and others that are not there.
+#[test]
+fn all_of_many_keys_come_in_order() {
+    const KEYS: usize = 150;
+    const BYTES: usize = 30_000;
+    let is_there = |key: usize| key % 5 != 3;
+    let ringfort = Ringfort::embedded();
+    let mut memcache = Wire::connect(ringfort.memcache());
+    for key in (0..KEYS).filter(|key| is_there(*key)) {
+        memcache.send(format!("set key-{key} 0 0 {BYTES}\r\n").as_bytes());
+        memcache.send(&value_of(BYTES, key, 0));
+        memcache.ask("\r\n", "STORED\r\n");
+    }
+    let mut resp = Wire::connect(ringfort.resp());
+    // Of a usual line, of one that is spelled otherwise, and of one that is longer.
+    for (count, space) in [(60, " "), (60, "  "), (KEYS, " ")] {
+        let names: Vec<String> = (0..count).map(|key| format!("key-{key}")).collect();
+        let line = names.join(space);
+        memcache.send(format!("get {line}\r\nget key-3 key-0\r\nmn\r\n").as_bytes());
+        resp.send(format!("MGET {line}\r\nPING\r\n").as_bytes());
+        resp.expect(format!("*{count}\r\n").as_bytes());
+        for key in 0..count {
+            let value = [&value_of(BYTES, key, 0)[..], b"\r\n"].concat();
+            if is_there(key) {
+                memcache.expect(format!("VALUE key-{key} 0 {BYTES}\r\n").as_bytes());
+                memcache.expect(&value);
+                resp.expect(format!("${BYTES}\r\n").as_bytes());
+                resp.expect(&value);
+            } else {
+                resp.expect(b"$-1\r\n");
+            }
+        }
+        memcache.expect(format!("END\r\nVALUE key-0 0 {BYTES}\r\n").as_bytes());
+        memcache.expect(&value_of(BYTES, 0, 0));
+        memcache.expect(b"\r\nEND\r\nMN\r\n");
+        resp.expect(b"+PONG\r\n");
+    }
+}

@@ -108,6 +108,31 @@ pub fn write(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
+/// Appends a number in decimal and a CRLF: up to four digits, as nearly all lengths of values have, in one
+/// go.
+#[inline]
+pub fn write_line(out: &mut Vec<u8>, number: u64) {
+    const CRLF: &[u8] = b"\r\n";
+    if number >= 10_000 {
+        write(out, number);
+        return out.extend_from_slice(CRLF);
+    }
+    // Fits: below 10,000.
+    let number = number as u32;
+    let pairs = [number / 100, number % 100];
+    let [first, second] = pairs.map(|pair| pair / 10 + ((pair % 10) << 8));
+    let digits = first + (second << 16);
+    // Not the last digit: a zero is written as one.
+    let zeros = (digits | (1 << 24)).trailing_zeros() / u8::BITS;
+    let count = size_of::<u32>() - zeros as usize;
+    let text = (digits | 0x3030_3030) >> (zeros * u8::BITS);
+    let line_end = u64::from(u16::from_le_bytes([b'\r', b'\n'])) << (count * 8);
+    let line = (u64::from(text) | line_end).to_le_bytes();
+    let end = out.len() + count + CRLF.len();
+    out.extend_from_slice(&line);
+    out.truncate(end);
+}
+
 /// Significant digits that tell every `f64` from every other.
 const DIGITS_SIGNIFICANT: usize = 17;
 
@@ -162,6 +187,15 @@ pub fn write_double(out: &mut Vec<u8>, number: f64) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn lines_of_any_length_are_written() {
+        for number in (0..=100_000).chain([u64::MAX]) {
+            let mut out = b"x".to_vec();
+            write_line(&mut out, number);
+            assert_eq!(out, format!("x{number}\r\n").as_bytes());
+        }
+    }
 
     #[test]
     fn doubles_are_written_as_c_writes_them() {

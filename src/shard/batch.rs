@@ -100,7 +100,7 @@ pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &
             batch
                 .iter()
                 .filter_map(|planned| planned.hash)
-                .for_each(|h| core.store.prefetch_entry(h));
+                .for_each(|h| _ = core.store.prefetch_entry(h));
         }
         for Planned { request, end, .. } in &batch {
             let end = *end;

@@ -38,6 +38,7 @@ mod round;
 mod run;
 mod session;
 mod settings;
+mod several;
 mod shown;
 mod spin;
 mod stats;

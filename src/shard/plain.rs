@@ -171,7 +171,7 @@ fn serve_run<P: PlainRequests>(
 ) -> usize {
     if run.len() > 1 {
         run.iter()
-            .for_each(|next| core.store.prefetch_entry(next.key.hash));
+            .for_each(|next| _ = core.store.prefetch_entry(next.key.hash));
     }
     let asks_on = asks_on(core);
     let (mut served, mut hits) = (Served::default(), 0);

@@ -5,6 +5,8 @@
 //! was: what is done is not done again, nor looked at. So its work grows with its length and not
 //! with its length times the turns it takes.
 
+use arrayvec::ArrayVec;
+
 use super::{
     core::{Core, Mutated},
     form::Form,
@@ -13,7 +15,10 @@ use super::{
     resp::Tour,
     session::{Session, Step},
 };
-use crate::{protocol::Resume, store::Operation};
+use crate::{
+    protocol::Resume,
+    store::{Key, Operation},
+};
 
 /// Where a request with many keys goes on after it was held back.
 #[derive(Debug, Default)]
@@ -84,6 +89,38 @@ impl Session {
         step
     }
 
+    /// The same for keys that are read, up to `N` at a time, whose memory is asked for first; `each` says
+    /// how many of those it has done.
+    pub(super) fn for_each_run<'b, const N: usize>(
+        &mut self,
+        core: &mut Core,
+        keys: impl IntoIterator<Item = &'b [u8], IntoIter: Resume + Clone>,
+        mut each: impl FnMut(&mut Self, &mut Core, &[Key<'b>]) -> usize,
+    ) -> Step {
+        let mut walk = self.progress.walk;
+        let mut items = keys.into_iter();
+        if walk.done > 0 {
+            items.resume(walk.place, walk.done);
+        }
+        loop {
+            let mut start = items.clone();
+            let ahead = items.by_ref().take(N);
+            let run: ArrayVec<_, N> = ahead.map(|key| core.look_ahead(key)).collect();
+            if run.is_empty() {
+                self.progress = Progress::default();
+                return Step::Done;
+            }
+            let done = each(self, core, &run);
+            walk.done += done;
+            if done < run.len() {
+                start.by_ref().take(done).for_each(drop);
+                walk.place = start.place();
+                self.progress.walk = walk;
+                return Step::Hold;
+            }
+        }
+    }
+
     /// Whether what is ready may end in the middle of a reply.
     pub(super) fn is_amid_reply(&self) -> bool {
         self.progress.has_begun || self.has_world()
@@ -95,6 +132,17 @@ impl Session {
             self.progress.has_begun = true;
             encode(self.replies.ready(&mut core.buffers));
         }
+    }
+
+    /// Whether some keys of the request at the front have been done, and it goes on behind them.
+    pub(super) fn has_done_keys(&self) -> bool {
+        self.progress.walk.done > 0
+    }
+
+    /// The request at the front is held when so many of its keys are done; the next is at this
+    /// [place](Resume::place).
+    pub(super) fn hold_at_key(&mut self, done: usize, place: usize) {
+        self.progress.walk = Walk { done, place };
     }
 
     /// Whether keys of the current request have been taken on for a sum.

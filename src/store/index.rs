@@ -180,8 +180,8 @@ impl Index {
         prefetch(self.primary_bucket(arena, bucket_of(hash, bucket_count)));
     }
 
-    /// Asks for the cache lines of the entry that [`Self::find`] will most likely look at.
-    pub(super) fn prefetch_entry(&self, arena: &Arena, hash: KeyHash) {
+    /// The entry that [`Self::find`] will most likely look at first, whose cache lines are asked for.
+    pub(super) fn guess(&self, arena: &Arena, hash: KeyHash) -> Option<Offset> {
         let tag = tag(hash);
         let bucket_count = self.bucket_count.load(Ordering::Acquire);
         let bucket = self.primary_bucket(arena, bucket_of(hash, bucket_count));
@@ -189,9 +189,10 @@ impl Index {
             let bits = slot.load(Ordering::Acquire);
             if bits & !OFFSET_MASK == tag && bits != 0 {
                 prefetch(arena.at(offset_of(bits)).as_ptr());
-                return;
+                return Some(offset_of(bits));
             }
         }
+        None
     }
 
     fn primary_bucket(&self, arena: &Arena, number: u64) -> &Bucket {

@@ -49,7 +49,7 @@ pub use self::{
     interest::{Interest, InterestWriter, Prefixes, Wanted},
     notes::{Author, Note, Notes},
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
-    partition::Absence,
+    partition::{Absence, Guess},
     pins::PinnedValue,
     scan::{ListCursor, ScanCursor},
 };
@@ -282,6 +282,22 @@ impl ShardStore {
         }
     }
 
+    /// The same with a guess of this turn, which saves most of the search.
+    #[inline]
+    pub fn look_guessed<'turn>(
+        &'turn self,
+        key: Key<'_>,
+        guess: Guess<'turn>,
+        now: UnixMs,
+    ) -> Result<EntryRef<'turn>, Absence> {
+        let partition = &self.partitions[self.owner(key.hash)];
+        #[expect(unsafe_code, reason = "the borrow of self is the proof")]
+        // SAFETY: as in `look`.
+        unsafe {
+            partition.get_guessed(key, guess, now)
+        }
+    }
+
     /// Calls `visit` with the entries of one bucket of a partition.
     fn visit_bucket<'turn>(
         &'turn self,
@@ -310,11 +326,16 @@ impl ShardStore {
         partition.index.prefetch(&partition.arena, hash);
     }
 
-    /// Asks for the cache lines of the entry; best some time after [`Self::prefetch`].
+    /// Asks for the cache lines of the entry; best some time after [`Self::prefetch`]. Which one that is
+    /// is a guess.
     #[inline]
-    pub fn prefetch_entry(&self, hash: KeyHash) {
+    pub fn prefetch_entry(&self, hash: KeyHash) -> Guess<'_> {
         let partition = &self.partitions[self.owner(hash)];
-        partition.index.prefetch_entry(&partition.arena, hash);
+        #[expect(unsafe_code, reason = "the borrow of self is the proof")]
+        // SAFETY: as in `look`.
+        unsafe {
+            partition.guess(hash)
+        }
     }
 
     /// From here on notes what `listener` wants to hear of the changes of this shard's partition;

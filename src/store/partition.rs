@@ -34,6 +34,10 @@ pub enum Absence {
     Flushed,
 }
 
+/// Which entry is most likely a key's: what the index named in this turn. Nothing of it was read yet.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Guess<'turn>(Option<EntryRef<'turn>>);
+
 /// The part that every shard reads.
 #[derive(Debug)]
 pub(super) struct Partition {
@@ -59,7 +63,25 @@ impl Partition {
         now: UnixMs,
     ) -> Result<EntryRef<'turn>, Absence> {
         // SAFETY: passed on from the caller.
-        let (_, entry) = unsafe { self.find(key) }.ok_or(Absence::Unknown)?;
+        unsafe { self.get_guessed(key, Guess::default(), now) }
+    }
+
+    /// The same with a guess, which is looked at before anything is searched for.
+    ///
+    /// # Safety
+    /// As [`Self::get`].
+    #[inline]
+    pub(super) unsafe fn get_guessed<'turn>(
+        &'turn self,
+        key: Key<'_>,
+        guess: Guess<'turn>,
+        now: UnixMs,
+    ) -> Result<EntryRef<'turn>, Absence> {
+        let entry = match guess.0 {
+            Some(entry) if entry.key() == key.bytes => entry,
+            // SAFETY: passed on from the caller.
+            _ => unsafe { self.find(key) }.ok_or(Absence::Unknown)?.1,
+        };
         if !self.is_alive(&entry) {
             Err(Absence::Flushed)
         } else if entry.deadline().is_past(now) {
@@ -67,6 +89,17 @@ impl Partition {
         } else {
             Ok(entry)
         }
+    }
+
+    /// Asks for the cache lines of the entry that is most likely the key's.
+    ///
+    /// # Safety
+    /// As [`Self::get`].
+    #[inline]
+    pub(super) unsafe fn guess<'turn>(&'turn self, hash: KeyHash) -> Guess<'turn> {
+        let offset = self.index.guess(&self.arena, hash);
+        // SAFETY: the index gives offsets of published entries, see `entry`.
+        Guess(offset.map(|offset| unsafe { self.entry(offset) }))
     }
 
     /// Calls `visit` with the entries of a bucket that are alive at `now`.

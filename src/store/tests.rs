@@ -70,7 +70,17 @@ fn value(store: &ShardStore, now: UnixMs, key: &[u8]) -> Option<Vec<u8>> {
 
 fn check(store: &ShardStore, now: UnixMs, map: &HashMap<u8, Twin>) {
     for key in 0..12_u8 {
-        let entry = store.get(store.hasher().key(&[key]), now);
+        let bytes = [key];
+        let hashed = store.hasher().key(&bytes);
+        let entry = store.get(hashed, now);
+        // Whether the guess is right or not.
+        for guessed in [key, key ^ 1] {
+            let guess = store.prefetch_entry(store.hasher().hash(&[guessed]));
+            let found = store.look_guessed(hashed, guess, now);
+            assert_eq!(found.err(), store.look(hashed, now).err());
+            let place = |entry: EntryRef<'_>| entry.value().as_ptr();
+            assert_eq!(found.ok().map(place), entry.map(place), "key {key}");
+        }
         let seen = entry.map(|entry| Twin {
             value: entry.value().to_vec(),
             flags: entry.flags(),

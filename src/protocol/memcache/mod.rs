@@ -6,13 +6,15 @@ mod base64;
 pub mod flagged;
 pub mod meta;
 mod parse;
+mod plain;
 pub mod reply;
 mod request;
 mod spelling;
 #[cfg(test)]
 mod tests;
 
-pub use parse::{PlainSet, parse, plain_get, plain_set};
+pub use parse::parse;
+pub use plain::{PlainKeys, PlainSet, plain_get, plain_keys, plain_set};
 pub use request::{
     Deadline, Direction, Exptime, KEY_BYTES_MAX, Keys, Limits, Refusal, Request, ShutdownMode,
     StoreVerb,

@@ -14,15 +14,16 @@
 use memchr::memchr;
 
 use super::meta::{KeyText, MetaVerb};
+use super::plain::{SetLine, plain_get, set_line};
 use super::reply;
 use super::request::{
     Direction, Exptime, KEY_BYTES_MAX, Keys, Limits, Refusal, Request, StoreVerb, Words,
 };
-use crate::protocol::{Parsed, number, scan};
+use crate::protocol::{Parsed, number};
 
 /// Longest command line that is not a `get` or `gets`, in bytes; memcached hangs up when it holds
 /// more than this without a newline.
-const LINE_BYTES_MAX: usize = 2048;
+pub(super) const LINE_BYTES_MAX: usize = 2048;
 /// How many spaces before `get ` memcached looks past when it decides whether a long line may go
 /// on.
 const LEADING_SPACES_MAX: usize = 100;
@@ -49,81 +50,6 @@ pub fn parse<'b>(input: &'b [u8], limits: &Limits) -> Outcome<'b> {
     parse_set(input, limits).unwrap_or_else(|| parse_line(input, limits))
 }
 
-/// The key of `get <key>\r\n` at the start of `input`, and where the request ends; `None` if there is
-/// something else, or it is not whole.
-#[inline]
-pub fn plain_get(input: &[u8]) -> Option<(&[u8], usize)> {
-    const VERB: &[u8] = b"get ";
-    if !input.starts_with(VERB) {
-        return None;
-    }
-    let end = scan::word_end(input, VERB.len());
-    let key = &input[VERB.len()..end];
-    let is_key = key.len().wrapping_sub(1) < KEY_BYTES_MAX;
-    (is_key && input[end..].starts_with(CRLF)).then_some((key, end + CRLF.len()))
-}
-
-/// What a plain `set` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlainSet<'b> {
-    /// The key, of 1 to 250 bytes.
-    pub key: &'b [u8],
-    /// The client's opaque flags.
-    pub flags: u32,
-    /// When the entry expires.
-    pub exptime: Exptime,
-    /// The value.
-    pub value: &'b [u8],
-}
-
-/// The `set <key> <flags> <exptime> <bytes>\r\n` with its block at the start of `input`, all numbers
-/// plain, and where the request ends; `None` if there is something else, or it is not whole.
-#[inline]
-pub fn plain_set(input: &[u8]) -> Option<(PlainSet<'_>, usize)> {
-    let SetLine { set, start, length } = set_line(input)?;
-    let end = start + length + CRLF.len();
-    let value = input.get(start..end)?.strip_suffix(CRLF)?;
-    Some((PlainSet { value, ..set }, end))
-}
-
-/// The line of a `set`.
-struct SetLine<'b> {
-    /// Without the value.
-    set: PlainSet<'b>,
-    /// Where the value begins.
-    start: usize,
-    /// Bytes of the value.
-    length: usize,
-}
-
-#[inline]
-fn set_line(input: &[u8]) -> Option<SetLine<'_>> {
-    const VERB: &[u8] = b"set ";
-    if !input.starts_with(VERB) {
-        return None;
-    }
-    let key_end = scan::word_end(input, VERB.len());
-    let key = &input[VERB.len()..key_end];
-    if key.is_empty() || key.len() > KEY_BYTES_MAX || input.get(key_end) != Some(&b' ') {
-        return None;
-    }
-    let (flags, at) = plain_number(input, key_end + 1, b' ')?;
-    let (exptime, at) = plain_number(input, at, b' ')?;
-    let (length, at) = plain_number(input, at, b'\r')?;
-    let set = PlainSet {
-        key,
-        flags,
-        exptime: Exptime(exptime.into()),
-        value: &[],
-    };
-    (input.get(at) == Some(&b'\n')).then_some(SetLine {
-        set,
-        start: at + 1,
-        // Fits: nine digits.
-        length: length as usize,
-    })
-}
-
 /// A plain `set`; else `None`.
 #[inline]
 fn parse_set<'b>(input: &'b [u8], limits: &Limits) -> Option<Outcome<'b>> {
@@ -147,24 +73,6 @@ fn parse_set<'b>(input: &'b [u8], limits: &Limits) -> Option<Outcome<'b>> {
         request,
         consumed: end,
     })
-}
-
-/// One to nine digits at `at` with `end` after them, and where what follows begins.
-#[inline]
-fn plain_number(input: &[u8], at: usize, end: u8) -> Option<(u32, usize)> {
-    const DIGITS_MAX: usize = 9;
-    let mut value = 0;
-    for (index, &byte) in input.get(at..)?.iter().take(DIGITS_MAX + 1).enumerate() {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return (byte == end && index > 0).then_some((value, at + index + 1));
-        }
-        if index == DIGITS_MAX {
-            return None;
-        }
-        value = value * 10 + u32::from(digit);
-    }
-    None
 }
 
 /// Finds the command line's end and reads the line.

@@ -105,6 +105,7 @@ pub fn value(out: &mut Vec<u8>, key: &[u8], flags: u32, data: &[u8], cas: Option
 /// CRLF.
 #[inline]
 pub fn value_line(out: &mut Vec<u8>, key: &[u8], flags: u32, data_bytes: usize, cas: Option<u64>) {
+    out.reserve(VALUE_OVERHEAD + key.len());
     out.extend_from_slice(b"VALUE ");
     out.extend_from_slice(key);
     if flags == 0 {
@@ -114,12 +115,14 @@ pub fn value_line(out: &mut Vec<u8>, key: &[u8], flags: u32, data_bytes: usize, 
         number::write(out, flags);
         out.push(b' ');
     }
-    number::write(out, data_bytes);
-    if let Some(cas) = cas {
-        out.push(b' ');
-        number::write(out, cas);
+    match cas {
+        None => number::write_line(out, data_bytes as u64),
+        Some(cas) => {
+            number::write(out, data_bytes);
+            out.push(b' ');
+            number::write_line(out, cas);
+        }
     }
-    out.extend_from_slice(CRLF);
 }
 
 /// Appends a number on a line of its own: what `incr` and `decr` answer.

@@ -4,6 +4,7 @@
 mod binary;
 mod change;
 mod meta;
+mod multiget;
 mod retrieve;
 mod stats;
 
@@ -59,7 +60,14 @@ impl Dialect for Memcache {
     }
 
     fn serve_plain(session: &mut Session, core: &mut Core, bytes: &[u8]) -> usize {
-        plain::serve::<Self>(session, core, bytes)
+        let mut done = 0;
+        loop {
+            done += plain::serve::<Self>(session, core, &bytes[done..]);
+            match multiget::serve(session, core, &bytes[done..]) {
+                0 => return done,
+                consumed => done += consumed,
+            }
+        }
     }
 
     fn key<'b>(request: &Request<'b>, _: &'b [u8]) -> Option<&'b [u8]> {

@@ -7,7 +7,9 @@ use super::{
         form::Form,
         replies::{Covers, Part},
         session::{Session, Step},
+        several::Shows,
         shown::AnswerOut,
+        stats::Counters,
     },
     change::deadline,
 };
@@ -17,7 +19,19 @@ use crate::{
 };
 
 pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bool) -> Step {
-    let step = session.for_each_key(core, keys, |session, core, bytes| {
+    let step = match session.may_read(core) {
+        true => session.show_all(core, keys, &Blocks { cas }),
+        false => retrieve_each(session, core, keys, cas),
+    };
+    if step == Step::Done {
+        session.reply(core, reply::END);
+    }
+    step
+}
+
+/// Reads one key after the other, as something waits.
+fn retrieve_each(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bool) -> Step {
+    session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);
         if session.must_wait_for(key) {
             return Step::Hold;
@@ -39,11 +53,26 @@ pub(super) fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, c
             }
         }
         Step::Done
-    });
-    if step == Step::Done {
-        session.reply(core, reply::END);
+    })
+}
+
+/// Shows entries as VALUE blocks, and nothing for what is not there.
+pub(super) struct Blocks {
+    /// Whether with CAS ids.
+    pub(super) cas: bool,
+}
+
+impl Shows for Blocks {
+    const CLOSE: &[u8] = b"\r\n";
+
+    #[inline]
+    fn open(&self, entry: EntryRef<'_>, out: &mut Vec<u8>) {
+        open(entry, self.cas, out);
     }
-    step
+
+    fn miss(&self, absence: Absence, counters: &Counters, _: &mut Vec<u8>) {
+        counters.note_absence(absence);
+    }
 }
 
 pub(super) fn retrieve_and_touch(

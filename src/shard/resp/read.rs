@@ -4,7 +4,9 @@ use super::super::{
     buffers::BufferPool,
     core::Core,
     session::{Session, Step},
+    several::Shows,
     shown::AnswerOut,
+    stats::Counters,
 };
 use crate::{
     protocol::{
@@ -191,9 +193,28 @@ fn show_one(session: &mut Session, core: &mut Core, key: &[u8], version: Version
 
 fn read_many(session: &mut Session, core: &mut Core, keys: Rest<'_>, version: Version) -> Step {
     session.begin(core, |out| reply::array_header(out, keys.count()));
+    if session.may_read(core) {
+        return session.show_all(core, keys, &Bulks(version));
+    }
     session.for_each_key(core, keys, |session, core, key| {
         show_one(session, core, key, version)
     })
+}
+
+/// Shows entries as bulks, and nulls for what is not there.
+struct Bulks(Version);
+
+impl Shows for Bulks {
+    const CLOSE: &[u8] = b"\r\n";
+
+    #[inline]
+    fn open(&self, entry: EntryRef<'_>, out: &mut Vec<u8>) {
+        reply::bulk_header(out, entry.value().len());
+    }
+
+    fn miss(&self, _: Absence, _: &Counters, out: &mut Vec<u8>) {
+        reply::null(out, self.0);
+    }
 }
 
 /// How many of the keys are there; if `marks`, they count as used.

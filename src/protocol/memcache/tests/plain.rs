@@ -1,7 +1,7 @@
 //! What is taken for a plain request is that, as the parser sees it.
 
 use super::{
-    super::{Exptime, PlainSet, parse, plain_get, plain_set},
+    super::{Exptime, PlainSet, parse, plain_get, plain_keys, plain_set},
     LIMITS, outcome,
 };
 use crate::protocol::{
@@ -67,4 +67,48 @@ fn all_else_is_looked_at_closely() {
             "{wire}"
         );
     }
+}
+
+#[test]
+fn usual_lines_have_their_keys_told_at_once() {
+    let told = |wire: &str, count_max| {
+        let mut keys = Vec::new();
+        let line = plain_keys(wire.as_bytes(), |key| {
+            keys.push(key.escape_ascii().to_string());
+            keys.len() <= count_max
+        })?;
+        assert!(wire[..line.consumed].ends_with('\n'));
+        Some((line.cas, keys.join(" "), wire.len() - line.consumed))
+    };
+    let long = |bytes| format!("get {} b\r\n", "k".repeat(bytes));
+    let usual = |cas, keys: &str, rest| Some((cas, keys.to_owned(), rest));
+    assert_eq!(told("get a\r\n", 9), usual(false, "a", 0));
+    assert_eq!(told("get a b a\r\n", 3), usual(false, "a b a", 0));
+    assert_eq!(told("gets a b\r\nget", 9), usual(true, "a b", 3));
+    assert!(told(&long(250), 9).is_some());
+    for other in [
+        "get \r\n",
+        "get a b",
+        "get a b\r",
+        "get a b\n",
+        "get  a b\r\n",
+        "get a  b\r\n",
+    ]
+    .into_iter()
+    .chain([
+        "get a \r\n",
+        "get a\tb\r\n",
+        "get a\0b\r\n",
+        "bget a\r\n",
+        "geta b\r\n",
+        "",
+    ])
+    .chain([
+        "gat 0 a\r\n",
+        &long(251),
+        &format!("get{}\r\n", " key".repeat(600)),
+    ]) {
+        assert_eq!(told(other, 999), None, "{other:?}");
+    }
+    assert_eq!(told("get a b a\r\n", 2), None, "one was not wanted");
 }

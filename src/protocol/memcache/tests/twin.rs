@@ -293,6 +293,12 @@ const REQUEST_PIECES: &[&[u8]] = &[
 ];
 
 #[rustfmt::skip]
+const KEYS_PIECES: &[&[u8]] = &[
+    b"get ", b"gets ", b"bget ", b"get", b"gat 0 ", b"k", b"key", b" k", b" k", b" key", b" long-key-",
+    b" ", b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b"\0", b"\t", b"\x7f\xff", LONG,
+];
+
+#[rustfmt::skip]
 const REPLY_PIECES: &[&[u8]] = &[
     b"VALUE ", b"VALUE k 0 3\r\nabc\r\n", b"VALUE k 1 2 3\r\n", b"END\r\n", b"STORED\r\n", b"k",
     b" 0", b" 1", b" 3", b" 9", b" 4294967296", b" 18446744073709551615", b" -1", b" ", b"\r\n",
@@ -305,6 +311,19 @@ proptest! {
     #[test]
     fn requests_agree_with_the_twin(wire in wires(REQUEST_PIECES, 12)) {
         prop_assert_eq!(check_pieces(&wire, outcome), naive(&wire), "{}", wire.escape_ascii());
+    }
+
+    #[test]
+    fn keys_that_are_told_at_once_are_those_of_the_request(wire in wires(KEYS_PIECES, 12)) {
+        let mut told = Vec::new();
+        let line = plain_keys(&wire, |key| {
+            told.push(key);
+            true
+        });
+        if let Some(PlainKeys { cas, consumed }) = line {
+            let expected = naive_keys(&told, cas, None, consumed);
+            prop_assert_eq!(naive(&wire), expected, "{}", wire.escape_ascii());
+        }
     }
 
     #[test]
