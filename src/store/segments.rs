@@ -83,7 +83,8 @@ impl Segment {
 }
 
 /// Invariant: every segment is in exactly one role; `live_bytes <= used_bytes <= segment_bytes`;
-/// `free`, `retired` and `pinned` hold the segments of those roles.
+/// `free`, `retired` and `pinned` hold the segments of those roles; `live_bytes` are the sums of the
+/// segments', by stream.
 #[derive(Debug)]
 pub(super) struct Segments {
     table: Box<[Segment]>,
@@ -95,7 +96,7 @@ pub(super) struct Segments {
     open: [Option<u32>; STREAM_COUNT],
     segment_bytes: u32,
     next_sequence: u64,
-    live_bytes: u64,
+    live_bytes: [u64; STREAM_COUNT],
     index_count: usize,
 }
 
@@ -120,7 +121,7 @@ impl Segments {
             open: [None; STREAM_COUNT],
             segment_bytes: arena.segment_bytes() as u32,
             next_sequence: 0,
-            live_bytes: 0,
+            live_bytes: [0; STREAM_COUNT],
             index_count: 0,
         }
     }
@@ -145,7 +146,7 @@ impl Segments {
         let start = entry.used_bytes;
         entry.used_bytes += bytes;
         entry.live_bytes += bytes;
-        self.live_bytes += u64::from(bytes);
+        self.live_bytes[stream as usize] += u64::from(bytes);
         self.check();
         Some((segment, start))
     }
@@ -223,7 +224,7 @@ impl Segments {
         let entry = &mut self.table[segment as usize];
         entry.live_bytes -= bytes as u32;
         let is_over = entry.role == Role::Sealed && entry.is_blank();
-        self.live_bytes -= bytes as u64;
+        self.live_bytes[entry.stream as usize] -= bytes as u64;
         self.check();
         is_over
     }
@@ -234,7 +235,7 @@ impl Segments {
             segment.live_bytes = 0;
             segment.holds_flushed = true;
         }
-        self.live_bytes = 0;
+        self.live_bytes = [0; STREAM_COUNT];
     }
 
     /// Takes a free segment for the index, for good. Leaves one to write to.
@@ -371,16 +372,12 @@ impl Segments {
 
     /// Bytes of entries that the index names.
     pub(super) fn live_bytes(&self) -> u64 {
-        self.live_bytes
+        self.live_bytes.iter().sum()
     }
 
-    /// The same in the segments of one stream. It looks at all of them.
+    /// The same in the segments of one stream.
     pub(super) fn live_bytes_of(&self, stream: Stream) -> u64 {
-        let segments = self.table.iter();
-        let of_stream = segments.filter(|segment| {
-            matches!(segment.role, Role::Open | Role::Sealed) && segment.stream == stream
-        });
-        of_stream.map(|segment| u64::from(segment.live_bytes)).sum()
+        self.live_bytes[stream as usize]
     }
 
     /// What tells the entries that lie in this segment from those that lay there before; none if none do.
@@ -401,6 +398,16 @@ impl Segments {
         debug_assert!(self.table.iter().all(|segment| {
             segment.live_bytes <= segment.used_bytes && segment.used_bytes <= self.segment_bytes
         }));
+        debug_assert_eq!(self.live_bytes, self.summed());
+    }
+
+    /// What `live_bytes` has to be.
+    fn summed(&self) -> [u64; STREAM_COUNT] {
+        let mut sums = [0; STREAM_COUNT];
+        for segment in &self.table {
+            sums[segment.stream as usize] += u64::from(segment.live_bytes);
+        }
+        sums
     }
 }
 

@@ -100,3 +100,30 @@ fn moved_entries_keep_their_age() {
     segments.start_cleaning(old);
     assert_eq!(segments.oldest(), Some(aged));
 }
+
+#[test]
+fn what_is_alive_is_known_of_each_stream() {
+    use Stream::{Aged, Fresh, Kept};
+    let epochs = Epochs::new(1);
+    let mut segments = segments();
+    let alive =
+        |segments: &Segments| [Fresh, Kept, Aged].map(|stream| segments.live_bytes_of(stream));
+    let (fresh, _) = segments.append(Fresh, 3000).unwrap();
+    let (kept, _) = segments.append(Kept, 2000).unwrap();
+    segments.append(Fresh, 2000).unwrap();
+    segments.append(Aged, 96).unwrap();
+    assert_eq!(alive(&segments), [5000, 2000, 96]);
+    assert!(!segments.release(kept, 96) && !segments.release(fresh, 1000));
+    assert_eq!(alive(&segments), [4000, 1904, 96]);
+    // What is left of it moves to another stream, and another stream has its memory then.
+    segments.start_cleaning(fresh);
+    segments.append(Kept, 2000).unwrap();
+    assert!(!segments.release(fresh, 2000));
+    segments.retire(fresh, epochs.retire());
+    segments.reclaim(&epochs);
+    assert_eq!(segments.append(Aged, 4096), Some((fresh, 0)));
+    assert_eq!(alive(&segments), [2000, 3904, 4192]);
+    assert_eq!(segments.live_bytes(), 2000 + 3904 + 4192);
+    segments.release_all();
+    assert_eq!(alive(&segments), [0; 3]);
+}
