@@ -243,6 +243,42 @@ fn what_is_announced_takes_no_memory() {
     assert!(input_bytes.clone().any(|bytes| bytes > 4_000), "{list}");
 }
 
+/// Large values are received a few at a time; those that do not come to their end keep no other waiting.
+#[test]
+fn who_stops_in_the_middle_holds_nobody_up() {
+    const STUCK: usize = 30;
+    let ringfort = Ringfort::start(&["--memory", "128MiB", "--shards", "1"]);
+    let value = value(900_000, 0);
+    let request = memcache_set("key", &value);
+    let connect = |_| Wire::connect(ringfort.memcache());
+    let mut stuck: Vec<_> = (0..STUCK).map(connect).collect();
+    stuck
+        .iter_mut()
+        .for_each(|wire| wire.send(&request[..100_000]));
+    settle();
+    let start = Instant::now();
+    let mut wires: Vec<_> = (0..20).map(connect).collect();
+    for wire in &mut wires {
+        wire.ask(&request, "STORED\r\n");
+        expect_value(wire, "key", &value);
+    }
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
+    // Nor do they wait themselves, once they go on.
+    for wire in &mut stuck {
+        wire.ask(&request[100_000..], "STORED\r\n");
+    }
+    // Those who go while they wait are forgotten.
+    stuck
+        .iter_mut()
+        .for_each(|wire| wire.send(&request[..100_000]));
+    drop(stuck);
+    wires[0].ask(&request, "STORED\r\n");
+}
+
 /// A client that sends a value slowly is not idle, however little of it is told to anybody; one that has stopped in the
 /// middle is.
 #[test]

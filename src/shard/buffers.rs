@@ -157,6 +157,16 @@ impl BufferPool {
         input.put_slice(bytes);
     }
 
+    /// Bytes of large buffers that are kept.
+    pub(super) fn large_bytes_max(&self) -> usize {
+        self.large_bytes_max
+    }
+
+    /// Bytes of the buffer that a request of so many gets in the end; none if that is a small one.
+    pub(super) fn large_bytes(want: usize) -> Option<usize> {
+        (want > SMALL_BYTES_MAX).then(|| want.next_multiple_of(LARGE_STEP_BYTES))
+    }
+
     /// Makes room behind what there is of a request, of which something is missing: for all of that, or
     /// for some.
     pub(super) fn make_room_for_rest(&mut self, input: &mut BytesMut, announced: Announced) {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{
+    admission::Admission,
     buffers::BufferPool,
     flush::{self, FlushWait},
     flush_behind::FlushStart,
@@ -53,6 +54,8 @@ pub(super) struct Core {
     /// What loads keys that are missing.
     pub(super) group: Option<Group>,
     pub(super) buffers: BufferPool,
+    /// Which large requests are received at a time.
+    pub(super) admission: Admission,
     pub(super) settings: Arc<Settings>,
     pub(super) board: StatsBoard,
     /// The old value of the operation applied last, if it wanted it.

@@ -5,7 +5,7 @@ use bytes::{Buf, BytesMut};
 use super::{
     buffers::{Announced, BufferPool},
     core::Core,
-    intake::{Act, Intake, STRAIGHT_BYTES_MIN, Wanted},
+    intake::{Act, Intake, Receiving, STRAIGHT_BYTES_MIN, Wanted},
     session::{FrontEnd, Session, Stop},
     settings::{INPUT_BYTES_HELD_MAX, REQUEST_BYTES_MAX, SEND_STALL_MS_MAX},
 };
@@ -72,12 +72,12 @@ impl Downstream {
             if consumed < bytes.len() {
                 self.input = core.buffers.take_input();
                 let rest = &bytes[consumed..];
-                let announced = self.announced();
+                let announced = self.announced(rest);
                 core.buffers.append_input(&mut self.input, rest, announced);
             }
             return;
         }
-        let announced = self.announced();
+        let announced = self.announced(bytes);
         core.buffers.append_input(&mut self.input, bytes, announced);
         self.serve_if_whole(core);
     }
@@ -91,6 +91,9 @@ impl Downstream {
             self.active_seconds = core.seconds_since_start();
         }
         self.intake.filled(count, (input.len(), self.want));
+        if let Some(pass) = self.intake.pass.take() {
+            core.admission.leave(core.now, pass);
+        }
         if self.is_ending {
             return core.buffers.put_input(input);
         }
@@ -108,11 +111,14 @@ impl Downstream {
         }
     }
 
-    /// What is known of the request that is coming in.
-    fn announced(&self) -> Announced {
+    /// What is known of the request that is coming in, of which these bytes have come. Where its rest will
+    /// be received straight behind them, room for that is made then.
+    fn announced(&self, bytes: &[u8]) -> Announced {
+        let len = self.input.len() + bytes.len();
+        let is_large = self.want >= len + STRAIGHT_BYTES_MIN;
         Announced {
-            want: self.want,
-            proven: self.intake.proven_bytes(),
+            want: if is_large { len } else { self.want },
+            proven: 0,
         }
     }
 
@@ -133,17 +139,22 @@ impl Downstream {
         self.intake.next(wanted)
     }
 
+    /// Whether it waits for its turn to have the rest of a request received.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.intake.receiving == Receiving::Waiting && !self.is_ending
+    }
+
+    /// Bytes of the large buffer that its request needs, if it does.
+    pub(super) fn large_bytes(&self) -> Option<usize> {
+        BufferPool::large_bytes(self.want.min(REQUEST_BYTES_MAX + 1))
+    }
+
     /// Gives its input away, with room for what is missing or the first part of that; how much.
     pub(super) fn start_filling(&mut self, buffers: &mut BufferPool) -> (BytesMut, usize) {
         let mut input = core::mem::take(&mut self.input);
         let want = self.want.min(REQUEST_BYTES_MAX + 1);
-        buffers.make_room_for_rest(
-            &mut input,
-            Announced {
-                want,
-                ..self.announced()
-            },
-        );
+        let proven = self.intake.proven_bytes();
+        buffers.make_room_for_rest(&mut input, Announced { want, proven });
         let room = input.capacity() - input.len();
         self.intake.started = (input.len(), room);
         let count = room.min(want - input.len());

@@ -6,6 +6,8 @@
 //! at once. So as to have little of the next one in shared buffers, and nothing to stop first, whoever
 //! has sent a large value is received from once at a time, until some receives brought none.
 
+use super::admission::Pass;
+
 /// From so many missing bytes on, the rest of a request is received straight into its buffer: it costs
 /// another submission, and saves copying what would have come in so many shared buffers.
 pub(super) const STRAIGHT_BYTES_MIN: usize = 24 * 1024;
@@ -22,6 +24,8 @@ pub(super) enum Receiving {
     Once,
     /// What is missing of a large request.
     Rest,
+    /// Nothing, until it is its turn to have that received.
+    Waiting,
     /// What was, until the end of that is told of.
     Stopping,
     Nothing,
@@ -63,6 +67,8 @@ pub(super) struct Intake {
     small_count: u8,
     /// What there is of the request whose rest is received, and room for that.
     pub(super) started: (usize, usize),
+    /// What lets it have the rest received.
+    pub(super) pass: Option<Pass>,
     /// It has been asked whether anything comes of the rest, and nothing did.
     is_probed: bool,
 }
@@ -75,6 +81,7 @@ impl Intake {
             proven_bytes: 0,
             small_count: 0,
             started: (0, 0),
+            pass: None,
             is_probed: false,
         }
     }
@@ -132,7 +139,7 @@ impl Intake {
     pub(super) fn next(&mut self, wanted: Wanted) -> Act {
         match (self.receiving, wanted) {
             (Receiving::Stream, Wanted::Next)
-            | (Receiving::Once | Receiving::Rest | Receiving::Stopping, _)
+            | (Receiving::Once | Receiving::Rest | Receiving::Waiting | Receiving::Stopping, _)
             | (Receiving::Nothing, Wanted::Nothing) => Act::Wait,
             (Receiving::Stream, Wanted::Nothing) => Act::Stop,
             (Receiving::Stream, Wanted::Rest) => {

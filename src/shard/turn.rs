@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    admission::Admission,
     buffers::BufferPool,
     core::Core,
     drain::StopFlag,
@@ -104,15 +105,13 @@ impl<I: Io> Shard<I> {
         } = parts;
         let now = io.now();
         LISTENERS.iter().for_each(|listener| io.accept(*listener));
-        let value_bytes_max = settings.item_bytes_max;
-        let mesh_shard = mesh.shard();
-        let pool = pool.map(|pool| {
-            let hasher = store.hasher();
-            Pool::new(&pool, mesh_shard, hasher, value_bytes_max, now)
-        });
+        let (mesh_shard, hasher) = (mesh.shard(), store.hasher());
+        let bytes_max = settings.item_bytes_max;
+        let pool = pool.map(|pool| Pool::new(&pool, mesh_shard, hasher, bytes_max, now));
         if let Some(group) = &group {
             store.keep_expired(group.freshness.stale_ms);
         }
+        let buffers = BufferPool::new(settings.memory_bytes / mesh.shard_count());
         let mut core = Core {
             now,
             store,
@@ -120,7 +119,8 @@ impl<I: Io> Shard<I> {
             is_busy: false,
             draw_count: 0,
             wants_stop: false,
-            buffers: BufferPool::new(settings.memory_bytes / mesh.shard_count()),
+            admission: Admission::new(buffers.large_bytes_max()),
+            buffers,
             mesh,
             pool,
             spool: spool.map(Spooling::new),
@@ -209,6 +209,9 @@ impl<I: Io> Shard<I> {
         } else if self.core.now >= self.link_alarm {
             self.tick_links();
         }
+        if self.core.admission.has_waiting() {
+            self.admit();
+        }
         self.tell();
         if let Some(spool) = &mut self.core.spool {
             spool.flush();
@@ -265,7 +268,9 @@ impl<I: Io> Shard<I> {
         let pool = self.core.pool.as_ref();
         let link = pool.and_then(|pool| pool.next_timeout(self.core.now));
         self.link_alarm = link.unwrap_or(UnixMs(u64::MAX));
-        let dues = [tick, soon, self.core.pause.end(), self.store_tick(), link];
+        let large = self.core.admission.next_tick();
+        let pause = self.core.pause.end();
+        let dues = [tick, soon, pause, self.store_tick(), link, large];
         match dues.into_iter().flatten().min() {
             None => Wait::Forever,
             Some(at) => Wait::Until(at),

@@ -98,6 +98,9 @@ impl<I: Io> Shard<I> {
         // What a server watches for it ends with `discard`.
         let has_dedicated = conn.session.is_blocked()
             || (conn.session.client()).is_some_and(|client| client.subscriptions.is_some());
+        if let Some(pass) = conn.intake.pass.take() {
+            self.core.admission.leave(self.core.now, pass);
+        }
         conn.recycle(&mut self.core.buffers);
         discard(&mut conn.session, &mut self.core);
         if has_dedicated {

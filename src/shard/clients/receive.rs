@@ -32,11 +32,44 @@ impl<I: Io> Shard<I> {
                 Receiving::Once
             }
             Act::Fill => {
+                if let Some(bytes) = conn.large_bytes() {
+                    let is_first = !core.admission.has_waiting();
+                    let enter = || core.admission.enter(core.now, bytes);
+                    conn.intake.pass = is_first.then(enter).flatten();
+                    if conn.intake.pass.is_none() {
+                        core.admission.wait(token);
+                        conn.intake.receiving = Receiving::Waiting;
+                        return;
+                    }
+                }
                 let (input, count) = conn.start_filling(&mut core.buffers);
                 io.recv_into(token, input, count);
                 Receiving::Rest
             }
         };
+    }
+
+    /// Lets those go on that wait for their turn to have a large request received, as far as it is that.
+    pub(in crate::shard) fn admit(&mut self) {
+        let Self {
+            io, core, peers, ..
+        } = self;
+        core.admission.tick(core.now);
+        while let Some(token) = core.admission.first() {
+            let conn = peers.downstream(token);
+            let conn = conn.filter(|conn| conn.is_waiting());
+            if let Some(conn) = conn {
+                let bytes = conn.large_bytes().unwrap_or(0);
+                let Some(pass) = core.admission.enter(core.now, bytes) else {
+                    return;
+                };
+                conn.intake.pass = Some(pass);
+                conn.intake.receiving = Receiving::Rest;
+                let (input, count) = conn.start_filling(&mut core.buffers);
+                io.recv_into(token, input, count);
+            }
+            core.admission.pop_first();
+        }
     }
 
     /// What was missing of a request has come, or some of it.
