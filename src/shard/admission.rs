@@ -53,7 +53,7 @@ impl Admission {
     }
 
     /// Lets a client with a buffer of so many bytes in, unless it has to wait. Those who wait come first,
-    /// see [`Self::next`].
+    /// see [`Self::first`].
     pub(super) fn enter(&mut self, now: UnixMs, bytes: usize) -> Option<Pass> {
         self.has_room(bytes).then(|| {
             if self.bytes == 0 {
