@@ -13,6 +13,7 @@ use super::{
     form::Form,
     session::{Session, Step},
     settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX},
+    several::Shows,
     shown::AnswerOut,
     stats::Counters,
 };
@@ -105,7 +106,7 @@ pub(super) fn serve<P: PlainRequests>(
     while may_serve(session, core) {
         let run = look_ahead::<P>(core, &bytes[done..]);
         let served = serve_run::<P>(session, core, &run, voice);
-        let Some(last) = served.checked_sub(1).and_then(|last| run.get(last)) else {
+        let Some(last) = served.checked_sub(1).and_then(|last| run.others.get(last)) else {
             break;
         };
         done += last.end;
@@ -130,34 +131,37 @@ fn asks_on(core: &Core) -> bool {
     core.is_group() || core.pool.is_some()
 }
 
-/// A request that waits for those before it.
-struct Next<'b> {
-    key: Key<'b>,
+/// The next requests.
+#[derive(Default)]
+struct Run<'b> {
+    keys: ArrayVec<Key<'b>, AHEAD_MAX>,
+    /// What each is besides.
+    others: ArrayVec<Other<'b>, AHEAD_MAX>,
+    has_writes: bool,
+}
+
+struct Other<'b> {
     write: Option<PlainWrite<'b>>,
     /// Where its bytes end.
     end: usize,
 }
 
-type Run<'b> = ArrayVec<Next<'b>, AHEAD_MAX>;
-
-/// The next requests; the memory that they need is asked for.
+/// The next requests; the buckets of their keys are asked for.
 fn look_ahead<'b, P: PlainRequests>(core: &Core, bytes: &'b [u8]) -> Run<'b> {
-    let mut run = Run::new();
+    let mut run = Run::default();
     let mut at = 0;
-    while !run.is_full()
+    while !run.keys.is_full()
         && let Some((Plain { key, write }, request_bytes)) = P::find(&bytes[at..], core.now)
     {
         at += request_bytes;
-        let key = core.key(key);
-        run.push(Next {
-            key,
-            write,
-            end: at,
+        let is_alone = run.keys.is_empty() && at == bytes.len();
+        run.keys.push(if is_alone {
+            core.key(key)
+        } else {
+            core.look_ahead(key)
         });
-        let is_alone = run.len() == 1 && at == bytes.len();
-        if !is_alone {
-            core.store.prefetch(key.hash);
-        }
+        run.has_writes |= write.is_some();
+        run.others.push(Other { write, end: at });
     }
     run
 }
@@ -169,13 +173,54 @@ fn serve_run<P: PlainRequests>(
     run: &Run<'_>,
     voice: P::Voice,
 ) -> usize {
-    if run.len() > 1 {
-        run.iter()
-            .for_each(|next| _ = core.store.prefetch_entry(next.key.hash));
+    let allowed = P::allowed(core, run.keys.len());
+    let served = if run.has_writes || asks_on(core) || !session.may_read(core) {
+        serve_each::<P>(session, core, (run, allowed), voice)
+    } else {
+        Served {
+            reads: session.show_keys(core, &run.keys[..allowed], &Shown::<P>(voice)),
+            writes: 0,
+            ends_in_read: true,
+        }
+    };
+    if served.count() > 0 {
+        P::note_served(session, core, served);
+    }
+    served.count()
+}
+
+/// Reads of one key each are shown as those of one request are.
+struct Shown<P: PlainRequests>(P::Voice);
+
+impl<P: PlainRequests> Shows for Shown<P> {
+    const CLOSE: &[u8] = P::CLOSE;
+
+    #[inline]
+    fn open(&self, entry: EntryRef<'_>, out: &mut Vec<u8>) {
+        P::open(entry, out);
+    }
+
+    fn miss(&self, absence: Absence, counters: &Counters, out: &mut Vec<u8>) {
+        P::miss(absence, self.0, counters, out);
+    }
+}
+
+/// Serves so many requests one by one: what is written is seen by the reads behind it.
+fn serve_each<P: PlainRequests>(
+    session: &mut Session,
+    core: &mut Core,
+    (run, allowed): (&Run<'_>, usize),
+    voice: P::Voice,
+) -> Served {
+    if run.keys.len() > 1 {
+        run.keys
+            .iter()
+            .for_each(|key| _ = core.store.prefetch_entry(key.hash));
     }
     let asks_on = asks_on(core);
     let (mut served, mut hits) = (Served::default(), 0);
-    for Next { key, write, .. } in &run[..P::allowed(core, run.len())] {
+    let requests = run.keys.iter().zip(&run.others);
+    for (key, Other { write, .. }) in requests.take(allowed) {
         if session.replies.bytes() >= OUTPUT_BYTES_MAX {
             break;
         }
@@ -191,14 +236,11 @@ fn serve_run<P: PlainRequests>(
         }
         served.add(write.is_none());
     }
-    if served.count() > 0 {
-        let counters = core.counters();
-        counters.gets.add(served.reads as u64);
-        counters.get_hits.add(hits);
-        counters.sets.add(served.writes as u64);
-        P::note_served(session, core, served);
-    }
-    served.count()
+    let counters = core.counters();
+    counters.gets.add(served.reads as u64);
+    counters.get_hits.add(hits);
+    counters.sets.add(served.writes as u64);
+    served
 }
 
 /// Answers a read; whether it is a hit. None if it has to be looked at more closely.
