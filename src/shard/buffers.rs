@@ -132,14 +132,20 @@ impl BufferPool {
         self.put(std::mem::replace(buffer, large));
     }
 
-    /// An empty buffer for received bytes.
-    pub(super) fn take_input(&mut self) -> BytesMut {
-        match self.free_inputs.pop() {
-            Some(buffer) => {
+    /// An empty buffer for `len` bytes of a request that will have `want`: of about the size that it needs, or that
+    /// they do if a large one takes its place. Who has sent little and keeps it for long is not to have one that
+    /// has grown for much.
+    pub(super) fn take_input(&mut self, len: usize, want: usize) -> BytesMut {
+        let bytes = if want > SMALL_BYTES_MAX { len } else { want };
+        let bytes = bytes.max(len).max(NEW_BYTES);
+        let fits = |free: &BytesMut| (bytes..=2 * bytes).contains(&free.capacity());
+        match self.free_inputs.iter().rposition(fits) {
+            Some(place) => {
+                let buffer = self.free_inputs.swap_remove(place);
                 self.free_inputs_bytes -= buffer.capacity();
                 buffer
             }
-            None => BytesMut::with_capacity(NEW_BYTES),
+            None => BytesMut::with_capacity(bytes),
         }
     }
 
@@ -204,7 +210,7 @@ impl BufferPool {
     /// an answer to.
     pub(super) fn shrink_input(&mut self, input: &mut BytesMut, consumed: usize) {
         if consumed + input.capacity() > SMALL_BYTES_MAX && input.len() <= SMALL_BYTES_MAX {
-            let mut small = self.take_input();
+            let mut small = self.take_input(input.len(), input.len());
             small.extend_from_slice(input);
             self.put_input(std::mem::replace(input, small));
         }
@@ -303,13 +309,31 @@ mod tests {
     #[test]
     fn consumed_inputs_come_back_whole() {
         let mut pool = BufferPool::new(1 << 30);
-        let mut input = pool.take_input();
+        let mut input = pool.take_input(1, 1);
         let capacity = input.capacity();
         input.extend_from_slice(b"half a request");
         bytes::Buf::advance(&mut input, 14);
         pool.put_input(input);
-        assert_eq!(pool.take_input().capacity(), capacity);
+        assert_eq!(pool.take_input(1, 1).capacity(), capacity);
         assert_eq!(pool.free_inputs.len(), START_COUNT - 1);
+    }
+
+    #[test]
+    fn what_is_left_of_a_large_request_takes_little() {
+        let mut pool = BufferPool::new(1 << 30);
+        // What was taken last is large for a small one.
+        pool.put_input(BytesMut::with_capacity(SMALL_BYTES_MAX / 2));
+        let mut input = BytesMut::with_capacity(1 << 20);
+        input.extend_from_slice(&[b'v'; 1 << 20][3..]);
+        bytes::Buf::advance(&mut input, (1 << 20) - 6);
+        pool.shrink_input(&mut input, (1 << 20) - 6);
+        assert_eq!((&input[..], input.capacity()), (&b"vvv"[..], NEW_BYTES));
+        check(&pool);
+        // A pool that has none of that size makes one.
+        pool.free_inputs.drain(..START_COUNT - 1);
+        pool.free_inputs_bytes = SMALL_BYTES_MAX / 2;
+        assert_eq!(pool.take_input(3, 3).capacity(), NEW_BYTES);
+        check(&pool);
     }
 
     #[test]
@@ -395,7 +419,7 @@ mod tests {
             proven: 0,
         };
         let mut pool = BufferPool::new(1 << 30);
-        let mut input = pool.take_input();
+        let mut input = pool.take_input(1, 1);
         while input.len() < WANT {
             let room = input.capacity().max(8 * 1024);
             pool.append_input(&mut input, &[b'v'; 8 * 1024], announced);
@@ -409,7 +433,7 @@ mod tests {
         assert!(input.capacity() <= SMALL_BYTES_MAX);
         check(&pool);
         // The next one gets it with its first bytes.
-        let mut next = pool.take_input();
+        let mut next = pool.take_input(1, 1);
         pool.append_input(&mut next, &[b'w'; 8 * 1024], announced);
         assert_eq!(next.as_ptr() as usize, address);
         check(&pool);

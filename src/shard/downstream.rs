@@ -70,8 +70,8 @@ impl Downstream {
         if self.input.is_empty() && !self.is_held {
             let consumed = self.serve(core, bytes);
             if consumed < bytes.len() {
-                self.input = core.buffers.take_input();
                 let rest = &bytes[consumed..];
+                self.input = core.buffers.take_input(rest.len(), self.want);
                 let announced = self.announced(rest);
                 core.buffers.append_input(&mut self.input, rest, announced);
             }

@@ -164,8 +164,10 @@ impl<I: Io> Shard<I> {
             if let Progress::Consumed(consumed) = progress
                 && consumed < bytes.len()
             {
-                input = core.buffers.take_input();
-                input.extend_from_slice(&bytes[consumed..]);
+                let rest = &bytes[consumed..];
+                let want = core.pool.as_ref().map_or(0, |pool| pool.links[number].want);
+                input = core.buffers.take_input(rest.len(), want);
+                input.extend_from_slice(rest);
             }
             self.after_replies(number, progress, input);
             return;
