@@ -227,7 +227,14 @@ impl BufferPool {
                 self.large_bytes += bytes;
                 self.large_inputs.push(buffer);
             }
-        } else if bytes >= NEW_BYTES && self.free_inputs_bytes + bytes <= FREE_BYTES_MAX {
+        } else if bytes >= NEW_BYTES {
+            // As they are taken by size, one of a size that is used now comes in the place of those kept for longest.
+            let mut longest = 0;
+            while self.free_inputs_bytes + bytes > FREE_BYTES_MAX {
+                self.free_inputs_bytes -= self.free_inputs[longest].capacity();
+                longest += 1;
+            }
+            self.free_inputs.drain(..longest);
             self.free_inputs_bytes += bytes;
             self.free_inputs.push(buffer);
         }
@@ -334,6 +341,27 @@ mod tests {
         pool.free_inputs_bytes = SMALL_BYTES_MAX / 2;
         assert_eq!(pool.take_input(3, 3).capacity(), NEW_BYTES);
         check(&pool);
+    }
+
+    #[test]
+    fn sizes_that_were_used_give_way_to_those_that_are() {
+        let mut pool = BufferPool::new(1 << 30);
+        pool.free_inputs.clear();
+        pool.free_inputs_bytes = 0;
+        for _ in 0..FREE_BYTES_MAX / SMALL_BYTES_MAX {
+            pool.put_input(BytesMut::with_capacity(SMALL_BYTES_MAX));
+        }
+        assert_eq!(pool.free_inputs_bytes, FREE_BYTES_MAX);
+        let small = pool.take_input(3, 3);
+        pool.put_input(small);
+        check(&pool);
+        assert_eq!(pool.take_input(3, 3).capacity(), NEW_BYTES);
+        let left = pool.free_inputs.len();
+        assert_eq!(
+            left,
+            FREE_BYTES_MAX / SMALL_BYTES_MAX - 1,
+            "it was a kept one"
+        );
     }
 
     #[test]
