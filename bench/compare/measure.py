@@ -117,7 +117,7 @@ def generate(options, scenario, name, point, server, programs, scratch, more=())
         "--core", scenario.generator_core, "--label", name, *server.generator_options, *point.load.options, *more,
     ]
     if point.rate:
-        words += ["--rate", point.rate]
+        words += ["--rate", point.rate, "--burst", point.depth]
     return run_generator(programs, point, server, scratch / "report.json", words)
 
 

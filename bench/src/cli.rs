@@ -72,11 +72,11 @@ where
         false => Stop::Asked(error.to_string()),
     })?;
     let checked = match &cli.command {
-        Command::Run(args) => args.common.check(),
+        Command::Run(args) => args.common.check(args.open.burst),
         Command::Load(args) => args.workload.check(1),
-        Command::Sweep(args) => args.common.check(),
-        Command::Search(args) => args.common.check(),
-        Command::Soak(args) => args.common.check(),
+        Command::Sweep(args) => args.common.check(args.spaced.burst),
+        Command::Search(args) => args.common.check(args.spaced.burst),
+        Command::Soak(args) => args.common.check(args.open.burst),
         Command::Origin(args) => args.items.check(),
         Command::Tune(args) => args.check(),
         Command::Replay(_) | Command::Report(_) | Command::Shape(_) => Ok(()),

@@ -11,7 +11,7 @@ use super::parsers::{
 };
 use super::workload::WorkloadArgs;
 use crate::wire::Protocol;
-use crate::workload::arrivals::Spacing;
+use crate::workload::arrivals::{Pacing, Spacing};
 
 /// Requests in flight per connection at most: beyond, sockets measure their buffers.
 pub(super) const DEPTH_MAX: i64 = 4096;
@@ -125,6 +125,46 @@ pub(crate) struct OpenArgs {
     /// How an open loop's intended starts are spaced
     #[arg(long, value_enum, default_value = "poisson", requires = "rate")]
     pub(crate) arrivals: Spacing,
+
+    /// Requests of an open loop that start at a time, on one connection: a client that pipelines
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "rate",
+          value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX))]
+    pub(crate) burst: u32,
+}
+
+impl OpenArgs {
+    /// How requests arrive, if not in a closed loop.
+    pub(crate) fn pacing(&self) -> Option<Pacing> {
+        let spaced = SpacedArgs {
+            arrivals: self.arrivals,
+            burst: self.burst,
+        };
+        self.rate.map(|rate| spaced.pacing(rate))
+    }
+}
+
+/// The same for modes that are nothing but open loops.
+#[derive(Debug, Args)]
+pub(crate) struct SpacedArgs {
+    /// How intended starts are spaced
+    #[arg(long, value_enum, default_value = "poisson")]
+    arrivals: Spacing,
+
+    /// Requests that start at a time, on one connection: a client that pipelines
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX))]
+    pub(crate) burst: u32,
+}
+
+impl SpacedArgs {
+    /// How requests arrive, so many a second.
+    pub(crate) fn pacing(&self, rate: f64) -> Pacing {
+        Pacing {
+            rate,
+            spacing: self.arrivals,
+            burst: self.burst as usize,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -165,9 +205,8 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub(crate) steps: u32,
 
-    /// How intended starts are spaced
-    #[arg(long, value_enum, default_value = "poisson")]
-    pub(crate) arrivals: Spacing,
+    #[command(flatten)]
+    pub(crate) spaced: SpacedArgs,
 }
 
 #[derive(Debug, Args)]
@@ -197,9 +236,8 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) confirm: u32,
 
-    /// How intended starts are spaced
-    #[arg(long, value_enum, default_value = "poisson")]
-    pub(crate) arrivals: Spacing,
+    #[command(flatten)]
+    pub(crate) spaced: SpacedArgs,
 }
 
 #[derive(Debug, Args)]
@@ -288,8 +326,14 @@ impl Common {
         listed(self.cores.as_ref())
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// `burst`: requests that start at a time.
+    pub(super) fn check(&self, burst: u32) -> Result<(), String> {
         self.fleet.check(self.cores.as_ref())?;
+        if burst > self.fleet.depth {
+            return Err(format!(
+                "--burst {burst} finds no room on a connection: give --depth {burst} or more"
+            ));
+        }
         self.workload.check(self.fleet.depth)
     }
 }

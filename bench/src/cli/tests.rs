@@ -28,6 +28,7 @@ fn options_mean_what_they_say() {
     assert_eq!(run.window.duration, Duration::from_millis(500));
     assert_eq!((run.open.rate, run.common.fleet.depth), (Some(1e5), 8));
     assert_eq!(run.open.arrivals, Spacing::Poisson);
+    assert_eq!(run.open.pacing().map(|pacing| pacing.burst), Some(1));
     assert_eq!(run.common.cores(), [1]);
     assert_eq!(run_args("--warmup 0s").window.warmup, Duration::ZERO);
     assert_eq!(run_args("--cores 3,1-2").common.cores(), [1, 2, 3]);
@@ -99,6 +100,8 @@ fn mistakes_are_told_on_one_line_that_names_the_option() {
         ("--preset ycsb-e", "--preset"),
         ("--rate 0", "--rate"),
         ("--arrivals constant", "--rate"),
+        ("--burst 2", "--rate"),
+        ("--burst 9 --rate 5 --depth 8", "--depth 9"),
         ("--prefill --reply-bytes 5", "--reply-bytes"),
         ("--speed 9", "--speed"),
     ] {

@@ -11,7 +11,7 @@ use crate::output::report::{Load, Report, Second};
 use crate::wire::Check;
 use crate::worker::crew::{self, Pace, Plan, Task, Watch};
 use crate::worker::target::Target;
-use crate::workload::arrivals::{Arrivals, Schedule, Spacing};
+use crate::workload::arrivals::{Arrivals, Pacing, Schedule};
 use crate::workload::script::{Script, Workload};
 
 /// Longer than any run that ends with its last request.
@@ -36,14 +36,14 @@ pub(crate) struct Drawn {
     script: Arc<Script>,
     check: Check,
     connections: usize,
-    depth: usize,
+    pub(crate) depth: usize,
 }
 
 /// What differs from one to the next.
 #[derive(Clone, Copy)]
 pub(crate) struct Point {
-    /// Requests per second and how they are spaced; `None` for a closed loop.
-    pub(crate) rate: Option<(f64, Spacing)>,
+    /// How requests arrive; `None` for a closed loop.
+    pub(crate) pacing: Option<Pacing>,
     pub(crate) warmup: Duration,
     pub(crate) duration: Duration,
 }
@@ -134,7 +134,8 @@ impl Bench {
             load: Load::drawn(&self.drawn.workload),
             connections: self.drawn.connections,
             depth: self.drawn.depth,
-            rate: point.rate.map(|(rate, _)| rate),
+            rate: point.pacing.map(|pacing| pacing.rate),
+            burst: point.pacing.map(|pacing| pacing.burst),
             measured: found.measured,
             kept: found.kept,
             series,
@@ -156,7 +157,7 @@ impl Bench {
         let task = |worker: usize| {
             let connections = (worker..*total).step_by(workers);
             let firsts = connections.map(|connection| batches * connection / total * depth);
-            let pace = match point.rate {
+            let pace = match point.pacing {
                 None => Pace::Closed {
                     requests: self.requests.map(|requests| {
                         let own = (worker..*total).step_by(workers);
@@ -164,9 +165,7 @@ impl Bench {
                             .collect()
                     }),
                 },
-                Some((rate, spacing)) => Pace::Open(Schedule::Drawn(Arrivals::new(
-                    rate, spacing, worker, workers,
-                ))),
+                Some(pacing) => Pace::Open(Schedule::Drawn(Arrivals::new(pacing, worker, workers))),
             };
             Task {
                 core: cores.get(worker).copied(),

@@ -68,6 +68,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode, BenchError> {
             Speed::Times(speed) => Some(trace.requests_per_s() * speed),
             Speed::Max => None,
         },
+        burst: None,
         measured: found.measured,
         kept: found.kept,
         series,
@@ -107,6 +108,7 @@ impl Deal<'_> {
                         .iter()
                         .map(|row| Start {
                             at_ns: (row.at_ns as f64 / speed) as u64,
+                            count: 1,
                             connection: Some(place(row)),
                         })
                         .collect(),

@@ -15,7 +15,7 @@ use crate::output::{self, hlog};
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, BenchError> {
     let bench = Bench::prepare(&args.common)?.with_requests(args.requests);
     let point = Point {
-        rate: args.open.rate.map(|rate| (rate, args.open.arrivals)),
+        pacing: args.open.pacing(),
         warmup: match args.requests {
             Some(_) => Duration::ZERO,
             None => args.window.warmup,

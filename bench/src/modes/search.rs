@@ -31,7 +31,7 @@ pub(crate) fn run(args: &SearchArgs) -> Result<ExitCode, BenchError> {
     };
     let best = search.run(&mut |rate| {
         let point = Point {
-            rate: Some((rate, args.arrivals)),
+            pacing: Some(args.spaced.pacing(rate)),
             warmup: args.window.warmup,
             duration: args.window.duration,
         };

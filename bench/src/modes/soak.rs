@@ -18,7 +18,7 @@ const WARMUP: Duration = Duration::from_secs(1);
 pub(crate) fn run(args: &SoakArgs) -> Result<ExitCode, BenchError> {
     let bench = Bench::prepare(&args.common)?;
     let point = Point {
-        rate: args.open.rate.map(|rate| (rate, args.open.arrivals)),
+        pacing: args.open.pacing(),
         warmup: WARMUP,
         duration: Duration::from_secs(u64::from(args.seconds)),
     };

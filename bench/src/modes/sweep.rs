@@ -20,7 +20,7 @@ pub(crate) fn run(args: &SweepArgs) -> Result<ExitCode, BenchError> {
     let mut wrong = 0;
     for rate in rates(args) {
         let point = Point {
-            rate: Some((rate, args.arrivals)),
+            pacing: Some(args.spaced.pacing(rate)),
             warmup: args.window.warmup,
             duration: args.window.duration,
         };

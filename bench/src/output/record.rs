@@ -26,6 +26,8 @@ pub(crate) struct RunRecord {
     pub(crate) depth: usize,
     pub(crate) workers: usize,
     pub(crate) rate: Option<f64>,
+    /// Requests of an open loop that started at a time.
+    pub(crate) burst: Option<usize>,
     /// Of an open loop's requests, the share that was answered as fast as it was asked for.
     pub(crate) done_share: Option<f64>,
     pub(crate) seconds: f64,

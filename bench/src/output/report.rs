@@ -23,6 +23,8 @@ pub(crate) struct Report {
     pub(crate) depth: usize,
     /// Requests per second asked for; `None` for a closed loop.
     pub(crate) rate: Option<f64>,
+    /// Requests of an open loop that started at a time.
+    pub(crate) burst: Option<usize>,
     pub(crate) measured: Measured,
     /// What became of an open loop's schedule.
     pub(crate) kept: Option<Kept>,
@@ -190,6 +192,7 @@ impl Report {
             depth: self.depth,
             workers: self.measured.workers.len(),
             rate: self.rate,
+            burst: self.burst,
             done_share: self.done_share(),
             seconds: self.measured.wall_ns as f64 / 1e9,
             requests: self.requests(),
@@ -270,9 +273,12 @@ impl fmt::Display for Report {
             load.value_bytes,
             load.read_ratio * 100.0
         )?;
-        match self.rate {
-            Some(rate) => writeln!(f, "open loop at {rate:.0}/s")?,
-            None => writeln!(f, "closed loop")?,
+        match (self.rate, self.burst) {
+            (None, _) => writeln!(f, "closed loop")?,
+            (Some(rate), Some(burst @ 2..)) => {
+                writeln!(f, "open loop at {rate:.0}/s, {burst} at a time")?;
+            }
+            (Some(rate), _) => writeln!(f, "open loop at {rate:.0}/s")?,
         }
         self.fmt_rates(f)?;
         self.fmt_replies(f)
@@ -374,6 +380,7 @@ pub(crate) mod tests {
             connections: 50,
             depth: 1,
             rate: None,
+            burst: None,
             measured: Measured {
                 wall_ns: 2_000_000_000,
                 server: Some(CpuTime {

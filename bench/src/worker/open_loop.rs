@@ -6,6 +6,9 @@
 //! ("coordinated omission" is the name of the mistake). A backlog is worked off after the window, and what is
 //! not answered then counts with the time that it has waited: leaving it out would leave out the slowest.
 //!
+//! Requests that start together go out on one connection, which has to have room for all of them: what a client sends
+//! that pipelines.
+//!
 //! The generator spins between arrivals, as the kernel's timeouts are a thousand times too
 //! coarse; with nothing to do it yields its core to whoever else is on it.
 
@@ -18,7 +21,7 @@ use hdrhistogram::Histogram;
 use crate::error::BenchError;
 use crate::worker::fleet::Fleet;
 use crate::worker::recorder::{self, Measured, Phase, Recorder};
-use crate::workload::arrivals::Schedule;
+use crate::workload::arrivals::{Schedule, Start};
 
 /// A request handed over this long after its intended start was missed, ns: the schedule is then
 /// no longer the one asked for. A tenth of it would be the scheduler's noise.
@@ -71,7 +74,7 @@ impl Kept {
 }
 
 /// Runs until the window is over and its replies are in; at most `depth` requests are in flight
-/// on one connection.
+/// on one connection, which is no less than start together.
 pub(crate) fn run(
     fleet: &mut Fleet,
     depth: usize,
@@ -146,16 +149,17 @@ impl OpenLoop<'_> {
             let Some(start) = self.schedule.next().filter(|start| start.at_ns <= due_ns) else {
                 break;
             };
-            let Some(connection_index) = self.connection_with_room(start.connection) else {
+            let Some(connection_index) = self.connection_with_room(&start) else {
                 self.full_at_ns = Some(now_ns);
                 break;
             };
             self.schedule.advance();
-            self.note_lag(now_ns, start.at_ns);
-            self.fleet.queue(connection_index, 1);
-            self.starts[connection_index].push_back(start.at_ns);
+            self.note_lag(now_ns, &start);
+            self.fleet.queue(connection_index, start.count);
+            let starts = std::iter::repeat_n(start.at_ns, start.count);
+            self.starts[connection_index].extend(starts);
             self.dirty.push(connection_index);
-            started += 1;
+            started += start.count;
         }
         // A connection chosen twice is flushed twice; the second finds nothing to write.
         while let Some(connection_index) = self.dirty.pop() {
@@ -164,28 +168,30 @@ impl OpenLoop<'_> {
         Ok(started)
     }
 
-    fn note_lag(&mut self, now_ns: u64, intended_start_ns: u64) {
+    fn note_lag(&mut self, now_ns: u64, start: &Start) {
+        let intended_start_ns = start.at_ns;
         if !self.recorder.covers(intended_start_ns) {
             return;
         }
-        let lag_ns = now_ns - intended_start_ns;
+        let (lag_ns, count) = (now_ns - intended_start_ns, start.count as u64);
         let is_held = self
             .full_at_ns
             .is_some_and(|full_at_ns| intended_start_ns <= full_at_ns);
         if lag_ns > LATE_NS {
-            self.kept.late += 1;
-            self.kept.held += u64::from(is_held);
+            self.kept.late += count;
+            self.kept.held += if is_held { count } else { 0 };
         }
         if !is_held {
-            self.kept.lags.saturating_record(lag_ns);
+            self.kept.lags.saturating_record_n(lag_ns, count);
         }
     }
 
-    fn connection_with_room(&mut self, only: Option<usize>) -> Option<usize> {
+    fn connection_with_room(&mut self, start: &Start) -> Option<usize> {
+        let in_flight_max = self.depth - start.count;
         let has_room =
-            |connection_index: &usize| self.fleet.in_flight(*connection_index) < self.depth;
-        if only.is_some() {
-            return only.filter(has_room);
+            |connection_index: &usize| self.fleet.in_flight(*connection_index) <= in_flight_max;
+        if start.connection.is_some() {
+            return start.connection.filter(has_room);
         }
         let connections = self.fleet.connections();
         let found = (0..connections)
@@ -245,8 +251,9 @@ impl OpenLoop<'_> {
         {
             self.schedule.advance();
             if self.recorder.covers(start.at_ns) {
-                self.kept.unsent += 1;
-                self.recorder.record(now_ns.saturating_sub(start.at_ns), 1);
+                self.kept.unsent += start.count as u64;
+                self.recorder
+                    .record(now_ns.saturating_sub(start.at_ns), start.count);
             }
         }
         for &start_ns in self.starts.iter().flatten() {

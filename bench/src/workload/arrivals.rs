@@ -14,21 +14,38 @@ pub(crate) enum Spacing {
     Constant,
 }
 
+/// How requests arrive in an open loop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pacing {
+    /// Requests per second, above 0.
+    pub(crate) rate: f64,
+    pub(crate) spacing: Spacing,
+    /// Requests that start at a time, on one connection; above 0.
+    pub(crate) burst: usize,
+}
+
 /// Intended starts, in order, without end.
 pub(crate) struct Arrivals {
     spacing: Spacing,
+    burst: usize,
     gap_mean_ns: f64,
     next_ns: f64,
     rng: Rng,
 }
 
 impl Arrivals {
-    /// One of `lanes` schedules, number `lane`, that together have `rate` requests per second, above 0: Poisson
-    /// processes add up to one, and equal gaps are dealt out in turn.
-    pub(crate) fn new(rate: f64, spacing: Spacing, lane: usize, lanes: usize) -> Self {
-        let gap_of_all_ns = 1e9 / rate;
+    /// One of `lanes` schedules, number `lane`, that together are as `pacing` says: Poisson processes add up to one, and
+    /// equal gaps are dealt out in turn.
+    pub(crate) fn new(pacing: Pacing, lane: usize, lanes: usize) -> Self {
+        let Pacing {
+            rate,
+            spacing,
+            burst,
+        } = pacing;
+        let gap_of_all_ns = 1e9 * burst as f64 / rate;
         let mut arrivals = Self {
             spacing,
+            burst,
             gap_mean_ns: gap_of_all_ns * lanes as f64,
             next_ns: 0.0,
             rng: Rng::new(SEED ^ mix(lane as u64)),
@@ -63,11 +80,13 @@ pub(crate) enum Schedule {
     Listed { starts: Vec<Start>, next: usize },
 }
 
-/// One request of a schedule.
+/// Requests of a schedule that start together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Start {
     /// Since the run began, ns.
     pub(crate) at_ns: u64,
+    /// How many there are.
+    pub(crate) count: usize,
     /// `None` if any will do.
     pub(crate) connection: Option<usize>,
 }
@@ -77,6 +96,7 @@ impl Schedule {
         match self {
             Self::Drawn(arrivals) => Some(Start {
                 at_ns: arrivals.next_ns(),
+                count: arrivals.burst,
                 connection: None,
             }),
             Self::Listed { starts, next } => starts.get(*next).copied(),
@@ -95,8 +115,16 @@ impl Schedule {
 mod tests {
     use super::*;
 
+    fn pacing(spacing: Spacing, burst: usize) -> Pacing {
+        Pacing {
+            rate: 1000.0,
+            spacing,
+            burst,
+        }
+    }
+
     fn gaps_ns(spacing: Spacing, count: usize) -> Vec<f64> {
-        let mut arrivals = Arrivals::new(1000.0, spacing, 0, 1);
+        let mut arrivals = Arrivals::new(pacing(spacing, 1), 0, 1);
         let mut before_ns = 0;
         let mut gaps = Vec::new();
         for _ in 0..count {
@@ -137,10 +165,24 @@ mod tests {
     }
 
     #[test]
+    fn bursts_keep_the_rate() {
+        let mut schedule = Schedule::Drawn(Arrivals::new(pacing(Spacing::Constant, 16), 0, 1));
+        let starts = [(); 3].map(|()| {
+            let start = schedule.next().unwrap();
+            schedule.advance();
+            (start.at_ns, start.count)
+        });
+        assert_eq!(
+            starts,
+            [(16_000_000, 16), (32_000_000, 16), (48_000_000, 16)]
+        );
+    }
+
+    #[test]
     fn lanes_share_the_rate() {
         let mut together = Vec::new();
         for lane in 0..3 {
-            let mut arrivals = Arrivals::new(1000.0, Spacing::Constant, lane, 3);
+            let mut arrivals = Arrivals::new(pacing(Spacing::Constant, 1), lane, 3);
             for _ in 0..4 {
                 together.push(arrivals.next_ns());
                 arrivals.advance();
@@ -152,7 +194,7 @@ mod tests {
             (1..=12).map(|n| n * 1_000_000).collect::<Vec<_>>()
         );
 
-        let mut lanes = [0, 1].map(|lane| Arrivals::new(1000.0, Spacing::Poisson, lane, 2));
+        let mut lanes = [0, 1].map(|lane| Arrivals::new(pacing(Spacing::Poisson, 1), lane, 2));
         assert_ne!(lanes[0].next_ns(), lanes[1].next_ns());
         lanes
             .iter_mut()

@@ -138,3 +138,36 @@ fn what_is_never_answered_is_not_left_out() {
         "{warnings}"
     );
 }
+
+/// Requests that start together do so on one connection, which answers one after the other: each of four waits for those
+/// before it, and all of them since the same start.
+#[test]
+fn a_burst_is_one_connections_and_has_one_start() {
+    let address = server(Delays::InTurn(vec![Duration::from_millis(400)]));
+    let load = [
+        "--connections",
+        "2",
+        "--depth",
+        "4",
+        "--burst",
+        "4",
+        "--rate",
+        "4",
+        "--arrivals",
+        "constant",
+        "--duration",
+        "4s",
+        "--warmup",
+        "0s",
+    ];
+    let report = measured("run", address, &load);
+    assert_eq!(number(&report, "burst"), 4.0);
+    assert_eq!(number(&report, "held"), 0.0, "there is room for two bursts");
+    for (share, waited_ms) in [(0.25, 400.0), (0.5, 800.0), (0.75, 1200.0), (1.0, 1600.0)] {
+        let found = at_ms(&report, share);
+        assert!(
+            (waited_ms * 0.99..waited_ms + 300.0).contains(&found),
+            "share {share}: {found} ms, not {waited_ms}"
+        );
+    }
+}

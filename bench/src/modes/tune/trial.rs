@@ -14,7 +14,7 @@ use crate::modes::tune::table;
 use crate::output::report::Report;
 use crate::output::warnings::{self, Doubt};
 use crate::worker::target::Target;
-use crate::workload::arrivals::Spacing;
+use crate::workload::arrivals::{Pacing, Spacing};
 
 /// A share of the time ready to run but off the core above which something else ran there: the trial is made again.
 const DISTURBED: f64 = 0.10;
@@ -80,7 +80,12 @@ impl Bed<'_> {
         let target = Target::resolve(&server.address)?;
         load::write_keys(&target, workload, cores, &|_| {})?;
         let point = Point {
-            rate: self.rate.map(|rate| (rate, Spacing::Poisson)),
+            pacing: self.rate.map(|rate| Pacing {
+                rate,
+                spacing: Spacing::Poisson,
+                // As many at a time as where the rate is looked for.
+                burst: self.drawn.depth,
+            }),
             warmup: self.warmup,
             duration: self.duration,
         };

@@ -202,7 +202,11 @@ fn table(page: &mut String, entries: &[Entry]) {
                 load.value_bytes,
                 load.read_ratio * 100.0
             );
-            let asked = record.rate.map_or_else(|| "closed loop".to_owned(), short);
+            let asked = match (record.rate, record.burst) {
+                (None, _) => "closed loop".to_owned(),
+                (Some(rate), Some(burst @ 2..)) => format!("{}, {burst} at a time", short(rate)),
+                (Some(rate), _) => short(rate),
+            };
             let server = record
                 .server_cpu_ns_per_request
                 .map_or_else(|| "–".to_owned(), short);
