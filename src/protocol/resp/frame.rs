@@ -135,48 +135,6 @@ pub fn parse_resumed<'b>(input: &'b [u8], limits: &Limits, progress: &mut Progre
     }
 }
 
-/// Longest key of a plain request, in bytes.
-const PLAIN_KEY_BYTES_MAX: usize = 250;
-
-/// The key of a GET at the start of `input`, and where the request ends; `None` if there is something
-/// else, it is not whole, or it is spelled as no client library does.
-#[inline]
-pub fn plain_get(input: &[u8]) -> Option<(&[u8], usize)> {
-    let at = plain_start(input, b"*2\r\n$3\r\n", b"get")?;
-    plain_bulk(input, at).filter(|(key, _)| key.len() <= PLAIN_KEY_BYTES_MAX)
-}
-
-/// The key and the value of a SET without options at the start of `input`, and where the request ends;
-/// `None` as for [`plain_get`].
-#[inline]
-pub fn plain_set(input: &[u8]) -> Option<(&[u8], &[u8], usize)> {
-    let at = plain_start(input, b"*3\r\n$3\r\n", b"set")?;
-    let (key, at) = plain_bulk(input, at).filter(|(key, _)| key.len() <= PLAIN_KEY_BYTES_MAX)?;
-    let (value, end) = plain_bulk(input, at + b"$".len()).filter(|_| input[at] == b'$')?;
-    Some((key, value, end))
-}
-
-/// Where the first argument's length begins in a request that begins with `start` and has this name.
-#[inline]
-fn plain_start(input: &[u8], start: &[u8; 8], name: &[u8; 3]) -> Option<usize> {
-    let (first, rest) = input.split_first_chunk()?;
-    let (second, _) = rest.split_first_chunk()?;
-    let [a, b, c, b'\r', b'\n', b'$'] = second else {
-        return None;
-    };
-    let is_named = first == start && [*a, *b, *c].eq_ignore_ascii_case(name);
-    is_named.then_some(first.len() + second.len())
-}
-
-/// The argument whose length stands at `at`, and where the next one begins.
-#[inline]
-fn plain_bulk(input: &[u8], at: usize) -> Option<(&[u8], usize)> {
-    let Line { value, next } = length_at(input, at)?;
-    let end = next + value;
-    let is_whole = input.len() >= end + LINE_END_BYTES;
-    is_whole.then(|| (&input[next..end], end + LINE_END_BYTES))
-}
-
 #[inline]
 fn parse_multibulk<'b>(input: &'b [u8], limits: &Limits, progress: &mut Progress) -> Outcome<'b> {
     let resumed = progress.count != 0;

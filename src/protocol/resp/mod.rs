@@ -8,6 +8,7 @@ mod error;
 mod expiry;
 mod frame;
 mod inline;
+mod plain;
 pub mod reply;
 mod request;
 mod retype;
@@ -18,7 +19,8 @@ mod tests;
 pub use args::{Args, ArgsIter, Pairs, Rest};
 pub use error::RequestError;
 pub use expiry::{Condition, ExpireAt, ExpireCondition, SetExpiry};
-pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed, plain_get, plain_set};
+pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};
+pub use plain::{PlainSet, plain_get, plain_set};
 pub use request::{
     AclRequest, ClientAttribute, ClientFilter, ClientKind, ClientRequest, CommandFilter,
     CommandRequest, CompoundRequest, ConfigRequest, ConnectionRequest, DEFAULT_USER, HelloOption,

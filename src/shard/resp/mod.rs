@@ -162,16 +162,20 @@ impl PlainRequests for Resp {
     const CLOSE: &[u8] = b"\r\n";
 
     #[inline]
-    fn find(bytes: &[u8], _: UnixMs) -> Option<(Plain<'_>, usize)> {
+    fn find(bytes: &[u8], now: UnixMs) -> Option<(Plain<'_>, usize)> {
         if let Some((key, end)) = resp::plain_get(bytes) {
             return Some((Plain { key, write: None }, end));
         }
-        let (key, value, end) = resp::plain_set(bytes)?;
-        let write = Some(PlainWrite {
-            value,
+        let (set, end) = resp::plain_set(bytes)?;
+        let write = PlainWrite {
+            value: set.value,
             flags: 0,
-            deadline: Deadline::NEVER,
-        });
+            deadline: match set.lasts_ms {
+                None => Deadline::NEVER,
+                Some(ms) => Deadline::after(now, ms),
+            },
+        };
+        let (key, write) = (set.key, Some(write));
         Some((Plain { key, write }, end))
     }
 

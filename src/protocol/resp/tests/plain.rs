@@ -10,10 +10,7 @@ use crate::protocol::Parsed;
 pub(super) fn check(wire: &[u8]) {
     let (get, set) = (plain_get(wire), plain_set(wire));
     assert!(get.is_none() || set.is_none());
-    let Some(end) = get
-        .map(|(_, end)| end)
-        .or_else(|| set.map(|(_, _, end)| end))
-    else {
+    let Some(end) = get.map(|(_, end)| end).or(set.map(|(_, end)| end)) else {
         return;
     };
     let Parsed::Complete { request, consumed } = parse(wire, &WIDE) else {
@@ -24,11 +21,11 @@ pub(super) fn check(wire: &[u8]) {
     if let Some((key, _)) = get {
         assert_eq!(request, Request::Get { key });
     }
-    if let Some((key, value, _)) = set {
+    if let Some((set, _)) = set {
         let plain = Request::Set {
-            key,
-            value,
-            expiry: SetExpiry::None,
+            key: set.key,
+            value: set.value,
+            expiry: set.lasts_ms.map_or(SetExpiry::None, SetExpiry::InMs),
             condition: Condition::Always,
             get: false,
         };
@@ -52,6 +49,14 @@ fn a_request_is_plain_as_libraries_spell_it() {
         ("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n", "*"),
         ("*3\r\n$3\r\nset\r\n$1\r\nk\r\n$0\r\n\r\n", ""),
         (&long_value, "*3\r\n"),
+        (
+            "*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$2\r\nEX\r\n$2\r\n60\r\n",
+            "*",
+        ),
+        (
+            "*5\r\n$3\r\nset\r\n$1\r\nk\r\n$0\r\n\r\n$2\r\npx\r\n$9\r\n999999999\r\n",
+            "",
+        ),
     ] {
         let all = [wire, rest].concat();
         assert!(is_plain(all.as_bytes()), "{all}");
@@ -63,7 +68,31 @@ fn a_request_is_plain_as_libraries_spell_it() {
 }
 
 #[test]
+fn a_time_to_live_is_in_its_unit() {
+    for (option, ms) in [("EX", 60_000), ("PX", 60)] {
+        let wire =
+            format!("*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n$2\r\n{option}\r\n$2\r\n60\r\n");
+        let (set, _) = plain_set(wire.as_bytes()).expect("it is plain");
+        assert_eq!(set.lasts_ms, Some(ms));
+    }
+}
+
+#[test]
 fn all_else_is_looked_at_closely() {
+    let timed = |options| format!("*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n{options}");
+    for options in [
+        "$2\r\nEX\r\n$1\r\n0\r\n",
+        "$2\r\nEX\r\n$0\r\n\r\n",
+        "$2\r\nEX\r\n$2\r\n-1\r\n",
+        "$2\r\nEX\r\n$2\r\n07\r\n",
+        "$2\r\nEX\r\n$2\r\n6x\r\n",
+        "$2\r\nEX\r\n$10\r\n1000000000\r\n",
+        "$2\r\nEX\r\n:1\r\n6\r\n",
+        "$2\r\nNX\r\n$3\r\nGET\r\n",
+        "$4\r\nEXAT\r\n$1\r\n9\r\n",
+    ] {
+        assert!(!is_plain(timed(options).as_bytes()), "{options}");
+    }
     for wire in [
         "GET k\r\n",
         "SET k v\r\n",
