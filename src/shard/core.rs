@@ -112,6 +112,11 @@ impl Core {
         u32::try_from(ms / 1_000).unwrap_or(u32::MAX)
     }
 
+    /// Whether all that there is, is in the store: nobody behind it is asked.
+    pub(super) fn is_embedded(&self) -> bool {
+        self.pool.is_none() && !self.is_group()
+    }
+
     /// Whether requests are answered out of the store: not in front of a pool without an L1.
     pub(super) fn looks_up(&self) -> bool {
         self.pool.as_ref().is_none_or(Pool::has_l1)

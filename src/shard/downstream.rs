@@ -7,7 +7,10 @@ use super::{
     core::Core,
     intake::{Act, Intake, Receiving, STRAIGHT_BYTES_MIN, Wanted},
     session::{FrontEnd, Session, Stop},
-    settings::{INPUT_BYTES_HELD_MAX, REQUEST_BYTES_MAX, SEND_STALL_MS_MAX},
+    settings::{
+        HOP_WAIT_BYTES_MAX, HOP_WAIT_MS_MAX, INPUT_BYTES_HELD_MAX, REQUEST_BYTES_MAX,
+        SEND_STALL_MS_MAX,
+    },
 };
 use crate::{
     io::{Outgoing, Token},
@@ -33,6 +36,8 @@ pub(super) struct Downstream {
     /// Since when it is there and said something last, in seconds since the start.
     accepted_seconds: u32,
     active_seconds: u32,
+    /// Since when what is ready waits for what other shards have to answer.
+    ready_since: Option<UnixMs>,
     /// It stands in the shard's list of connections to flush.
     pub(super) is_listed_dirty: bool,
     /// It stands in the shard's list of connections to try again.
@@ -52,6 +57,7 @@ impl Downstream {
             sending_since: None,
             accepted_seconds: now,
             active_seconds: now,
+            ready_since: None,
             is_listed_dirty: false,
             is_listed_held: false,
         }
@@ -263,6 +269,19 @@ impl Downstream {
     /// Whether replies can be sent now.
     pub(super) fn wants_flush(&self) -> bool {
         self.sending_since.is_none() && self.session.replies.has_output()
+    }
+
+    /// Whether what is ready is to wait at `now` for what other shards are about to answer, so that all of a
+    /// pipeline goes out in one send. Asked once a turn.
+    pub(super) fn waits_for_hop(&mut self, core: &Core) -> bool {
+        let replies = &self.session.replies;
+        let is_amid_hop = core.is_embedded() && replies.pending_count() > 0;
+        if !is_amid_hop || !self.wants_flush() || replies.bytes() >= HOP_WAIT_BYTES_MAX {
+            self.ready_since = None;
+            return false;
+        }
+        let since = *self.ready_since.get_or_insert(core.now);
+        core.now.0.saturating_sub(since.0) <= HOP_WAIT_MS_MAX
     }
 
     /// Takes the replies to be sent.

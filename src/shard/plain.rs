@@ -128,7 +128,7 @@ fn may_serve(session: &Session, core: &Core) -> bool {
 
 /// Whether what is not in the store has to be asked for, and what is written goes on from here.
 fn asks_on(core: &Core) -> bool {
-    core.is_group() || core.pool.is_some()
+    !core.is_embedded()
 }
 
 /// The next requests.

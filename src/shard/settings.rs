@@ -21,6 +21,13 @@ pub(super) const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// as much as to copy half of that.
 pub(super) const LAID_IN_BYTES_MIN: usize = 32 * 1024;
 
+/// How long replies that are ready wait for those behind them that other shards have to give, in milliseconds of the
+/// turns' clock: such an answer takes microseconds, unless the other shard is kept from its core.
+pub(super) const HOP_WAIT_MS_MAX: u64 = 1;
+
+/// So many bytes of replies do not wait: a send of their own is no waste.
+pub(super) const HOP_WAIT_BYTES_MAX: usize = 4 * 1024;
+
 /// Bytes of push frames that one connection may leave unread; with more it is closed. About a
 /// hundred thousand keys: who is further behind does better to begin anew.
 pub(super) const PUSH_BYTES_MAX: usize = 4 << 20;

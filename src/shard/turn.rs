@@ -263,7 +263,8 @@ impl<I: Io> Shard<I> {
             || self.core.tracking_needs_tick()
             || self.core.pool.as_ref().is_some_and(Pool::needs_tick);
         let tick = needs_tick.then_some(self.next_tick);
-        let is_soon = self.core.is_short || self.core.has_unsent_notices();
+        let is_soon =
+            self.core.is_short || self.core.has_unsent_notices() || !self.dirty.is_empty();
         let soon = is_soon.then(|| UnixMs(self.core.now.0 + 1));
         let pool = self.core.pool.as_ref();
         let link = pool.and_then(|pool| pool.next_timeout(self.core.now));
@@ -399,7 +400,7 @@ impl<I: Io> Shard<I> {
         }
     }
 
-    /// Sends what has become ready, once a turn and connection.
+    /// Sends what has become ready, once a turn and connection, but for what is to wait.
     fn flush(&mut self) {
         self.flush_links();
         self.flush_dedicated();
@@ -410,20 +411,25 @@ impl<I: Io> Shard<I> {
             dirty,
             ..
         } = self;
-        for token in dirty.drain(..) {
-            let Some(conn) = peers.downstream(token) else {
-                continue;
+        let sends_in_flight = &mut self.sends_in_flight;
+        dirty.retain(|token| {
+            let Some(conn) = peers.downstream(*token) else {
+                return false;
             };
+            if conn.waits_for_hop(core) {
+                return true;
+            }
             conn.is_listed_dirty = false;
             if conn.wants_flush() {
                 let output = conn.start_send(core.now);
-                self.sends_in_flight += 1;
+                *sends_in_flight += 1;
                 let counters = core.board.of(core.mesh.shard());
                 counters.writes.add(1);
                 counters.bytes_written.add(output.total_bytes() as u64);
-                io.send(token, output);
+                io.send(*token, output);
             }
-        }
+            false
+        });
     }
 
     /// Looks at what only time changes.

@@ -1,6 +1,7 @@
 //! Embedded: one copy of each key, whichever shard and protocol a call comes through.
 
 use ringfort::config::Protocol;
+use ringfort::io::ListenerId;
 use ringfort::io::sim::{Faults, SimRng};
 
 use crate::checker::{Call, Operation, is_linearizable, told};
@@ -237,6 +238,43 @@ fn a_client_that_does_not_read_is_closed() {
         stalled.check(&fleet);
         finish(&mut fleet, vec![other]);
     });
+}
+
+/// What a shard answers at once waits for what another one is about to answer in front of the client's next read: all
+/// of a pipeline is one send. Not for long, if that shard is kept from running.
+#[test]
+fn a_pipeline_over_two_shards_is_answered_in_one_send() {
+    let mut fleet = Fleet::new(1, &Setup::embedded(2));
+    fleet.world.set_faults(Faults::NONE);
+    let client = fleet.world.connect(0, ListenerId::Memcache);
+    let set = |key: &usize| format!("set key-{key} 0 0 1\r\nx\r\n").into_bytes();
+    let run = |fleet: &mut Fleet, shards: &[usize]| {
+        for _ in 0..4 {
+            fleet.world.step();
+            shards.iter().for_each(|shard| fleet.turn(*shard));
+        }
+        fleet.world.take_received(client)
+    };
+    // Keys of the client's shard are answered without the other one.
+    let (own, far): (Vec<usize>, Vec<usize>) = (0..16).partition(|key| {
+        fleet.world.send(client, &set(key));
+        let is_own = !run(&mut fleet, &[0]).is_empty();
+        run(&mut fleet, &[0, 1]);
+        is_own
+    });
+    let pipeline = [set(&own[0]), set(&far[0]), set(&own[1])].concat();
+
+    fleet.world.send(client, &pipeline);
+    assert_eq!(run(&mut fleet, &[0]), b"", "its answer is to come soon");
+    let answers = run(&mut fleet, &[1, 0]);
+    assert_eq!(answers, b"STORED\r\nSTORED\r\nSTORED\r\n");
+
+    fleet.world.send(client, &pipeline);
+    assert_eq!(run(&mut fleet, &[0]), b"");
+    assert!(fleet.world.next_alarm().is_some(), "it looks again");
+    fleet.world.advance(2);
+    assert_eq!(run(&mut fleet, &[0]), b"STORED\r\n", "it takes long");
+    assert_eq!(run(&mut fleet, &[1, 0]), b"STORED\r\nSTORED\r\n");
 }
 
 /// Any number of shards, an unkind network, and a listener that sometimes fails.

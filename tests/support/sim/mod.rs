@@ -232,7 +232,8 @@ impl Fleet {
         was_busy || was_ready
     }
 
-    fn turn(&mut self, shard: usize) {
+    /// Lets one shard run a turn, whether or not it has something to do.
+    pub(crate) fn turn(&mut self, shard: usize) {
         let Some(running) = &mut self.shards[shard] else {
             return;
         };
