@@ -33,6 +33,10 @@ def ringfort(launch):
             "--item-size-max", f"{launch.item_kib_max}KiB", "--connections-max", CONNECTIONS_MAX]
 
 
+def ringfort_spin(launch):
+    return [*ringfort(launch), "--spin", "1ms"]
+
+
 def ringfort_pool(launch):
     # As nutcracker is told to place keys, so that both have the same of them on each backend.
     command = ringfort(launch)
@@ -89,6 +93,7 @@ def ringfort_later(name):
 
 COMMANDS = {
     "ringfort": ringfort,
+    "ringfort-spin": ringfort_spin,
     "ringfort-pool": ringfort_pool,
     "ringfort-l1": ringfort_l1,
     "ringfort-tracked": ringfort_tracked,

@@ -16,6 +16,7 @@ from .wire import QUESTIONS
 SERVERS = {
     "floor": PROTOCOLS,
     "ringfort": PROTOCOLS,
+    "ringfort-spin": PROTOCOLS,
     "memcached": ("memcache",),
     "redis": ("resp",),
     "valkey": ("resp",),

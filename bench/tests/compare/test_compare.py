@@ -249,7 +249,7 @@ class Reports(unittest.TestCase):
                 for name, p999_us in (("ringfort", 50), ("memcached", 90), ("crucible", 40))]
         said, is_met = report.summarise(OPTIONS, [scenario.of_table("rate", raw)], [], rows, [])
         self.assertFalse(is_met)
-        self.assertIn("depth 1: p99.9 below every rival's (50 µs, bound 40 µs)", said)
+        self.assertIn("depth 1: p99.9 of ringfort below every rival's (50 µs, bound 40 µs)", said)
 
 
 class Counters(unittest.TestCase):
