@@ -1,6 +1,8 @@
 //! The promise: a large value that comes in is stored as it was sent, however it is cut and whatever comes behind it;
 //! one that does not come whole is not, and takes no more memory than what came of it.
 
+#[path = "large_sets/in_place.rs"]
+mod in_place;
 mod support;
 
 use std::time::{Duration, Instant};

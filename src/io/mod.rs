@@ -11,6 +11,7 @@ mod filling;
 mod operation;
 mod outgoing;
 mod pieces;
+mod room;
 pub mod sim;
 mod socket;
 mod stopwatch;
@@ -20,12 +21,11 @@ mod waker;
 
 use std::{io, net::SocketAddr};
 
-use bytes::BytesMut;
-
 pub(crate) use self::address::{leave_port, watch_stream};
 pub use self::{
     address::Address,
     outgoing::{Inlay, Outgoing},
+    room::Room,
     stopwatch::Stopwatch,
     token::Token,
     waker::{RingDirectory, Waker},
@@ -138,8 +138,8 @@ pub enum Completion {
     Filled {
         /// The socket.
         token: Token,
-        /// The bytes, behind what was in it.
-        input: BytesMut,
+        /// What it was asked to fill, with the bytes behind what was in it.
+        room: Room,
         /// How many have come in.
         count: usize,
     },
@@ -195,14 +195,13 @@ pub trait Io {
     /// told.
     fn recv(&mut self, token: Token);
 
-    /// Receives once, into one of the I/O's own buffers: who expects a large value takes little of it
-    /// that way. Only while nothing is being received.
+    /// Receives once, up to a KiB, into one of the I/O's own buffers: who expects a large value takes little
+    /// of it that way. Only while nothing is being received.
     fn recv_once(&mut self, token: Token);
 
-    /// Receives so many bytes, more than none, straight behind what is in `input`, which has room for
-    /// them; [`Completion::Filled`] gives it back once all have come. Only while nothing is being
-    /// received.
-    fn recv_into(&mut self, token: Token, input: BytesMut, count: usize);
+    /// Receives so many bytes, more than none, straight into `room`, which there is for them;
+    /// [`Completion::Filled`] gives it back once all have come. Only while nothing is being received.
+    fn recv_into(&mut self, token: Token, room: Room, count: usize);
 
     /// Stops to receive, but for what [`Io::recv_once`] asked for. What the kernel has handed over
     /// already still arrives; then comes [`Completion::Paused`], or the end of the connection.

@@ -22,7 +22,7 @@ use std::{
 };
 
 use super::{
-    Address, Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, Outgoing, RecvBuffer,
+    Address, Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, Outgoing, RecvBuffer, Room,
     Stopwatch, Token, Wait,
     buffers::ProvidedBuffers,
     operation::Op,
@@ -32,7 +32,6 @@ use super::{
     waker::{RingDirectory, Waker},
 };
 use crate::store::UnixMs;
-use bytes::BytesMut;
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
 
 /// Submissions held before an early submit; more than most turns make.
@@ -134,7 +133,7 @@ impl Uring {
 
     /// Queues an operation; submits early if the queue is full.
     fn push(&mut self, entry: squeue::Entry) {
-        // SAFETY: what an entry points to outlives the operation: a socket's output, the buffer it
+        // SAFETY: what an entry points to outlives the operation: a socket's output, the room it
         // fills and its address stay in its table slot until the completion, the control descriptor
         // and the provided buffers as long as the ring.
         while unsafe { self.ring.submission().push(&entry) }.is_err() {
@@ -370,8 +369,8 @@ impl Io for Uring {
         self.start_recv_once(token);
     }
 
-    fn recv_into(&mut self, token: Token, input: BytesMut, count: usize) {
-        self.start_fill(token, input, count);
+    fn recv_into(&mut self, token: Token, room: Room, count: usize) {
+        self.start_fill(token, room, count);
     }
 
     fn recv_pause(&mut self, token: Token) {

@@ -173,12 +173,17 @@ impl BufferPool {
         (want > SMALL_BYTES_MAX).then(|| want.next_multiple_of(LARGE_STEP_BYTES))
     }
 
+    /// Bytes that a request may get of which so many have come, from who has sent so many in one.
+    pub(super) fn room_max(len: usize, proven: usize) -> usize {
+        (INPUT_GROWTH_MAX * len).max(proven)
+    }
+
     /// Makes room behind what there is of a request, of which something is missing: for all of that, or
     /// for some.
     pub(super) fn make_room_for_rest(&mut self, input: &mut BytesMut, announced: Announced) {
         let Announced { want, proven } = announced;
         let len = input.len() + 1;
-        let room = want.min((INPUT_GROWTH_MAX * len).max(proven));
+        let room = want.min(Self::room_max(len, proven));
         if room >= 2 * input.capacity() || len > input.capacity() {
             self.enlarge_input(input, len, announced);
         }
@@ -201,7 +206,7 @@ impl BufferPool {
         } else {
             want
         };
-        let room_max = (INPUT_GROWTH_MAX * len).max(announced.proven);
+        let room_max = Self::room_max(len, announced.proven);
         input.reserve(wanted.min(room_max).max(len) - input.len());
     }
 

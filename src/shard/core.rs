@@ -31,7 +31,7 @@ use crate::{
     io::Stopwatch,
     mesh::MeshPort,
     protocol::memcache::Spelling,
-    store::{Applied, Key, KeyHash, Operation, ShardStore, UnixMs},
+    store::{Applied, Key, KeyHash, Operation, ShardStore, UnixMs, Vacancy},
 };
 
 /// The shard without its sockets.
@@ -181,13 +181,35 @@ impl Core {
 
     /// Applies an operation to a key that this shard owns.
     pub(super) fn apply(&mut self, key: Key<'_>, operation: Operation, value: &[u8]) -> Applied {
+        self.apply_as(key, operation, |store, now, old| {
+            store.apply(now, key, operation, value, old)
+        })
+    }
+
+    /// The same with a value that has come where it will lie.
+    pub(super) fn apply_filled(
+        &mut self,
+        key: Key<'_>,
+        operation: Operation,
+        value: Vacancy,
+    ) -> Applied {
+        self.apply_as(key, operation, |store, now, old| {
+            store.apply_filled(now, key, operation, value, old)
+        })
+    }
+
+    #[inline(always)]
+    fn apply_as(
+        &mut self,
+        key: Key<'_>,
+        operation: Operation,
+        apply: impl FnOnce(&mut ShardStore, UnixMs, &mut Vec<u8>) -> Applied,
+    ) -> Applied {
         if let Some(group) = &mut self.group {
             group.void(key);
         }
         self.old.clear();
-        let applied = self
-            .store
-            .apply(self.now, key, operation, value, &mut self.old);
+        let applied = apply(&mut self.store, self.now, &mut self.old);
         // What a pool changes here are copies.
         if self.pool.is_none() {
             self.counters().note_applied(&operation, applied.outcome);

@@ -4,6 +4,7 @@ use bytes::{Buf, BytesMut};
 
 use super::{
     buffers::{Announced, BufferPool},
+    claim::Claim,
     core::Core,
     intake::{Act, Intake, Receiving, STRAIGHT_BYTES_MIN, Wanted},
     session::{FrontEnd, Session, Stop},
@@ -13,20 +14,22 @@ use super::{
     },
 };
 use crate::{
-    io::{Outgoing, Token},
+    io::{Outgoing, Room, Token},
     store::UnixMs,
 };
 
 /// A client's connection.
 ///
 /// Invariant: `input` holds what was received and not served, and starts with a whole request
-/// only if the connection is held. While the rest of a request is received, the I/O has it.
+/// only if the connection is held. While the rest of a request is received, the I/O has it. Of a
+/// request with a `claim` it holds what stands before the value, and then what comes behind that.
 #[derive(Debug)]
 pub(super) struct Downstream {
     pub(super) session: Session,
     input: BytesMut,
     /// Bytes of `input` before which parsing is pointless.
     want: usize,
+    claim: Option<Claim>,
     pub(super) intake: Intake,
     is_held: bool,
     /// It asked to go, broke the protocol, or sends nothing more.
@@ -51,6 +54,7 @@ impl Downstream {
             session: Session::new(token, id, front_end),
             input: BytesMut::new(),
             want: 1,
+            claim: None,
             intake: Intake::new(),
             is_held: false,
             is_ending: false,
@@ -88,23 +92,53 @@ impl Downstream {
         self.serve_if_whole(core);
     }
 
-    /// Takes its input back, to which so many bytes of the rest of a request have come.
-    pub(super) fn filled(&mut self, core: &mut Core, input: BytesMut, count: usize) {
+    /// Takes back what so many bytes of the rest of a request have come to.
+    pub(super) fn filled(&mut self, core: &mut Core, room: Room, count: usize) {
         if count > 0 {
             let counters = core.counters();
             counters.reads.add(1);
             counters.bytes_read.add(count as u64);
             self.active_seconds = core.seconds_since_start();
         }
-        self.intake.filled(count, (input.len(), self.want));
+        let len = self.put_room(core, room);
+        self.intake.filled(count, (len, self.want));
         if let Some(pass) = self.intake.pass.take() {
             core.admission.leave(core.now, pass);
         }
-        if self.is_ending {
-            return core.buffers.put_input(input);
+        match &self.claim {
+            _ if self.is_ending => {}
+            Some(claim) if claim.is_open() => {}
+            Some(claim) => {
+                self.want = claim.want();
+                self.serve_if_whole(core);
+            }
+            None => self.serve_if_whole(core),
         }
-        self.input = input;
-        self.serve_if_whole(core);
+    }
+
+    /// Takes back what was received into; how much there now is of the request.
+    fn put_room(&mut self, core: &mut Core, room: Room) -> usize {
+        match (room, &mut self.claim) {
+            (Room::Input(input), _) if self.is_ending => {
+                let len = input.len();
+                core.buffers.put_input(input);
+                len
+            }
+            (Room::Input(input), _) => {
+                self.input = input;
+                self.input.len()
+            }
+            (Room::Vacancy(value), Some(claim)) => {
+                claim.put_value(value);
+                if claim.is_open() {
+                    self.input.len() + claim.come_bytes()
+                } else {
+                    self.want
+                }
+            }
+            // It was given up meanwhile.
+            (Room::Vacancy(_), None) => 0,
+        }
     }
 
     fn serve_if_whole(&mut self, core: &mut Core) {
@@ -134,7 +168,10 @@ impl Downstream {
         if self.is_ending {
             return Act::Wait;
         }
-        let is_large = !self.is_held && self.want >= self.input.len() + STRAIGHT_BYTES_MIN;
+        let is_large = match &self.claim {
+            Some(claim) => claim.is_open(),
+            None => !self.is_held && self.want >= self.input.len() + STRAIGHT_BYTES_MIN,
+        };
         let wanted = if self.wants_pause() {
             Wanted::Nothing
         } else if is_large {
@@ -153,6 +190,23 @@ impl Downstream {
     /// Bytes of the large buffer that its request needs, if it does.
     pub(super) fn large_bytes(&self) -> Option<usize> {
         BufferPool::large_bytes(self.want.min(REQUEST_BYTES_MAX + 1))
+    }
+
+    /// Gives the place away where the value of its request will lie, to receive what is missing of it; how much that
+    /// is. None if there is no such place.
+    pub(super) fn start_claimed(&mut self, core: &mut Core) -> Option<(Room, usize)> {
+        if self.claim.is_none() && self.may_claim() {
+            self.claim = Claim::new(&mut self.session, core, &mut self.input);
+        }
+        let value = self.claim.as_mut()?.take_value()?;
+        self.intake.started = (self.input.len() + value.come_bytes(), 0);
+        let count = value.missing_bytes();
+        Some((Room::Vacancy(value), count))
+    }
+
+    /// Whether it would get a buffer for all that is missing, too.
+    fn may_claim(&self) -> bool {
+        self.want <= BufferPool::room_max(self.input.len(), self.intake.proven_bytes())
     }
 
     /// Gives its input away, with room for what is missing or the first part of that; how much.
@@ -180,6 +234,7 @@ impl Downstream {
     pub(super) fn hang_up(&mut self) {
         self.is_ending = true;
         self.is_held = false;
+        self.claim = None;
         self.input = BytesMut::new();
     }
 
@@ -190,6 +245,10 @@ impl Downstream {
 
     fn serve_input(&mut self, core: &mut Core) {
         let mut input = core::mem::take(&mut self.input);
+        if let Some(claim) = self.claim.take() {
+            let consumed = claim.serve(&mut self.session, core, &mut input);
+            input.advance(consumed);
+        }
         let consumed = self.serve(core, &input);
         input.advance(consumed);
         if input.is_empty() {
@@ -244,9 +303,12 @@ impl Downstream {
         }
     }
 
-    /// What it takes of the process' memory, about.
+    /// What it takes of the process' memory, about. What has come of a value to its place is the store's.
     pub(super) fn memory_bytes(&self) -> usize {
-        let (input, room) = self.input_bytes();
+        let (input, room) = match self.claim {
+            None => self.input_bytes(),
+            Some(_) => (self.input.len(), self.input.capacity() - self.input.len()),
+        };
         size_of::<Self>() + input + room + self.session.replies.bytes()
     }
 

@@ -8,12 +8,13 @@
 //! * `pool`: the same where the truth lives on servers behind
 //! * `group`: the same where what is missing is loaded from an origin
 //! * `tracking`: telling clients of changes of what they have read
-//! * `downstream`, `intake`, `admission`, `mailboxes`, `turn`, `spin`, `drain`: connections, other shards, the loop, its sleep, and its end
+//! * `downstream`, `intake`, `admission`, `claim`, `mailboxes`, `turn`, `spin`, `drain`: connections, other shards, the loop, its sleep, and its end
 
 mod admission;
 mod answers;
 mod batch;
 mod buffers;
+mod claim;
 mod clients;
 mod core;
 mod downstream;

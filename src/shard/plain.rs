@@ -36,6 +36,29 @@ pub(super) struct PlainWrite<'b> {
     pub(super) deadline: Deadline,
 }
 
+/// A plain write as far as it stands before its value.
+pub(super) struct PlainHead<'b> {
+    pub(super) key: &'b [u8],
+    /// Without the value.
+    pub(super) write: PlainWrite<'b>,
+    /// Where the value begins.
+    pub(super) start: usize,
+    /// Bytes of the value.
+    pub(super) value_bytes: usize,
+}
+
+impl PlainWrite<'_> {
+    pub(super) fn operation(&self) -> Operation {
+        Operation::Set {
+            flags: self.flags,
+            expiry: Expiry::Until(self.deadline),
+            condition: Condition::Always,
+            stamp: Stamp::default(),
+            wants_old: false,
+        }
+    }
+}
+
 /// How many requests of each kind were served.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Served {
@@ -68,6 +91,12 @@ pub(super) trait PlainRequests {
 
     /// The request at the front of `bytes` and where it ends, if one is there whole and spelled as usual.
     fn find(bytes: &[u8], now: UnixMs) -> Option<(Plain<'_>, usize)>;
+
+    /// The head of the write at the front of `bytes`, however much of its value is there; it ends in CRLF.
+    fn find_head(bytes: &[u8], now: UnixMs) -> Option<PlainHead<'_>>;
+
+    /// The request at hand is read from its start when it is read next.
+    fn restart(session: &mut Session);
 
     /// How this client is answered, if it is one that wants nothing special.
     fn voice(session: &Session) -> Option<Self::Voice>;
@@ -119,7 +148,7 @@ pub(super) fn serve<P: PlainRequests>(
 
 /// Whether requests may be served now that need nothing but the store.
 #[inline]
-fn may_serve(session: &Session, core: &Core) -> bool {
+pub(super) fn may_serve(session: &Session, core: &Core) -> bool {
     let is_shown_entries =
         core.pool.is_none() || (core.has_l1() && !session.is_watching_at_server());
     let waits = session.replies.pending_count() > 0 && (asks_on(core) || session.is_barred());
@@ -127,7 +156,7 @@ fn may_serve(session: &Session, core: &Core) -> bool {
 }
 
 /// Whether what is not in the store has to be asked for, and what is written goes on from here.
-fn asks_on(core: &Core) -> bool {
+pub(super) fn asks_on(core: &Core) -> bool {
     !core.is_embedded()
 }
 
@@ -293,13 +322,7 @@ fn set<P: PlainRequests>(
     if !has_room || !core.store.fits(key.bytes.len(), write.value.len()) {
         return false;
     }
-    let operation = Operation::Set {
-        flags: write.flags,
-        expiry: Expiry::Until(write.deadline),
-        condition: Condition::Always,
-        stamp: Stamp::default(),
-        wants_old: false,
-    };
     P::note_write(session);
-    session.mutate(core, key, operation, write.value, P::written(voice)) == Step::Done
+    let form = P::written(voice);
+    session.mutate(core, key, write.operation(), write.value, form) == Step::Done
 }

@@ -3,6 +3,7 @@
 use super::{
     batch,
     buffers::BufferPool,
+    claim,
     core::{Core, Mutated},
     form::{self, Form},
     memcache::{Binary, Memcache},
@@ -23,7 +24,7 @@ use crate::{
         binary::REQUEST_MAGIC,
         resp::{Version, table::Command},
     },
-    store::{Applied, Key, Operation, UnixMs},
+    store::{Applied, Key, Operation, UnixMs, Vacancy},
 };
 
 /// Which protocol a client speaks, and what it has said of itself.
@@ -115,8 +116,7 @@ impl Session {
 
     /// Serves the requests at the front of `bytes`.
     pub(super) fn serve(&mut self, core: &mut Core, bytes: &[u8]) -> Served {
-        core.store
-            .set_author(tracking::author(core.mesh.shard(), self.token));
+        self.sign(core);
         match self.front_end {
             FrontEnd::Memcache => batch::serve::<Memcache>(self, core, bytes),
             FrontEnd::Resp(_) => batch::serve::<Resp>(self, core, bytes),
@@ -134,6 +134,38 @@ impl Session {
                 };
                 self.serve(core, bytes)
             }
+        }
+    }
+
+    /// What is changed from here on is changed by this client.
+    fn sign(&self, core: &mut Core) {
+        core.store
+            .set_author(tracking::author(core.mesh.shard(), self.token));
+    }
+
+    /// Where the value of the write at the front of `bytes`, which is not whole, will lie, and where in them it
+    /// begins; none if it has to come in with its request.
+    pub(super) fn claim(&mut self, core: &mut Core, bytes: &[u8]) -> Option<(Vacancy, usize)> {
+        match self.front_end {
+            FrontEnd::Memcache => claim::reserve::<Memcache>(self, core, bytes),
+            FrontEnd::Resp(_) => claim::reserve::<Resp>(self, core, bytes),
+            FrontEnd::Undecided | FrontEnd::Binary => None,
+        }
+    }
+
+    /// Serves the write of this head whose value has come there. It is given back if the request needs a closer
+    /// look.
+    pub(super) fn serve_claimed(
+        &mut self,
+        core: &mut Core,
+        head: &[u8],
+        value: Vacancy,
+    ) -> Result<(), Vacancy> {
+        self.sign(core);
+        match self.front_end {
+            FrontEnd::Memcache => claim::serve::<Memcache>(self, core, head, value),
+            FrontEnd::Resp(_) => claim::serve::<Resp>(self, core, head, value),
+            FrontEnd::Undecided | FrontEnd::Binary => Err(value),
         }
     }
 
@@ -278,14 +310,18 @@ impl Session {
             Mutated::Later => {
                 self.replies.defer(form, Covers::Key(key.hash), 1);
             }
-            Mutated::Now(applied) => {
-                if form != Form::Silent {
-                    form.encode(applied, &core.old, self.replies.ready(&mut core.buffers));
-                }
-                self.count_refusal(core, applied);
-            }
+            Mutated::Now(applied) => self.answer(core, applied, form),
         }
         Step::Done
+    }
+
+    /// Replies in `form` what came of an operation.
+    #[inline(always)]
+    pub(super) fn answer(&mut self, core: &mut Core, applied: Applied, form: Form) {
+        if form != Form::Silent {
+            form.encode(applied, &core.old, self.replies.ready(&mut core.buffers));
+        }
+        self.count_refusal(core, applied);
     }
 
     /// Counts what came of a RESP client's operation if that is an error.

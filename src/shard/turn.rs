@@ -288,11 +288,7 @@ impl<I: Io> Shard<I> {
     fn complete(&mut self, completion: Completion) {
         match completion {
             Completion::Received { token, buffer } => self.received(token, buffer),
-            Completion::Filled {
-                token,
-                input,
-                count,
-            } => self.filled(token, input, count),
+            Completion::Filled { token, room, count } => self.filled(token, room, count),
             Completion::Paused { token } => self.receive_stopped(token),
             Completion::Sent {
                 token,

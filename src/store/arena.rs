@@ -162,7 +162,17 @@ impl Arena {
     /// They lie in the arena, were written, and nobody writes to them as long as they are borrowed.
     pub(super) unsafe fn bytes_at(&self, start: usize, len: usize) -> &[u8] {
         // SAFETY: the caller's promise; the mapping lives as long as the arena.
-        unsafe { NonNull::slice_from_raw_parts(self.base.add(start), len).as_ref() }
+        unsafe { self.slice_at(start, len).as_ref() }
+    }
+
+    /// The same, to be written to under the protocol of what is there.
+    ///
+    /// # Safety
+    /// They lie in the arena.
+    pub(super) unsafe fn slice_at(&self, start: usize, len: usize) -> NonNull<[u8]> {
+        debug_assert!(start + len <= self.bytes());
+        // SAFETY: the caller's promise.
+        NonNull::slice_from_raw_parts(unsafe { self.base.add(start) }, len)
     }
 }
 

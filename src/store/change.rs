@@ -13,6 +13,7 @@ use super::{
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
     partition::PartitionWriter,
     segments::Stream,
+    vacancy::Vacancy,
 };
 
 /// What the item limit counts beside key and value, in bytes: memcached's own header with CAS, a
@@ -45,6 +46,8 @@ struct Content<'a> {
     stamp: Stamp,
     /// When it was used before; never, unless it takes the place of what it was.
     used: Option<Used>,
+    /// Where the value lies, if it may stay there.
+    vacancy: Option<&'a Vacancy>,
 }
 
 impl<'a> Content<'a> {
@@ -57,6 +60,7 @@ impl<'a> Content<'a> {
             deadline: there.map_or(Deadline::NEVER, |entry| entry.deadline()),
             stamp: Stamp::default(),
             used: None,
+            vacancy: None,
         }
     }
 
@@ -74,6 +78,19 @@ impl PartitionWriter {
         key: Key<'_>,
         operation: Operation,
         value: &[u8],
+        old: &mut Vec<u8>,
+    ) -> Applied {
+        self.change(now, key, operation, (value, None), old)
+    }
+
+    /// The same with a value that may stay where it lies.
+    #[inline(always)]
+    pub(super) fn change(
+        &mut self,
+        now: UnixMs,
+        key: Key<'_>,
+        operation: Operation,
+        (value, vacancy): (&[u8], Option<&Vacancy>),
         old: &mut Vec<u8>,
     ) -> Applied {
         let partition = Arc::clone(&self.partition);
@@ -110,6 +127,7 @@ impl PartitionWriter {
                         deadline: expiry.deadline(entry),
                         stamp,
                         used: None,
+                        vacancy,
                     };
                     self.store(now, key, content, there)
                 }
@@ -336,6 +354,7 @@ impl PartitionWriter {
             key: key.bytes,
             value: content.value,
             flags: content.flags,
+            has_flags: false,
             version: self.next_version,
             cas: content.stamp.cas,
             deadline: content.deadline,
@@ -344,7 +363,9 @@ impl PartitionWriter {
             is_copy: content.stamp.is_copy,
             used: used.unwrap_or(used_now),
         };
-        let written = self.write(stream, &entry);
+        let stays = content.vacancy;
+        let stays = stays.and_then(|vacancy| self.settle(stream, &entry, vacancy));
+        let written = stays.or_else(|| self.write(stream, &entry));
         let Some(offset) = written.or_else(|| self.write_elsewhere(&entry)) else {
             return Outcome::OutOfMemory;
         };
@@ -357,7 +378,7 @@ impl PartitionWriter {
             }
             None => {
                 if !self.link(now, key.hash, offset) {
-                    self.release_bytes(offset, entry.footprint_bytes(), entry.is_copy);
+                    self.forget(offset);
                     return Outcome::OutOfMemory;
                 }
                 self.entry_count += 1;

@@ -9,7 +9,8 @@
 //! Written once by the owner before it is published, and immutable from then on, but for two
 //! atomics: the word with the deadline and the two marks of memcache's meta commands, which the
 //! owner changes in place, and the word that says when the entry was last used, which any reader
-//! stores. `flags` are there only if they are not 0, `cas` only if a client chose it.
+//! stores. `flags` are there only if they are not 0 or the entry is to be longer, `cas` only if a client
+//! chose it.
 
 #![expect(unsafe_code, reason = "reads and writes entries in the arena")]
 
@@ -109,6 +110,8 @@ pub(super) struct NewEntry<'a> {
     /// The value is the concatenation of both parts, so that append needs no copy of its own.
     pub(super) value: [&'a [u8]; 2],
     pub(super) flags: u32,
+    /// Flags that are 0 are there, too.
+    pub(super) has_flags: bool,
     /// Counts up with every entry of a partition.
     pub(super) version: u64,
     /// The CAS id, if it is not the version.
@@ -126,10 +129,9 @@ impl NewEntry<'_> {
     }
 
     fn content(&self) -> u32 {
-        let flags = if self.flags == 0 { 0 } else { HAS_FLAGS };
         let cas = if self.cas.is_none() { 0 } else { HAS_CAS };
         let copy = if self.is_copy { IS_COPY } else { 0 };
-        self.value_bytes() as u32 | flags | cas | copy
+        self.value_bytes() as u32 | flags_bit(self.flags, self.has_flags) | cas | copy
     }
 
     fn term(&self) -> u64 {
@@ -151,25 +153,129 @@ impl NewEntry<'_> {
     pub(super) unsafe fn write(&self, place: NonNull<u8>) {
         debug_assert!(self.key.len() <= usize::from(u16::MAX));
         debug_assert!(self.value_bytes() <= VALUE_BYTES_MASK as usize);
+        // SAFETY: the caller grants `footprint_bytes`, which is the sum of what is written here.
+        unsafe {
+            let mut cursor = self.write_head(place);
+            for part in self.value {
+                cursor.copy_from_nonoverlapping(NonNull::from(part).cast(), part.len());
+                cursor = cursor.add(part.len());
+            }
+        }
+    }
+
+    /// Writes all that stands before the value; where that begins.
+    ///
+    /// # Safety
+    /// As [`Self::write`], of the first [`Self::value_at`] bytes.
+    #[inline]
+    pub(super) unsafe fn write_head(&self, place: NonNull<u8>) -> NonNull<u8> {
         let header = Header {
             version: self.version,
             term: AtomicU64::new(self.term()),
             content: self.content(),
             used: AtomicU32::new(self.used.0),
         };
-        let flags = self.flags.to_le_bytes();
-        let cas = self.cas.unwrap_or(0).to_le_bytes();
-        let flags = if self.flags == 0 { &[][..] } else { &flags };
-        let cas = if self.cas.is_none() { &[][..] } else { &cas };
-        // SAFETY: the caller grants `footprint_bytes`, which is the sum of what is written here.
-        unsafe {
-            place.cast::<Header>().write(header);
-            let mut cursor = place.add(HEADER_BYTES);
-            for part in [flags, cas, self.key, self.value[0], self.value[1]] {
-                cursor.copy_from_nonoverlapping(NonNull::from(part).cast(), part.len());
-                cursor = cursor.add(part.len());
-            }
+        // SAFETY: passed on from the caller.
+        unsafe { write_head(place, header, self.flags, self.cas, self.key) }
+    }
+
+    /// Bytes before the value.
+    pub(super) fn value_at(&self) -> usize {
+        key_start(self.content()) + self.key.len()
+    }
+
+    /// Whether there are so many bytes before the value and so many of it.
+    pub(super) fn is_laid_out(&self, value_at: usize, value_bytes: usize) -> bool {
+        (self.value_at(), self.value_bytes()) == (value_at, value_bytes)
+    }
+}
+
+/// An entry whose value is still to come. Nobody takes it for one that is alive.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OpenEntry<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) flags: u32,
+    /// Flags that are 0 are there, too.
+    pub(super) has_flags: bool,
+    pub(super) value_bytes: usize,
+}
+
+impl OpenEntry<'_> {
+    fn content(&self) -> u32 {
+        self.value_bytes as u32 | flags_bit(self.flags, self.has_flags)
+    }
+
+    /// Bytes the entry takes in a segment, padding included.
+    pub(super) fn footprint_bytes(&self) -> usize {
+        footprint(self.key.len(), self.content())
+    }
+
+    /// Bytes before the value.
+    pub(super) fn value_at(&self) -> usize {
+        key_start(self.content()) + self.key.len()
+    }
+
+    /// Bytes behind the value.
+    pub(super) fn padding_bytes(&self) -> usize {
+        self.footprint_bytes() - self.value_at() - self.value_bytes
+    }
+
+    /// Writes all that stands before the value.
+    ///
+    /// # Safety
+    /// As [`NewEntry::write`].
+    pub(super) unsafe fn write(&self, place: NonNull<u8>) {
+        debug_assert!(self.key.len() <= usize::from(u16::MAX));
+        debug_assert!(self.value_bytes <= VALUE_BYTES_MASK as usize);
+        let header = Header {
+            // No entry that is alive has it.
+            version: 0,
+            term: AtomicU64::new((self.key.len() as u64) << KEY_SHIFT),
+            content: self.content(),
+            used: AtomicU32::new(0),
+        };
+        // SAFETY: passed on from the caller.
+        unsafe { write_head(place, header, self.flags, None, self.key) };
+    }
+}
+
+/// Writes what stands before a value; where that begins.
+///
+/// # Safety
+/// `place` is aligned to [`ALIGN_BYTES`] and has as many writable bytes that nobody else reads or writes.
+#[inline]
+unsafe fn write_head(
+    place: NonNull<u8>,
+    header: Header,
+    flags: u32,
+    cas: Option<u64>,
+    key: &[u8],
+) -> NonNull<u8> {
+    let flags_bytes = flags.to_le_bytes();
+    let cas_bytes = cas.unwrap_or(0).to_le_bytes();
+    let flags = if header.content & HAS_FLAGS == 0 {
+        &[][..]
+    } else {
+        &flags_bytes
+    };
+    let cas = if cas.is_none() { &[][..] } else { &cas_bytes };
+    // SAFETY: the caller grants the sum of what is written here.
+    unsafe {
+        place.cast::<Header>().write(header);
+        let mut cursor = place.add(HEADER_BYTES);
+        for part in [flags, cas, key] {
+            cursor.copy_from_nonoverlapping(NonNull::from(part).cast(), part.len());
+            cursor = cursor.add(part.len());
         }
+        cursor
+    }
+}
+
+fn flags_bit(flags: u32, has_flags: bool) -> u32 {
+    if flags == 0 && !has_flags {
+        0
+    } else {
+        HAS_FLAGS
     }
 }
 
@@ -352,6 +458,7 @@ impl<'turn> EntryRef<'turn> {
             key: self.key(),
             value: [self.value(), &[]],
             flags: self.flags(),
+            has_flags: false,
             version: self.version(),
             cas: self.chosen_cas(),
             deadline: self.deadline(),
@@ -374,64 +481,4 @@ impl core::fmt::Debug for EntryRef<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::{arena::Arena, deadline::UnixMs};
-
-    #[test]
-    fn what_is_written_is_read() {
-        let arena = Arena::map(1 << 16, 1).unwrap();
-        let place = arena.at(arena.segment_start(0));
-        let written = UnixMs(1_800_000_000_000);
-        for (key, value, flags, cas) in [
-            (&b"k"[..], [&b""[..], b""], 0, None),
-            (b"key", [b"value", b""], 7, None),
-            (b"key", [b"front", b"-back"], u32::MAX, Some(1)),
-            (b"key", [b"value", b""], 0, Some(u64::MAX)),
-            (&[b'k'; 250], [&[b'v'; 1000], b"x"], 0, None),
-        ] {
-            let new = NewEntry {
-                key,
-                value,
-                flags,
-                version: 42,
-                cas,
-                deadline: Deadline::at(UnixMs(9)),
-                is_stale: flags == 7,
-                is_won: false,
-                is_copy: flags != 7,
-                used: Used::written(written),
-            };
-            // SAFETY: the arena is this test's own and the segment is larger than the entry.
-            let entry = unsafe {
-                new.write(place);
-                EntryRef::new(place)
-            };
-            assert_eq!(entry.key(), key);
-            assert_eq!(entry.value(), value.concat());
-            assert_eq!((entry.flags(), entry.version()), (flags, 42));
-            assert_eq!(entry.cas(), cas.unwrap_or(42));
-            assert_eq!(entry.deadline(), Deadline::at(UnixMs(9)));
-            assert_eq!(entry.footprint_bytes(), new.footprint_bytes());
-            assert_eq!(entry.used_at(), written);
-            assert!(!entry.is_fetched() && !entry.is_won());
-            assert_eq!(entry.uses(), 0);
-            entry.mark_used(UnixMs(written.0 + 7_999));
-            assert_eq!(entry.used_at(), UnixMs(written.0 + 7_000));
-            assert_eq!((entry.uses(), entry.is_fetched()), (1, true));
-            (0..9).for_each(|_| entry.mark_used(written));
-            assert_eq!((entry.uses(), entry.used_at()), (USES_MAX, written));
-            entry.set_term(Deadline::NEVER, true);
-            assert_eq!(entry.deadline(), Deadline::NEVER);
-            assert!(entry.is_won());
-            assert_eq!((entry.is_stale(), entry.key()), (flags == 7, key));
-            assert_eq!(entry.is_copy(), flags != 7);
-            let moved = entry.to_new(2);
-            let used = Used(used_seconds(written) | USED_FETCHED);
-            assert_eq!(moved.used, used.with_uses(2));
-            assert_eq!(moved.used.with_uses(0), used);
-            assert_eq!((moved.cas, moved.is_won), (cas, true));
-            assert_eq!(moved.is_copy, flags != 7);
-        }
-    }
-}
+mod tests;

@@ -149,10 +149,15 @@ impl Evictor {
         match there() {
             None if ghosts.take(hash) => (Stream::Kept, 0),
             None => (Stream::Fresh, 0),
-            // To be written again is a use, too.
-            Some((Stream::Fresh, uses)) if uses + 1 < USES_TO_KEEP => (Stream::Fresh, uses + 1),
-            Some((Stream::Fresh, _)) => (Stream::Kept, 0),
-            Some((Stream::Kept | Stream::Aged, uses)) => (Stream::Kept, uses),
+            Some(there) => place_of_rewritten(there),
+        }
+    }
+
+    /// Where what a client is about to write will go, as far as that is known before: ghosts are not asked.
+    pub(super) fn likely_place(&self, there: Option<Place>) -> Stream {
+        match (self, there) {
+            (Self::Lru, _) | (_, None) => Stream::Fresh,
+            (Self::S3Fifo(_), Some(there)) => place_of_rewritten(there).0,
         }
     }
 
@@ -222,6 +227,16 @@ impl Evictor {
     }
 }
 
+/// Where what takes the place of something goes, with S3-FIFO.
+fn place_of_rewritten(there: Place) -> Place {
+    match there {
+        // To be written again is a use, too.
+        (Stream::Fresh, uses) if uses + 1 < USES_TO_KEEP => (Stream::Fresh, uses + 1),
+        (Stream::Fresh, _) => (Stream::Kept, 0),
+        (Stream::Kept | Stream::Aged, uses) => (Stream::Kept, uses),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,6 +253,7 @@ mod tests {
         use Stream::{Aged, Fresh, Kept};
         let mut lru = Evictor::new(Eviction::Lru, 0).unwrap();
         for there in [None, Some((Fresh, 3)), Some((Aged, 1))] {
+            assert_eq!(lru.likely_place(there), Fresh);
             assert_eq!(lru.place_of_written(HASH, || there), (Fresh, 0));
         }
         let mut s3_fifo = s3_fifo();
@@ -249,6 +265,7 @@ mod tests {
             (Some((Kept, 2)), (Kept, 2)),
             (Some((Aged, 0)), (Kept, 0)),
         ] {
+            assert_eq!(s3_fifo.likely_place(there), expected.0, "{there:?}");
             let place = s3_fifo.place_of_written(HASH, || there);
             assert_eq!(place, expected, "{there:?}");
         }

@@ -7,6 +7,7 @@
 //! * `arena`, `entry`: the memory, and an entry in it (unsafe lives here and in `index`)
 //! * `index`: hash to entry, growing a bucket at a time
 //! * `pins`: values that are read for longer than a turn
+//! * `vacancy`: room for values that are still to come
 //! * `segments`, `clean`: appending, compaction, expiry
 //! * `eviction`, `ghosts`: what goes when memory is needed, and who went lately
 //! * `partition`: what readers and the writer hold
@@ -35,6 +36,7 @@ mod scan;
 mod segments;
 #[cfg(test)]
 mod tests;
+mod vacancy;
 
 use std::{io, sync::Arc};
 
@@ -52,6 +54,7 @@ pub use self::{
     partition::{Absence, Guess},
     pins::PinnedValue,
     scan::{ListCursor, ScanCursor},
+    vacancy::Vacancy,
 };
 use self::{
     index::ARENA_BYTES_MAX,

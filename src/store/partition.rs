@@ -125,7 +125,10 @@ impl Partition {
     ///
     /// # Safety
     /// As [`Self::get`].
-    unsafe fn find<'turn>(&'turn self, key: Key<'_>) -> Option<(Found<'turn>, EntryRef<'turn>)> {
+    pub(super) unsafe fn find<'turn>(
+        &'turn self,
+        key: Key<'_>,
+    ) -> Option<(Found<'turn>, EntryRef<'turn>)> {
         let found = self.index.find(&self.arena, key.hash, |offset| {
             // SAFETY: the index gives offsets of published entries, see `entry`.
             unsafe { self.entry(offset) }.key() == key.bytes
@@ -325,11 +328,17 @@ impl PartitionWriter {
         // SAFETY: `append` handed out these bytes of an open segment once; an open segment was
         // free before, so by the epochs no reader holds a reference into it.
         unsafe { entry.write(self.partition.arena.at(offset)) };
+        self.count_copy(entry);
+        Some(offset)
+    }
+
+    /// Counts a new entry if it is a copy.
+    #[inline]
+    pub(super) fn count_copy(&self, entry: &NewEntry<'_>) {
         if entry.is_copy {
             let bytes = entry.footprint_bytes();
             self.partition.figures.count_copy(bytes);
         }
-        Some(offset)
     }
 
     /// Names a new entry in the index, which may grow. False if it has no room.
@@ -411,8 +420,16 @@ impl PartitionWriter {
         }
     }
 
+    /// Counts an entry's bytes as dead that found no room in the index.
+    #[cold]
+    pub(super) fn forget(&mut self, offset: Offset) {
+        let partition = Arc::clone(&self.partition);
+        let Named { entry, .. } = Self::named(&partition, self.hasher, offset);
+        self.release(offset, &entry);
+    }
+
     /// The bytes at `offset`, which no flush has counted, are dead.
-    pub(super) fn release_bytes(&mut self, offset: Offset, bytes: usize, is_copy: bool) {
+    fn release_bytes(&mut self, offset: Offset, bytes: usize, is_copy: bool) {
         let segment = self.partition.arena.segment_of(offset);
         if self.segments.release(segment, bytes) {
             self.retire_blank(segment);

@@ -7,6 +7,9 @@
 //!
 //! Segments that are pinned when they could be used again are memory lost for as long, so only some may
 //! be pinned at a time; beyond, a value has to be copied.
+//!
+//! A [vacancy](super::vacancy) is a pin, too: there the kernel writes. The owner takes it, of a segment that is open
+//! and so not on its way to be used again, and it is the owner who looks at the count.
 
 #![expect(unsafe_code, reason = "reads values in the arena beyond a turn")]
 
@@ -20,9 +23,14 @@ use crate::sync::{AtomicUsize, Ordering};
 /// does not need to work at all. Who is slow to read takes no more memory than that from all others.
 const PINNED_SHARE: usize = 8;
 
+/// What a vacancy adds to a count: a pin, and one in the upper half.
+const VACANCY: usize = 1 | 1 << VACANCY_SHIFT;
+const VACANCY_SHIFT: u32 = usize::BITS / 2;
+
 /// The pins of a partition, by segment; any shard counts.
 #[derive(Debug)]
 pub(super) struct Pins {
+    /// The pins, and in the upper half how many of them are vacancies.
     counts: Box<[AtomicUsize]>,
     /// Segments with a pin, more or less: who is about to take a first one counts already.
     pinned_count: AtomicUsize,
@@ -41,20 +49,47 @@ impl Pins {
 
     /// Pins a segment, unless too many are.
     fn pin(&self, segment: u32) -> bool {
+        self.add(segment, 1)
+    }
+
+    fn unpin(&self, segment: u32) {
+        self.take(segment, 1);
+    }
+
+    /// Pins an open segment of the calling owner, unless too many are.
+    pub(super) fn pin_vacancy(&self, segment: u32) -> bool {
+        self.add(segment, VACANCY)
+    }
+
+    pub(super) fn unpin_vacancy(&self, segment: u32) {
+        self.take(segment, VACANCY);
+    }
+
+    /// Whether somebody writes there. Of a segment that is not open this becomes false, but never true again.
+    pub(super) fn has_vacancy(&self, segment: u32) -> bool {
+        self.counts[segment as usize].load(Ordering::Acquire) >> VACANCY_SHIFT > 0
+    }
+
+    /// Whether another segment may be pinned, as far as that can be known.
+    pub(super) fn has_room(&self) -> bool {
+        self.pinned_count.load(Ordering::Relaxed) < self.pinned_max
+    }
+
+    fn add(&self, segment: u32, pin: usize) -> bool {
         // Relaxed: the quiescent point of the turn publishes it.
-        if self.counts[segment as usize].fetch_add(1, Ordering::Relaxed) > 0 {
+        if self.counts[segment as usize].fetch_add(pin, Ordering::Relaxed) > 0 {
             return true;
         }
         if self.pinned_count.fetch_add(1, Ordering::Relaxed) < self.pinned_max {
             return true;
         }
-        self.unpin(segment);
+        self.take(segment, pin);
         false
     }
 
-    fn unpin(&self, segment: u32) {
-        // Release: what was read is read before the owner, who looks with Acquire, writes there.
-        if self.counts[segment as usize].fetch_sub(1, Ordering::Release) == 1 {
+    fn take(&self, segment: u32, pin: usize) {
+        // Release: what was read or written is so before the owner, who looks with Acquire, writes there.
+        if self.counts[segment as usize].fetch_sub(pin, Ordering::Release) == pin {
             self.pinned_count.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -121,6 +156,22 @@ mod tests {
         assert!(pins.is_pinned(3) && !pins.pin(5));
         pins.unpin(3);
         assert!(!pins.is_pinned(3) && pins.pin(5));
+    }
+
+    #[test]
+    fn a_vacancy_is_a_pin_of_its_own_kind() {
+        let pins = Pins::new(SEGMENT_COUNT_MIN + PINNED_SHARE);
+        assert!(pins.has_room() && pins.pin_vacancy(3) && pins.pin(3));
+        assert!(!pins.has_room() && !pins.pin_vacancy(4) && pins.pin_vacancy(3));
+        assert!(pins.has_vacancy(3) && !pins.has_vacancy(4));
+        pins.unpin_vacancy(3);
+        pins.unpin(3);
+        assert!(pins.has_vacancy(3) && pins.is_pinned(3));
+        assert!(pins.pin(3));
+        pins.unpin_vacancy(3);
+        assert!(!pins.has_vacancy(3) && pins.is_pinned(3));
+        pins.unpin(3);
+        assert!(!pins.is_pinned(3) && pins.has_room());
     }
 
     #[test]

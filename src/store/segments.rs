@@ -13,6 +13,9 @@
 //! Entries are appended to one of the open segments, one for each [`Stream`]. What compaction only
 //! moves goes to [`Stream::Aged`], whose segments inherit the age of where the entries came from, so
 //! that moving is not mistaken for use.
+//!
+//! Of entries whose values are still to come (`vacancy`) the bytes are dead, but a sealed segment that holds one stays
+//! as it is until it has come: there is no memory in it to be had before.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -42,6 +45,10 @@ pub(super) enum Stream {
 }
 
 const STREAM_COUNT: usize = 3;
+
+/// A value that has taken so long to come that one in so many segments was opened since is copied to where it is new:
+/// it would leave with what is as old as its place.
+const RECENT_SHARE: u64 = 4;
 
 impl Stream {
     /// Those that take what clients write.
@@ -151,6 +158,33 @@ impl Segments {
         Some((segment, start))
     }
 
+    /// Appends `bytes` that count as dead.
+    pub(super) fn append_dead(&mut self, stream: Stream, bytes: usize) -> Option<(u32, u32)> {
+        let (segment, start) = self.append(stream, bytes)?;
+        let is_over = self.release(segment, bytes);
+        debug_assert!(!is_over, "it is open");
+        Some((segment, start))
+    }
+
+    /// Counts `bytes` of a segment that were [appended as dead](Self::append_dead), and are pinned since, as alive.
+    /// False if that is no place for what is new in a stream.
+    pub(super) fn revive(&mut self, stream: Stream, segment: u32, bytes: usize) -> bool {
+        let recent = self.table.len() as u64 / RECENT_SHARE;
+        let entry = &mut self.table[segment as usize];
+        let is_taking = match entry.role {
+            Role::Open => true,
+            Role::Sealed => self.next_sequence - entry.opening <= recent,
+            _ => false,
+        };
+        let is_place = is_taking && entry.stream == stream;
+        if is_place {
+            entry.live_bytes += bytes as u32;
+            self.live_bytes[stream as usize] += bytes as u64;
+            self.check();
+        }
+        is_place
+    }
+
     /// Whether an entry of `bytes` can be appended to a stream without another segment.
     pub(super) fn fits(&self, stream: Stream, bytes: usize) -> bool {
         bytes <= self.room_bytes(stream)
@@ -223,7 +257,8 @@ impl Segments {
     pub(super) fn release(&mut self, segment: u32, bytes: usize) -> bool {
         let entry = &mut self.table[segment as usize];
         entry.live_bytes -= bytes as u32;
-        let is_over = entry.role == Role::Sealed && entry.is_blank();
+        let is_over =
+            entry.role == Role::Sealed && entry.is_blank() && !self.pins.has_vacancy(segment);
         self.live_bytes[entry.stream as usize] -= bytes as u64;
         self.check();
         is_over
@@ -269,10 +304,11 @@ impl Segments {
             .map(|(number, segment)| (number, segment.live_bytes))
     }
 
+    /// Those that can be cleaned.
     fn sealed(&self) -> impl Iterator<Item = (u32, &Segment)> {
-        (0..)
-            .zip(&self.table)
-            .filter(|(_, segment)| segment.role == Role::Sealed)
+        (0..).zip(&self.table).filter(|(number, segment)| {
+            segment.role == Role::Sealed && !self.pins.has_vacancy(*number)
+        })
     }
 
     pub(super) fn start_cleaning(&mut self, segment: u32) {
@@ -337,6 +373,12 @@ impl Segments {
 
     pub(super) fn has_retired(&self) -> bool {
         !self.retired.is_empty()
+    }
+
+    /// Whether some are past their grace period, but still pinned.
+    #[cfg(test)]
+    pub(super) fn has_pinned(&self) -> bool {
+        !self.pinned.is_empty()
     }
 
     /// Whether [`Self::reclaim`] may free something.

@@ -6,6 +6,7 @@ mod narrow;
 mod noting;
 mod pinned;
 mod twin;
+mod vacancies;
 
 use std::collections::HashMap;
 

@@ -2,8 +2,6 @@
 
 use std::{io, mem, net::SocketAddr};
 
-use bytes::BytesMut;
-
 use super::{
     SimWorld,
     world::{Chance, Listening, Receiving, Sleep, World, cut},
@@ -11,7 +9,7 @@ use super::{
 use crate::{
     io::{
         Address, Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, Outgoing, RecvBuffer,
-        Stopwatch, Token, Wait,
+        Room, Stopwatch, Token, Wait,
     },
     store::UnixMs,
 };
@@ -141,7 +139,7 @@ fn end(
     Some(())
 }
 
-/// Fills a buffer of a connection's, as far as there are bytes. It is given back when it is full, when
+/// Fills room of a connection's, as far as there are bytes. It is given back when it is full, when
 /// nothing more comes, or when it is wanted back.
 fn fill(
     world: &mut World,
@@ -150,27 +148,27 @@ fn fill(
 ) -> Option<()> {
     let socket = world.shards[shard].sockets.get_mut(token)?;
     let (remote, is_stopping) = (socket.remote, socket.receiving == Receiving::Stopping);
-    let (mut input, mut came, mut left) = socket.filling.take()?;
+    let (mut room, mut came, mut left) = socket.filling.take()?;
     let is_outrun = !is_stopping || world.rng.chance(500);
     let there = world.remote(remote).to_shard.len().min(left);
     if there > 0 && is_outrun {
         let faults = world.faults;
         let count = cut(&mut world.rng, &faults, there);
         let bytes: Vec<u8> = world.remote(remote).to_shard.drain(..count).collect();
-        input.extend_from_slice(&bytes);
+        room.append(&bytes);
         came += count;
         left -= count;
     }
     let is_at_end = world.remote(remote).to_shard.is_empty() && world.remote(remote).end.is_some();
     let socket = world.shards[shard].sockets.get_mut(token)?;
     if left > 0 && !is_stopping && !is_at_end {
-        socket.filling = Some((input, came, left));
+        socket.filling = Some((room, came, left));
         return None;
     }
     socket.receiving = Receiving::Off;
     completions.push(Completion::Filled {
         token,
-        input,
+        room,
         count: came,
     });
     if left > 0 && came == 0 && is_at_end {
@@ -323,12 +321,12 @@ impl Io for SimIo {
             .start_receive(self.shard, token, Receiving::Once);
     }
 
-    fn recv_into(&mut self, token: Token, input: BytesMut, count: usize) {
+    fn recv_into(&mut self, token: Token, room: Room, count: usize) {
         assert!(count > 0, "nothing is asked for");
-        assert!(count <= input.capacity() - input.len(), "there is room");
+        assert!(count <= room.free_bytes(), "there is room");
         let mut world = self.world.world();
         if let Some(socket) = world.start_receive(self.shard, token, Receiving::Filling) {
-            socket.filling = Some((input, 0, count));
+            socket.filling = Some((room, 0, count));
         }
     }
 

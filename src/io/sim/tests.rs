@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use super::*;
-use crate::io::{Completion, Io, Token, Wait};
+use crate::io::{Completion, Io, Room, Token, Wait};
 
 const ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 11_211);
@@ -37,7 +37,10 @@ fn poll(io: &mut SimIo) -> Vec<String> {
             Completion::Ended { errno, .. } => format!("ended {}", errno.is_none()),
             Completion::Sent { result, .. } => format!("sent {}", result.is_ok()),
             Completion::Paused { .. } => "paused".into(),
-            Completion::Filled { input, count, .. } => {
+            Completion::Filled { room, count, .. } => {
+                let Room::Input(input) = room else {
+                    panic!("a buffer was given")
+                };
                 let text = String::from_utf8(input.to_vec()).unwrap();
                 format!("filled {text} {count}")
             }
@@ -148,7 +151,7 @@ fn a_buffer_is_given_back_when_it_is_full() {
     for seed in 0..20 {
         let (world, mut io, client, token) = accepted(seed);
         world.set_faults(Faults::NETWORK);
-        io.recv_into(token, input("head ", 7), 7);
+        io.recv_into(token, input("head ", 7).into(), 7);
         world.send(client, b"bod");
         let early = poll(&mut io);
         assert_eq!(early, [""; 0]);
@@ -166,12 +169,12 @@ fn a_buffer_is_given_back_at_the_end_or_when_it_is_wanted() {
     let mut kinds = [0; 3];
     for seed in 0..60 {
         let (world, mut io, client, token) = accepted(seed);
-        io.recv_into(token, input("", 9), 9);
+        io.recv_into(token, input("", 9).into(), 9);
         world.send(client, b"abc");
         if seed % 2 == 0 {
             world.finish(client);
             assert_eq!(poll(&mut io), ["filled abc 3"]);
-            io.recv_into(token, input("abc", 6), 6);
+            io.recv_into(token, input("abc", 6).into(), 6);
             assert_eq!(poll(&mut io), ["filled abc 0", "ended true"]);
             kinds[0] += 1;
             continue;

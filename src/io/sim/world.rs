@@ -2,11 +2,9 @@
 
 use std::collections::VecDeque;
 
-use bytes::BytesMut;
-
 use super::{Faults, SimRng, servers::Server};
 use crate::{
-    io::{Errno, ListenerId, Outgoing, Token, token::SocketTable},
+    io::{Errno, ListenerId, Outgoing, Room, Token, token::SocketTable},
     store::UnixMs,
 };
 
@@ -69,7 +67,7 @@ pub(super) struct Socket {
     pub(super) is_connecting: bool,
     pub(super) receiving: Receiving,
     /// What is being received into, and how many bytes came and are still to come.
-    pub(super) filling: Option<(BytesMut, usize, usize)>,
+    pub(super) filling: Option<(Room, usize, usize)>,
     /// What is in flight and how much of it has gone out.
     pub(super) sending: Option<(Outgoing, usize)>,
 }

@@ -1,19 +1,22 @@
-//! Receiving, in three ways: into provided buffers for as long as it goes, once, and into a buffer of
-//! the connection's. A socket has one of them in flight.
+//! Receiving, in three ways: into provided buffers for as long as it goes, once, and into room of the
+//! connection's. A socket has one of them in flight.
 
 use std::os::fd::AsRawFd;
 
-use bytes::BytesMut;
 use io_uring::{cqueue, opcode, squeue, types};
 
 use super::Uring;
 use crate::io::{
-    Completion, Errno, RecvBuffer, Token,
-    buffers::{GROUP, RECV_BUFFER_BYTES},
+    Completion, Errno, RecvBuffer, Room, Token,
+    buffers::GROUP,
     filling::Filling,
     operation::Op,
     socket::{Receiving, receiving_after},
 };
+
+/// Most bytes of a receive that is to be one: a request without its large value, which then comes straight to where it
+/// belongs. Small requests come as many at a time, for as long as that lasts.
+const ONCE_BYTES_MAX: u32 = 1024;
 
 impl Uring {
     pub(super) fn start_recv(&mut self, token: Token) {
@@ -36,7 +39,7 @@ impl Uring {
         }
     }
 
-    pub(super) fn start_fill(&mut self, token: Token, input: BytesMut, count: usize) {
+    pub(super) fn start_fill(&mut self, token: Token, room: Room, count: usize) {
         if !self.may_start(token) {
             return;
         }
@@ -44,7 +47,7 @@ impl Uring {
             return;
         };
         socket.receiving = Receiving::Filling;
-        let filling = socket.filling.insert(Filling::new(input, count));
+        let filling = socket.filling.insert(Filling::new(room, count));
         let fill = filling.operation(socket.fd.as_raw_fd());
         self.push(fill.user_data(Op::Fill.with(token)));
     }
@@ -111,7 +114,7 @@ impl Uring {
 
     fn arm_recv_once(&mut self, token: Token) {
         self.arm(token, Receiving::Once, |fd| {
-            let recv = opcode::Recv::new(fd, std::ptr::null_mut(), RECV_BUFFER_BYTES as u32);
+            let recv = opcode::Recv::new(fd, std::ptr::null_mut(), ONCE_BYTES_MAX);
             let recv = recv.buf_group(GROUP).build();
             recv.flags(squeue::Flags::BUFFER_SELECT)
         });
@@ -196,12 +199,8 @@ impl Uring {
             return;
         }
         let now = socket.receiving;
-        let (input, count) = filling.ended(result);
-        completions.push(Completion::Filled {
-            token,
-            input,
-            count,
-        });
+        let (room, count) = filling.ended(result);
+        completions.push(Completion::Filled { token, room, count });
         if now == Receiving::Ended {
             completions.push(ended(token, result));
         } else if before == Receiving::Stopping {

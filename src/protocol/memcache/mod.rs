@@ -14,7 +14,7 @@ mod spelling;
 mod tests;
 
 pub use parse::parse;
-pub use plain::{PlainKeys, PlainSet, plain_get, plain_keys, plain_set};
+pub use plain::{PlainKeys, PlainSet, SetLine, plain_get, plain_keys, plain_set, set_line};
 pub use request::{
     Deadline, Direction, Exptime, KEY_BYTES_MAX, Keys, Limits, Refusal, Request, ShutdownMode,
     StoreVerb,

@@ -85,18 +85,21 @@ pub fn plain_set(input: &[u8]) -> Option<(PlainSet<'_>, usize)> {
     Some((PlainSet { value, ..set }, end))
 }
 
-/// The line of a `set`.
-pub(super) struct SetLine<'b> {
+/// The line of a plain `set`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetLine<'b> {
     /// Without the value.
-    pub(super) set: PlainSet<'b>,
+    pub set: PlainSet<'b>,
     /// Where the value begins.
-    pub(super) start: usize,
+    pub start: usize,
     /// Bytes of the value.
-    pub(super) length: usize,
+    pub length: usize,
 }
 
+/// The line of a plain `set` at the start of `input`, however much of its block is there; `None` if there is
+/// something else, or the line is not whole.
 #[inline]
-pub(super) fn set_line(input: &[u8]) -> Option<SetLine<'_>> {
+pub fn set_line(input: &[u8]) -> Option<SetLine<'_>> {
     const VERB: &[u8] = b"set ";
     if !input.starts_with(VERB) {
         return None;

@@ -20,7 +20,7 @@ pub use args::{Args, ArgsIter, Pairs, Rest};
 pub use error::RequestError;
 pub use expiry::{Condition, ExpireAt, ExpireCondition, SetExpiry};
 pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};
-pub use plain::{PlainSet, plain_get, plain_set};
+pub use plain::{PlainSet, SetHead, plain_get, plain_set, set_head};
 pub use request::{
     AclRequest, ClientAttribute, ClientFilter, ClientKind, ClientRequest, CommandFilter,
     CommandRequest, CompoundRequest, ConfigRequest, ConnectionRequest, DEFAULT_USER, HelloOption,

@@ -39,9 +39,12 @@ pub fn plain_set(input: &[u8]) -> Option<(PlainSet<'_>, usize)> {
     } else {
         b"*3\r\n$3\r\n"
     };
-    let at = start(input, head, b"set")?;
-    let (key, at) = bulk(input, at).filter(|(key, _)| key.len() <= PLAIN_KEY_BYTES_MAX)?;
-    let (value, mut end) = bulk(input, at + b"$".len()).filter(|_| input[at] == b'$')?;
+    let SetHead {
+        key,
+        value_at,
+        value_bytes,
+    } = head_after(input, head)?;
+    let (value, mut end) = whole(input, value_at, value_bytes)?;
     let mut lasts_ms = None;
     if is_timed {
         let (ms, timer_end) = timer(input, end)?;
@@ -53,6 +56,36 @@ pub fn plain_set(input: &[u8]) -> Option<(PlainSet<'_>, usize)> {
         lasts_ms,
     };
     Some((set, end))
+}
+
+/// What stands before the value of a SET without options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetHead<'b> {
+    /// The key, of at most 250 bytes.
+    pub key: &'b [u8],
+    /// Where the value begins.
+    pub value_at: usize,
+    /// Bytes of the value.
+    pub value_bytes: usize,
+}
+
+/// The head of a SET without options at the start of `input`, however much of its value is there; `None` as
+/// for [`plain_get`].
+pub fn set_head(input: &[u8]) -> Option<SetHead<'_>> {
+    head_after(input, b"*3\r\n$3\r\n")
+}
+
+/// The head of a SET that begins with `head`.
+#[inline(always)]
+fn head_after<'b>(input: &'b [u8], head: &[u8; 8]) -> Option<SetHead<'b>> {
+    let at = start(input, head, b"set")?;
+    let (key, at) = bulk(input, at).filter(|(key, _)| key.len() <= PLAIN_KEY_BYTES_MAX)?;
+    let Line { value, next } = length_at(input, at + b"$".len()).filter(|_| input[at] == b'$')?;
+    Some(SetHead {
+        key,
+        value_at: next,
+        value_bytes: value,
+    })
 }
 
 /// Where the first argument's length begins in a request that begins with `start` and has this name.
@@ -71,9 +104,15 @@ fn start(input: &[u8], start: &[u8; 8], name: &[u8; 3]) -> Option<usize> {
 #[inline]
 fn bulk(input: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let Line { value, next } = length_at(input, at)?;
-    let end = next + value;
+    whole(input, next, value)
+}
+
+/// The argument of so many bytes at `at`, and where the next one begins.
+#[inline(always)]
+fn whole(input: &[u8], at: usize, bytes: usize) -> Option<(&[u8], usize)> {
+    let end = at + bytes;
     let is_whole = input.len() >= end + LINE_END_BYTES;
-    is_whole.then(|| (&input[next..end], end + LINE_END_BYTES))
+    is_whole.then(|| (&input[at..end], end + LINE_END_BYTES))
 }
 
 /// How many milliseconds EX or PX at `at` say, and where they end.

@@ -1,12 +1,10 @@
 //! Receiving from a client, as `intake` says.
 
-use bytes::BytesMut;
-
 use super::super::{
     intake::{Act, Receiving},
     turn::Shard,
 };
-use crate::io::{Io, Token};
+use crate::io::{Io, Room, Token};
 
 impl<I: Io> Shard<I> {
     /// Does what is to be done so that what a client needs is received.
@@ -32,6 +30,11 @@ impl<I: Io> Shard<I> {
                 Receiving::Once
             }
             Act::Fill => {
+                if let Some((room, count)) = conn.start_claimed(core) {
+                    io.recv_into(token, room, count);
+                    conn.intake.receiving = Receiving::Rest;
+                    return;
+                }
                 if let Some(bytes) = conn.large_bytes() {
                     let is_first = !core.admission.has_waiting();
                     let enter = || core.admission.enter(core.now, bytes);
@@ -43,7 +46,7 @@ impl<I: Io> Shard<I> {
                     }
                 }
                 let (input, count) = conn.start_filling(&mut core.buffers);
-                io.recv_into(token, input, count);
+                io.recv_into(token, input.into(), count);
                 Receiving::Rest
             }
         };
@@ -66,18 +69,22 @@ impl<I: Io> Shard<I> {
                 conn.intake.pass = Some(pass);
                 conn.intake.receiving = Receiving::Rest;
                 let (input, count) = conn.start_filling(&mut core.buffers);
-                io.recv_into(token, input, count);
+                io.recv_into(token, input.into(), count);
             }
             core.admission.pop_first();
         }
     }
 
     /// What was missing of a request has come, or some of it.
-    pub(in crate::shard) fn filled(&mut self, token: Token, input: BytesMut, count: usize) {
+    pub(in crate::shard) fn filled(&mut self, token: Token, room: Room, count: usize) {
         let Self { core, peers, .. } = self;
         match peers.downstream(token) {
-            Some(conn) => conn.filled(core, input, count),
-            None => core.buffers.put_input(input),
+            Some(conn) => conn.filled(core, room, count),
+            None => {
+                if let Room::Input(input) = room {
+                    core.buffers.put_input(input);
+                }
+            }
         }
         self.settle(token);
     }

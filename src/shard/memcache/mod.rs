@@ -25,7 +25,7 @@ use super::{
     flush,
     form::Form,
     group,
-    plain::{self, Plain, PlainRequests, PlainWrite, Served},
+    plain::{self, Plain, PlainHead, PlainRequests, PlainWrite, Served},
     pool::{memcache as memcache_pool, meta as meta_pool, over_resp},
     session::{Session, Step},
     settings::{LINE_BYTES_MAX, MEMCACHED_VERSION},
@@ -36,7 +36,7 @@ use crate::{
     protocol::{
         Parsed,
         memcache::{
-            self, Limits, Refusal, Request, ShutdownMode,
+            self, Limits, Refusal, Request, SetLine, ShutdownMode,
             meta::{KeyRoom, MetaRequest},
             reply,
         },
@@ -146,6 +146,22 @@ impl PlainRequests for Memcache {
         let (key, write) = (set.key, Some(write));
         Some((Plain { key, write }, end))
     }
+
+    fn find_head(bytes: &[u8], now: UnixMs) -> Option<PlainHead<'_>> {
+        let SetLine { set, start, length } = memcache::set_line(bytes)?;
+        Some(PlainHead {
+            key: set.key,
+            write: PlainWrite {
+                value: set.value,
+                flags: set.flags,
+                deadline: deadline(set.exptime, now),
+            },
+            start,
+            value_bytes: length,
+        })
+    }
+
+    fn restart(_: &mut Session) {}
 
     #[inline]
     fn voice(_: &Session) -> Option<()> {

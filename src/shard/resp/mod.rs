@@ -36,7 +36,7 @@ use super::{
     core::Core,
     form::Form,
     group,
-    plain::{self, Plain, PlainRequests, PlainWrite, Served},
+    plain::{self, Plain, PlainHead, PlainRequests, PlainWrite, Served},
     pool::{feeds, over_memcache, relay, resp as resp_pool},
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
@@ -47,8 +47,8 @@ use crate::{
     protocol::{
         Parsed,
         resp::{
-            self, Args, Limits, Progress, ProtocolError, Request, RequestError, TrackingRequest,
-            Version,
+            self, Args, Limits, Progress, ProtocolError, Request, RequestError, SetHead,
+            TrackingRequest, Version,
             table::{Command, Feed},
         },
     },
@@ -177,6 +177,30 @@ impl PlainRequests for Resp {
         };
         let (key, write) = (set.key, Some(write));
         Some((Plain { key, write }, end))
+    }
+
+    fn find_head(bytes: &[u8], _: UnixMs) -> Option<PlainHead<'_>> {
+        let SetHead {
+            key,
+            value_at,
+            value_bytes,
+        } = resp::set_head(bytes)?;
+        Some(PlainHead {
+            key,
+            write: PlainWrite {
+                value: &[],
+                flags: 0,
+                deadline: Deadline::NEVER,
+            },
+            start: value_at,
+            value_bytes,
+        })
+    }
+
+    fn restart(session: &mut Session) {
+        if let Some(client) = session.resp_client() {
+            client.parsing = Progress::default();
+        }
     }
 
     #[inline]

@@ -1,7 +1,7 @@
 //! What is taken for a plain request is that, as the parser sees it.
 
 use super::{
-    super::{Condition, Request, SetExpiry, parse, plain_get, plain_set},
+    super::{Condition, Request, SetExpiry, parse, plain_get, plain_set, set_head},
     WIDE,
 };
 use crate::protocol::Parsed;
@@ -10,7 +10,14 @@ use crate::protocol::Parsed;
 pub(super) fn check(wire: &[u8]) {
     let (get, set) = (plain_get(wire), plain_set(wire));
     assert!(get.is_none() || set.is_none());
-    let Some(end) = get.map(|(_, end)| end).or(set.map(|(_, end)| end)) else {
+    if let (Some((set, _)), Some(head)) = (set, set_head(wire)) {
+        let value = &wire[head.value_at..][..head.value_bytes];
+        assert_eq!((set.key, set.value), (head.key, value));
+        // As long as it is not whole, too.
+        assert_eq!(set_head(&wire[..head.value_at]), Some(head));
+        assert_eq!(set_head(&wire[..head.value_at - 1]), None);
+    }
+    let Some(end) = get.map(|(_, end)| end).or_else(|| set.map(|(_, end)| end)) else {
         return;
     };
     let Parsed::Complete { request, consumed } = parse(wire, &WIDE) else {
