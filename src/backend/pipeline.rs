@@ -86,12 +86,13 @@ pub enum Received<'b, T> {
 /// values at once, where it sends each reply by itself otherwise.
 ///
 /// Invariant: the unsent entries' lengths add up to `output`'s, but for the last entry's, which is
-/// known once it is sealed; no entry has an earlier deadline than `earliest`.
+/// known once it is sealed; no entry has an earlier deadline than `earliest`. A `get` without its end is
+/// the last of all requests.
 #[derive(Debug)]
 pub struct Pipeline<T> {
     protocol: Protocol,
     hasher: KeyHasher,
-    /// Keys in the `get` at the end of `output`, to which more can be added.
+    /// Keys in the `get` at the end of `output`, to which more can be added: its line has no end yet.
     open_keys: usize,
     value_bytes_max: usize,
     output: Vec<u8>,
@@ -181,9 +182,8 @@ impl<T> Pipeline<T> {
         now: UnixMs,
     ) -> &mut Vec<u8> {
         self.seal();
-        self.open_keys = 0;
         self.unsealed_at = Some(self.output.len());
-        self.enqueue(tag, shape, terms, now);
+        self.enqueue(tag, shape, 0, terms, now);
         &mut self.output
     }
 
@@ -213,51 +213,40 @@ impl<T> Pipeline<T> {
             let out = self.push(tag, Expects::Meta, terms, now);
             return memcache::reply::encode_meta_get(out, key.bytes, spelling);
         }
-        self.seal();
-        let before = self.write_member(key.bytes);
+        let len = self.write_member(key.bytes);
         let shape = Shape::Member {
             hash: key.hash,
-            is_last: true,
+            is_last: false,
         };
-        self.enqueue(Some(tag), shape, terms, now);
-        if let Some(entry) = self.entries.back_mut() {
-            entry.len = self.output.len() - before;
-        }
+        self.enqueue(Some(tag), shape, len, terms, now);
     }
 
-    /// Adds a key to the `get` at the end of the output, or begins one. Returns where the bytes of
-    /// the new member begin.
+    /// Adds a key to the `get` at the end of the output, or begins one; how many bytes that took. Its
+    /// entry is to follow.
+    #[inline]
     fn write_member(&mut self, key: &[u8]) -> usize {
-        let mut before = self.output.len();
-        if (1..GET_KEYS_MAX).contains(&self.open_keys)
-            && let Some(Entry {
-                shape: Shape::Member { is_last, .. },
-                len,
-                ..
-            }) = self.entries.back_mut()
-        {
-            *is_last = false;
-            *len -= LINE_END.len();
-            before -= LINE_END.len();
-            self.output.truncate(before);
-            self.output.push(b' ');
-            self.output.extend_from_slice(key);
-            self.output.extend_from_slice(LINE_END);
-        } else {
-            self.open_keys = 0;
-            memcache::reply::encode_get(&mut self.output, key);
+        const VERB: &[u8] = b"get";
+        let is_first = !(1..GET_KEYS_MAX).contains(&self.open_keys);
+        if is_first {
+            self.seal();
+            self.output.extend_from_slice(VERB);
         }
         self.open_keys += 1;
-        before
+        self.output.reserve(1 + key.len());
+        self.output.push(b' ');
+        self.output.extend_from_slice(key);
+        let verb_bytes = if is_first { VERB.len() } else { 0 };
+        verb_bytes + 1 + key.len()
     }
 
-    fn enqueue(&mut self, tag: Option<T>, shape: Shape, terms: Terms, now: UnixMs) {
+    #[inline]
+    fn enqueue(&mut self, tag: Option<T>, shape: Shape, len: usize, terms: Terms, now: UnixMs) {
         self.enqueue_entry(Entry {
             tag,
             shape,
             terms,
             deadline: deadline(now, terms),
-            len: 0,
+            len,
             repeats: 0,
             is_timed: false,
             hop_count: 0,
@@ -275,13 +264,21 @@ impl<T> Pipeline<T> {
         self.entries.push_back(entry);
     }
 
-    /// The last request has all its bytes.
+    /// The last request has all its bytes, but for the end of a `get`, which it is given.
     #[inline]
     fn seal(&mut self) {
-        if let Some(at) = self.unsealed_at.take()
-            && let Some(entry) = self.entries.back_mut()
-        {
+        let unsealed_at = self.unsealed_at.take();
+        let is_open = core::mem::take(&mut self.open_keys) > 0;
+        let Some(entry) = self.entries.back_mut() else {
+            return;
+        };
+        if let Some(at) = unsealed_at {
             entry.len = self.output.len() - at;
+        }
+        if is_open && let Shape::Member { is_last, .. } = &mut entry.shape {
+            *is_last = true;
+            entry.len += LINE_END.len();
+            self.output.extend_from_slice(LINE_END);
         }
     }
 
@@ -290,7 +287,6 @@ impl<T> Pipeline<T> {
     pub fn take_output(&mut self, spare: Vec<u8>, now: UnixMs) -> Vec<u8> {
         debug_assert!(spare.is_empty());
         self.seal();
-        self.open_keys = 0;
         let mut is_wanted = false;
         for entry in self.entries.range_mut(self.sent_count..) {
             is_wanted |= entry.terms.on_loss == OnLoss::Repeat;

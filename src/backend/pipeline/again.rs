@@ -78,7 +78,6 @@ impl<T> Pipeline<T> {
     /// Adds a request that was in another pipeline. What was left of its patience is what it has.
     pub fn push_again(&mut self, tag: T, again: &Recalled) {
         self.seal();
-        self.open_keys = 0;
         self.output.extend_from_slice(&again.bytes);
         self.enqueue_entry(Entry {
             tag: Some(tag),
@@ -96,7 +95,6 @@ impl<T> Pipeline<T> {
     /// Takes out what has not been sent, in order.
     pub fn take_unsent(&mut self) -> Vec<(T, Recalled)> {
         self.seal();
-        self.open_keys = 0;
         let unsent = self.entries.split_off(self.sent_count);
         let output = core::mem::take(&mut self.output);
         let mut rest = &output[..];

@@ -59,7 +59,6 @@ impl<T> Pipeline<T> {
         self.sent_count = 0;
         let unsent = core::mem::take(&mut self.entries);
         let output = core::mem::take(&mut self.output);
-        self.open_keys = 0;
         let mut history = core::mem::take(&mut self.history);
         let lens: Vec<usize> = sent.iter().map(|entry| entry.len).collect();
         let mut entries = sent.drain(..);
@@ -91,7 +90,6 @@ impl<T> Pipeline<T> {
     /// Keeps only some of the unsent requests; the tags of the others come out.
     fn sift_unsent(&mut self, stays: impl Fn(&Entry<T>) -> bool) {
         self.seal();
-        self.open_keys = 0;
         let unsent = self.entries.split_off(self.sent_count);
         let output = core::mem::take(&mut self.output);
         self.requeue_some(unsent, &output, stays);
@@ -121,15 +119,14 @@ impl<T> Pipeline<T> {
 
     /// Appends a request that has been in the pipeline before.
     fn requeue(&mut self, mut entry: Entry<T>, bytes: &[u8]) {
-        let before = if let Shape::Member { is_last, .. } = &mut entry.shape {
-            *is_last = true;
+        entry.len = if let Shape::Member { is_last, .. } = &mut entry.shape {
+            *is_last = false;
             self.write_member(member_key(bytes))
         } else {
-            self.open_keys = 0;
+            self.seal();
             self.output.extend_from_slice(bytes);
-            self.output.len() - bytes.len()
+            bytes.len()
         };
-        entry.len = self.output.len() - before;
         self.entries.push_back(entry);
     }
 }
