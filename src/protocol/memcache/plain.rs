@@ -8,7 +8,7 @@ const CRLF: &[u8] = b"\r\n";
 
 /// The key of `get <key>\r\n` at the start of `input`, and where the request ends; `None` if there is
 /// something else, or it is not whole.
-#[inline]
+#[inline(always)]
 pub fn plain_get(input: &[u8]) -> Option<(&[u8], usize)> {
     const VERB: &[u8] = b"get ";
     if !input.starts_with(VERB) {
@@ -123,6 +123,40 @@ pub fn set_line(input: &[u8]) -> Option<SetLine<'_>> {
         start: at + 1,
         // Fits: nine digits.
         length: length as usize,
+    })
+}
+
+/// The line of a value that was asked for without its CAS id.
+pub(super) struct ValueLine<'b> {
+    pub(super) key: &'b [u8],
+    pub(super) flags: u32,
+    /// Bytes of the value.
+    pub(super) length: usize,
+    /// Where the value begins.
+    pub(super) start: usize,
+}
+
+/// The `VALUE <key> <flags> <bytes>\r\n` at the start of `input`, as memcached writes it.
+#[inline]
+pub(super) fn value_line(input: &[u8]) -> Option<ValueLine<'_>> {
+    const WORD: &[u8] = b"VALUE ";
+    if !input.starts_with(WORD) {
+        return None;
+    }
+    let key_end = scan::word_end(input, WORD.len());
+    let key = &input[WORD.len()..key_end];
+    let is_key = key.len().wrapping_sub(1) < KEY_BYTES_MAX;
+    if !is_key || input.get(key_end) != Some(&b' ') {
+        return None;
+    }
+    let (flags, at) = plain_number(input, key_end + 1, b' ')?;
+    let (length, at) = plain_number(input, at, b'\r')?;
+    (input.get(at) == Some(&b'\n')).then_some(ValueLine {
+        key,
+        flags,
+        // Fits: nine digits.
+        length: length as usize,
+        start: at + 1,
     })
 }
 

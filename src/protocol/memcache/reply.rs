@@ -1,12 +1,13 @@
 //! Replies: written for a downstream, read from a backend; and the requests a backend is sent.
 
-use memchr::memchr;
+mod read;
 
+pub use self::read::{Reply, ReplyRefusal, ValueHead, parse_reply, value_head};
 use super::{
-    request::{Exptime, StoreVerb, Words},
+    request::{Exptime, StoreVerb},
     spelling::{Spelling, push_meta_key, push_meta_key_flag},
 };
-use crate::protocol::{Parsed, number};
+use crate::protocol::number;
 
 /// A store that happened.
 pub const STORED: &[u8] = b"STORED\r\n";
@@ -76,9 +77,6 @@ pub const OUT_OF_MEMORY: &[u8] = b"SERVER_ERROR out of memory\r\n";
 /// More connections than allowed; then the connection closes.
 pub const TOO_MANY_CONNECTIONS: &[u8] = b"ERROR Too many open connections\r\n";
 
-/// Longest reply line of a backend, in bytes; a VALUE line with the longest key and numbers has
-/// 307.
-const LINE_BYTES_MAX: usize = 2048;
 /// All of a VALUE block but key and data: its words, spaces, line ends and longest numbers.
 const VALUE_OVERHEAD: usize = "VALUE    \r\n\r\n".len() + 10 + 20 + 20;
 const CRLF: &[u8] = b"\r\n";
@@ -143,15 +141,6 @@ pub fn version(out: &mut Vec<u8>, version: &str) {
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
-/// Appends `get <key>` for a backend.
-#[inline]
-pub fn encode_get(out: &mut Vec<u8>, key: &[u8]) {
-    out.reserve("get \r\n".len() + key.len());
-    out.extend_from_slice(b"get ");
-    out.extend_from_slice(key);
-    out.extend_from_slice(CRLF);
-}
-
 /// Appends a meta get of value and flags for a backend.
 pub fn encode_meta_get(out: &mut Vec<u8>, key: &[u8], spelling: Spelling) {
     out.extend_from_slice(b"mg ");
@@ -206,96 +195,6 @@ pub fn encode_store(
     out.extend_from_slice(CRLF);
 }
 
-/// One element of a backend's answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply<'b> {
-    /// One value of a retrieval; more, or [`Reply::End`], follow.
-    Value {
-        /// Its key.
-        key: &'b [u8],
-        /// Opaque to the server.
-        flags: u32,
-        /// Its CAS id, if it was asked for.
-        cas: Option<u64>,
-        /// Its data, without the CRLF.
-        data: &'b [u8],
-    },
-    /// The end of a retrieval.
-    End,
-    /// Any other line, with its line end.
-    Line(&'b [u8]),
-}
-
-/// Why a backend's bytes are no reply. The stream cannot be trusted from there on: close the
-/// connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReplyRefusal {
-    /// No line end within 2048 bytes.
-    LineTooLong,
-    /// A VALUE line with missing, surplus or unreadable words.
-    ValueLineInvalid,
-    /// A value over the given limit.
-    ValueTooLarge,
-    /// A value that does not end in CRLF.
-    ValueUnterminated,
-}
-
-/// Reads one element of a backend's answer from the start of `input`.
-#[inline]
-pub fn parse_reply(input: &[u8], value_bytes_max: usize) -> Parsed<Reply<'_>, ReplyRefusal> {
-    let refuse = |refusal| Parsed::Refused {
-        refusal,
-        consumed: input.len(),
-    };
-    let window = &input[..input.len().min(LINE_BYTES_MAX)];
-    let Some(newline) = memchr(b'\n', window) else {
-        if input.len() >= LINE_BYTES_MAX {
-            return refuse(ReplyRefusal::LineTooLong);
-        }
-        return Parsed::Incomplete {
-            want: input.len() + 1,
-        };
-    };
-    let consumed = newline + 1;
-    let line = &input[..consumed];
-    if !line.starts_with(b"VALUE ") {
-        let reply = if line == END {
-            Reply::End
-        } else {
-            Reply::Line(line)
-        };
-        return Parsed::Complete {
-            request: reply,
-            consumed,
-        };
-    }
-    let Some((key, flags, length, cas)) = value_words(line) else {
-        return refuse(ReplyRefusal::ValueLineInvalid);
-    };
-    let Some(length) = usize::try_from(length)
-        .ok()
-        .filter(|&length| length <= value_bytes_max)
-    else {
-        return refuse(ReplyRefusal::ValueTooLarge);
-    };
-    let end = consumed + length + CRLF.len();
-    let Some(block) = input.get(consumed..end) else {
-        return Parsed::Incomplete { want: end };
-    };
-    let Some(data) = block.strip_suffix(CRLF) else {
-        return refuse(ReplyRefusal::ValueUnterminated);
-    };
-    Parsed::Complete {
-        request: Reply::Value {
-            key,
-            flags,
-            cas,
-            data,
-        },
-        consumed: end,
-    }
-}
-
 /// Whether a line says that a request was not done.
 pub fn is_error(line: &[u8]) -> bool {
     line.starts_with(b"SERVER_ERROR")
@@ -319,48 +218,9 @@ pub fn is_answer(line: &[u8]) -> bool {
     }
 }
 
-/// The line of a VALUE block, whose data may be far too large to be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ValueHead<'b> {
-    /// Its key.
-    pub key: &'b [u8],
-    /// Bytes of its data, which a CRLF follows.
-    pub data_bytes: u64,
-    /// Bytes of the line.
-    pub line_bytes: usize,
-}
-
-/// Reads only the line of a VALUE block, to step over its data.
-pub fn value_head(input: &[u8]) -> Option<ValueHead<'_>> {
-    let window = &input[..input.len().min(LINE_BYTES_MAX)];
-    let line_bytes = memchr(b'\n', window)? + 1;
-    let (key, _, data_bytes, _) = value_words(&input[..line_bytes])?;
-    Some(ValueHead {
-        key,
-        data_bytes,
-        line_bytes,
-    })
-}
-
-/// Key, flags, length and CAS id of a VALUE line.
-#[inline]
-fn value_words(line: &[u8]) -> Option<(&[u8], u32, u64, Option<u64>)> {
-    let mut words = Words::new(line.strip_suffix(CRLF)?);
-    words.next();
-    let key = words.next()?;
-    let flags = u32::try_from(number::unsigned(words.next()?)?).ok()?;
-    let length = number::unsigned(words.next()?)?;
-    let cas = match words.next() {
-        Some(id) => Some(number::unsigned(id)?),
-        None => None,
-    };
-    words.next().is_none().then_some((key, flags, length, cas))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::testing::check_pieces;
 
     #[test]
     fn replies_are_written_as_memcached_writes_them() {
@@ -381,78 +241,13 @@ mod tests {
     #[test]
     fn requests_are_written_as_memcached_reads_them() {
         let mut out = Vec::new();
-        encode_get(&mut out, b"a");
         encode_delete(&mut out, b"a");
         encode_store(&mut out, StoreVerb::Set, b"a", 1, Exptime(-1), b"x\r\ny");
         encode_store(&mut out, StoreVerb::Cas(7), b"a", 0, Exptime::NEVER, b"");
-        let expected = b"get a\r\ndelete a\r\nset a 1 -1 4\r\nx\r\ny\r\ncas a 0 0 0 7\r\n\r\n";
+        let expected = b"delete a\r\nset a 1 -1 4\r\nx\r\ny\r\ncas a 0 0 0 7\r\n\r\n";
         assert_eq!(
             out.escape_ascii().to_string(),
             expected.escape_ascii().to_string()
         );
-    }
-
-    #[test]
-    fn replies_are_read_whole_or_not_at_all() {
-        let value = |key, flags, cas, data| Reply::Value {
-            key,
-            flags,
-            cas,
-            data,
-        };
-        let table: &[(&[u8], Reply<'_>)] = &[
-            (b"END\r\n", Reply::End),
-            (b"STORED\r\n", Reply::Line(b"STORED\r\n")),
-            (b"42\n", Reply::Line(b"42\n")),
-            (b"VALUE a 7 3\r\nx\r\n\r\n", value(b"a", 7, None, b"x\r\n")),
-            (b"VALUE a 0 0 9\r\n\r\n", value(b"a", 0, Some(9), b"")),
-        ];
-        for &(wire, request) in table {
-            let whole: Parsed<_, ReplyRefusal> = Parsed::Complete {
-                request,
-                consumed: wire.len(),
-            };
-            let seen = check_pieces(wire, |wire| parse_reply(wire, 10).seen());
-            assert_eq!(seen, whole.seen(), "{}", wire.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn broken_replies_are_refused() {
-        let long = [b'x'; LINE_BYTES_MAX];
-        let table: &[(&[u8], ReplyRefusal)] = &[
-            (&long, ReplyRefusal::LineTooLong),
-            (b"VALUE a 7\r\n", ReplyRefusal::ValueLineInvalid),
-            (b"VALUE a 7 3\n", ReplyRefusal::ValueLineInvalid),
-            (b"VALUE a 7 -3\r\n", ReplyRefusal::ValueLineInvalid),
-            (b"VALUE a 4294967296 3\r\n", ReplyRefusal::ValueLineInvalid),
-            (b"VALUE a 0 3 1 1\r\n", ReplyRefusal::ValueLineInvalid),
-            (b"VALUE a 0 11\r\n", ReplyRefusal::ValueTooLarge),
-            (
-                b"VALUE a 0 18446744073709551615\r\n",
-                ReplyRefusal::ValueTooLarge,
-            ),
-            (b"VALUE a 0 3\r\nabcd\r\n", ReplyRefusal::ValueUnterminated),
-        ];
-        for &(wire, refusal) in table {
-            let expected = Parsed::Refused {
-                refusal,
-                consumed: wire.len(),
-            };
-            assert_eq!(parse_reply(wire, 10), expected, "{}", wire.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn the_head_of_a_value_is_read_however_large_it_is() {
-        let head = ValueHead {
-            key: b"a",
-            data_bytes: u64::MAX,
-            line_bytes: 32,
-        };
-        let line = b"VALUE a 0 18446744073709551615\r\n";
-        assert_eq!(value_head(line), Some(head));
-        assert_eq!(value_head(&line[..31]), None);
-        assert_eq!(value_head(b"VALUE a 0 x\r\n"), None);
     }
 }
