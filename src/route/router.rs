@@ -13,12 +13,14 @@ pub struct Router {
     placement: Placement,
     key_hash: KeyHash,
     hash_tag: Option<HashTag>,
+    /// There is one server. The originals hash nothing then.
+    is_single: bool,
     way: Way,
 }
 
 #[derive(Debug, Clone)]
 enum Way {
-    /// There is one server, and the originals hash nothing then.
+    /// There is one server, and nothing to explain.
     Only,
     Ring(HashRing),
     Modula(Modula),
@@ -118,12 +120,16 @@ impl Router {
             placement,
             key_hash,
             hash_tag,
+            is_single: servers.len() == 1,
             way,
         })
     }
 
     /// The server that owns `key`. Allocates nothing.
     pub fn owner(&self, key: &[u8]) -> ServerIndex {
+        if self.is_single {
+            return ServerIndex(0);
+        }
         let hashed = self.hashed(key);
         match &self.way {
             Way::Ring(ring) => ring.owner(hashed),

@@ -23,7 +23,7 @@ pub struct PlainSet<'b> {
 
 /// The key of a GET at the start of `input`, and where the request ends; `None` if there is something
 /// else, it is not whole, or it is spelled as no client library does.
-#[inline]
+#[inline(always)]
 pub fn plain_get(input: &[u8]) -> Option<(&[u8], usize)> {
     let at = start(input, b"*2\r\n$3\r\n", b"get")?;
     bulk(input, at).filter(|(key, _)| key.len() <= PLAIN_KEY_BYTES_MAX)

@@ -132,9 +132,14 @@ impl PlainRequests for Memcache {
 
     const CLOSE: &[u8] = b"\r\nEND\r\n";
 
+    #[inline(always)]
+    fn find_read(bytes: &[u8]) -> Option<(&[u8], usize)> {
+        memcache::plain_get(bytes)
+    }
+
     #[inline]
     fn find(bytes: &[u8], now: UnixMs) -> Option<(Plain<'_>, usize)> {
-        if let Some((key, end)) = memcache::plain_get(bytes) {
+        if let Some((key, end)) = Self::find_read(bytes) {
             return Some((Plain { key, write: None }, end));
         }
         let (set, end) = memcache::plain_set(bytes)?;
@@ -181,6 +186,11 @@ impl PlainRequests for Memcache {
     fn miss(absence: Absence, (): (), counters: &Counters, out: &mut Vec<u8>) {
         counters.note_absence(absence);
         out.extend_from_slice(reply::END);
+    }
+
+    #[inline]
+    fn asked((): ()) -> Form {
+        Form::Retrieval
     }
 
     #[inline]

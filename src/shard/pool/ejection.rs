@@ -146,6 +146,11 @@ impl Pool {
         self.ejection.settings.policy.moves_keys()
     }
 
+    /// Whether every key's own server is fit to be asked for it.
+    pub(super) fn is_well(&self) -> bool {
+        !self.ejection.is_any_out && !self.moves_keys()
+    }
+
     /// The server that is asked for a key now.
     #[inline]
     pub(super) fn server(&self, key: &[u8]) -> usize {

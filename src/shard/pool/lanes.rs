@@ -46,7 +46,11 @@ impl Lanes {
     /// The link to a server for what is about a key.
     #[inline]
     pub(super) fn link_to(self, server: usize, hash: KeyHash) -> usize {
-        // Another part of the hash than shards are chosen by.
-        server * self.width + (hash.0 >> 20) as usize % self.count
+        let lane = match self.count {
+            1 => 0,
+            // Another part of the hash than shards are chosen by.
+            count => (hash.0 >> 20) as usize % count,
+        };
+        server * self.width + lane
     }
 }

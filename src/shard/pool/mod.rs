@@ -21,6 +21,7 @@ mod on_behalf;
 pub(super) mod over_memcache;
 pub(super) mod over_resp;
 mod pending;
+pub(super) mod plain;
 mod queue;
 mod queued;
 mod queueing;

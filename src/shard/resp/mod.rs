@@ -161,9 +161,14 @@ impl PlainRequests for Resp {
 
     const CLOSE: &[u8] = b"\r\n";
 
+    #[inline(always)]
+    fn find_read(bytes: &[u8]) -> Option<(&[u8], usize)> {
+        resp::plain_get(bytes)
+    }
+
     #[inline]
     fn find(bytes: &[u8], now: UnixMs) -> Option<(Plain<'_>, usize)> {
-        if let Some((key, end)) = resp::plain_get(bytes) {
+        if let Some((key, end)) = Self::find_read(bytes) {
             return Some((Plain { key, write: None }, end));
         }
         let (set, end) = resp::plain_set(bytes)?;
@@ -227,6 +232,11 @@ impl PlainRequests for Resp {
 
     fn miss(_: Absence, version: Version, _: &Counters, out: &mut Vec<u8>) {
         resp::reply::null(out, version);
+    }
+
+    #[inline]
+    fn asked(_: Version) -> Form {
+        Form::Verbatim
     }
 
     #[inline]
