@@ -344,6 +344,19 @@ impl<T> Link<T> {
         }
     }
 
+    /// Whether anything is to be [done](Self::poll_effect), told of by [`Self::poll_failed`], or used again.
+    #[inline]
+    pub fn is_stirring(&self, now: UnixMs) -> bool {
+        let has_effect = match self.state {
+            State::Serving { .. } => !self.is_sending && self.pipeline.has_output(),
+            State::Down { retry_at } => now >= retry_at,
+            State::Greeting { is_asked, .. } => !is_asked,
+            State::Connecting { .. } | State::Closed => false,
+        };
+        let is_leaving = self.must_close || self.is_draining;
+        has_effect || is_leaving || self.pipeline.has_left()
+    }
+
     /// What is to be done to the socket now. `spare` gives an empty buffer to encode into.
     pub fn poll_effect(&mut self, now: UnixMs, spare: impl FnOnce() -> Vec<u8>) -> Option<Effect> {
         if core::mem::take(&mut self.must_close) {
@@ -395,10 +408,7 @@ impl<T> Link<T> {
         };
         let is_held = self.pipeline.in_flight() > 0 && !self.is_serving();
         let hold = (is_held && self.held_until != NEVER).then_some(self.held_until);
-        [own, self.pipeline.next_deadline(), hold]
-            .into_iter()
-            .flatten()
-            .min()
+        UnixMs::soonest(own, UnixMs::soonest(self.pipeline.next_deadline(), hold))
     }
 
     /// Does what is due. Requests whose deadlines have passed fail; `heir` may leave a tag in a

@@ -331,6 +331,12 @@ impl<T> Pipeline<T> {
         is_known.then_some(self.earliest)
     }
 
+    /// Whether a request that failed, or a buffer that was sent, waits to be taken out.
+    #[inline]
+    pub fn has_left(&self) -> bool {
+        self.has_failed() || self.history.has_released()
+    }
+
     /// Whether there is a request to be told of by [`Self::poll_failed`].
     pub fn has_failed(&self) -> bool {
         !self.failed.is_empty()

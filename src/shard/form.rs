@@ -115,7 +115,7 @@ impl Form {
 
     /// Whether a group ends here.
     pub(super) fn ends_group(self) -> bool {
-        self == Self::GroupEnd
+        matches!(self, Self::GroupEnd)
     }
 
     /// Appends a reply that is encoded already.
@@ -125,7 +125,7 @@ impl Form {
             Self::MetaQuiet(verb) if is_nominal(verb, bytes) => {}
             _ => out.extend_from_slice(bytes),
         }
-        if self == Self::Retrieval {
+        if matches!(self, Self::Retrieval) {
             out.extend_from_slice(memcache::END);
         }
     }

@@ -292,16 +292,18 @@ impl Replies {
 
     /// Takes away the first slot, whose reply is in `out`, and puts there what is held behind it.
     fn leave_first(&mut self) {
-        let Some(slot) = self.slots.pop_front() else {
+        let Some(slot) = self.slots.front() else {
             return;
         };
-        self.first_seq = self.first_seq.wrapping_add(1);
-        let next = self.slots.front();
+        let held_start = slot.held_start;
+        let next = self.slots.get(1);
         let held_end = next.map_or(self.held.len(), |next| next.held_start);
-        if slot.held_start < held_end {
-            let held = &self.held[slot.held_start..held_end];
+        if held_start < held_end {
+            let held = &self.held[held_start..held_end];
             self.out.bytes.extend_from_slice(held);
         }
+        self.slots.pop_front();
+        self.first_seq = self.first_seq.wrapping_add(1);
     }
 
     /// Whether a change of this key, or of several, is still waiting.

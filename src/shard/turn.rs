@@ -272,7 +272,7 @@ impl<I: Io> Shard<I> {
         let large = self.core.admission.next_tick();
         let pause = self.core.pause.end();
         let dues = [tick, soon, pause, self.store_tick(), link, large];
-        match dues.into_iter().flatten().min() {
+        match dues.into_iter().fold(None, UnixMs::soonest) {
             None => Wait::Forever,
             Some(at) => Wait::Until(at),
         }

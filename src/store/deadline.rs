@@ -9,6 +9,15 @@ impl UnixMs {
     pub fn seconds(self) -> u64 {
         self.0 / 1000
     }
+
+    /// The earlier of two instants that may never come.
+    #[inline]
+    pub fn soonest(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
 }
 
 /// Bits that a deadline takes: milliseconds up to the year 4199.

@@ -172,6 +172,11 @@ impl History {
         }
     }
 
+    /// Whether there is a buffer that is done with.
+    pub(super) fn has_released(&self) -> bool {
+        !self.released.is_empty()
+    }
+
     /// A buffer that is done with, for reuse.
     pub(super) fn take_released(&mut self) -> Option<Vec<u8>> {
         self.released.pop()

@@ -47,8 +47,12 @@ impl<I: Io> Shard<I> {
     /// Does what each link wants done, once a turn.
     pub(in crate::shard) fn flush_links(&mut self) {
         self.tend_cluster();
+        let now = self.core.now;
         for number in 0..self.core.link_count() {
-            self.drive(number);
+            let link = self.core.pool.as_ref().map(|pool| &pool.links[number]);
+            if link.is_some_and(|link| link.core.is_stirring(now)) {
+                self.drive(number);
+            }
         }
     }
 

@@ -293,10 +293,8 @@ impl Link {
         let refused = self.refused.then_some(now);
         let probe = self.health.poll_timeout();
         let role = self.role.as_ref().and_then(Role::poll_timeout);
-        let asked = [probe, role].into_iter().flatten().min();
-        let asked = asked.filter(|_| self.core.is_serving());
-        let dues = [self.core.poll_timeout(), refused, asked];
-        dues.into_iter().flatten().min()
+        let asked = UnixMs::soonest(probe, role).filter(|_| self.core.is_serving());
+        UnixMs::soonest(self.core.poll_timeout(), UnixMs::soonest(refused, asked))
     }
 
     /// Adds queued writes to the pipeline, as many as the queue's window allows. They come before

@@ -379,11 +379,8 @@ impl Pool {
 
     /// When time alone changes something on a link next.
     pub(super) fn next_timeout(&self, now: UnixMs) -> Option<UnixMs> {
-        self.links
-            .iter()
-            .filter_map(|link| link.next_timeout(now))
-            .chain(self.cluster_timeout(now))
-            .min()
+        let links = self.links.iter().map(|link| link.next_timeout(now));
+        links.fold(self.cluster_timeout(now), UnixMs::soonest)
     }
 
     /// Whether time must be watched.
