@@ -109,7 +109,7 @@ impl Intake {
             self.is_probed = false;
         }
         if len >= want {
-            self.proven_bytes = len;
+            self.proven_bytes = self.proven_bytes.max(len);
         }
     }
 
@@ -188,7 +188,10 @@ mod tests {
             assert_eq!(act(&mut intake, Wanted::Rest), Act::Wait);
             intake.received();
         }
-        for _ in 1..SMALL_RECEIVES_MAX - 1 {
+        assert_eq!(act(&mut intake, Wanted::Rest), Act::Fill);
+        intake.filled(30_000, (40_000, 40_000));
+        assert_eq!(intake.proven_bytes(), 100_000, "the longest of them");
+        for _ in 1..SMALL_RECEIVES_MAX {
             assert_eq!(act(&mut intake, Wanted::Next), Act::Once);
             intake.received();
         }
