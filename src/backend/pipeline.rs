@@ -39,8 +39,9 @@ use crate::{
 
 const LINE_END: &[u8] = b"\r\n";
 
-/// Keys asked for in one `get`; a limit on the line, far beyond what a turn brings together.
-const GET_KEYS_MAX: usize = 64;
+/// A `get` takes no more keys from this length on, in bytes: half of what memcached reads at a time, and some hundred
+/// keys.
+const GET_LINE_BYTES_MAX: usize = 8 * 1024;
 
 /// What the bytes so far amount to.
 #[derive(Debug)]
@@ -92,8 +93,9 @@ pub enum Received<'b, T> {
 pub struct Pipeline<T> {
     protocol: Protocol,
     hasher: KeyHasher,
-    /// Keys in the `get` at the end of `output`, to which more can be added: its line has no end yet.
-    open_keys: usize,
+    /// Bytes of the `get` at the end of `output`, to which keys can be added, as its line has no end yet; 0 if there is
+    /// none.
+    open_bytes: usize,
     value_bytes_max: usize,
     output: Vec<u8>,
     /// Where in `output` the last request begins, unless its length is known.
@@ -125,7 +127,7 @@ impl<T> Pipeline<T> {
         Self {
             protocol,
             hasher,
-            open_keys: 0,
+            open_bytes: 0,
             value_bytes_max,
             output: Vec::new(),
             unsealed_at: None,
@@ -226,17 +228,18 @@ impl<T> Pipeline<T> {
     #[inline]
     fn write_member(&mut self, key: &[u8]) -> usize {
         const VERB: &[u8] = b"get";
-        let is_first = !(1..GET_KEYS_MAX).contains(&self.open_keys);
+        let is_first = !(1..GET_LINE_BYTES_MAX).contains(&self.open_bytes);
         if is_first {
             self.seal();
             self.output.extend_from_slice(VERB);
         }
-        self.open_keys += 1;
         self.output.reserve(1 + key.len());
         self.output.push(b' ');
         self.output.extend_from_slice(key);
         let verb_bytes = if is_first { VERB.len() } else { 0 };
-        verb_bytes + 1 + key.len()
+        let len = verb_bytes + 1 + key.len();
+        self.open_bytes += len;
+        len
     }
 
     #[inline]
@@ -268,7 +271,7 @@ impl<T> Pipeline<T> {
     #[inline]
     fn seal(&mut self) {
         let unsealed_at = self.unsealed_at.take();
-        let is_open = core::mem::take(&mut self.open_keys) > 0;
+        let is_open = core::mem::take(&mut self.open_bytes) > 0;
         let Some(entry) = self.entries.back_mut() else {
             return;
         };
