@@ -2,7 +2,10 @@
 
 mod read;
 
+#[cfg(test)]
+pub(super) use self::read::LINE_BYTES_MAX;
 pub use self::read::{Reply, ReplyRefusal, ValueHead, parse_reply, value_head};
+pub(super) use self::read::{data_at, line_at_start, refuse};
 use super::{
     request::{Exptime, StoreVerb},
     spelling::{Spelling, push_meta_key, push_meta_key_flag},

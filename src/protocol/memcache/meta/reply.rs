@@ -6,7 +6,7 @@ use super::{Flags, KeyText, MetaRequest, MetaVerb};
 use crate::protocol::{
     Parsed,
     memcache::{
-        reply::{ReplyRefusal, is_error},
+        reply::{ReplyRefusal, data_at, is_error, line_at_start, refuse},
         request::Words,
     },
     number,
@@ -52,8 +52,6 @@ pub(super) const BAD_DELTA: &[u8] = b"CLIENT_ERROR invalid numeric delta value\r
 /// An opaque that does not fit.
 pub(super) const OPAQUE_TOO_LONG: &[u8] = b"CLIENT_ERROR opaque token too long\r\n";
 
-/// Longest status line of a backend, in bytes: memcached's own buffer for one.
-const LINE_BYTES_MAX: usize = 2048;
 const CRLF: &[u8] = b"\r\n";
 
 /// Appends a flag with a number.
@@ -147,46 +145,28 @@ pub enum MetaReply<'b> {
 
 /// Reads a backend's answer from the start of `input`.
 pub fn parse_reply(input: &[u8], value_bytes_max: usize) -> Parsed<MetaReply<'_>, ReplyRefusal> {
-    let refuse = |refusal| Parsed::Refused {
-        refusal,
-        consumed: input.len(),
+    let line = match line_at_start(input) {
+        Ok(line) => line,
+        Err(other) => return other,
     };
-    let window = &input[..input.len().min(LINE_BYTES_MAX)];
-    let Some(newline) = memchr(b'\n', window) else {
-        if input.len() >= LINE_BYTES_MAX {
-            return refuse(ReplyRefusal::LineTooLong);
-        }
-        return Parsed::Incomplete {
-            want: input.len() + 1,
-        };
-    };
-    let consumed = newline + 1;
-    let line = &input[..consumed];
     let Some(rest) = line.strip_prefix(VALUE) else {
         return Parsed::Complete {
             request: MetaReply::Line(line),
-            consumed,
+            consumed: line.len(),
         };
     };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let Some(length) = number::unsigned(&rest[..digits]) else {
-        return refuse(ReplyRefusal::ValueLineInvalid);
+        return refuse(input, ReplyRefusal::ValueLineInvalid);
     };
-    let Some(length) = usize::try_from(length)
-        .ok()
-        .filter(|&length| length <= value_bytes_max)
-    else {
-        return refuse(ReplyRefusal::ValueTooLarge);
+    let Ok(length) = usize::try_from(length) else {
+        return refuse(input, ReplyRefusal::ValueTooLarge);
     };
-    let end = consumed + length + CRLF.len();
-    let Some(block) = input.get(consumed..end) else {
-        return Parsed::Incomplete { want: end };
-    };
-    match block.strip_suffix(CRLF) {
-        None => refuse(ReplyRefusal::ValueUnterminated),
-        Some(data) => Parsed::Complete {
+    match data_at(input, line.len(), length, value_bytes_max) {
+        Err(other) => other,
+        Ok((data, consumed)) => Parsed::Complete {
             request: MetaReply::Value { data },
-            consumed: end,
+            consumed,
         },
     }
 }
@@ -206,11 +186,10 @@ pub fn is_answer(line: &[u8]) -> bool {
 /// Reads only the line before a value, to step over the value: the bytes of the value, which a CRLF
 /// follows, and of the line.
 pub fn value_head(input: &[u8]) -> Option<(u64, usize)> {
-    let window = &input[..input.len().min(LINE_BYTES_MAX)];
-    let line_bytes = memchr(b'\n', window)? + 1;
-    let rest = input[..line_bytes].strip_prefix(VALUE)?;
+    let line = line_at_start::<()>(input).ok()?;
+    let rest = line.strip_prefix(VALUE)?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    Some((number::unsigned(&rest[..digits])?, line_bytes))
+    Some((number::unsigned(&rest[..digits])?, line.len()))
 }
 
 /// What stands behind a letter that a backend's answer, whose bytes are `frame`, gives back.
@@ -228,7 +207,7 @@ pub fn returned(frame: &[u8], letter: u8) -> Option<&[u8]> {
 mod tests {
     use super::*;
     use crate::protocol::{
-        memcache::{Limits, Request, parse},
+        memcache::{Limits, Request, parse, reply::LINE_BYTES_MAX},
         testing::check_pieces,
     };
 

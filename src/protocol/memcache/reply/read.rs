@@ -17,7 +17,7 @@ use crate::protocol::{
 
 /// Longest reply line of a backend, in bytes; a VALUE line with the longest key and numbers has
 /// 307.
-const LINE_BYTES_MAX: usize = 2048;
+pub(in crate::protocol::memcache) const LINE_BYTES_MAX: usize = 2048;
 
 /// One element of a backend's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,38 +68,27 @@ pub fn parse_reply(input: &[u8], value_bytes_max: usize) -> Parsed<Reply<'_>, Re
 
 /// The same of what is no value as memcached writes most of them.
 fn parse_line(input: &[u8], value_bytes_max: usize) -> Parsed<Reply<'_>, ReplyRefusal> {
-    let refuse = |refusal| Parsed::Refused {
-        refusal,
-        consumed: input.len(),
+    let line = match line_at_start(input) {
+        Ok(line) => line,
+        Err(other) => return other,
     };
-    let window = &input[..input.len().min(LINE_BYTES_MAX)];
-    let Some(newline) = memchr(b'\n', window) else {
-        if input.len() >= LINE_BYTES_MAX {
-            return refuse(ReplyRefusal::LineTooLong);
-        }
-        return Parsed::Incomplete {
-            want: input.len() + 1,
-        };
-    };
-    let consumed = newline + 1;
-    let line = &input[..consumed];
     if !line.starts_with(b"VALUE ") {
         return Parsed::Complete {
             request: Reply::Line(line),
-            consumed,
+            consumed: line.len(),
         };
     }
     let Some((key, flags, length, cas)) = value_words(line) else {
-        return refuse(ReplyRefusal::ValueLineInvalid);
+        return refuse(input, ReplyRefusal::ValueLineInvalid);
     };
     let Ok(length) = usize::try_from(length) else {
-        return refuse(ReplyRefusal::ValueTooLarge);
+        return refuse(input, ReplyRefusal::ValueTooLarge);
     };
     let line = ValueLine {
         key,
         flags,
         length,
-        start: consumed,
+        start: line.len(),
     };
     read_value(input, value_bytes_max, (line, cas))
 }
@@ -111,34 +100,71 @@ fn read_value<'b>(
     value_bytes_max: usize,
     (line, cas): (ValueLine<'b>, Option<u64>),
 ) -> Parsed<Reply<'b>, ReplyRefusal> {
-    let refuse = |refusal| Parsed::Refused {
-        refusal,
-        consumed: input.len(),
-    };
     let ValueLine {
         key,
         flags,
         length,
         start,
     } = line;
+    match data_at(input, start, length, value_bytes_max) {
+        Err(other) => other,
+        Ok((data, consumed)) => Parsed::Complete {
+            request: Reply::Value {
+                key,
+                flags,
+                cas,
+                data,
+            },
+            consumed,
+        },
+    }
+}
+
+/// The line at the start of a backend's answer, with its line end; else what to say instead of a reply.
+#[inline]
+pub(in crate::protocol::memcache) fn line_at_start<R>(
+    input: &[u8],
+) -> Result<&[u8], Parsed<R, ReplyRefusal>> {
+    let window = &input[..input.len().min(LINE_BYTES_MAX)];
+    match memchr(b'\n', window) {
+        Some(newline) => Ok(&input[..=newline]),
+        None if input.len() >= LINE_BYTES_MAX => Err(refuse(input, ReplyRefusal::LineTooLong)),
+        None => Err(Parsed::Incomplete {
+            want: input.len() + 1,
+        }),
+    }
+}
+
+/// The data of so many bytes at `start` of a backend's answer, without the CRLF, and where what follows begins; else
+/// what to say instead of a reply.
+#[inline]
+pub(in crate::protocol::memcache) fn data_at<R>(
+    input: &[u8],
+    start: usize,
+    length: usize,
+    value_bytes_max: usize,
+) -> Result<(&[u8], usize), Parsed<R, ReplyRefusal>> {
     if length > value_bytes_max {
-        return refuse(ReplyRefusal::ValueTooLarge);
+        return Err(refuse(input, ReplyRefusal::ValueTooLarge));
     }
     let end = start + length + CRLF.len();
     let Some(block) = input.get(start..end) else {
-        return Parsed::Incomplete { want: end };
+        return Err(Parsed::Incomplete { want: end });
     };
-    let Some(data) = block.strip_suffix(CRLF) else {
-        return refuse(ReplyRefusal::ValueUnterminated);
-    };
-    Parsed::Complete {
-        request: Reply::Value {
-            key,
-            flags,
-            cas,
-            data,
-        },
-        consumed: end,
+    match block.strip_suffix(CRLF) {
+        Some(data) => Ok((data, end)),
+        None => Err(refuse(input, ReplyRefusal::ValueUnterminated)),
+    }
+}
+
+/// What a backend has said is no reply.
+pub(in crate::protocol::memcache) fn refuse<R>(
+    input: &[u8],
+    refusal: ReplyRefusal,
+) -> Parsed<R, ReplyRefusal> {
+    Parsed::Refused {
+        refusal,
+        consumed: input.len(),
     }
 }
 
@@ -155,13 +181,12 @@ pub struct ValueHead<'b> {
 
 /// Reads only the line of a VALUE block, to step over its data.
 pub fn value_head(input: &[u8]) -> Option<ValueHead<'_>> {
-    let window = &input[..input.len().min(LINE_BYTES_MAX)];
-    let line_bytes = memchr(b'\n', window)? + 1;
-    let (key, _, data_bytes, _) = value_words(&input[..line_bytes])?;
+    let line = line_at_start::<()>(input).ok()?;
+    let (key, _, data_bytes, _) = value_words(line)?;
     Some(ValueHead {
         key,
         data_bytes,
-        line_bytes,
+        line_bytes: line.len(),
     })
 }
 
