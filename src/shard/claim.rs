@@ -137,7 +137,7 @@ pub(super) fn reserve<P: PlainRequests>(
 ) -> Option<(Vacancy, usize)> {
     P::restart(session);
     P::voice(session)?;
-    if plain::asks_on(core) {
+    if !core.is_embedded() {
         return None;
     }
     let PlainHead {
@@ -167,7 +167,7 @@ pub(super) fn serve<P: PlainRequests>(
         && session.replies.bytes() < OUTPUT_BYTES_MAX;
     let may_serve = has_room
         && plain::may_serve(session, core)
-        && !plain::asks_on(core)
+        && core.is_embedded()
         && P::allowed(core, 1) == 1
         && !core.must_wait();
     let (Some(voice), Some(head), true) =

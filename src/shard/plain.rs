@@ -162,13 +162,8 @@ pub(super) fn serve<P: PlainRequests>(
 pub(super) fn may_serve(session: &Session, core: &Core) -> bool {
     let is_shown_entries =
         core.pool.is_none() || (core.has_l1() && !session.is_watching_at_server());
-    let waits = session.replies.pending_count() > 0 && (asks_on(core) || session.is_barred());
+    let waits = session.replies.pending_count() > 0 && (!core.is_embedded() || session.is_barred());
     is_shown_entries && !waits && !core.world.is_closed() && !core.pause.is_on()
-}
-
-/// Whether what is not in the store has to be asked for, and what is written goes on from here.
-pub(super) fn asks_on(core: &Core) -> bool {
-    !core.is_embedded()
 }
 
 /// The next requests.
@@ -214,7 +209,7 @@ fn serve_run<P: PlainRequests>(
     voice: P::Voice,
 ) -> usize {
     let allowed = P::allowed(core, run.keys.len());
-    let served = if run.has_writes || asks_on(core) || !session.may_read(core) {
+    let served = if run.has_writes || !core.is_embedded() || !session.may_read(core) {
         serve_each::<P>(session, core, (run, allowed), voice)
     } else {
         Served {
@@ -257,7 +252,8 @@ fn serve_each<P: PlainRequests>(
             .iter()
             .for_each(|key| _ = core.store.prefetch_entry(key.hash));
     }
-    let asks_on = asks_on(core);
+    // What is not in the store has to be asked for, and what is written goes on from here.
+    let asks_on = !core.is_embedded();
     let (mut served, mut hits) = (Served::default(), 0);
     let requests = run.keys.iter().zip(&run.others);
     for (key, Other { write, .. }) in requests.take(allowed) {

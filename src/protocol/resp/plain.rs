@@ -6,9 +6,13 @@
 
 use super::expiry::MS_PER_SECOND;
 use super::frame::{LINE_END_BYTES, Line, length_at};
+use crate::protocol::number;
 
 /// Longest key of a plain request, in bytes.
 const PLAIN_KEY_BYTES_MAX: usize = 250;
+
+/// Most digits of a plain request's time to live: 31 years in seconds, 11 days in milliseconds.
+const TIME_DIGITS_MAX: usize = 9;
 
 /// What a plain SET asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,19 +130,8 @@ fn timer(input: &[u8], at: usize) -> Option<(u64, usize)> {
         _ => return None,
     };
     let (digits, end) = bulk(input, at + NAME_BYTES)?;
-    let time = number(digits).filter(|time| *time > 0)?;
-    Some((u64::from(time) * unit_ms.unsigned_abs(), end))
-}
-
-/// One to nine digits without a leading zero.
-#[inline]
-fn number(digits: &[u8]) -> Option<u32> {
-    const DIGITS_MAX: usize = 9;
-    if digits.is_empty() || digits.len() > DIGITS_MAX || digits[0] == b'0' {
-        return None;
-    }
-    digits.iter().try_fold(0, |value, byte| {
-        let digit = byte.wrapping_sub(b'0');
-        (digit <= 9).then_some(value * 10 + u32::from(digit))
-    })
+    let is_short = digits.len() <= TIME_DIGITS_MAX;
+    let time = number::signed(digits).filter(|time| is_short && *time > 0)?;
+    // Fits: nine digits.
+    Some(((time * unit_ms).unsigned_abs(), end))
 }
