@@ -24,6 +24,8 @@ mod crossing;
 mod ejection;
 #[path = "simulation/embedded.rs"]
 mod embedded;
+#[path = "simulation/forwarding.rs"]
+mod forwarding;
 #[path = "simulation/invalidate.rs"]
 mod invalidate;
 #[path = "simulation/l1.rs"]

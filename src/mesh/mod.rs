@@ -147,16 +147,27 @@ impl<Q, R, N> MeshPort<Q, R, N> {
     /// # Errors
     /// Too many are unanswered there; the request comes back.
     pub fn ask(&mut self, shard: usize, request: Q) -> Result<(), Q> {
-        if self.allowance[shard] == 0 {
+        if !self.reserve(shard) {
             return Err(request);
         }
-        let Some(lane) = &mut self.asks[shard] else {
-            return Err(request);
-        };
-        lane.push(request)?;
-        self.allowance[shard] -= 1;
-        self.note_sent(shard);
+        self.ask_reserved(shard, request);
         Ok(())
+    }
+
+    /// Keeps room for a request that is still being put together: it counts as unanswered. False if there is none.
+    pub fn reserve(&mut self, shard: usize) -> bool {
+        let has_room = self.allowance[shard] > 0 && self.asks[shard].is_some();
+        self.allowance[shard] -= usize::from(has_room);
+        has_room
+    }
+
+    /// Sends the request that room was kept for.
+    pub fn ask_reserved(&mut self, shard: usize, request: Q) {
+        if let Some(lane) = &mut self.asks[shard] {
+            let pushed = lane.push(request);
+            debug_assert!(pushed.is_ok(), "an unanswered request has room");
+        }
+        self.note_sent(shard);
     }
 
     /// Answers a request that `shard` sent. Once for each: the asker's allowance is the room.

@@ -19,7 +19,10 @@ impl Session {
             AnswerBody::FoundClient { token } => core.tracking.found(self.token(), token),
             AnswerBody::Listening { .. } | AnswerBody::Noted => {}
             // The shard takes these itself.
-            AnswerBody::Shared(_) | AnswerBody::Closed | AnswerBody::Demoted { .. } => {}
+            AnswerBody::Shared(_)
+            | AnswerBody::Closed
+            | AnswerBody::Demoted { .. }
+            | AnswerBody::Mutated(_) => {}
             AnswerBody::Flushed => {
                 self.replies.resolve(seq, Part::Add(0), &mut core.buffers);
             }
@@ -30,7 +33,14 @@ impl Session {
         }
     }
 
-    fn applied(&mut self, core: &mut Core, seq: Seq, applied: Applied, bytes: &[u8]) {
+    /// Replies what came of an operation; `bytes` is the old value if there was one to give, else the key.
+    pub(in crate::shard) fn applied(
+        &mut self,
+        core: &mut Core,
+        seq: Seq,
+        applied: Applied,
+        bytes: &[u8],
+    ) {
         let Some(form) = self.replies.form(seq) else {
             return;
         };

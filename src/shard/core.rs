@@ -8,6 +8,7 @@ use super::{
     buffers::BufferPool,
     flush::{self, FlushWait},
     flush_behind::FlushStart,
+    forwarding::Forwarding,
     group::Group,
     message::{Answer, AnswerBody, Ask, AskBody, Notice, Origin, Parcel},
     meter::Meter,
@@ -68,6 +69,8 @@ pub(super) struct Core {
     pub(super) tracking: Tracking,
     /// Whether clients are served, or held for one of them.
     pub(super) world: World,
+    /// Mutations on their way to other shards and from them.
+    pub(super) forwarding: Forwarding,
     /// What other shards had no room for, and which.
     pub(super) asks: Vec<(usize, Ask)>,
     pub(super) rounds: Rounds,
@@ -149,17 +152,10 @@ impl Core {
             return Mutated::Now(self.apply(key, operation, value));
         }
         let owner = self.store.owner(key.hash);
-        if !self.may_ask(owner, key.bytes.len() + value.len()) {
+        if !self.may_forward(owner, key.bytes.len() + value.len()) {
             return Mutated::Full;
         }
-        let parcel = self.parcel(key, value);
-        self.ask(
-            owner,
-            Ask {
-                origin,
-                body: AskBody::Mutate { operation, parcel },
-            },
-        );
+        self.forward(owner, origin, key, operation, value);
         Mutated::Later
     }
 
@@ -228,6 +224,7 @@ impl Core {
 
     /// Sends a request to a shard that was seen to have an allowance.
     pub(super) fn ask(&mut self, shard: usize, ask: Ask) {
+        self.send_mutations(shard);
         let sent = self.mesh.ask(shard, ask);
         debug_assert!(sent.is_ok(), "the caller checks the allowance");
         self.counters().hops.add(1);
@@ -261,25 +258,9 @@ impl Core {
         let Ask { origin, body } = ask;
         self.store.set_author(tracking::author(asker, origin.token));
         let body = match body {
-            AskBody::Mutate {
-                operation,
-                mut parcel,
-            } => {
-                let key = Key {
-                    bytes: parcel.key(),
-                    hash: parcel.hash,
-                };
-                let applied = self.apply(key, operation, parcel.content());
-                if applied.has_old {
-                    parcel.bytes.clear();
-                    parcel.bytes.extend_from_slice(&self.old);
-                } else {
-                    parcel.bytes.truncate(parcel.key_bytes);
-                }
-                AnswerBody::Applied {
-                    applied,
-                    bytes: parcel.bytes,
-                }
+            AskBody::Mutate(batch) => {
+                self.serve_mutations(asker, batch);
+                return None;
             }
             AskBody::Run { voice, request } => self.serve_run(voice, request),
             AskBody::Flush { at } => {

@@ -2,6 +2,7 @@
 
 use super::{
     core::Core,
+    forwarding::Mutations,
     message::{Answer, AnswerBody, Origin},
     pool::errand::Route,
     turn::Shard,
@@ -14,7 +15,7 @@ impl<I: Io> Shard<I> {
         let mut has_come = false;
         for shard in 0..self.core.mesh.shard_count() {
             while !self.core.must_wait()
-                && let Some(ask) = self.core.mesh.next_asked(shard)
+                && let Some(ask) = self.core.next_asked(shard)
             {
                 has_come = true;
                 if let Some((origin, round)) = self.core.serve(shard, ask) {
@@ -56,7 +57,15 @@ impl<I: Io> Shard<I> {
             notice,
         } = answer;
         if let Some(notice) = notice {
-            self.core.hear_notice(shard, notice, Some(origin.token));
+            let origin = match &body {
+                AnswerBody::Mutated(batch) => batch.only_origin(),
+                _ => Some(origin),
+            };
+            self.core
+                .hear_notice(shard, notice, origin.map(|origin| origin.token));
+        }
+        if let AnswerBody::Mutated(batch) = body {
+            return self.mutations_answered(shard, batch);
         }
         if let AnswerBody::Loaded { .. } = body {
             self.core.note_load_answered(shard);
@@ -80,6 +89,27 @@ impl<I: Io> Shard<I> {
         }
         conn.session.answered(core, origin.seq, body);
         self.settle(origin.token);
+    }
+
+    /// Tells clients what came of their mutations; who has several in a row is looked after once.
+    fn mutations_answered(&mut self, shard: usize, batch: Mutations) {
+        let mut current = None;
+        for (origin, applied, bytes) in batch.results() {
+            if let Some(token) = current.replace(origin.token)
+                && token != origin.token
+            {
+                self.settle(token);
+            }
+            let Self { core, peers, .. } = self;
+            if let Some(conn) = peers.downstream(origin.token) {
+                conn.session.push_own(core, origin.seq);
+                conn.session.applied(core, origin.seq, applied, bytes);
+            } else {
+                core.tracking.own.clear();
+            }
+        }
+        current.into_iter().for_each(|token| self.settle(token));
+        self.core.mutations_done(shard, batch);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    forwarding::Mutations,
     pool::{over_memcache::Plan, unit::KeyList},
     replies::Seq,
     round::{Round, Share},
@@ -11,7 +12,7 @@ use super::{
 use crate::{
     backend::{Expects, OnLoss},
     io::Token,
-    store::{Applied, KeyHash, Notes, Operation, UnixMs, Wanted},
+    store::{Applied, KeyHash, Notes, UnixMs, Wanted},
 };
 
 /// Where an answer goes: a slot of a connection on the asking shard.
@@ -57,11 +58,8 @@ impl Parcel {
 
 #[derive(Debug)]
 pub(super) enum AskBody {
-    /// Apply this operation.
-    Mutate {
-        operation: Operation,
-        parcel: Parcel,
-    },
+    /// Apply these operations.
+    Mutate(Mutations),
     /// Execute this request about one key, and write its reply.
     Run { voice: Voice, request: Vec<u8> },
     /// Flush the partition.
@@ -163,7 +161,9 @@ pub struct Answer {
 
 #[derive(Debug)]
 pub(super) enum AnswerBody {
-    /// What came of the operation. `bytes` is the old value if there was one to give, else the
+    /// What came of the operations.
+    Mutated(Mutations),
+    /// What came of an operation. `bytes` is the old value if there was one to give, else the
     /// key that was asked with.
     Applied { applied: Applied, bytes: Vec<u8> },
     /// The partition is flushed.

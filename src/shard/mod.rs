@@ -8,7 +8,7 @@
 //! * `pool`: the same where the truth lives on servers behind
 //! * `group`: the same where what is missing is loaded from an origin
 //! * `tracking`: telling clients of changes of what they have read
-//! * `downstream`, `intake`, `admission`, `claim`, `mailboxes`, `turn`, `spin`, `drain`: connections, other shards, the loop, its sleep, and its end
+//! * `downstream`, `intake`, `admission`, `claim`, `mailboxes`, `forwarding`, `turn`, `spin`, `drain`: connections, other shards, the loop, its sleep, and its end
 
 mod admission;
 mod answers;
@@ -22,6 +22,7 @@ mod drain;
 mod flush;
 mod flush_behind;
 mod form;
+mod forwarding;
 mod group;
 mod intake;
 mod mailboxes;

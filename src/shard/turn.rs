@@ -11,6 +11,7 @@ use super::{
     buffers::BufferPool,
     core::Core,
     drain::StopFlag,
+    forwarding::Forwarding,
     group::{Group, GroupParts},
     message::{Answer, Ask, Notice},
     meter::Meter,
@@ -121,6 +122,7 @@ impl<I: Io> Shard<I> {
             wants_stop: false,
             admission: Admission::new(buffers.large_bytes_max()),
             buffers,
+            forwarding: Forwarding::new(mesh.shard_count()),
             mesh,
             pool,
             spool: spool.map(Spooling::new),
@@ -212,6 +214,7 @@ impl<I: Io> Shard<I> {
         if self.core.admission.has_waiting() {
             self.admit();
         }
+        self.core.send_all_mutations();
         self.tell();
         if let Some(spool) = &mut self.core.spool {
             spool.flush();

@@ -56,11 +56,7 @@ pub(super) use self::{
     client::{Modes, Redirect, TrackingClient, encode_invalidation},
     telling::null,
 };
-use super::{
-    core::Core,
-    message::{Ask, AskBody, Origin},
-    stats::TrackingGauges,
-};
+use super::{core::Core, message::Origin, stats::TrackingGauges};
 use crate::{
     io::Token,
     protocol::resp::Version,
@@ -113,6 +109,12 @@ impl Tracking {
             shard,
             ..Self::default()
         }
+    }
+
+    /// Whether other shards are to tell this one of changes.
+    #[inline]
+    pub(super) fn is_listening(&self) -> bool {
+        self.listening.is_on()
     }
 
     /// A client that tracks.
@@ -323,10 +325,8 @@ impl Core {
             return;
         }
         let owner = self.store.owner(key.hash);
-        if self.may_ask(owner, key.bytes.len()) {
-            let parcel = self.parcel(key, &[]);
-            let (origin, body) = (Origin::NOBODY, AskBody::Mutate { operation, parcel });
-            self.ask(owner, Ask { origin, body });
+        if self.may_forward(owner, key.bytes.len()) {
+            self.forward(owner, Origin::NOBODY, key, operation, &[]);
         }
     }
 
