@@ -115,6 +115,12 @@ impl Core {
         u32::try_from(ms / 1_000).unwrap_or(u32::MAX)
     }
 
+    /// Whether no client is held, neither for one that has the world nor by a pause.
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        !self.world.is_closed() && !self.pause.is_on()
+    }
+
     /// Whether all that there is, is in the store: nobody behind it is asked.
     pub(super) fn is_embedded(&self) -> bool {
         self.pool.is_none() && !self.is_group()

@@ -223,8 +223,7 @@ impl Downstream {
 
     /// Tries again what was held back.
     pub(super) fn retry(&mut self, core: &mut Core) {
-        let is_free = !core.world.is_closed() || self.session.may_pass(core);
-        if self.is_held && is_free && !self.session.is_full() {
+        if self.is_held && self.session.is_free(core) && !self.session.is_full() {
             self.is_held = false;
             self.serve_input(core);
         }

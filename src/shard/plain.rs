@@ -163,7 +163,7 @@ pub(super) fn may_serve(session: &Session, core: &Core) -> bool {
     let is_shown_entries =
         core.pool.is_none() || (core.has_l1() && !session.is_watching_at_server());
     let waits = session.replies.pending_count() > 0 && (!core.is_embedded() || session.is_barred());
-    is_shown_entries && !waits && !core.world.is_closed() && !core.pause.is_on()
+    is_shown_entries && !waits && core.is_open()
 }
 
 /// The next requests.

@@ -179,8 +179,12 @@ impl Session {
     /// Whether the next request may be served now.
     pub(super) fn may_serve(&mut self, core: &Core) -> bool {
         self.is_barred &= self.replies.pending_count() > 0;
-        let is_free = !core.world.is_closed() || self.may_pass(core);
-        !self.is_full() && !self.is_barred && is_free
+        !self.is_full() && !self.is_barred && self.is_free(core)
+    }
+
+    /// Whether it is not held for somebody else who has the world.
+    pub(super) fn is_free(&self, core: &Core) -> bool {
+        !core.world.is_closed() || self.may_pass(core)
     }
 
     /// The RESP client's own state.

@@ -45,7 +45,7 @@ impl Session {
     /// Whether reads may be served now that need nothing but the store.
     #[inline]
     pub(super) fn may_read(&self, core: &Core) -> bool {
-        self.replies.pending_count() == 0 && !core.world.is_closed() && !core.pause.is_on()
+        self.replies.pending_count() == 0 && core.is_open()
     }
 
     /// Shows those keys of a request that were not shown yet, until the client has to read first. Nothing may

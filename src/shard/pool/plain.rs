@@ -72,8 +72,7 @@ fn may_ask(session: &mut Session, core: &Core) -> bool {
     let is_plain = |pool: &Pool| pool.reads_plainly(protocol);
     core.pool.as_ref().is_some_and(is_plain)
         && core.spool.is_none()
-        && !core.world.is_closed()
-        && !core.pause.is_on()
+        && core.is_open()
         && session.may_serve(core)
 }
 
