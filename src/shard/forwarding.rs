@@ -154,8 +154,8 @@ impl Core {
     pub(super) fn may_forward(&self, shard: usize, bytes: usize) -> bool {
         let lane = &self.forwarding.lanes[shard];
         let is_open = lane.open.as_ref().is_some_and(|open| open.has_room(bytes));
-        let is_little = lane.unanswered == 0 || lane.unanswered_bytes + bytes <= ASK_BYTES_MAX;
-        is_little
+        // Without this one, as it may be larger than all that may be under way.
+        lane.unanswered_bytes <= ASK_BYTES_MAX
             && lane.unanswered < self.mesh.depth()
             && (is_open || self.mesh.allowance(shard) > 0)
     }
