@@ -24,8 +24,8 @@ HEADER_BYTES = 90  # Ethernet with preamble and gap, IPv4, TCP with time stamps
 LINES_READ = 4  # of 64 bytes, of memory, by a look-up that misses all caches: bucket, entry, two of the value
 
 # CPU of a write that hops, beyond one that does not, in ns: twice what the half that hops added with two shards
-# (tuning.md, --shards).
-HOP_NS = {1: 9_600, 16: 940}
+# (tuning.md, --shards; bench/results/2026-11-28-epyc-shards).
+HOP_NS = {1: 8_700, 16: 460}
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,14 @@ KINDS = tuple(Kind(name, server, load, depth)
 
 
 def costs(raw_path, protocol="memcache"):
-    """(server, load, depth): CPU ns of a request, the median of all rounds."""
+    """(server, load, depth): CPU ns of a request with one shard, the median of all rounds."""
     found = {}
     with raw_path.open(newline="") as file:
         for row in csv.DictReader(file):
             place = row["server"], row.get("load") or row["op"], int(row["depth"])
             is_usual = row.get("value_bytes", "64") == "64" and row.get("keys", "1000") == "1000"
-            if row["protocol"] == protocol and is_usual and row.get("connections", "50") == "50":
+            has_one_shard = row.get("scenario") != "shards"
+            if row["protocol"] == protocol and is_usual and has_one_shard and row.get("connections", "50") == "50":
                 found.setdefault(place, []).append(float(row["server_cpu_ns_per_request"]))
     return {place: statistics.median(values) for place, values in found.items()}
 
