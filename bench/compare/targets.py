@@ -7,6 +7,8 @@ from .servers import RIVALS, SERVERS
 FLOOR_SHARES_MAX = {"get": {1: 1.10, 16: 1.2, 64: 1.4}, "set": {1: 1.10, 16: 1.5}}
 # As many times the floor as a request that goes through to a backend may cost, by depth.
 POOL_FLOOR_SHARE_MAX = {1: 1.17, 16: 1.9}
+# As many times one shard's CPU as a request may cost with two, of which half of the writes go to the other one.
+SHARDS_SHARE_MAX = {"get": 1.05, "set": 1.3}
 GROUP_SHARE_MAX = 1.05  # of a hit without a group
 PAUSED_P99_SHARE_MAX = 1.5  # of the p99 with all backends well: more is no noise of two cores
 
@@ -38,7 +40,8 @@ NANOSECONDS, MICROSECONDS, TIMES = (" ns", 0), (" µs", 0), ("", 2)
 def verdicts(scenarios, medians):
     judge = Judge(medians)
     names = {scenario.name for scenario in scenarios}
-    for name, judged in (("hits", hits), ("pool", pool), ("paused", paused), ("rate", rate), ("group", group)):
+    for name, judged in (("hits", hits), ("shards", shards), ("pool", pool), ("paused", paused), ("rate", rate),
+                         ("group", group)):
         if name in names:
             for protocol in PROTOCOLS:
                 judged(judge, protocol)
@@ -54,6 +57,15 @@ def hits(judge, protocol):
         judge.at_most(f"{protocol} GET hit, depth {depth}: cheaper than redis-server's",
                       cpu_ns(judge, "hits", protocol, depth, "ringfort"),
                       cpu_ns(judge, "hits", "resp", depth, "redis"), NANOSECONDS)
+
+
+def shards(judge, protocol):
+    for load, share in SHARDS_SHARE_MAX.items():
+        for depth in (1, 16):
+            one_ns = cpu_ns(judge, "hits", protocol, depth, "ringfort", load)
+            judge.at_most(f"{protocol} {load.upper()} with two shards, depth {depth}: within {share:.2f} of one's",
+                          cpu_ns(judge, "shards", protocol, depth, "ringfort", load),
+                          one_ns and one_ns * share, NANOSECONDS)
 
 
 def pool(judge, protocol):
@@ -99,5 +111,5 @@ def group(judge, protocol):
                       alone_ns and alone_ns * GROUP_SHARE_MAX, NANOSECONDS)
 
 
-def cpu_ns(judge, scenario, protocol, depth, server):
-    return judge.value("server_cpu_ns_per_request", scenario, protocol, "get", depth, server)
+def cpu_ns(judge, scenario, protocol, depth, server, load="get"):
+    return judge.value("server_cpu_ns_per_request", scenario, protocol, load, depth, server)

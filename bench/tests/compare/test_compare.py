@@ -233,6 +233,14 @@ class Reports(unittest.TestCase):
             said, _ = report.summarise(OPTIONS, [scenario.of_table("group", raw)], [], rows, [])
             self.assertIn(f"* {verdict}: memcache GET hit of a group, depth 1: within 1.05 of one without", said)
 
+    def test_two_shards_are_judged_by_one(self):
+        tables = [scenario.of_table(name, HITS) for name in ("hits", "shards")]
+        for two_ns, verdict in ((129, "PASS"), (131, "FAIL")):
+            rows = [row("ringfort", cpu, scenario=name, load="set") for name, cpu in (("hits", 100), ("shards", two_ns))]
+            said, _ = report.summarise(OPTIONS, tables, [], rows, [])
+            self.assertIn(f"* {verdict}: memcache SET with two shards, depth 1: within 1.30 of one's", said)
+            self.assertIn("* SKIP: memcache GET with two shards, depth 1: within 1.05 of one's", said)
+
     def test_targets_are_judged_where_both_sides_are_known(self):
         rows = [row(name, cpu, depth=depth, ratio_to_floor=cpu / 100)
                 for depth in (1, 16, 64) for name, cpu in (("floor", 100), ("ringfort", 105))]
