@@ -11,9 +11,9 @@ use super::{
     eviction::Place,
     index::{Found, IndexWriter},
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
-    partition::PartitionWriter,
     segments::Stream,
     vacancy::Vacancy,
+    writer::PartitionWriter,
 };
 
 /// What the item limit counts beside key and value, in bytes: memcached's own header with CAS, a

@@ -25,8 +25,9 @@ use super::{
     eviction::Place,
     index::{Found, IndexWriter},
     notes::Author,
-    partition::{Named, Partition, PartitionWriter},
+    partition::Partition,
     segments::{Segments, Stream},
+    writer::{Named, PartitionWriter},
 };
 
 /// Above this share of the memory alive, eviction starts. Compacting fuller segments would move

@@ -20,8 +20,9 @@ use super::{
     deadline::UnixMs,
     entry::{NewEntry, OpenEntry},
     operation::{Applied, Operation},
-    partition::{Partition, PartitionWriter},
+    partition::Partition,
     segments::{Segments, Stream},
+    writer::PartitionWriter,
 };
 
 /// Room for a value, and what has come of it; it stays where it is until this is dropped, on whichever thread.
