@@ -27,8 +27,7 @@ mod greeting;
 mod settings;
 #[cfg(test)]
 mod tests;
-
-use std::fmt;
+mod timeout;
 
 pub(super) use self::backoff::Backoff;
 use self::greeting::Greeted;
@@ -36,8 +35,9 @@ pub use self::{
     backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN},
     greeting::{Access, Greeting, hello},
     settings::{HEARTBEAT_MS, HOLD_MS, LinkSettings},
+    timeout::GaveUp,
 };
-use super::{Failure, OnLoss, Pipeline, Received, Terms};
+use super::{Failure, Pipeline, Received};
 use crate::store::UnixMs;
 
 /// What is to be done to the socket.
@@ -49,27 +49,6 @@ pub enum Effect {
     Send(Vec<u8>),
     /// Close the connection; nothing more is heard of it.
     Close,
-}
-
-/// Why a link gives a connection up by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GaveUp {
-    /// The connect did not end.
-    Connect,
-    /// The greeting was not answered.
-    Greeting,
-    /// Answers are owed, and nothing was heard.
-    Silence,
-}
-
-impl fmt::Display for GaveUp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Connect => "connecting does not end",
-            Self::Greeting => "it took the connection and says nothing",
-            Self::Silence => "it does not answer",
-        })
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -388,78 +367,6 @@ impl<T> Link<T> {
             }
             _ => None,
         }
-    }
-
-    /// When time alone changes something next; it may be too early.
-    pub fn poll_timeout(&self) -> Option<UnixMs> {
-        let own = match self.state {
-            State::Down { retry_at: NEVER } => None,
-            State::Down { retry_at } => Some(retry_at),
-            State::Connecting { since } | State::Greeting { since, .. } => {
-                Some(UnixMs(since.0 + self.settings.silence_ms))
-            }
-            State::Serving { .. } if self.pipeline.sent_count() > 0 => {
-                Some(UnixMs(self.quiet_since.0 + self.settings.silence_ms))
-            }
-            State::Serving { .. } if self.may_beat() => {
-                Some(UnixMs(self.quiet_since.0 + self.settings.heartbeat_ms))
-            }
-            State::Serving { .. } | State::Closed => None,
-        };
-        let is_held = self.pipeline.in_flight() > 0 && !self.is_serving();
-        let hold = (is_held && self.held_until != NEVER).then_some(self.held_until);
-        UnixMs::soonest(own, UnixMs::soonest(self.pipeline.next_deadline(), hold))
-    }
-
-    /// Does what is due. Requests whose deadlines have passed fail; `heir` may leave a tag in a
-    /// request's place that gets the late reply. Why the connection is given up, if it is.
-    pub fn handle_timeout(
-        &mut self,
-        now: UnixMs,
-        heir: impl Fn(&T) -> Option<T>,
-    ) -> Option<GaveUp> {
-        self.pipeline.expire(now, heir);
-        let is_past = |since: UnixMs, ms: u64| now.0 >= since.0.saturating_add(ms);
-        let LinkSettings {
-            silence_ms,
-            heartbeat_ms,
-            ..
-        } = self.settings;
-        let gave_up = match self.state {
-            State::Connecting { since } if is_past(since, silence_ms) => Some(GaveUp::Connect),
-            State::Greeting { since, .. } if is_past(since, silence_ms) => Some(GaveUp::Greeting),
-            State::Serving { .. } if self.pipeline.sent_count() > 0 => {
-                is_past(self.quiet_since, silence_ms).then_some(GaveUp::Silence)
-            }
-            State::Serving { .. } if self.may_beat() && is_past(self.quiet_since, heartbeat_ms) => {
-                self.beat(now);
-                None
-            }
-            _ => None,
-        };
-        if gave_up.is_some() {
-            self.give_up(now);
-        }
-        if !self.is_serving() && now >= self.held_until {
-            self.pipeline.fail_unsent();
-        }
-        gave_up
-    }
-
-    fn may_beat(&self) -> bool {
-        !self.is_draining && self.pipeline.in_flight() == 0
-    }
-
-    /// Asks the server whether it is there; if it does not answer, that is [`GaveUp::Silence`].
-    fn beat(&mut self, now: UnixMs) {
-        let terms = Terms {
-            on_loss: OnLoss::Forget,
-            patience_ms: Terms::FOR_EVER,
-        };
-        let request = hello(self.settings.protocol);
-        self.pipeline
-            .push_unheard(terms, now)
-            .extend_from_slice(request);
     }
 
     /// Takes no more requests, finishes those that are in flight, then closes.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    backend::{Expects, REPEATS_MAX},
+    backend::{Expects, OnLoss, REPEATS_MAX, Terms},
     config::{Protocol, Secret},
     store::KeyHasher,
 };
