@@ -29,6 +29,7 @@ mod mailboxes;
 mod memcache;
 mod message;
 mod meter;
+mod parts;
 mod pause;
 mod peers;
 mod plain;
@@ -55,6 +56,7 @@ pub use self::{
     drain::StopFlag,
     group::{FreshnessParams, GroupFigures, GroupParts},
     message::{Answer, Ask, Notice},
+    parts::Parts,
     pool::{
         Addresses, Covers, EjectSettings, L1Settings, PoolSettings, ReplicaSettings,
         over_resp::Renewals, spooling::SpoolParts,
@@ -62,6 +64,6 @@ pub use self::{
     settings::{CpuTime, Settings},
     stats::StatsBoard,
     tunables::Tunables,
-    turn::{Parts, Shard},
+    turn::Shard,
     vitals::Vitals,
 };

@@ -7,56 +7,17 @@ use std::{
 };
 
 use super::{
-    admission::Admission,
-    buffers::BufferPool,
     core::Core,
     drain::StopFlag,
-    forwarding::Forwarding,
-    group::{Group, GroupParts},
-    message::{Answer, Ask, Notice},
-    meter::Meter,
-    pause::Pause,
     peers::{Peer, Peers},
-    pool::{
-        Pool, PoolSettings,
-        backends::Loss,
-        spooling::{SpoolParts, Spooling},
-    },
-    round::Rounds,
-    settings::{Settings, TICK_MS},
+    pool::{Pool, backends::Loss},
+    settings::TICK_MS,
     spin::Spin,
-    stats::StatsBoard,
-    tracking::Tracking,
-    world::World,
 };
 use crate::{
     io::{Completion, Errno, Io, ListenerId, Outgoing, RecvBuffer, Token, Wait},
-    mesh::MeshPort,
-    store::{Author, ShardStore, UnixMs},
+    store::{Author, UnixMs},
 };
-
-/// What a shard is made of.
-#[derive(Debug)]
-pub struct Parts {
-    /// Its partition, and its view of the others.
-    pub store: ShardStore,
-    /// Its port of the mesh.
-    pub mesh: MeshPort<Ask, Answer, Box<Notice>>,
-    /// What is the same for all.
-    pub settings: Arc<Settings>,
-    /// All shards' counters.
-    pub board: StatsBoard,
-    /// Client connections open on all shards.
-    pub connection_count: Arc<AtomicUsize>,
-    /// Raised when the process is to end.
-    pub stop: StopFlag,
-    /// The pool, in pool mode.
-    pub pool: Option<PoolSettings>,
-    /// The spool, if the pool has one.
-    pub spool: Option<SpoolParts>,
-    /// The group, in group mode.
-    pub group: Option<GroupParts>,
-}
 
 /// A shard on its I/O.
 pub struct Shard<I> {
@@ -67,7 +28,7 @@ pub struct Shard<I> {
     pub(super) dirty: Vec<Token>,
     /// Connections with requests to try again.
     pub(super) held: VecDeque<Token>,
-    completions: Vec<Completion>,
+    pub(super) completions: Vec<Completion>,
     /// Connections that got a reply from a backend and are to be settled.
     pub(super) touched: Vec<Token>,
     pub(super) connection_count: Arc<AtomicUsize>,
@@ -77,7 +38,7 @@ pub struct Shard<I> {
     pub(super) stop_turns: u32,
     /// When draining must be over, once it has begun.
     pub(super) drain_until: Option<UnixMs>,
-    accept_failed: [bool; 2],
+    pub(super) accept_failed: [bool; 2],
     /// Sends to clients that have not ended.
     pub(super) sends_in_flight: usize,
     /// When clients that say nothing are looked for next.
@@ -85,89 +46,12 @@ pub struct Shard<I> {
     pub(super) next_tick: UnixMs,
     /// When links to backends are looked at, if that is before the next tick.
     pub(super) link_alarm: UnixMs,
-    spin: Spin,
+    pub(super) spin: Spin,
 }
 
 pub(super) const LISTENERS: [ListenerId; 2] = [ListenerId::Memcache, ListenerId::Resp];
 
 impl<I: Io> Shard<I> {
-    /// A shard that accepts from its first turn on.
-    pub fn new(mut io: I, parts: Parts) -> Self {
-        let Parts {
-            mut store,
-            mesh,
-            settings,
-            board,
-            connection_count,
-            stop,
-            pool,
-            spool,
-            group,
-        } = parts;
-        let now = io.now();
-        LISTENERS.iter().for_each(|listener| io.accept(*listener));
-        let (mesh_shard, hasher) = (mesh.shard(), store.hasher());
-        let bytes_max = settings.item_bytes_max;
-        let pool = pool.map(|pool| Pool::new(&pool, mesh_shard, hasher, bytes_max, now));
-        if let Some(group) = &group {
-            store.keep_expired(group.freshness.stale_ms);
-        }
-        let buffers = BufferPool::new(settings.memory_bytes / mesh.shard_count());
-        let mut core = Core {
-            now,
-            store,
-            is_short: false,
-            is_busy: false,
-            draw_count: 0,
-            wants_stop: false,
-            admission: Admission::new(buffers.large_bytes_max()),
-            buffers,
-            forwarding: Forwarding::new(mesh.shard_count()),
-            mesh,
-            pool,
-            spool: spool.map(Spooling::new),
-            group: group.map(Group::new),
-            settings,
-            board,
-            old: Vec::new(),
-            flush_waits: Vec::new(),
-            flush_starts: Vec::new(),
-            tracking: Tracking::new(mesh_shard),
-            world: World::default(),
-            asks: Vec::new(),
-            rounds: Rounds::default(),
-            pause: Pause::default(),
-            meter: Meter::new(),
-            stopwatch: io.stopwatch(),
-            units: Vec::new(),
-            waiters: Vec::new(),
-        };
-        core.store.online();
-        let mut shard = Self {
-            spin: Spin::new(core.settings.speed.spin),
-            io,
-            core,
-            peers: Peers::default(),
-            dirty: Vec::new(),
-            held: VecDeque::new(),
-            completions: Vec::new(),
-            touched: Vec::new(),
-            connection_count,
-            client_count: 0,
-            stop,
-            stop_turns: 0,
-            drain_until: None,
-            accept_failed: [false; 2],
-            sends_in_flight: 0,
-            next_idle_check: now,
-            next_tick: now,
-            link_alarm: now,
-        };
-        // Backends are being connected before the first client can ask for one.
-        shard.tick_links();
-        shard
-    }
-
     /// Runs one turn. False once the shard has been told to stop and has finished.
     ///
     /// # Errors

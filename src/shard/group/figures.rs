@@ -3,7 +3,7 @@
 
 use crate::{
     group::statistics::Board,
-    shard::{StatsBoard, core::Core, turn::Parts},
+    shard::{Parts, StatsBoard, core::Core},
     store::{PartitionStats, StoreGauges},
 };
 
