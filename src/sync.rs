@@ -1,19 +1,24 @@
 //! Atomics for the lock-free protocols: the standard ones, or loom's where loom explores them.
 //!
-//! Only protocols that loom can drive use these (epochs, the SPSC queue, sleep and wake, interest). The
-//! store's index lives in raw memory, where loom's instrumented types cannot be laid; its
+//! Only protocols that loom can drive use these (epochs, pins, loans, the SPSC queue, sleep and wake, the turnstile,
+//! interest). The store's index lives in raw memory, where loom's instrumented types cannot be laid; its
 //! publish-read-retire protocol is checked through a model over the same [`crate::store::Epochs`].
 
 #[cfg(not(ringfort_loom))]
 pub(crate) use core::{
     cell::UnsafeCell as StdUnsafeCell,
+    hint::spin_loop,
     sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
 };
+#[cfg(not(ringfort_loom))]
+pub(crate) use std::thread::yield_now;
 
 #[cfg(ringfort_loom)]
 pub(crate) use loom::{
     cell::UnsafeCell,
+    hint::spin_loop,
     sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
+    thread::yield_now,
 };
 
 /// The standard cell behind loom's closure interface, so that one text serves both.

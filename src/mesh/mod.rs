@@ -162,20 +162,24 @@ impl<Q, R, N> MeshPort<Q, R, N> {
     }
 
     /// Sends the request that room was kept for.
+    ///
+    /// # Panics
+    /// No room was.
     pub fn ask_reserved(&mut self, shard: usize, request: Q) {
-        if let Some(lane) = &mut self.asks[shard] {
-            let pushed = lane.push(request);
-            debug_assert!(pushed.is_ok(), "an unanswered request has room");
-        }
+        let lane = self.asks[shard].as_mut();
+        let is_sent = lane.is_some_and(|lane| lane.push(request).is_ok());
+        assert!(is_sent, "an unanswered request has room");
         self.note_sent(shard);
     }
 
     /// Answers a request that `shard` sent. Once for each: the asker's allowance is the room.
+    ///
+    /// # Panics
+    /// There are more answers than requests.
     pub fn answer(&mut self, shard: usize, reply: R) {
-        if let Some(lane) = &mut self.answers[shard] {
-            let pushed = lane.push(reply);
-            debug_assert!(pushed.is_ok(), "more answers than questions");
-        }
+        let lane = self.answers[shard].as_mut();
+        let is_sent = lane.is_some_and(|lane| lane.push(reply).is_ok());
+        assert!(is_sent, "more answers than questions");
         self.note_sent(shard);
     }
 
@@ -207,6 +211,11 @@ impl<Q, R, N> MeshPort<Q, R, N> {
         let reply = self.answered[shard].as_mut()?.pop()?;
         self.allowance[shard] += 1;
         Some(reply)
+    }
+
+    /// Wakes a shard, if it sleeps, without a message: it has to look again how long it may.
+    pub fn nudge(&mut self, shard: usize) {
+        self.note_sent(shard);
     }
 
     fn note_sent(&mut self, shard: usize) {
@@ -320,6 +329,12 @@ mod tests {
         ports[1].take_wakes(|shard| woken.push(shard));
         assert_eq!(woken, [0]);
         assert!(!ports[0].try_sleep(), "a notice keeps it awake");
+        assert_eq!(ports[0].next_notice(1), Some(12));
+        assert!(ports[0].try_sleep());
+        ports[1].nudge(0);
+        ports[1].take_wakes(|shard| woken.push(shard));
+        assert_eq!(woken, [0, 0], "without a message");
+        assert!(ports[0].try_sleep());
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub(super) struct Core {
 
 /// What became of an operation.
 pub(super) enum Mutated {
-    /// It is applied; [`Core::old`] holds the old value if there was one to give.
+    /// It is applied, here or in the stead of its owner; [`Core::old`] holds the old value if there was one to give.
     Now(Applied),
     /// The owner shard will answer.
     Later,
@@ -158,6 +158,9 @@ impl Core {
             return Mutated::Now(self.apply(key, operation, value));
         }
         let owner = self.store.owner(key.hash);
+        if let Some(applied) = self.apply_for_sleeper(owner, key, operation, value) {
+            return Mutated::Now(applied);
+        }
         if !self.may_forward(owner, key.bytes.len() + value.len()) {
             return Mutated::Full;
         }
@@ -232,7 +235,7 @@ impl Core {
     pub(super) fn ask(&mut self, shard: usize, ask: Ask) {
         self.send_mutations(shard);
         let sent = self.mesh.ask(shard, ask);
-        debug_assert!(sent.is_ok(), "the caller checks the allowance");
+        assert!(sent.is_ok(), "the caller checks the allowance");
         self.counters().hops.add(1);
     }
 

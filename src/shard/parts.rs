@@ -29,7 +29,7 @@ use super::{
     world::World,
 };
 use crate::{
-    io::{Io, Stopwatch},
+    io::{Io, Stopwatch, Wait},
     mesh::MeshPort,
     store::{ShardStore, UnixMs},
 };
@@ -68,6 +68,7 @@ impl<I: Io> Shard<I> {
         core.store.online();
         let mut shard = Self {
             spin: Spin::new(core.settings.speed.spin),
+            rest: Wait::Poll,
             io,
             core,
             peers: Peers::default(),

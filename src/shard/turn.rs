@@ -1,4 +1,4 @@
-//! The turn: submit and wait, complete, drain the mailboxes, execute, flush, tick.
+//! The turn: submit and wait, complete, drain the mailboxes, execute, flush, tick, settle down.
 
 use std::{
     collections::VecDeque,
@@ -47,6 +47,8 @@ pub struct Shard<I> {
     /// When links to backends are looked at, if that is before the next tick.
     pub(super) link_alarm: UnixMs,
     pub(super) spin: Spin,
+    /// How long the next turn waits for something to do.
+    pub(super) rest: Wait,
 }
 
 pub(super) const LISTENERS: [ListenerId; 2] = [ListenerId::Memcache, ListenerId::Resp];
@@ -109,31 +111,32 @@ impl<I: Io> Shard<I> {
         self.flush();
         self.address_slow_requests();
         let is_drained = self.is_drained();
-        if is_drained {
-            // Nobody waits for a shard that reads nothing more.
-            self.core.store.offline();
-        }
+        self.settle_down();
         Ok(!is_drained)
     }
 
-    /// Announces that no reference is held, and waits for something to do.
+    /// Waits for something to do.
     fn wait(&mut self) -> io::Result<()> {
+        // After an error it stays asleep, reads nothing and changes nothing: nobody waits for it.
+        self.io.turn(self.rest, &mut self.completions)?;
+        self.core.mesh.awake();
+        self.core.store.online();
+        Ok(())
+    }
+
+    /// Announces that no reference is held and, if it may sleep, leaves its partition to the others until it wakes up.
+    fn settle_down(&mut self) {
         let Self { io, core, spin, .. } = self;
         core.mesh.take_wakes(|shard| io.wake(shard));
         core.store.offline();
         let is_stopping = self.stop_turns > 0 && self.drain_until.is_none();
         let is_spinning = spin.goes_on(|| core.stopwatch.elapsed_ns());
         let may_sleep = !is_stopping && !core.is_busy && !is_spinning;
-        let wait = if may_sleep && core.mesh.try_sleep() {
-            self.patience()
-        } else {
-            Wait::Poll
-        };
-        // After an error it stays asleep and reads nothing: nobody waits for it.
-        self.io.turn(wait, &mut self.completions)?;
-        self.core.mesh.awake();
-        self.core.store.online();
-        Ok(())
+        self.rest = Wait::Poll;
+        if may_sleep && core.mesh.try_sleep() {
+            self.rest = self.patience();
+            self.core.store.lend();
+        }
     }
 
     /// How long nothing needs to be looked at.
@@ -186,7 +189,8 @@ impl<I: Io> Shard<I> {
             Completion::Ended { token, .. } => self.ended(token),
             Completion::Connected { token, result } => self.connected(token, result),
             Completion::AcceptFailed { listener, errno } => {
-                tracing::warn!(?listener, errno = errno.0, "accepting failed, trying again");
+                let error = io::Error::from(errno);
+                tracing::warn!(?listener, %error, "accepting failed, trying again");
                 self.accept_failed[listener as usize] = true;
             }
             Completion::Woken => {}
@@ -233,7 +237,7 @@ impl<I: Io> Shard<I> {
                 let number = *number;
                 self.backend_sent(number, output.bytes);
                 if let Err(errno) = result {
-                    let why = format_args!("sending failed, error {}", errno.0);
+                    let why = format_args!("sending failed: {}", io::Error::from(errno));
                     self.disconnect(number, Loss::Seen(&why));
                 }
             }

@@ -134,12 +134,12 @@ impl Figures {
     }
 }
 
-/// Adds one to a counter that only this thread writes.
+/// Adds one to a counter that only the shard that has the partition's writer changes.
 fn bump(counter: &AtomicU64) {
     add(counter, 1);
 }
 
-/// Adds to a counter that only this thread writes; what goes down adds a negative number, wrapped.
+/// Adds to such a counter; what goes down adds a negative number, wrapped.
 fn add(counter: &AtomicU64, number: u64) {
     let sum = counter.load(Ordering::Relaxed).wrapping_add(number);
     counter.store(sum, Ordering::Relaxed);

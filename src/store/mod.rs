@@ -1,7 +1,8 @@
-//! The store: one writer and any number of readers per partition, no locks.
+//! The store: one writer at a time and any number of readers per partition, no locks.
 //!
 //! Keys are hashed once. Some bits pick the **owner**, the one shard whose [`ShardStore`] may
-//! change the key; every shard may read it directly. Memory is fixed at start.
+//! change the key; while it sleeps, others do so in its stead. Every shard may read it directly. Memory is fixed at
+//! start.
 //!
 //! * `epoch`: when freed memory may be reused (QSBR)
 //! * `arena`, `entry`: the memory, and an entry in it (unsafe lives here and in `index`)
@@ -11,6 +12,7 @@
 //! * `segments`, `clean`: appending, compaction, expiry
 //! * `eviction`, `ghosts`: what goes when memory is needed, and who went lately
 //! * `partition`, `writer`: what readers and the writer hold
+//! * `loan`: who has the writer while the owner sleeps
 //! * `shard_store`: what a shard has of all partitions
 //! * `scan`: going through all keys, some at a time
 //! * `operation`, `change`, `count`: what can be done to a key
@@ -29,6 +31,7 @@ mod ghosts;
 mod index;
 mod interest;
 mod listeners;
+mod loan;
 mod notes;
 mod operation;
 mod partition;
@@ -57,11 +60,12 @@ pub use self::{
     partition::{Absence, Guess},
     pins::PinnedValue,
     scan::{ListCursor, ScanCursor},
-    shard_store::{ShardStore, StoreGauges},
+    shard_store::{InStead, ShardStore, StoreGauges},
     vacancy::Vacancy,
 };
 use self::{
     index::ARENA_BYTES_MAX,
+    loan::Owned,
     writer::{PartitionParams, PartitionWriter},
 };
 
@@ -180,6 +184,8 @@ pub fn build(params: &StoreParams, hasher: KeyHasher) -> io::Result<Vec<ShardSto
         })
         .collect::<io::Result<Vec<_>>>()?;
     let partitions: Arc<[_]> = writers.iter().map(|w| Arc::clone(&w.partition)).collect();
+    let writers: Vec<_> = writers.into_iter().map(Owned::new).collect();
+    let lenders: Arc<[_]> = writers.iter().map(Owned::lender).collect();
     Ok(writers
         .into_iter()
         .enumerate()
@@ -189,6 +195,7 @@ pub fn build(params: &StoreParams, hasher: KeyHasher) -> io::Result<Vec<ShardSto
             epochs: Arc::clone(&epochs),
             hasher,
             writer,
+            lenders: Arc::clone(&lenders),
             marks_use: true,
         })
         .collect())

@@ -42,7 +42,7 @@ pub(super) struct Partition {
     pub(super) flushed_version: AtomicU64,
     pub(super) figures: Figures,
     pub(super) pins: Arc<Pins>,
-    /// See [`Listeners`].
+    /// See [`Listeners`](super::listeners::Listeners).
     pub(super) noted: Arc<AtomicU64>,
 }
 

@@ -9,6 +9,7 @@ use super::{
     epoch::Epochs,
     figures::PartitionStats,
     interest::Wanted,
+    loan::{Lender, Owned},
     notes::{Author, Notes},
     operation::{Applied, Operation},
     partition::{Absence, Guess, Partition},
@@ -28,9 +29,18 @@ impl StoreGauges {
     }
 }
 
-/// A shard's view of the store: it reads every partition and writes its own.
+/// What came of a change that was made in the stead of a shard that sleeps.
+#[derive(Debug)]
+pub struct InStead {
+    /// As if that shard had made it.
+    pub applied: Applied,
+    /// The partition is to be looked after sooner than that shard knew when it went to sleep: wake it.
+    pub is_due_sooner: bool,
+}
+
+/// A shard's view of the store: it reads every partition and writes its own, and those of shards that sleep.
 ///
-/// A shard starts offline and must be [online](Self::online) to read. References it reads borrow
+/// A shard starts offline and must be [online](Self::online) to read and write. References it reads borrow
 /// the store, and every call that could let their memory be reused takes it mutably.
 #[derive(Debug)]
 pub struct ShardStore {
@@ -38,7 +48,9 @@ pub struct ShardStore {
     pub(super) partitions: Arc<[Arc<Partition>]>,
     pub(super) epochs: Arc<Epochs>,
     pub(super) hasher: KeyHasher,
-    pub(super) writer: PartitionWriter,
+    pub(super) writer: Owned<PartitionWriter>,
+    /// Where the writers of all partitions are borrowed.
+    pub(super) lenders: Arc<[Lender<PartitionWriter>]>,
     /// Whether [`Self::get`] marks what it finds as used.
     pub(super) marks_use: bool,
 }
@@ -185,7 +197,7 @@ impl ShardStore {
         self.writer.listeners.author = author;
     }
 
-    /// The [number](Note::number) of the last change noted by the owner of a key. What is read
+    /// The [number](super::Note::number) of the last change noted by the owner of a key. What is read
     /// after this shows that change; one that is noted with a higher number was not answered
     /// before.
     pub fn last_noted(&self, hash: KeyHash) -> u64 {
@@ -225,6 +237,32 @@ impl ShardStore {
     ) -> Applied {
         debug_assert!(self.owns(key.hash));
         self.writer.apply(now, key, operation, value, old)
+    }
+
+    /// Changes a key of another shard that sleeps, in its stead. None if that one is awake, a third one is at it, or
+    /// there is more to be done than to change the partition.
+    pub fn apply_for_sleeper(
+        &mut self,
+        now: UnixMs,
+        key: Key<'_>,
+        operation: Operation,
+        value: &[u8],
+        old: &mut Vec<u8>,
+    ) -> Option<InStead> {
+        let lender = &self.lenders[self.owner(key.hash)];
+        let applied = lender.borrow(|writer| {
+            if !writer.concerns_nobody_else(now) {
+                return None;
+            }
+            let due = writer.next_tick();
+            let applied = writer.apply(now, key, operation, value, old);
+            let is_sooner = |at| due.is_none_or(|due| at < due);
+            Some(InStead {
+                applied,
+                is_due_sooner: writer.next_tick().is_some_and(is_sooner),
+            })
+        });
+        applied.flatten()
     }
 
     /// Whether a key and a value of so many bytes each are within the item limit.
@@ -283,8 +321,9 @@ impl ShardStore {
         self.writer.tick(now);
     }
 
-    /// The shard starts to read.
+    /// The shard starts to read and to write: what it has lent it takes back.
     pub fn online(&mut self) {
+        self.writer.take_back();
         self.epochs.online(self.shard);
     }
 
@@ -296,6 +335,11 @@ impl ShardStore {
     /// The shard reads nothing until [`Self::online`].
     pub fn offline(&mut self) {
         self.epochs.offline(self.shard);
+    }
+
+    /// The shard, offline, is about to sleep: until [`Self::online`] others change its partition, and it does not.
+    pub fn lend(&mut self) {
+        self.writer.lend();
     }
 
     /// The sum over all partitions.

@@ -2,6 +2,7 @@
 
 mod copies;
 mod evicting;
+mod loans;
 mod narrow;
 mod noting;
 mod pinned;

@@ -202,7 +202,7 @@ impl PartitionWriter {
         if !self.evictor.has_queues() {
             return Stream::Fresh;
         }
-        // SAFETY: the owner is online while it runs a turn, and what is found is not used after this.
+        // SAFETY: the shard that has the writer is online, and what is found is not used after this.
         let there = unsafe { partition.find(key) }.map(|(slot, entry)| {
             let segment = partition.arena.segment_of(slot.offset);
             (self.segments.stream(segment), entry.uses())

@@ -23,7 +23,8 @@ use super::{
     segments::{Segments, Stream},
 };
 
-/// The right to change a partition; there is one, and it lives on the owner's thread.
+/// The right to change a partition. There is one; a shard that is online has it: the owner, or one that
+/// [borrowed](super::loan) it.
 #[derive(Debug)]
 pub(super) struct PartitionWriter {
     pub(super) partition: Arc<Partition>,
@@ -118,7 +119,7 @@ impl PartitionWriter {
         key: Key<'_>,
         now: UnixMs,
     ) -> Option<(Found<'turn>, EntryRef<'turn>)> {
-        // SAFETY: the owner is online while it runs a turn, and what is found is not used after
+        // SAFETY: the shard that has the writer is online, and what is found is not used after
         // the change that asked for it, which contains no quiescent point.
         let found = unsafe { partition.find(key) };
         self.drop_if_dead(found, now)
@@ -145,6 +146,12 @@ impl PartitionWriter {
         self.entry_count = 0;
         self.deadline_count = 0;
         self.publish_figures();
+    }
+
+    /// Whether a change now is all that there is to do: no flush is due before it, no cleaning waits for other shards,
+    /// nobody has to be told.
+    pub(super) fn concerns_nobody_else(&self, now: UnixMs) -> bool {
+        self.listeners.is_empty() && !self.has_to_flush(now) && self.segments.has_free()
     }
 
     /// When [`Self::tick`] has something to do, if ever.
@@ -225,7 +232,7 @@ impl PartitionWriter {
         let Partition { arena, index, .. } = partition;
         let mut oldest = None::<(UnixMs, Offset)>;
         index.visit_bucket(arena, bucket_of(hash, index.bucket_count()), |offset| {
-            // SAFETY: the owner is online, and slots name published entries.
+            // SAFETY: the shard that has the writer is online, and slots name published entries.
             let used_at = unsafe { partition.entry(offset) }.used_at();
             if oldest.is_none_or(|(before, _)| used_at < before) {
                 oldest = Some((used_at, offset));
@@ -253,7 +260,7 @@ impl PartitionWriter {
         }
         let hasher = self.hasher;
         let grown = self.index.grow(index, arena, |offset| {
-            // SAFETY: the owner is online, and slots name published entries.
+            // SAFETY: the shard that has the writer is online, and slots name published entries.
             hasher.hash(unsafe { partition.entry(offset) }.key())
         });
         if grown.is_err()
@@ -328,8 +335,8 @@ impl PartitionWriter {
 
     /// The entry at `offset`, for cleaning.
     pub(super) fn named(partition: &Partition, hasher: KeyHasher, offset: Offset) -> Named<'_> {
-        // SAFETY: the cleaner walks whole entries of segments that are not free; the owner is
-        // online and alone in reusing segments.
+        // SAFETY: the cleaner walks whole entries of segments that are not free; the shard that has
+        // the writer is online and alone in reusing segments.
         let entry = unsafe { EntryRef::new(partition.arena.at(offset)) };
         let hash = hasher.hash(entry.key());
         let Partition { arena, index, .. } = partition;

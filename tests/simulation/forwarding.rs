@@ -1,5 +1,5 @@
-//! Mutations of other shards' keys, many in one message: each does what it is to do and its client hears what came of
-//! it, also where the owner has no memory in the middle of a message.
+//! Mutations of other shards' keys, many in one message or made in the stead of a shard that sleeps: each does what it
+//! is to do and its client hears what came of it, also where the owner has no memory in the middle of a message.
 
 use ringfort::config::Protocol;
 use ringfort::io::sim::{ClientId, Faults};
@@ -88,7 +88,7 @@ impl Writer {
     }
 }
 
-fn run(seed: u64, memory_factor: usize) {
+fn run(seed: u64, memory_factor: usize, is_forwarded: bool) {
     let setup = Setup {
         item_bytes_max: 8 * 1024,
         memory_factor,
@@ -96,6 +96,9 @@ fn run(seed: u64, memory_factor: usize) {
     };
     let mut fleet = Fleet::new(seed, &setup);
     fleet.world.set_faults(Faults::NETWORK);
+    if is_forwarded {
+        fleet.eavesdrop();
+    }
     let mut writers: Vec<Writer> = (0..4).map(|n| Writer::connect(&mut fleet, n)).collect();
     for _ in 0..60 {
         for writer in &mut writers {
@@ -112,20 +115,43 @@ fn run(seed: u64, memory_factor: usize) {
         writers.iter().all(|writer| writer.heard == writer.sent)
     });
     assert!(is_served, "somebody waits for ever");
+    let (hops, loans) = (
+        count(&mut fleet, "shard_hops"),
+        count(&mut fleet, "shard_loans"),
+    );
+    assert_eq!(loans == 0, is_forwarded, "{loans} of {hops}");
+    assert!(!is_forwarded || hops > 0);
     writers
         .iter()
         .for_each(|writer| fleet.world.close(writer.client));
     fleet.check_end();
 }
 
+/// What INFO says of all shards.
+fn count(fleet: &mut Fleet, name: &str) -> u64 {
+    let mut client = Talker::connect(fleet, 0);
+    let Value::Text(info) = client.ask(fleet, "INFO stats") else {
+        panic!("INFO is a text");
+    };
+    fleet.world.close(client.client);
+    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(':')?.parse().ok();
+    info.lines().find_map(value).expect("a count")
+}
+
 #[test]
 fn each_is_answered_what_came_of_it() {
-    for_each_seed(20, |seed| run(seed, 4));
+    for_each_seed(20, |seed| run(seed, 4, true));
 }
 
 #[test]
 fn what_waits_for_memory_in_the_middle_of_a_message_goes_on() {
-    for_each_seed(20, |seed| run(seed, 1));
+    for_each_seed(20, |seed| run(seed, 1, true));
+}
+
+#[test]
+fn what_is_done_for_sleepers_is_as_if_they_had_done_it() {
+    for_each_seed(20, |seed| run(seed, 4, false));
+    for_each_seed(20, |seed| run(seed, 1, false));
 }
 
 /// As Redis does it: who changes what it has read itself is told of that right behind the reply.
@@ -153,4 +179,25 @@ fn who_tracks_is_told_of_its_own_changes_one_by_one() {
         fleet.world.close(client.client);
         fleet.check_end();
     });
+}
+
+/// It went to sleep with nothing to look after, and is woken for the first thing that will be over.
+#[test]
+fn a_sleeper_is_told_of_what_is_to_be_swept() {
+    let mut fleet = Fleet::new(1, &Setup::embedded(2));
+    fleet.world.set_faults(Faults::NONE);
+    let mut client = Talker::connect(&fleet, 0);
+    for number in 0.. {
+        let loans = count(&mut fleet, "shard_loans");
+        client.ask(&mut fleet, &format!("SET k{number} v"));
+        if count(&mut fleet, "shard_loans") == loans {
+            continue;
+        }
+        fleet.run_until_idle();
+        assert_eq!(fleet.world.next_alarm(), None, "everybody sleeps soundly");
+        client.ask(&mut fleet, &format!("SET k{number} v PX 100"));
+        fleet.run_until_idle();
+        assert!(fleet.world.next_alarm().is_some());
+        break;
+    }
 }

@@ -309,6 +309,7 @@ impl View {
         let totals = &self.totals;
         lines.counts(&[
             ("shard_hops", totals.hops),
+            ("shard_loans", totals.loans),
             ("resp_requests", self.calls),
             ("backend_requests", totals.backend_requests),
             ("backend_failures", totals.backend_failures),
@@ -398,6 +399,7 @@ impl View {
                 ("bytes_read", totals.bytes_read),
                 ("bytes_written", totals.bytes_written),
                 ("shard_hops", totals.hops),
+                ("shard_loans", totals.loans),
                 ("backend_requests", totals.backend_requests),
                 ("backend_failures", totals.backend_failures),
                 ("fills_joined", totals.fills_joined),

@@ -125,6 +125,8 @@ counters! {
     bytes_written,
     /// Requests sent to other shards.
     hops,
+    /// Changes of other shards' keys made here, as those slept.
+    loans,
     /// Requests sent to backends.
     backend_requests,
     /// Requests that a backend failed to answer.

@@ -23,7 +23,7 @@ use ringfort::backend::Access;
 use ringfort::config::{
     BACKEND_IN_FLIGHT_DEFAULT, EjectConfig, Protocol, SpeedConfig, WritePolicy,
 };
-use ringfort::io::sim::{Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
+use ringfort::io::sim::{ClientId, Faults, ServerState, SimIo, SimRng, SimServer, SimWorld};
 use ringfort::io::{Address, ListenerId};
 use ringfort::mesh;
 use ringfort::route::{HashRingMode, Placement, Router, ServerIndex, ServerSpec};
@@ -151,6 +151,7 @@ pub(crate) struct Fleet {
     /// Connections that each shard has to servers.
     pub(crate) link_count: usize,
     router: Option<Router>,
+    eavesdropper: Option<ClientId>,
 }
 
 /// Rounds after which a run has gone wrong; the longest of them take a tenth.
@@ -194,6 +195,7 @@ impl Fleet {
             connection_count,
             link_count,
             router,
+            eavesdropper: None,
             world,
         }
     }
@@ -317,6 +319,9 @@ impl Fleet {
     /// All clients have gone: nothing of them is left, and the shards end when they are told.
     pub(crate) fn check_end(&mut self) {
         self.heal();
+        if let Some(client) = self.eavesdropper.take() {
+            self.world.close(client);
+        }
         let is_empty = self.run_until(120_000, |fleet| fleet.clients() == 0);
         assert!(is_empty, "{} clients are still there", self.clients());
         self.run_until_idle();

@@ -121,3 +121,15 @@ fn read(bytes: &[u8]) -> Option<(Value, usize)> {
     };
     Some((value, at))
 }
+
+impl Fleet {
+    /// A client of the last shard wants to hear of keys that nobody has. So somebody listens to every partition, and
+    /// nothing is changed in the stead of a shard that sleeps: it is sent a message.
+    pub(crate) fn eavesdrop(&mut self) {
+        let talker = Talker::connect(self, self.shard_count() - 1);
+        talker.say(self, "HELLO 3");
+        talker.say(self, "CLIENT TRACKING ON BCAST PREFIX nobody:");
+        self.run_until_idle();
+        self.eavesdropper = Some(talker.client);
+    }
+}

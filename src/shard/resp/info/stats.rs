@@ -70,6 +70,7 @@ fn own(facts: &Facts<'_>, lines: &mut Lines<'_>) {
     let Facts { core, totals, .. } = facts;
     lines.add_all(&[
         ("shard_hops", &totals.hops),
+        ("shard_loans", &totals.loans),
         ("backend_requests", &totals.backend_requests),
         ("backend_failures", &totals.backend_failures),
         ("backend_ejects", &totals.backend_ejects),

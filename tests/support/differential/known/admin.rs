@@ -13,6 +13,7 @@ const OWN_FIELDS: &[&str] = &[
     "shards",
     "memcache_port",
     "shard_hops",
+    "shard_loans",
     "backend_requests",
     "backend_failures",
     "backend_ejects",
