@@ -3,8 +3,10 @@
 
 mod support;
 
+#[path = "admin/pause.rs"]
+mod pause;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
 use support::backends::Backend;
 use support::ringfort::Ringfort;
@@ -155,63 +157,6 @@ fn clients_are_killed_wherever_they_are() {
     assert_eq!(text(&mut killer, "CLIENT LIST").lines().count(), 1);
     killer.ask("CLIENT KILL TYPE normal SKIPME no\r\nPING\r\n", ":1\r\n");
     killer.expect_close();
-}
-
-#[test]
-fn a_pause_holds_all_shards_and_protocols() {
-    let ringfort = Ringfort::embedded();
-    let (mut resp, mut memcache) = connect_all(&ringfort);
-    let mut controller = resp.pop().expect("a connection");
-    controller.ask("CLIENT PAUSE 60000 WRITE\r\n", "+OK\r\n");
-    for wire in &mut resp {
-        // What only reads is answered, and what is refused; then what writes waits.
-        wire.ask(
-            "GET a\r\nSET\r\n",
-            "$-1\r\n-ERR wrong number of arguments for 'set' command\r\n",
-        );
-        wire.send(b"INCR held\r\nPING\r\n");
-    }
-    for wire in &mut memcache {
-        wire.ask("get a\r\n", "END\r\n");
-        wire.send(b"set other 0 0 1\r\nx\r\nmn\r\n");
-    }
-    wait_for("all to be held", || {
-        let list = text(&mut controller, "CLIENT LIST");
-        let held = list.lines().filter(|line| field(line, "flags") == "b");
-        (held.count() == resp.len() + memcache.len()).then_some(())
-    });
-    controller.ask("GET held\r\nGET other\r\n", "$-1\r\n$-1\r\n");
-    controller.ask("CLIENT UNPAUSE\r\n", "+OK\r\n");
-    let mut counts: Vec<_> = resp.iter_mut().map(Wire::line).collect();
-    counts.sort_by_key(|count| count[1..].parse::<usize>().expect("a number"));
-    assert!(
-        counts
-            .into_iter()
-            .eq((1..=resp.len()).map(|count| format!(":{count}")))
-    );
-    resp.iter_mut().for_each(|wire| wire.expect(b"+PONG\r\n"));
-    memcache
-        .iter_mut()
-        .for_each(|wire| wire.expect(b"STORED\r\nMN\r\n"));
-}
-
-#[test]
-fn a_pause_ends_by_itself_and_not_before() {
-    const PAUSE: Duration = Duration::from_millis(300);
-    let ringfort = Ringfort::embedded();
-    let (mut resp, mut memcache) = connect_all(&ringfort);
-    let start = Instant::now();
-    resp[0].ask(format!("CLIENT PAUSE {}\r\n", PAUSE.as_millis()), "+OK\r\n");
-    resp.iter_mut().for_each(|wire| wire.send(b"PING\r\n"));
-    memcache.iter_mut().for_each(|wire| wire.send(b"mn\r\n"));
-    // The server's clock counts whole milliseconds.
-    let ends = start + PAUSE - Duration::from_millis(1);
-    for wire in &mut resp {
-        wire.expect(b"+PONG\r\n");
-        assert!(Instant::now() >= ends);
-    }
-    memcache.iter_mut().for_each(|wire| wire.expect(b"MN\r\n"));
-    assert!(Instant::now() >= ends);
 }
 
 #[test]

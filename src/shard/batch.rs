@@ -49,12 +49,8 @@ pub(super) trait Dialect {
         raw: &[u8],
     ) -> Step;
 
-    /// Whether a pause holds a request back. A dialect that does not tell writes from reads has all
-    /// of them held.
-    fn is_held_back(core: &Core, request: &Self::Request<'_>) -> bool {
-        let _ = request;
-        core.pause.is_on()
-    }
+    /// Whether a pause holds a request back.
+    fn is_held_back(core: &Core, request: &Self::Request<'_>) -> bool;
 
     /// Answers what was refused. The last of what it takes is how the conversation goes on.
     fn refuse(session: &mut Session, core: &mut Core, refusal: &Self::Refusal<'_>) -> Step;

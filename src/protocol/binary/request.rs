@@ -128,6 +128,19 @@ impl<'b> Command<'b> {
             }
         }
     }
+
+    /// Whether it is to change what is there, a deadline included.
+    pub const fn is_write(&self) -> bool {
+        match self {
+            Self::GetAndTouch { .. }
+            | Self::Touch { .. }
+            | Self::Store { .. }
+            | Self::Delete { .. }
+            | Self::Count { .. }
+            | Self::Flush { .. } => true,
+            Self::Get { .. } | Self::Stat { .. } | Self::Version | Self::NoOp | Self::Quit => false,
+        }
+    }
 }
 
 /// How to answer a request that breaks a rule, and how to get back in step.

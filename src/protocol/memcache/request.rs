@@ -108,6 +108,27 @@ pub enum Request<'b> {
     Quit,
 }
 
+impl Request<'_> {
+    /// Whether it is to change what is there, a deadline included.
+    pub fn is_write(&self) -> bool {
+        match self {
+            Self::Retrieve { touch, .. } => touch.is_some(),
+            Self::Store { .. }
+            | Self::Delete { .. }
+            | Self::Arithmetic { .. }
+            | Self::Touch { .. }
+            | Self::FlushAll { .. } => true,
+            Self::Meta(request) => request.is_write(),
+            Self::Verbosity { .. }
+            | Self::Version
+            | Self::Stats { .. }
+            | Self::Shutdown { .. }
+            | Self::MetaNoOp
+            | Self::Quit => false,
+        }
+    }
+}
+
 /// The kinds of [`Request::Store`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreVerb {

@@ -54,9 +54,16 @@ impl Dialect for Binary {
         execute(session, core, request, raw)
     }
 
+    fn is_held_back(core: &Core, request: &Request<'_>) -> bool {
+        core.pause.holds(request.command.is_write())
+    }
+
     fn refuse(session: &mut Session, core: &mut Core, refusal: &Refusal<'_>) -> Step {
         // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
         if let (Some(key), None) = (refusal.unlink, &core.pool) {
+            if core.pause.holds(true) {
+                return Step::Hold;
+            }
             let key = core.key(key);
             let step = session
                 .unlink_at_peers(core, key)

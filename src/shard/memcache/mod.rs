@@ -87,20 +87,15 @@ impl Dialect for Memcache {
     }
 
     fn is_held_back(core: &Core, request: &Request<'_>) -> bool {
-        let is_write = matches!(
-            request,
-            Request::Store { .. }
-                | Request::Delete { .. }
-                | Request::Arithmetic { .. }
-                | Request::Touch { .. }
-                | Request::FlushAll { .. }
-        );
-        core.pause.holds(is_write)
+        core.pause.holds(request.is_write())
     }
 
     fn refuse(session: &mut Session, core: &mut Core, refusal: &Refusal<'_>) -> Step {
         // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
         if let (Some(key), None) = (refusal.unlink, &core.pool) {
+            if core.pause.holds(true) {
+                return Step::Hold;
+            }
             let mut room = KeyRoom::new();
             let key = core.key(key.bytes(&mut room));
             // Not a delete: nobody asked for one, and nobody counts it.

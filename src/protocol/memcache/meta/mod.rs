@@ -64,6 +64,16 @@ impl<'b> MetaRequest<'b> {
         }
     }
 
+    /// Whether it is to change what is there. A `mg` is if it gives an expiry (flag `T`) or makes
+    /// what is missing (`N`); one that comes to renew a value only leaves a mark, and reads.
+    pub fn is_write(&self) -> bool {
+        match self.verb {
+            MetaVerb::Get => self.flags.has_any(b"NT"),
+            MetaVerb::Set | MetaVerb::Delete | MetaVerb::Arithmetic => true,
+            MetaVerb::Debug => false,
+        }
+    }
+
     /// Whether the nominal reply is not wanted (flag `q`).
     pub fn is_quiet(&self) -> bool {
         self.flags.has(b'q')
