@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::support::backends::Backend;
 use crate::support::binary::{packet, packet_with, reply};
 use crate::support::ringfort::Ringfort;
 use crate::support::wait_for;
@@ -166,4 +167,87 @@ fn a_pause_of_writes_lets_reads_through() {
         binary.send(&packet(opcode, key, b""));
         assert_eq!(reply(&mut binary).status, 0, "{opcode:#x}");
     }
+}
+
+/// In a transaction, too, what writes waits before anything is done: EXEC that had stopped everybody and then waited
+/// would keep out the client that ends the pause.
+#[test]
+fn a_pause_holds_transactions_before_they_begin() {
+    let ringfort = Ringfort::embedded();
+    check_transactions(&ringfort);
+    let mut wire = Wire::connect(ringfort.resp());
+    // What a transaction does to itself does not hold it.
+    wire.ask(
+        "MULTI\r\nCLIENT PAUSE 60000 WRITE\r\n",
+        "+OK\r\n+QUEUED\r\n",
+    );
+    wire.ask(
+        "SET key 5\r\nGET key\r\nEXEC\r\n",
+        "+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n+OK\r\n$1\r\n5\r\n",
+    );
+    let mut other = Wire::connect(ringfort.resp());
+    other.ask("GET key\r\n", "$1\r\n5\r\n");
+    other.send(b"SET key 6\r\n");
+    wait_until_held(&mut wire, 1);
+    wire.ask("GET key\r\nCLIENT UNPAUSE\r\n", "$1\r\n5\r\n+OK\r\n");
+    other.expect(b"+OK\r\n");
+}
+
+fn check_transactions(ringfort: &Ringfort) {
+    let mut admin = Wire::connect(ringfort.resp());
+    let (mut begun, mut queueing) = (
+        Wire::connect(ringfort.resp()),
+        Wire::connect(ringfort.resp()),
+    );
+    begun.ask("MULTI\r\nINCR key\r\n", "+OK\r\n+QUEUED\r\n");
+    admin.ask("CLIENT PAUSE 60000 WRITE\r\n", "+OK\r\n");
+    begun.send(b"EXEC\r\n");
+    wait_until_held(&mut admin, 1);
+    queueing.ask("MULTI\r\nGET key\r\n", "+OK\r\n+QUEUED\r\n");
+    queueing.send(b"INCR key\r\n");
+    wait_until_held(&mut admin, 2);
+    // One that only reads is not held, nor is who ends the pause.
+    admin.ask(
+        "MULTI\r\nGET key\r\nEXEC\r\n",
+        "+OK\r\n+QUEUED\r\n*1\r\n$-1\r\n",
+    );
+    admin.ask("CLIENT UNPAUSE\r\n", "+OK\r\n");
+    begun.expect(b"*1\r\n:1\r\n");
+    queueing.expect(b"+QUEUED\r\n");
+    queueing.ask("EXEC\r\nDEL key\r\n", "*2\r\n$1\r\n1\r\n:2\r\n:1\r\n");
+}
+
+#[test]
+fn a_pause_holds_what_only_servers_of_a_pool_know() {
+    let redis = Backend::redis();
+    let server = redis.address().to_string();
+    let ringfort = Ringfort::start_exactly(&[
+        "--memcache",
+        "off",
+        "--resp",
+        "127.0.0.1:0",
+        "--shards",
+        "2",
+        "--memory",
+        "64MiB",
+        "--pool",
+        "resp",
+        "--server",
+        &server,
+    ]);
+    check_transactions(&ringfort);
+    let mut admin = Wire::connect(ringfort.resp());
+    admin.ask("RPUSH list a\r\n", ":1\r\n");
+    admin.ask("CLIENT PAUSE 60000 WRITE\r\n", "+OK\r\n");
+    let held = ["RPUSH list b\r\n", "EVAL \"return 1\" 0\r\n"];
+    let mut wires = held.map(|request| {
+        let mut wire = Wire::connect(ringfort.resp());
+        wire.send(request.as_bytes());
+        wire
+    });
+    wait_until_held(&mut admin, wires.len());
+    admin.ask("LRANGE list 0 -1\r\n", "*1\r\n$1\r\na\r\n");
+    admin.ask("CLIENT UNPAUSE\r\n", "+OK\r\n");
+    wires[0].expect(b":2\r\n");
+    wires[1].expect(b":1\r\n");
 }

@@ -77,6 +77,17 @@ pub(in crate::shard) fn foreign(session: &mut Session, core: &mut Core, args: Ar
     }
 }
 
+/// Whether a request that only the pool's servers know may write. What is none, or about no key,
+/// is not known to.
+pub(in crate::shard) fn may_write(args: &Args<'_>) -> bool {
+    match Foreign::of(args) {
+        Ok(Foreign::Relay(relay)) => relay.is_write,
+        // A script without keys may change any.
+        Ok(Foreign::Way(Way::Everywhere)) | Err(RelayError::NoKey) => true,
+        Ok(Foreign::Way(_)) | Err(_) => false,
+    }
+}
+
 /// Executes a request of a command that ringfort knows, but leaves to the server.
 pub(super) fn known(session: &mut Session, core: &mut Core, args: Args<'_>) -> Step {
     let spec = args.get(0).and_then(table::lookup);

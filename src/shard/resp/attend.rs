@@ -5,6 +5,7 @@ use super::super::{
     core::Core,
     meter::{EVENT_NAMES, Sample},
     session::{Session, Step},
+    world::Pass,
 };
 use super::{Framed, execute, serve_frame, slow_log};
 use crate::protocol::resp::{
@@ -55,7 +56,8 @@ pub(super) fn serve_specially(session: &mut Session, core: &mut Core, framed: &F
     step
 }
 
-/// Executes a request unless a pause holds it, and times it.
+/// Executes a request unless a pause holds it, and times it. What has begun goes on, as does a
+/// transaction: everybody else waits for it, and with them who ends the pause.
 #[cold]
 pub(super) fn attend(
     session: &mut Session,
@@ -66,7 +68,8 @@ pub(super) fn attend(
 ) -> Step {
     let spec = table::row_of(command);
     session.command = Some(command);
-    if core.pause.holds(spec.is_some_and(|spec| spec.is_write())) {
+    let is_write = spec.is_some_and(|spec| spec.is_write());
+    if session.pass == Pass::None && core.pause.holds(is_write) {
         return Step::Hold;
     }
     let begun_ns = core.stopwatch.elapsed_ns();

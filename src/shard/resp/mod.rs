@@ -316,6 +316,9 @@ fn serve_now(session: &mut Session, core: &mut Core, args: &Args<'_>, read: &Rea
     let (command, request) = match read {
         Ok(request) => request,
         Err(RequestError::UnknownCommand(_)) if core.pool.is_some() => {
+            if core.pause.is_on() && core.pause.holds(relay::may_write(args)) {
+                return Step::Hold;
+            }
             return relay::foreign(session, core, *args);
         }
         Err(error) => return refuse(session, core, *args, error),

@@ -18,7 +18,7 @@ use super::{
         core::Core,
         message::{Ask, AskBody},
         pool::{
-            Place, transaction as pool,
+            Place, relay, transaction as pool,
             watch::{self, ServerWatch},
         },
         session::{Session, Step},
@@ -63,6 +63,8 @@ pub(in crate::shard) struct Transaction {
     has_asked: bool,
     /// Its requests are being executed.
     has_begun: bool,
+    /// One of them may write.
+    has_writes: bool,
 }
 
 impl Transaction {
@@ -84,11 +86,15 @@ pub(super) fn serve(
     args: Args<'_>,
     read: &Read<'_>,
 ) -> Step {
-    let command = match Request::check(&args) {
-        Ok(spec) => spec.command,
+    let spec = match Request::check(&args) {
+        Ok(spec) => spec,
         Err(RequestError::UnknownCommand(_)) if core.pool.is_some() => {
+            let is_write = relay::may_write(&args);
+            if is_held_back(session, core, is_write) {
+                return Step::Hold;
+            }
             session.command = None;
-            queue_for_server(session, core, args);
+            queue_for_server(session, core, args, is_write);
             return Step::Done;
         }
         Err(error) => {
@@ -100,8 +106,15 @@ pub(super) fn serve(
             return refuse(session, core, args, &error);
         }
     };
+    let command = spec.command;
     session.command = Some(command);
-    if command == Command::Exec {
+    let is_exec = command == Command::Exec;
+    let is_write =
+        spec.is_write() || (is_exec && of(session).is_some_and(|queue| queue.has_writes));
+    if is_held_back(session, core, is_write) {
+        return Step::Hold;
+    }
+    if is_exec {
         let step = exec(session, core);
         if step != Step::Hold {
             session.command = Some(command);
@@ -127,24 +140,31 @@ pub(super) fn serve(
             return Step::Done;
         }
         _ if core.pool.is_some() => {
-            queue_for_server(session, core, args);
+            queue_for_server(session, core, args, is_write);
             return Step::Done;
         }
-        _ => queue(session, core, args),
+        _ => queue(session, core, args, is_write),
     };
     session.reply(core, line);
     Step::Done
 }
 
+/// Whether a pause holds a request of a client that has said MULTI, as Redis does: one that is to
+/// write before it is queued, and EXEC of one before it stops everybody. What has the world is not
+/// held, or nobody could end the pause.
+fn is_held_back(session: &Session, core: &Core, is_write: bool) -> bool {
+    session.pass == Pass::None && core.pause.holds(is_write)
+}
+
 /// Keeps a request for EXEC if it is for the same server of the pool as all others.
-fn queue_for_server(session: &mut Session, core: &mut Core, args: Args<'_>) {
+fn queue_for_server(session: &mut Session, core: &mut Core, args: Args<'_>, is_write: bool) {
     let place = of(session).and_then(|transaction| transaction.place);
     match pool::admit(core, place, &args) {
         Ok(place) => {
             if let Some(transaction) = of(session) {
                 transaction.place = place;
             }
-            let line = queue(session, core, args);
+            let line = queue(session, core, args, is_write);
             session.reply(core, line);
         }
         Err(refusal) => {
@@ -160,7 +180,7 @@ fn queue_for_server(session: &mut Session, core: &mut Core, args: Args<'_>) {
 }
 
 /// Keeps a request for EXEC; what to answer.
-fn queue(session: &mut Session, core: &Core, args: Args<'_>) -> &'static [u8] {
+fn queue(session: &mut Session, core: &Core, args: Args<'_>, is_write: bool) -> &'static [u8] {
     let token = session.token();
     let Some(transaction) = of(session) else {
         return QUEUED;
@@ -175,6 +195,7 @@ fn queue(session: &mut Session, core: &Core, args: Args<'_>) -> &'static [u8] {
         return TOO_LARGE;
     }
     transaction.count += 1;
+    transaction.has_writes |= is_write;
     if args.raw().first() == Some(&b'*') {
         transaction.requests.extend_from_slice(args.raw());
     } else {
