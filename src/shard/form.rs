@@ -158,6 +158,9 @@ impl Form {
             Self::MemcacheConcat if outcome == Outcome::TooLarge => {
                 out.extend_from_slice(memcache::NOT_STORED);
             }
+            Self::MemcacheCount if matches!(outcome, Outcome::TooLarge | Outcome::OutOfMemory) => {
+                out.extend_from_slice(memcache::OUT_OF_MEMORY);
+            }
             Self::MemcacheStore
             | Self::MemcacheConcat
             | Self::MemcacheDelete

@@ -216,9 +216,25 @@ impl PartitionWriter {
             used: fits.then(|| entry.used().rewritten(now)),
             ..Content::instead_of(Some(entry), text.parts())
         };
+        self.store_number(now, key, content, there, Outcome::Unsigned(number))
+    }
+
+    /// Puts a number in the place of what is there. One that is too large leaves that alone, as in
+    /// memcached, which has no memory for it then.
+    fn store_number(
+        &mut self,
+        now: UnixMs,
+        key: Key<'_>,
+        content: Content<'_>,
+        there: There<'_>,
+        counted: Outcome,
+    ) -> Outcome {
+        if self.is_too_large(key, content.value) {
+            return Outcome::TooLarge;
+        }
         match self.store(now, key, content, there) {
-            Outcome::OutOfMemory => Outcome::OutOfMemory,
-            _ => Outcome::Unsigned(number),
+            Outcome::Stored { .. } => counted,
+            refusal => refusal,
         }
     }
 
@@ -253,10 +269,7 @@ impl PartitionWriter {
             Err(outcome) => outcome,
             Ok((number, text)) => {
                 let content = Content::instead_of(entry, text.parts());
-                match self.store(now, key, content, there) {
-                    Outcome::OutOfMemory => Outcome::OutOfMemory,
-                    _ => Outcome::Signed(number),
-                }
+                self.store_number(now, key, content, there, Outcome::Signed(number))
             }
         }
     }

@@ -235,7 +235,8 @@ pub enum Outcome {
     NotANumber,
     /// The number would not fit 64 bits with sign.
     Overflow,
-    /// Key and value exceed the item limit; a value that was there is gone, as memcached has it.
+    /// Key and value exceed the item limit. What a `Set` was to replace is gone, as memcached has
+    /// it; what was to be joined or counted is as it was.
     TooLarge,
     /// No memory could be freed in this turn.
     OutOfMemory,

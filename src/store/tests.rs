@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use self::twin::{CHOSEN_CAS_MIN, Step, Twin, model, steps};
+use self::twin::{CHOSEN_CAS_MIN, ITEM_BYTES_MAX, Step, Twin, model, name, steps};
 use super::*;
 
 const MIB: usize = 1 << 20;
@@ -26,7 +26,7 @@ fn store_with(eviction: Eviction, partition_bytes: usize) -> ShardStore {
     let params = StoreParams {
         shard_count: 1,
         partition_bytes,
-        item_bytes_max: 4096,
+        item_bytes_max: ITEM_BYTES_MAX,
         eviction,
     };
     let mut store = build(&params, KeyHasher::new(7)).unwrap().remove(0);
@@ -72,12 +72,12 @@ fn value(store: &ShardStore, now: UnixMs, key: &[u8]) -> Option<Vec<u8>> {
 
 fn check(store: &ShardStore, now: UnixMs, map: &HashMap<u8, Twin>) {
     for key in 0..12_u8 {
-        let bytes = [key];
+        let bytes = name(key);
         let hashed = store.hasher().key(&bytes);
         let entry = store.get(hashed, now);
         // Whether the guess is right or not.
         for guessed in [key, key ^ 1] {
-            let guess = store.prefetch_entry(store.hasher().hash(&[guessed]));
+            let guess = store.prefetch_entry(store.hasher().hash(&name(guessed)));
             let found = store.look_guessed(hashed, guess, now);
             assert_eq!(found.err(), store.look(hashed, now).err());
             let place = |entry: EntryRef<'_>| entry.value().as_ptr();
@@ -125,7 +125,7 @@ proptest! {
                     prop_assert_eq!(store.stats().live_bytes, 0);
                 }
                 Step::Version { key, right } => {
-                    let bytes = [key];
+                    let bytes = name(key);
                     let key_hashed = store.hasher().key(&bytes);
                     let cas = store.get(key_hashed, now).map(|entry| entry.cas());
                     let operation = Operation::Set {
@@ -136,21 +136,21 @@ proptest! {
                         wants_old: false,
                     };
                     let outcome =
-                        store.apply(now, key_hashed, operation, b"cas", &mut Vec::new()).outcome;
+                        store.apply(now, key_hashed, operation, b"7", &mut Vec::new()).outcome;
                     let expected = match (cas, right) {
                         (None, _) => Outcome::NotFound,
                         (Some(_), false) => Outcome::Exists,
                         (Some(_), true) => {
                             let twin = map.get_mut(&key).unwrap();
-                            *twin = Twin { flags: 1, ..twin.with_value(b"cas") };
-                            Outcome::Stored { value_bytes: 3 }
+                            *twin = Twin { flags: 1, ..twin.with_value(b"7") };
+                            Outcome::Stored { value_bytes: 1 }
                         }
                     };
                     prop_assert_eq!(outcome, expected);
                 }
                 Step::Apply { key, operation, value } => {
                     let mut old = Vec::new();
-                    let bytes = [key];
+                    let bytes = name(key);
                     let key_hashed = store.hasher().key(&bytes);
                     let applied = store.apply(now, key_hashed, operation, &value, &mut old);
                     let expected = model(&mut map, now, key, operation, &value);

@@ -19,6 +19,19 @@ pub(super) struct Twin {
     pub(super) is_copy: bool,
 }
 
+/// Largest item, in bytes; beside key and value it counts 59.
+pub(super) const ITEM_BYTES_MAX: usize = 4096;
+
+/// A key's bytes. Two of them are so long that a value beside them has two bytes at most.
+pub(super) fn name(key: u8) -> Vec<u8> {
+    let bytes = if key < 10 { 1 } else { ITEM_BYTES_MAX - 59 - 2 };
+    vec![key; bytes]
+}
+
+fn is_too_large(key: u8, value: &[u8]) -> bool {
+    name(key).len() + value.len() + 59 > ITEM_BYTES_MAX
+}
+
 /// CAS ids that clients choose are larger, so that a look at an entry tells them apart.
 pub(super) const CHOSEN_CAS_MIN: u64 = 1 << 60;
 
@@ -147,7 +160,7 @@ pub(super) fn model(
     let there = map.get(&key).cloned();
     let mut put = |twin: Twin| {
         let bytes = twin.value.len() as u64;
-        if 1 + twin.value.len() + 59 > 4096 {
+        if is_too_large(key, &twin.value) {
             map.remove(&key);
             return Outcome::TooLarge;
         }
@@ -203,7 +216,7 @@ pub(super) fn model(
                     Side::Back => [&twin.value, value].concat(),
                     Side::Front => [value, &twin.value].concat(),
                 };
-                if 1 + joined.len() + 59 > 4096 {
+                if is_too_large(key, &joined) {
                     return (Outcome::TooLarge, None);
                 }
                 (put(twin.with_value(&joined)), None)
@@ -227,6 +240,9 @@ pub(super) fn model(
             let twin = there.clone().unwrap_or_else(|| Twin::new(b""));
             match count::signed(there.as_ref().map(|twin| &twin.value[..]), delta) {
                 Err(outcome) => (outcome, None),
+                Ok((_, text)) if is_too_large(key, &text.parts().concat()) => {
+                    (Outcome::TooLarge, None)
+                }
                 Ok((number, text)) => {
                     put(twin.with_value(&text.parts().concat()));
                     (Outcome::Signed(number), None)
@@ -265,6 +281,7 @@ fn model_mark(map: &mut HashMap<u8, Twin>, now: UnixMs, key: u8, operation: Oper
             cas,
         } => match count::unsigned(&twin.value, delta, down) {
             Err(outcome) => outcome,
+            Ok((_, text)) if is_too_large(key, &text.parts().concat()) => Outcome::TooLarge,
             Ok((number, text)) => {
                 let fits = text.len() == twin.value.len();
                 *twin = Twin {
