@@ -196,7 +196,7 @@ impl PartitionWriter {
             return Some(bytes);
         };
         if self.is_dead(&entry, now) {
-            self.unlink(&slot, &entry, Author::NOBODY);
+            self.drop_dead(&slot, &entry);
             return Some(bytes);
         }
         let old = (self.segments.stream(cleaning.segment), entry.uses());
@@ -301,8 +301,7 @@ impl PartitionWriter {
             if let Some(slot) = slot
                 && self.is_dead(&entry, now)
             {
-                self.unlink(&slot, &entry, Author::NOBODY);
-                self.count_expired(&entry);
+                self.drop_dead(&slot, &entry);
             }
             self.sweep.position += entry.footprint_bytes() as u32;
             debug_assert!(self.sweep.position <= self.segments.used_bytes(segment));

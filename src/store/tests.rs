@@ -231,6 +231,18 @@ fn the_sweep_unlinks_what_has_expired() {
 }
 
 #[test]
+fn what_was_flushed_does_not_expire() {
+    let mut store = store(MIB);
+    expire_a_thousand(&mut store);
+    store.flush(UnixMs(50), UnixMs(50));
+    for second in 1..4 {
+        store.tick(UnixMs(second * 1_000));
+    }
+    assert_eq!(store.next_tick(), None, "all was swept");
+    assert_eq!(store.stats().expired_count, 0);
+}
+
+#[test]
 fn the_sweep_does_not_go_on_in_the_middle_of_other_entries() {
     let mut store = store(MIB);
     for second in 0..200_usize {

@@ -241,9 +241,11 @@ impl PartitionWriter {
         let Some((_, offset)) = oldest else { return };
         let Named { entry, slot, .. } = Self::named(partition, self.hasher, offset);
         let Some(slot) = slot else { return };
-        if !self.is_dead(&entry, now) {
-            self.count_evicted(&entry);
+        if self.is_dead(&entry, now) {
+            self.drop_dead(&slot, &entry);
+            return;
         }
+        self.count_evicted(&entry);
         self.unlink(&slot, &entry, Author::NOBODY);
     }
 
@@ -321,16 +323,20 @@ impl PartitionWriter {
         now: UnixMs,
     ) -> Option<(Found<'turn>, EntryRef<'turn>)> {
         let (slot, entry) = found?;
-        if !self.partition.is_alive(&entry) {
-            self.unlink(&slot, &entry, Author::NOBODY);
-            return None;
-        }
-        if entry.deadline().is_past(now) {
-            self.unlink(&slot, &entry, Author::NOBODY);
-            self.count_expired(&entry);
+        if !self.partition.is_alive(&entry) || entry.deadline().is_past(now) {
+            self.drop_dead(&slot, &entry);
             return None;
         }
         Some((slot, entry))
+    }
+
+    /// Unlinks an entry that has been flushed or has expired. Only what was not flushed counts as
+    /// expired.
+    pub(super) fn drop_dead(&mut self, slot: &Found<'_>, entry: &EntryRef<'_>) {
+        if self.partition.is_alive(entry) {
+            self.partition.figures.count_expired(entry.is_fetched());
+        }
+        self.unlink(slot, entry, Author::NOBODY);
     }
 
     /// The entry at `offset`, for cleaning.
@@ -353,10 +359,6 @@ impl PartitionWriter {
     pub(super) fn count_evicted(&self, entry: &EntryRef<'_>) {
         let figures = &self.partition.figures;
         figures.count_evicted(entry.is_fetched(), entry.is_copy());
-    }
-
-    pub(super) fn count_expired(&self, entry: &EntryRef<'_>) {
-        self.partition.figures.count_expired(entry.is_fetched());
     }
 
     pub(super) fn publish_figures(&self) {

@@ -129,8 +129,9 @@ fn remember_or_forget(eviction: Eviction) {
     let stats = store.stats();
     assert!(stats.evicted_count > 1_000 && stats.expired_count > 100);
     let left_count = gone_count + stats.evicted_count + stats.expired_count;
-    // Cleaning drops what it finds expired without counting it.
-    assert!(stats.entry_count + left_count <= stored_count);
+    // One that is evicted to make room for its own new value leaves, and comes again.
+    let come_count = stats.entry_count + left_count;
+    assert!((stored_count..stored_count + 10).contains(&come_count));
     let is_there = |name: &&u32| value(&store, now, &name.to_le_bytes()).is_some();
     let held_count = written.keys().filter(is_there).count() as u64;
     assert!(held_count <= stats.entry_count && held_count > 500);
