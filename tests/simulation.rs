@@ -26,6 +26,8 @@ mod ejection;
 mod embedded;
 #[path = "simulation/forwarding.rs"]
 mod forwarding;
+#[path = "simulation/hop_wait.rs"]
+mod hop_wait;
 #[path = "simulation/invalidate.rs"]
 mod invalidate;
 #[path = "simulation/l1.rs"]

@@ -342,7 +342,7 @@ impl Downstream {
             return false;
         }
         let since = *self.ready_since.get_or_insert(core.now);
-        core.now.0.saturating_sub(since.0) <= HOP_WAIT_MS_MAX
+        core.now.0.saturating_sub(since.0) < HOP_WAIT_MS_MAX
     }
 
     /// Takes the replies to be sent.

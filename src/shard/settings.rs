@@ -21,8 +21,9 @@ pub(super) const OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// as much as to copy half of that.
 pub(super) const LAID_IN_BYTES_MIN: usize = 32 * 1024;
 
-/// How long replies that are ready wait for those behind them that other shards have to give, in milliseconds of the
-/// turns' clock: such an answer takes microseconds, unless the other shard is kept from its core.
+/// How long replies that are ready wait at most for those behind them that other shards have to give, in milliseconds.
+/// Such an answer takes microseconds, unless the other shard is kept from its core. The turns' clock has whole
+/// milliseconds, so the wait ends when it goes on: a pipeline that comes just before that may take two sends.
 pub(super) const HOP_WAIT_MS_MAX: u64 = 1;
 
 /// So many bytes of replies do not wait: a send of their own is no waste.
