@@ -247,7 +247,7 @@ mod tests {
         }
     }
 
-    /// A DEL of so many keys that it is held again and again: its owner's mailbox has no more room.
+    /// The keys of a long DEL, of which each go has room for few. What takes them stands in for the owner's mailbox.
     #[test]
     fn a_request_that_is_held_is_not_walked_through_from_the_start() {
         const KEYS: usize = 100_000;

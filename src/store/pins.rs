@@ -94,8 +94,9 @@ impl Pins {
         }
     }
 
-    /// Whether somebody still reads there. Asked by the owner of a segment that is past its grace
-    /// period: there it is never pinned again once this is false.
+    /// Whether somebody still reads there. The owner asks this of a segment that is past its grace
+    /// period. Nobody can find an entry there any more, so once this is false it stays false until
+    /// the segment is used again.
     pub(super) fn is_pinned(&self, segment: u32) -> bool {
         self.counts[segment as usize].load(Ordering::Acquire) > 0
     }
