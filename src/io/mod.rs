@@ -6,6 +6,7 @@
 //! delays, reorders and fails. Everything above is generic over the trait and runs on both.
 
 mod address;
+mod backlog;
 mod buffers;
 mod filling;
 mod operation;

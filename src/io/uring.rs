@@ -24,6 +24,7 @@ use std::{
 use super::{
     Address, Completion, Endpoints, Errno, Io, ListenerEnd, ListenerId, Outgoing, RecvBuffer, Room,
     Stopwatch, Token, Wait,
+    backlog::{Backlog, Queue, is_passing},
     buffers::ProvidedBuffers,
     operation::Op,
     pieces::Sender,
@@ -45,6 +46,7 @@ const COMPLETION_QUEUE_ENTRIES: u32 = 8192;
 /// Fields drop in order: the ring ends before the memory it may write to.
 pub struct Uring {
     ring: IoUring,
+    backlog: Backlog,
     sockets: SocketTable<Socket>,
     buffers: ProvidedBuffers,
     starved: Vec<Token>,
@@ -54,6 +56,23 @@ pub struct Uring {
     stopwatch: Stopwatch,
     timer: Timer,
     sender: Sender,
+}
+
+/// The ring as its operations' queue. Only [`Uring`] has it, for operations of its own.
+struct Operations<'a>(&'a mut IoUring);
+
+impl Queue for Operations<'_> {
+    #[inline]
+    fn push(&mut self, entry: &squeue::Entry) -> bool {
+        // SAFETY: what an entry of `Uring`'s points to outlives the operation: a socket's output, the
+        // room it fills and its address stay in its table slot until the completion, the control
+        // descriptor and the provided buffers as long as the ring.
+        unsafe { self.0.submission().push(entry) }.is_ok()
+    }
+
+    fn submit(&mut self) -> io::Result<()> {
+        self.0.submit().map(drop)
+    }
 }
 
 /// The one timeout that is in the kernel at a time. Under load turns are short, and a timeout
@@ -106,6 +125,7 @@ impl Uring {
         directory.publish(shard, ring.as_raw_fd());
         let mut uring = Self {
             ring,
+            backlog: Backlog::default(),
             sockets: SocketTable::new(),
             buffers,
             starved: Vec::new(),
@@ -132,17 +152,19 @@ impl Uring {
     }
 
     /// Queues an operation; submits early if the queue is full.
+    #[inline]
     fn push(&mut self, entry: squeue::Entry) {
-        // SAFETY: what an entry points to outlives the operation: a socket's output, the room it
-        // fills and its address stay in its table slot until the completion, the control descriptor
-        // and the provided buffers as long as the ring.
-        while unsafe { self.ring.submission().push(&entry) }.is_err() {
-            if self.ring.submit().is_err() {
-                // The completion queue is over-full; the kernel takes more once it is drained,
-                // which happens at the latest in the next turn. An entry is never dropped.
-                std::hint::spin_loop();
-            }
+        if self.backlog.is_empty() && Operations(&mut self.ring).push(&entry) {
+            return;
         }
+        self.push_behind(entry);
+    }
+
+    #[cold]
+    fn push_behind(&mut self, entry: squeue::Entry) {
+        self.backlog.push(entry);
+        // A ring that is broken says so in the next turn, too, and there somebody hears of it.
+        let _ = self.backlog.hand_over(&mut Operations(&mut self.ring));
     }
 
     fn arm_send(&mut self, token: Token) {
@@ -183,6 +205,14 @@ impl Uring {
         if let Wait::Until(until) = wait {
             self.arm_timer(until);
         }
+        if !self.backlog.is_empty() {
+            self.backlog.hand_over(&mut Operations(&mut self.ring))?;
+        }
+        // What is still behind is for the next turn, which must not wait for it.
+        let wait = match self.backlog.is_empty() {
+            true => wait,
+            false => Wait::Poll,
+        };
         let submitter = self.ring.submitter();
         let result = match wait {
             Wait::Forever | Wait::Until(_) => submitter.submit_and_wait(1),
@@ -197,15 +227,7 @@ impl Uring {
         };
         match result {
             Ok(_) => Ok(()),
-            // A signal, the timeout, or completions to drain first: all normal.
-            Err(error)
-                if matches!(
-                    error.raw_os_error(),
-                    Some(libc::EINTR | libc::ETIME | libc::EBUSY | libc::EAGAIN)
-                ) =>
-            {
-                Ok(())
-            }
+            Err(error) if is_passing(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }
