@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 mod support;
 
+use support::process::Signal;
 use support::ringfort::Ringfort;
 use support::wire::Wire;
 
@@ -96,6 +97,19 @@ fn a_resp_request_without_end_closes() {
     Wire::connect(ringfort.resp()).ask("EXISTS key\r\n", ":0\r\n");
     let grown_bytes = ringfort.process().rss_bytes().saturating_sub(before_bytes);
     assert!(grown_bytes < 32 * MIB as u64, "grew by {grown_bytes} bytes");
+    let peer = wire.local_address();
+    let (status, told) = ringfort.end(Signal::TERM);
+    assert!(status.success(), "{told}");
+    let lines: Vec<&str> = told
+        .lines()
+        .filter(|line| line.contains("too long"))
+        .collect();
+    let [line] = lines[..] else {
+        panic!("one line about it: {told}");
+    };
+    for part in [&format!("{peer}"), "67108864", "WARN"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
 }
 
 /// The largest that must work, so that the limit is where it is said to be.

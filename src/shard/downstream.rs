@@ -9,8 +9,8 @@ use super::{
     intake::{Act, Intake, Receiving, STRAIGHT_BYTES_MIN, Wanted},
     session::{FrontEnd, Session, Stop},
     settings::{
-        HOP_WAIT_BYTES_MAX, HOP_WAIT_MS_MAX, INPUT_BYTES_HELD_MAX, REQUEST_BYTES_MAX,
-        SEND_STALL_MS_MAX,
+        HOP_WAIT_BYTES_MAX, HOP_WAIT_MS_MAX, INPUT_BYTES_HELD_MAX, PUSH_BYTES_MAX,
+        REQUEST_BYTES_MAX, SEND_STALL_MS_MAX,
     },
 };
 use crate::{
@@ -34,6 +34,8 @@ pub(super) struct Downstream {
     is_held: bool,
     /// It asked to go, broke the protocol, or sends nothing more.
     is_ending: bool,
+    /// It is ending as its request is too long.
+    is_too_long: bool,
     /// Since when a send is in flight.
     sending_since: Option<UnixMs>,
     /// Since when it is there and said something last, in seconds since the start.
@@ -58,6 +60,7 @@ impl Downstream {
             intake: Intake::new(),
             is_held: false,
             is_ending: false,
+            is_too_long: false,
             sending_since: None,
             accepted_seconds: now,
             active_seconds: now,
@@ -148,6 +151,18 @@ impl Downstream {
         if !self.is_held && self.input.len() > REQUEST_BYTES_MAX {
             self.input = BytesMut::new();
             self.is_ending = true;
+            self.is_too_long = true;
+        }
+    }
+
+    /// Which limit it broke, if it is closed for that, and how many bytes that is.
+    pub(super) fn broken_limit(&self) -> Option<(&'static str, usize)> {
+        if self.is_too_long {
+            Some(("its request is too long", REQUEST_BYTES_MAX))
+        } else if self.session.is_overrun() {
+            Some(("it does not read what it is told of", PUSH_BYTES_MAX))
+        } else {
+            None
         }
     }
 

@@ -80,8 +80,9 @@ pub(super) const TOUR_MATCH_BYTES: usize = 4 * 1024;
 /// Bytes of requests kept for a connection that must wait before it is not received from.
 pub(super) const INPUT_BYTES_HELD_MAX: usize = 64 * 1024;
 
-/// Longest request, in bytes; the connection is closed at a longer one, as Redis does at
-/// `client-query-buffer-limit`. Only many large arguments come to so much.
+/// Longest request, in bytes. At a longer one the connection is closed and the log says so, as Redis does
+/// at `client-query-buffer-limit`. One value is far below; [`ARGS_MAX`] arguments are that long from 57
+/// bytes each on.
 pub(super) const REQUEST_BYTES_MAX: usize = 64 << 20;
 
 /// A connection that takes nothing of what it is sent for this long is closed.

@@ -37,6 +37,11 @@ impl Wire {
         self
     }
 
+    /// Who this is, as the other side sees it.
+    pub(crate) fn local_address(&self) -> SocketAddr {
+        self.stream.local_addr().expect("a local address")
+    }
+
     /// Sends all of `bytes`, or panics.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap_or_else(|error| {

@@ -94,6 +94,10 @@ impl<I: Io> Shard<I> {
         let Some(Peer::Downstream(mut conn)) = self.peers.remove(token) else {
             return;
         };
+        if let Some((why, bytes_max)) = conn.broken_limit() {
+            let peer = listing::addresses(&self.io, token).0;
+            tracing::warn!(peer, bytes_max, "a client is closed: {why}");
+        }
         self.sends_in_flight -= usize::from(conn.is_sending());
         // What a server watches for it ends with `discard`.
         let has_dedicated = conn.session.is_blocked()
