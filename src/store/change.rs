@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Key,
+    Key, StoreParams,
     arena::Offset,
     count,
     deadline::{Deadline, UnixMs},
@@ -16,13 +16,15 @@ use super::{
     writer::PartitionWriter,
 };
 
-/// What the item limit counts beside key and value, in bytes: memcached's own header with CAS, a
-/// NUL behind the key and CRLF behind the value, so that both servers draw the line at the same
-/// value. (With flags that are not 0 memcached counts 4 more.)
-const ITEM_OVERHEAD_BYTES: usize = 56 + 1 + 2;
+impl StoreParams {
+    /// What the item limit counts beside key and value, in bytes: memcached's own header with CAS, a
+    /// NUL behind the key and CRLF behind the value, so that both servers draw the line at the same
+    /// value. (With flags that are not 0 memcached counts 4 more.)
+    pub const ITEM_OVERHEAD_BYTES: usize = 56 + 1 + 2;
+}
 
 // So an entry within the limit takes no more than the limit, which is what a segment has room for.
-const _: () = assert!(ENTRY_OVERHEAD_BYTES_MAX <= ITEM_OVERHEAD_BYTES);
+const _: () = assert!(ENTRY_OVERHEAD_BYTES_MAX <= StoreParams::ITEM_OVERHEAD_BYTES);
 
 /// What is there: where the index names it, and the entry.
 type There<'a> = Option<(Found<'a>, EntryRef<'a>)>;
@@ -439,7 +441,7 @@ impl PartitionWriter {
     }
 
     pub(super) fn fits(&self, key_bytes: usize, value_bytes: usize) -> bool {
-        key_bytes + value_bytes + ITEM_OVERHEAD_BYTES <= self.item_bytes_max
+        key_bytes + value_bytes + StoreParams::ITEM_OVERHEAD_BYTES <= self.item_bytes_max
             && key_bytes <= usize::from(u16::MAX)
     }
 }

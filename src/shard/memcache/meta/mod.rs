@@ -23,12 +23,11 @@ use crate::{
         Exptime,
         meta::{Flags, KeyRoom, MetaRequest, MetaVerb},
     },
-    store::{Deadline, Key, UnixMs},
+    store::{Deadline, Key, StoreParams, UnixMs},
 };
 
-/// What an item takes in memcached beside key and value, in bytes: its header with a CAS id, a NUL
-/// behind the key, CRLF behind the value. `me` tells sizes so.
-const ITEM_OVERHEAD_BYTES: usize = 56 + 1 + 2;
+/// What an item takes in memcached beside key and value, in bytes. `me` tells sizes so.
+const ITEM_OVERHEAD_BYTES: usize = StoreParams::ITEM_OVERHEAD_BYTES;
 /// The same for flags that are not 0.
 const ITEM_FLAGS_BYTES: usize = 4;
 
