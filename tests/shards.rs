@@ -170,6 +170,42 @@ fn no_increment_is_lost() {
     );
 }
 
+/// Shards wake up and fall asleep all the time, and count for each other meanwhile.
+#[test]
+fn no_increment_is_lost_whoever_makes_it() {
+    const KEY_COUNT: usize = 20;
+    const ROUND_COUNT: usize = 400;
+    let ringfort = Ringfort::embedded();
+    let address = ringfort.resp();
+    at_once(CONNECTION_COUNT, |connection| {
+        let mut wire = Wire::connect(address);
+        for round in 0..ROUND_COUNT {
+            // One by one, so that others fall asleep, or some at once, so that they do not.
+            let count = 1 + (connection + round) % 3 * 4;
+            let requests: String = (0..count)
+                .map(|number| format!("INCR n{}\r\n", (round + number) % KEY_COUNT))
+                .collect();
+            wire.send(requests.as_bytes());
+            for _ in 0..count {
+                assert!(wire.line().starts_with(':'));
+            }
+        }
+    });
+    let mut wire = Wire::connect(address);
+    let total: usize = (0..KEY_COUNT)
+        .map(|key| {
+            wire.send(format!("GET n{key}\r\n").as_bytes());
+            wire.line();
+            wire.line().trim_end().parse::<usize>().expect("a number")
+        })
+        .sum();
+    let made: usize = (0..CONNECTION_COUNT * ROUND_COUNT)
+        .map(|sent| 1 + (sent / ROUND_COUNT + sent % ROUND_COUNT) % 3 * 4)
+        .sum();
+    assert_eq!(total, made);
+    assert!(wire.info("stats", "shard_loans") > 0);
+}
+
 fn at_once(count: usize, work: impl Fn(usize) + Sync) {
     std::thread::scope(|scope| {
         for number in 0..count {
