@@ -17,6 +17,7 @@ use crate::shard::{
     session::{Session, Step},
 };
 use crate::{
+    backend::Expects,
     protocol::{
         memcache::{
             Deadline, Exptime, Request, StoreVerb,
@@ -119,6 +120,16 @@ impl Core {
             exptime,
             reply_bytes: reply.len() as u32,
         }
+    }
+}
+
+/// How a change of whole values is done under the pool's write policy, if all that is told of it is a line.
+pub(super) fn whole(core: &Core, deletes: bool) -> Errand {
+    let is_queued = core.queues_writes() && (deletes || !core.is_behind());
+    if is_queued {
+        Errand::Invalidate { deletes }
+    } else {
+        Errand::Write(Expects::Line)
     }
 }
 

@@ -202,7 +202,7 @@ impl Core {
             return Some(self.failure(NO_META));
         }
         let is_change = matches!(errand, Errand::Write(_));
-        let pending = if is_change && (has_l1 || self.settles_changes() || self.reads_replicas()) {
+        let pending = if is_change && (self.follows_changes() || self.settles_changes()) {
             if has_l1 {
                 self.drop_l1(key);
             }

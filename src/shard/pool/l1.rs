@@ -137,6 +137,11 @@ impl Core {
         pool.is_none_or(|pool| pool.vouches_for(entry))
     }
 
+    /// Whether it has to be known what requests change: there may be copies that they make old.
+    pub(super) fn follows_changes(&self) -> bool {
+        self.has_l1() || self.reads_replicas()
+    }
+
     /// Reads a key's value, or joins who does.
     pub(super) fn fetch(&mut self, number: usize, route: Route, key: Key<'_>, on_loss: OnLoss) {
         let now = self.now;
@@ -160,8 +165,7 @@ impl Core {
                 }
             }
         }
-        let spelling = pool.spelling(key.bytes);
-        pool.links[number].ask_value(pending, key, spelling, on_loss, now);
+        pool.ask_value(number, pending, key, on_loss, now);
     }
 
     /// A server has answered how long a fill's key has to live.

@@ -42,7 +42,7 @@ use self::{
     cluster::Cluster,
     dedicated::DedicatedConns,
     ejection::Ejection,
-    errand::Route,
+    errand::{Pending, Route},
     l1::L1,
     lanes::Lanes,
     link::{Link, LinkMaker, Speech},
@@ -58,6 +58,7 @@ pub use self::{
 };
 use super::message::Errand;
 use crate::{
+    backend::OnLoss,
     config::{Protocol, WritePolicy},
     fill::Fills,
     protocol::memcache::Spelling,
@@ -328,6 +329,11 @@ impl Pool {
     /// Whether another request about this key may be taken.
     pub(super) fn has_room(&self, key: Key<'_>, errand: Errand, now: UnixMs) -> bool {
         let number = self.link_for(self.link_number(key), key, errand, now);
+        self.has_room_at(number)
+    }
+
+    /// Whether another request may go over this link.
+    fn has_room_at(&self, number: usize) -> bool {
         self.links[number].core.in_flight() < self.in_flight_max
     }
 
@@ -340,6 +346,19 @@ impl Pool {
     fn has_room_for(&self, server: usize, count: usize) -> bool {
         let in_flight = self.links[self.first_link(server)].core.in_flight();
         in_flight == 0 || in_flight + count <= self.in_flight_max
+    }
+
+    /// Asks for a whole value over a link, in the server's words.
+    fn ask_value(
+        &mut self,
+        number: usize,
+        pending: Pending,
+        key: Key<'_>,
+        on_loss: OnLoss,
+        now: UnixMs,
+    ) {
+        let spelling = self.spelling(key.bytes);
+        self.links[number].ask_value(pending, key, spelling, on_loss, now);
     }
 
     /// Whether clients of the other protocol may be served.

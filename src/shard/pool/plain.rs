@@ -12,15 +12,13 @@ use super::{
 };
 use crate::shard::{
     core::Core,
-    message::Origin,
+    message::{Errand, Origin},
     plain::{PlainRequests, Served},
     replies::Covers,
     session::Session,
 };
 use crate::{
-    backend::OnLoss,
     config::Protocol,
-    protocol::memcache::Spelling,
     store::{Key, UnixMs},
 };
 
@@ -89,11 +87,10 @@ impl Pool {
     #[inline]
     fn read(&mut self, origin: Origin, key: Key<'_>, now: UnixMs) -> bool {
         let number = self.home_link(key);
-        let link = &mut self.links[number];
-        let may_be_asked = link.core.in_flight() < self.in_flight_max && link.takes_requests(now);
+        let may_be_asked = self.has_room_at(number) && self.links[number].takes_requests(now);
         if may_be_asked {
             let pending = Pending::Request(Route::Here(origin));
-            link.ask_value(pending, key, Spelling::Text, OnLoss::Repeat, now);
+            self.ask_value(number, pending, key, Errand::Fetch.on_loss(), now);
         }
         may_be_asked
     }

@@ -176,7 +176,7 @@ fn relay_if_fit(session: &mut Session, core: &mut Core, args: Args<'_>, relay: &
         let reason = "is about several strings, which memcache clients may have written";
         return refuse(session, core, args, reason);
     }
-    let written: Vec<&[u8]> = match relay.is_write && core.follows_units() {
+    let written: Vec<&[u8]> = match relay.is_write && core.follows_changes() {
         true => relay.keys(&args).collect(),
         false => Vec::new(),
     };

@@ -4,7 +4,7 @@
 //! together in order, or added up.
 
 use super::{
-    at_once::{self, Set},
+    at_once::{self, Set, whole},
     over_resp, relay,
 };
 use crate::shard::{
@@ -97,19 +97,6 @@ fn with_command<R>(
     let result = run(core, &wire);
     core.buffers.put(wire);
     result
-}
-
-/// How a change of whole values is done under the pool's write policy.
-fn whole(core: &Core, deletes: bool) -> Errand {
-    let is_queued = match deletes {
-        true => core.queues_writes(),
-        false => core.queues_writes() && !core.is_behind(),
-    };
-    if is_queued {
-        Errand::Invalidate { deletes }
-    } else {
-        Errand::Write(Expects::Line)
-    }
 }
 
 fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {

@@ -137,7 +137,7 @@ pub(in crate::shard) fn exec(
     transaction: &mut Transaction,
 ) -> Step {
     let requests = std::mem::take(&mut transaction.requests);
-    let written = if core.follows_units() {
+    let written = if core.follows_changes() {
         written_keys(core, &requests)
     } else {
         Some(Vec::new())

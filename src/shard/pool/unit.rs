@@ -136,7 +136,7 @@ impl Session {
             return Err(load);
         }
         self.set_barred(is_alone);
-        let is_followed = core.follows_units();
+        let is_followed = core.follows_changes();
         let may_change_any = place.is_none() || written.is_none();
         let written = written.into_iter().flatten();
         let written = is_followed.then(|| written.map(Box::from).collect::<Arc<KeyList>>());
@@ -380,11 +380,6 @@ impl Core {
             }
             _ => self.hand_over(route, failed, frame, deliver),
         }
-    }
-
-    /// Whether it has to be known what units change.
-    pub(super) fn follows_units(&self) -> bool {
-        self.has_l1() || self.reads_replicas()
     }
 
     /// A unit is over; the client has not heard of it.

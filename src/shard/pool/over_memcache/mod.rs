@@ -16,7 +16,7 @@ pub(in crate::shard) use self::{
     reply::{Wanted, count, error},
     steps::{Next, Plan, Steps},
 };
-use super::at_once::Set;
+use super::at_once::{Set, whole};
 use crate::shard::{
     core::Core,
     flush,
@@ -161,19 +161,6 @@ fn can_name(key: &[u8]) -> bool {
 
 fn can_name_all(keys: Rest<'_>) -> bool {
     keys.into_iter().all(can_name)
-}
-
-/// How a change of whole values is done under the pool's write policy.
-fn whole(core: &Core, deletes: bool) -> Errand {
-    let is_queued = match deletes {
-        true => core.queues_writes(),
-        false => core.queues_writes() && !core.is_behind(),
-    };
-    if is_queued {
-        Errand::Invalidate { deletes }
-    } else {
-        Errand::Write(Expects::Line)
-    }
 }
 
 fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -> Step {
