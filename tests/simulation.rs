@@ -34,6 +34,8 @@ mod invalidate;
 mod l1;
 #[path = "simulation/large_values.rs"]
 mod large_values;
+#[path = "simulation/plain_reads.rs"]
+mod plain_reads;
 #[path = "simulation/pool.rs"]
 mod pool;
 #[path = "simulation/replicas.rs"]

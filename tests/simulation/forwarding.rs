@@ -3,6 +3,8 @@
 
 use ringfort::config::Protocol;
 use ringfort::io::sim::{ClientId, Faults};
+use ringfort::mesh;
+use ringfort::store::KeyHasher;
 
 use crate::embedded::PATIENCE_MS;
 use crate::for_each_seed;
@@ -200,4 +202,161 @@ fn a_sleeper_is_told_of_what_is_to_be_swept() {
         assert!(fleet.world.next_alarm().is_some());
         break;
     }
+}
+
+/// Two shards, of which the first one can be run alone: what it sends to the other one, as it changes nothing in its
+/// stead, is under way and stays so.
+struct Half {
+    fleet: Fleet,
+    admin: Talker,
+    /// What was sent before.
+    hops_before: usize,
+    hasher: KeyHasher,
+}
+
+impl Half {
+    fn new(seed: u64, item_bytes_max: usize) -> Self {
+        let setup = Setup {
+            item_bytes_max,
+            ..Setup::embedded(2)
+        };
+        let mut fleet = Fleet::new(seed, &setup);
+        fleet.eavesdrop();
+        let mut admin = Talker::connect(&fleet, 0);
+        admin.ask(&mut fleet, "PING");
+        fleet.run_until_idle();
+        let mut half = Self {
+            fleet,
+            admin,
+            hops_before: 0,
+            hasher: KeyHasher::new(seed),
+        };
+        half.hops_before = half.hops();
+        half
+    }
+
+    /// The n-th of the keys that the other shard owns.
+    fn key(&self, number: usize) -> String {
+        let names = (0..).map(|number| format!("k{number}"));
+        let mut others = names.filter(|name| self.hasher.hash(name.as_bytes()).owner(2) == 1);
+        others.nth(number).expect("half of all keys")
+    }
+
+    fn connect(&self) -> Talker {
+        Talker::connect(&self.fleet, 0)
+    }
+
+    /// How many mutations and other requests the first shard has sent to the other one.
+    fn hops(&mut self) -> usize {
+        self.admin.say(&self.fleet, "INFO stats");
+        let mut info = None;
+        for _ in 0..100 {
+            self.fleet.turn(0);
+            info = info.or_else(|| self.admin.hear(&self.fleet));
+        }
+        let Some(Value::Text(info)) = info else {
+            panic!("{info:?} is no INFO");
+        };
+        let (_, rest) = info.split_once("shard_hops:").expect("the field");
+        let (hops, _) = rest.split_once("\r\n").expect("a line");
+        hops.parse::<usize>().expect("a number") - self.hops_before
+    }
+
+    /// Lets the first shard do all it can, however often it tries.
+    fn run_first(&mut self) -> usize {
+        for _ in 0..500 {
+            self.fleet.turn(0);
+            self.fleet.world.advance(1);
+        }
+        self.hops()
+    }
+
+    fn end(mut self, clients: Vec<Talker>) {
+        let all = clients.iter().chain([&self.admin]);
+        all.for_each(|talker| self.fleet.world.close(talker.client));
+        self.fleet.check_end();
+    }
+}
+
+/// What is under way to a shard is measured without what is to go: the second of two large values need not wait until the
+/// first one is answered, but the third has to.
+#[test]
+fn two_large_values_are_under_way_at_once() {
+    const MIB: usize = 1 << 20;
+    for_each_seed(3, |seed| {
+        let mut half = Half::new(seed, 2 * MIB);
+        let mut clients: Vec<Talker> = (0..3).map(|_| half.connect()).collect();
+        for (number, client) in clients.iter().enumerate() {
+            let value = number.to_string().repeat(MIB);
+            let line = format!("SET {} {value}", half.key(number));
+            client.say(&half.fleet, &line);
+        }
+        assert_eq!(half.run_first(), 2, "two of a mebibyte, and no third one");
+        for (number, client) in clients.iter_mut().enumerate() {
+            let reply = client.await_reply(&mut half.fleet);
+            assert_eq!(reply, Value::Text("OK".into()));
+            let key = half.key(number);
+            let len = client.ask(&mut half.fleet, &format!("STRLEN {key}"));
+            assert_eq!(len, Value::Number(MIB as i64));
+        }
+        half.end(clients);
+    });
+}
+
+/// Only so many mutations are unanswered by a shard at a time, however few messages they are in. What is beyond that
+/// waits at its client, is not lost, and comes in its order.
+#[test]
+fn more_than_may_be_unanswered_wait_in_their_order() {
+    const EACH: usize = 900;
+    for_each_seed(3, |seed| {
+        let mut half = Half::new(seed, 64 * 1024);
+        let depth = mesh::mesh::<(), (), ()>(2)[0].depth();
+        let mut clients: Vec<Talker> = (0..3).map(|_| half.connect()).collect();
+        assert!(clients.len() * EACH > 2 * depth);
+        for (number, client) in clients.iter().enumerate() {
+            let key = half.key(number);
+            for count in 0..EACH {
+                client.say(&half.fleet, &format!("GETSET {key} {count}"));
+            }
+        }
+        assert_eq!(half.run_first(), depth);
+        for client in &mut clients {
+            let first = client.await_reply(&mut half.fleet);
+            assert_eq!(first, Value::Null);
+            for before in 0..EACH - 1 {
+                let reply = client.await_reply(&mut half.fleet);
+                assert_eq!(reply, Value::Text(before.to_string()));
+            }
+        }
+        assert_eq!(half.hops(), clients.len() * EACH);
+        half.end(clients);
+    });
+}
+
+/// The writes of a turn are few messages to another shard. It shows in how much may go there beside them: room for
+/// other requests is judged by how many are unanswered, as if each were as large as the one that is to go, and three of
+/// this one were too many.
+#[test]
+fn what_a_turn_writes_shares_messages() {
+    const COUNT: usize = 60;
+    for_each_seed(3, |seed| {
+        let mut half = Half::new(seed, 2 << 20);
+        let mut client = half.connect();
+        for number in 0..COUNT {
+            let line = format!("SET {} {number}", half.key(number));
+            client.say(&half.fleet, &line);
+        }
+        assert_eq!(half.run_first(), COUNT);
+        let patch = "x".repeat(800_000);
+        let line = format!("SETRANGE {} 0 {patch}", half.key(COUNT));
+        client.say(&half.fleet, &line);
+        assert_eq!(half.run_first(), COUNT + 1, "it waits for the others");
+        for _ in 0..COUNT {
+            let reply = client.await_reply(&mut half.fleet);
+            assert_eq!(reply, Value::Text("OK".into()));
+        }
+        let reply = client.await_reply(&mut half.fleet);
+        assert_eq!(reply, Value::Number(patch.len() as i64));
+        half.end(vec![client]);
+    });
 }

@@ -6,6 +6,8 @@ use ringfort::io::sim::{ClientId, Faults, SimRng};
 
 use crate::embedded::PATIENCE_MS;
 use crate::for_each_seed;
+use crate::sim::redis::request;
+use crate::sim::talker::{Talker, Value};
 use crate::sim::{Fleet, Setup, listener};
 
 /// A client with a key of its own, whose every reply byte is known beforehand.
@@ -150,4 +152,61 @@ fn what_is_stored_is_what_was_sent() {
             .for_each(|sender| fleet.world.close(sender.client));
         fleet.check_end();
     });
+}
+
+/// A value comes where it will lie, in memory of the store's, only from who has sent as much before, or has sent a part
+/// of it that is large enough: who announces much and sends little gets none.
+#[test]
+fn who_announces_much_and_sends_little_gets_no_place_in_the_store() {
+    const LEN: usize = 350_000;
+    const LITTLE: usize = 40_000;
+    const MUCH: usize = 150_000;
+    for_each_seed(4, |seed| {
+        let setup = Setup {
+            item_bytes_max: 512 * 1024,
+            ..Setup::embedded(1)
+        };
+        let mut fleet = Fleet::new(seed, &setup);
+        let set = request(&[b"SET", b"key", &vec![b'x'; LEN]]);
+        let mut admin = Talker::connect(&fleet, 0);
+        let mut show = |fleet: &mut Fleet, client: &mut Talker, sent: &[u8], come: usize| {
+            fleet.world.send(client.client, &sent[..come]);
+            fleet.run_until_idle();
+            let buffered = largest_input(&mut admin, fleet);
+            fleet.world.send(client.client, &sent[come..]);
+            assert_eq!(client.await_reply(fleet), Value::Text("OK".into()));
+            buffered
+        };
+        let mut client = Talker::connect(&fleet, 0);
+        let buffered = show(&mut fleet, &mut client, &set, LITTLE);
+        assert!(buffered >= LITTLE, "{buffered} of {LITTLE} in a buffer");
+        let buffered = show(&mut fleet, &mut client, &set, LITTLE);
+        assert!(
+            buffered < LITTLE / 2,
+            "{buffered}: it had sent as much before"
+        );
+        let mut newcomer = Talker::connect(&fleet, 0);
+        let buffered = show(&mut fleet, &mut newcomer, &set, MUCH);
+        assert!(
+            buffered < LITTLE / 2,
+            "{buffered}: it has sent enough of it"
+        );
+        for talker in [client, newcomer, admin] {
+            fleet.world.close(talker.client);
+        }
+        fleet.check_end();
+    });
+}
+
+/// Bytes of the request that a client is sending, as far as they are in a buffer and not in their place: its memory
+/// beyond that of one who sends nothing.
+fn largest_input(admin: &mut Talker, fleet: &mut Fleet) -> usize {
+    let Value::Text(list) = admin.ask(fleet, "CLIENT LIST") else {
+        panic!("no list");
+    };
+    let figures = list.split("tot-mem=").skip(1);
+    let figures = figures.map(|rest| rest.split(' ').next().expect("a figure"));
+    let figures: Vec<usize> = figures.map(|text| text.parse().expect("bytes")).collect();
+    let least = figures.iter().min().expect("somebody");
+    figures.iter().max().expect("somebody") - least
 }
