@@ -8,10 +8,12 @@ mod workload;
 
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 pub(crate) use load::{
-    Common, LoadArgs, OutputArgs, ReplayArgs, RunArgs, SearchArgs, SoakArgs, Speed, SweepArgs,
+    Common, LatencyArgs, LoadArgs, OutputArgs, ReplayArgs, RunArgs, SearchArgs, SoakArgs, Speed,
+    SweepArgs,
 };
 pub(crate) use origin::OriginArgs;
 pub(crate) use tune::TuneArgs;
@@ -67,15 +69,18 @@ pub(crate) fn parse<I>(arguments: I) -> Result<Cli, Stop>
 where
     I: IntoIterator<Item = std::ffi::OsString>,
 {
-    let cli = Cli::try_parse_from(arguments).map_err(|error| match error.use_stderr() {
-        true => Stop::Wrong(one_line(&error.to_string())),
-        false => Stop::Asked(error.to_string()),
+    let cli = Cli::try_parse_from(arguments).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Stop::Wrong(
+            "say what to do: run, load, sweep, …; ringfort-bench --help has them all".to_owned(),
+        ),
+        _ if error.use_stderr() => Stop::Wrong(one_line(&error.to_string())),
+        _ => Stop::Asked(error.to_string()),
     })?;
     let checked = match &cli.command {
         Command::Run(args) => args.common.check(args.open.burst),
         Command::Load(args) => args.workload.check(1),
-        Command::Sweep(args) => args.common.check(args.spaced.burst),
-        Command::Search(args) => args.common.check(args.spaced.burst),
+        Command::Sweep(args) => args.check(),
+        Command::Search(args) => args.check(),
         Command::Soak(args) => args.common.check(args.open.burst),
         Command::Origin(args) => args.items.check(),
         Command::Tune(args) => args.check(),
@@ -94,8 +99,18 @@ pub(crate) enum Stop {
     Wrong(String),
 }
 
-/// clap explains over several lines and adds the usage; the explanation is kept.
+/// clap explains over several lines and adds the usage; the explanation is kept, and who tells more.
 fn one_line(error: &str) -> String {
+    let mode = error.lines().find_map(|line| {
+        let mut words = line.strip_prefix("Usage: ")?.split_whitespace().skip(1);
+        words
+            .next()
+            .filter(|word| !word.starts_with(['-', '<', '[']))
+    });
+    let help = match mode {
+        Some(mode) => format!("; see ringfort-bench {mode} --help"),
+        None => "; see --help".to_owned(),
+    };
     let explanation: Vec<&str> = error
         .lines()
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
@@ -106,6 +121,7 @@ fn one_line(error: &str) -> String {
         .join(" ")
         .trim_start_matches("error: ")
         .to_owned()
+        + &help
 }
 
 #[cfg(test)]

@@ -36,6 +36,8 @@ pub(crate) enum BenchError {
     Untunable { settings: String, why: String },
     /// There are too few cores to keep the server and the generator apart.
     Crowded,
+    /// What a flag names is not there or cannot be used: found before anything is measured.
+    Flag { flag: &'static str, why: String },
     /// A file is not what it should be.
     File { path: PathBuf, why: String },
 }
@@ -49,6 +51,24 @@ impl BenchError {
 }
 
 impl BenchError {
+    /// `why` begins with what the flag names.
+    pub(crate) fn flag(flag: &'static str, why: impl fmt::Display) -> Self {
+        Self::Flag {
+            flag,
+            why: why.to_string(),
+        }
+    }
+
+    /// The same of a file.
+    pub(crate) fn flag_file(flag: &'static str, path: &Path, why: impl fmt::Display) -> Self {
+        Self::flag(flag, format_args!("{}: {why}", path.display()))
+    }
+
+    /// Whether the command line is at fault, and not what came of it.
+    pub(crate) fn is_usage(&self) -> bool {
+        matches!(self, Self::Flag { .. } | Self::Crowded)
+    }
+
     pub(crate) fn file(path: &Path, why: impl fmt::Display) -> Self {
         Self::File {
             path: path.to_owned(),
@@ -75,7 +95,10 @@ impl fmt::Display for BenchError {
             Self::ServerCpu { pid, cause } => {
                 write!(f, "cannot read the CPU time of process {pid}: {cause}")
             }
-            Self::Pin { core } => write!(f, "cannot run on core {core}"),
+            Self::Pin { core } => write!(
+                f,
+                "--cores: cannot run on core {core}: name some that `taskset -p $$` allows"
+            ),
             Self::Stopped => write!(f, "the run was broken off"),
             Self::Untunable { settings, why } if settings.is_empty() => {
                 write!(f, "the server fails as it is: {why}")
@@ -87,6 +110,7 @@ impl fmt::Display for BenchError {
                 f,
                 "the server and the generator need a core each: name them with --server-cores and --cores"
             ),
+            Self::Flag { flag, why } => write!(f, "{flag} {why}"),
             Self::File { path, why } => write!(f, "{}: {why}", path.display()),
         }
     }

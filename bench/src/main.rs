@@ -35,7 +35,10 @@ fn main() -> ExitCode {
     };
     run(&cli.command).unwrap_or_else(|error| {
         eprintln!("ringfort-bench: {error}");
-        ExitCode::FAILURE
+        match error.is_usage() {
+            true => ExitCode::from(EXIT_USAGE),
+            false => ExitCode::FAILURE,
+        }
     })
 }
 

@@ -90,6 +90,14 @@ pub(crate) struct OutputArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
+    /// Tell of each second on stderr, also where that is no terminal
+    #[arg(long)]
+    pub(crate) live: bool,
+}
+
+/// Where the latencies of one run go. Modes of many runs have none of these: --json tells of each.
+#[derive(Debug, Args)]
+pub(crate) struct LatencyArgs {
     /// Write the latencies' percentile distribution to this file, in ms (HdrHistogram's .hgrm)
     #[arg(long, value_name = "FILE")]
     pub(crate) hgrm: Option<PathBuf>,
@@ -97,10 +105,6 @@ pub(crate) struct OutputArgs {
     /// Write each second's latencies to this file, in ns (HdrHistogram's interval log, V2 compressed)
     #[arg(long, value_name = "FILE")]
     pub(crate) hlog: Option<PathBuf>,
-
-    /// Tell of each second on stderr, also where that is no terminal
-    #[arg(long)]
-    pub(crate) live: bool,
 }
 
 /// How long to measure.
@@ -171,6 +175,8 @@ impl SpacedArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) latencies: LatencyArgs,
     #[command(flatten)]
     pub(crate) window: WindowArgs,
     #[command(flatten)]
@@ -245,6 +251,8 @@ pub(crate) struct SoakArgs {
     #[command(flatten)]
     pub(crate) common: Common,
     #[command(flatten)]
+    pub(crate) latencies: LatencyArgs,
+    #[command(flatten)]
     pub(crate) open: OpenArgs,
 
     /// How long to measure, after a warm-up of a second
@@ -318,6 +326,9 @@ pub(crate) struct ReplayArgs {
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+
+    #[command(flatten)]
+    pub(crate) latencies: LatencyArgs,
 }
 
 impl Common {
@@ -335,6 +346,27 @@ impl Common {
             ));
         }
         self.workload.check(self.fleet.depth)
+    }
+}
+
+impl SweepArgs {
+    pub(super) fn check(&self) -> Result<(), String> {
+        if let (Some(from), Some(to)) = (self.from, self.to)
+            && from >= to
+        {
+            return Err(format!("--from {from} is not below --to {to}"));
+        }
+        self.common.check(self.spaced.burst)
+    }
+}
+
+impl SearchArgs {
+    pub(super) fn check(&self) -> Result<(), String> {
+        let (min, max) = (self.rate_min, self.rate_max);
+        if min > max {
+            return Err(format!("--rate-min {min} is above --rate-max {max}"));
+        }
+        self.common.check(self.spaced.burst)
     }
 }
 

@@ -113,7 +113,15 @@ fn mistakes_are_told_on_one_line_that_names_the_option() {
         ("sweep --target h:1 --protocol resp", "--rates"),
         ("sweep --target h:1 --protocol resp --from 5", "--to"),
         ("sweep --target h:1 --protocol resp --rates 5,x", "--rates"),
+        (
+            "sweep --target h:1 --protocol resp --from 500 --to 100",
+            "--from 500 is not below --to 100",
+        ),
         ("search --target h:1 --protocol resp --goal p99", "--goal"),
+        (
+            "search --target h:1 --protocol resp --goal p99<1ms --rate-min 9 --rate-max 5",
+            "--rate-min 9 is above --rate-max 5",
+        ),
         ("soak --target h:1 --protocol resp --seconds 1", "--seconds"),
         (
             "replay --target h:1 --protocol resp --trace f --speed 0",

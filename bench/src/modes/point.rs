@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::cli::Common;
 use crate::error::BenchError;
 use crate::modes::load;
+use crate::output::files::Files;
 use crate::output::live::Live;
 use crate::output::report::{Load, Report, Second};
 use crate::wire::Check;
+use crate::worker::cpu::{CpuClocks, SchedulerClocks};
 use crate::worker::crew::{self, Pace, Plan, Task, Watch};
 use crate::worker::target::Target;
 use crate::workload::arrivals::{Arrivals, Pacing, Schedule};
@@ -85,6 +87,8 @@ impl Bench {
         let target = Target::resolve(&args.target)?;
         let cores = args.cores();
         pin(&cores)?;
+        Files(&args.output).check()?;
+        check_server(args.server_pid)?;
         if args.prefill {
             load::write_keys(&target, &workload, &cores, &|_| {})?;
         }
@@ -185,12 +189,35 @@ fn share(requests: u64, connection: usize, connections: usize) -> usize {
     (requests / connections + u64::from(is_longer)) as usize
 }
 
-/// Keeps the thread that waits and prints off the other cores: one of them may be the server's.
+/// Keeps the thread that waits and prints off the other cores: one of them may be the server's. Fails if one of these
+/// cannot be had.
 pub(crate) fn pin(cores: &[usize]) -> Result<(), BenchError> {
+    let allowed = core_affinity::get_core_ids().unwrap_or_default();
+    let is_allowed = |core: usize| allowed.iter().any(|id| id.id == core);
+    if let Some(core) = cores.iter().find(|&&core| !is_allowed(core)) {
+        let allowed: Vec<_> = allowed.iter().map(|id| id.id.to_string()).collect();
+        let allowed = allowed.join(",");
+        return Err(BenchError::flag(
+            "--cores",
+            format_args!("{core}: this process may run on {allowed}: name some of those"),
+        ));
+    }
     match cores.first() {
         Some(&core) if !core_affinity::set_for_current(core_affinity::CoreId { id: core }) => {
             Err(BenchError::Pin { core })
         }
+        _ => Ok(()),
+    }
+}
+
+/// Fails if the process whose CPU time is to be measured is not there.
+pub(crate) fn check_server(pid: Option<u32>) -> Result<(), BenchError> {
+    let mut clocks = SchedulerClocks { server_pid: pid };
+    match clocks.server() {
+        Err(BenchError::ServerCpu { pid, cause }) => Err(BenchError::flag(
+            "--server-pid",
+            format_args!("{pid}: {cause}: give the pid of a server that runs on this machine"),
+        )),
         _ => Ok(()),
     }
 }

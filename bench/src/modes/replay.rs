@@ -29,6 +29,9 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode, BenchError> {
     let target = Target::resolve(&args.target)?;
     let cores = args.cores();
     point::pin(&cores)?;
+    args.latencies.check()?;
+    Files(&args.output).check()?;
+    point::check_server(args.server_pid)?;
     let trace = Trace::read(&args.trace)?;
     let items = trace.items();
     let tasks = Deal {
@@ -50,7 +53,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode, BenchError> {
     };
     let mut live = Live::is_wanted(args.output.live).then(|| Live::new(None));
     let mut series = Vec::new();
-    let found = hlog::with(args.output.hlog.as_deref(), |log| {
+    let found = hlog::with(args.latencies.hlog.as_deref(), |log| {
         crew::run(&plan, tasks, &mut |second, latencies| {
             series.push(Second::of(second, latencies));
             if let Some(live) = &mut live {
@@ -73,7 +76,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode, BenchError> {
         kept: found.kept,
         series,
     };
-    tell(&report, &args.output)?;
+    tell(&report, &args.latencies)?;
     Files(&args.output).json(&Document::Replay(report.to_record()))?;
     Ok(exit_code(&report))
 }

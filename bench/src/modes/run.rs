@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::cli::{OutputArgs, RunArgs};
+use crate::cli::{LatencyArgs, RunArgs};
 use crate::error::BenchError;
 use crate::modes::point::{Bench, ENDLESS, Point};
 use crate::output::files::Files;
@@ -13,6 +13,7 @@ use crate::output::{self, hlog};
 
 /// Fails if the run could not be finished or a reply was wrong. Refusals are only reported.
 pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, BenchError> {
+    args.latencies.check()?;
     let bench = Bench::prepare(&args.common)?.with_requests(args.requests);
     let point = Point {
         pacing: args.open.pacing(),
@@ -25,20 +26,19 @@ pub(crate) fn run(args: &RunArgs) -> Result<ExitCode, BenchError> {
             None => args.window.duration,
         },
     };
-    let output = &args.common.output;
-    let report = hlog::with(output.hlog.as_deref(), |log| {
+    let report = hlog::with(args.latencies.hlog.as_deref(), |log| {
         bench.measure(point, &mut |second, latencies| log.write(second, latencies))
     })?;
-    tell(&report, output)?;
-    Files(output).json(&Document::Run(report.to_record()))?;
+    tell(&report, &args.latencies)?;
+    Files(&args.common.output).json(&Document::Run(report.to_record()))?;
     Ok(exit_code(&report))
 }
 
 /// The summary, every doubt, and the distribution.
-pub(crate) fn tell(report: &Report, output: &OutputArgs) -> Result<(), BenchError> {
+pub(crate) fn tell(report: &Report, files: &LatencyArgs) -> Result<(), BenchError> {
     println!("{report}");
     output::warn(report);
-    Files(output).hgrm(&report.measured.latencies)
+    files.write_hgrm(&report.measured.latencies)
 }
 
 /// A wrong reply fails the run, as nothing else that it found means anything then.

@@ -16,21 +16,21 @@ const WARMUP: Duration = Duration::from_secs(1);
 
 /// Fails if the run could not be finished or a reply was wrong.
 pub(crate) fn run(args: &SoakArgs) -> Result<ExitCode, BenchError> {
+    args.latencies.check()?;
     let bench = Bench::prepare(&args.common)?;
     let point = Point {
         pacing: args.open.pacing(),
         warmup: WARMUP,
         duration: Duration::from_secs(u64::from(args.seconds)),
     };
-    let output = &args.common.output;
-    let report = hlog::with(output.hlog.as_deref(), |log| {
+    let report = hlog::with(args.latencies.hlog.as_deref(), |log| {
         bench.measure(point, &mut |second, latencies| log.write(second, latencies))
     })?;
-    tell(&report, output)?;
+    tell(&report, &args.latencies)?;
     if let Some((first, last)) = quarters(&report.series) {
         println!("  first quarter  {first}\n  last quarter   {last}");
     }
-    Files(output).json(&Document::Soak(report.to_record()))?;
+    Files(&args.common.output).json(&Document::Soak(report.to_record()))?;
     Ok(exit_code(&report))
 }
 

@@ -12,7 +12,7 @@ mod table;
 mod trial;
 pub(crate) mod worth;
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -24,6 +24,7 @@ use self::trial::Bed;
 use crate::cli::TuneArgs;
 use crate::error::BenchError;
 use crate::modes::point::{self, Drawn};
+use crate::output::files;
 use crate::workload::rng::Rng;
 use crate::workload::script::Workload;
 
@@ -38,9 +39,9 @@ const ORDER_SEED: u64 = 0x7475_6e65;
 pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode, BenchError> {
     let began = Instant::now();
     let (server_cores, cores) = cores(args)?;
+    let is_shared = shared(&server_cores, &cores);
     // An hour of trials is not to be lost to a folder that is not there; what is in the file stays until then.
-    let out = OpenOptions::new().append(true).create(true).open(&args.out);
-    out.map_err(|cause| BenchError::file(&args.out, cause))?;
+    files::check_writable("--out", &args.out)?;
     let workload = args.workload.workload();
     let launcher = Launcher::new(
         args.server_bin.clone(),
@@ -62,6 +63,7 @@ pub(crate) fn run(args: &TuneArgs) -> Result<ExitCode, BenchError> {
         trials: 0,
         wrong: 0,
         crowded: 0,
+        is_shared,
     };
     if args.goal.is_latency() && bed.rate.is_none() {
         bed.rate = Some(rate_to_look_at(&mut bed)?);
@@ -89,6 +91,12 @@ fn tell(args: &TuneArgs, found: &Outcome, bed: &Bed<'_>, start: f64, began: Inst
         eprintln!(
             "ringfort-bench: warning: in {} of {} trials the generator was busy itself: give it more --cores, or less to do",
             bed.crowded, bed.trials
+        );
+    }
+    if bed.is_shared {
+        eprintln!(
+            "ringfort-bench: warning: the server and the generator share a core: what each waits for the other is in \
+             all numbers, and settings that use that core differently do not compare"
         );
     }
     print!("{}", table::table(args.goal, start, found));
@@ -151,8 +159,12 @@ fn apart(
         (None, server) => vec![without(server.unwrap_or_default()).pop()?],
     };
     let server = server.map_or_else(|| without(&generator), <[usize]>::to_vec);
-    let is_apart = !server.is_empty() && !server.iter().any(|core| generator.contains(core));
-    is_apart.then_some((server, generator))
+    (!server.is_empty()).then_some((server, generator))
+}
+
+/// Whether a core is the server's and the generator's: only where both were named so.
+fn shared(server: &[usize], generator: &[usize]) -> bool {
+    server.iter().any(|core| generator.contains(core))
 }
 
 /// A closed loop tells what the server can do; latencies are looked at below.
@@ -205,7 +217,10 @@ mod tests {
             Some((vec![2, 3], vec![0, 1]))
         );
         assert_eq!(apart(&four, Some(&[3]), None), Some((vec![3], vec![2])));
-        assert_eq!(apart(&four, Some(&[1, 2]), Some(&[2])), None);
+        let (server, generator) = apart(&four, Some(&[1, 2]), Some(&[2])).unwrap();
+        assert!(shared(&server, &generator), "both were named");
+        let (server, generator) = apart(&four, Some(&[1, 2]), None).unwrap();
+        assert!(!shared(&server, &generator));
         assert_eq!(apart(&[0], None, None), None);
         assert_eq!(apart(&[], None, None), None);
     }

@@ -6,17 +6,23 @@ use std::path::Path;
 
 use hdrhistogram::Histogram;
 
-use crate::cli::OutputArgs;
+use crate::cli::{LatencyArgs, OutputArgs};
 use crate::error::BenchError;
 use crate::output::record::Document;
 
-/// Those of one mode.
+/// What is written for programs in any mode.
 pub(crate) struct Files<'a>(pub(crate) &'a OutputArgs);
 
 /// Lines of a distribution for each halving of the distance to 100 %, as HdrHistogram's own tools have it.
 const TICKS_PER_HALF_DISTANCE: u32 = 5;
 
 impl Files<'_> {
+    /// Fails if it cannot be written, before hours are measured for it. What is in it stays until then.
+    pub(crate) fn check(&self) -> Result<(), BenchError> {
+        let json = self.0.json.as_deref();
+        json.map_or(Ok(()), |path| check_writable("--json", path))
+    }
+
     pub(crate) fn json(&self, document: &Document) -> Result<(), BenchError> {
         let Some(path) = &self.0.json else {
             return Ok(());
@@ -25,13 +31,34 @@ impl Files<'_> {
             .map_err(|error| BenchError::file(path, error))?;
         write(path, &(json + "\n"))
     }
+}
 
-    pub(crate) fn hgrm(&self, latencies: &Histogram<u64>) -> Result<(), BenchError> {
-        match &self.0.hgrm {
+impl LatencyArgs {
+    /// Fails if one cannot be written, as above.
+    pub(crate) fn check(&self) -> Result<(), BenchError> {
+        for (flag, path) in [("--hgrm", &self.hgrm), ("--hlog", &self.hlog)] {
+            if let Some(path) = path {
+                check_writable(flag, path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The distribution, if it was asked for.
+    pub(crate) fn write_hgrm(&self, latencies: &Histogram<u64>) -> Result<(), BenchError> {
+        match &self.hgrm {
             Some(path) => write(path, &distribution(latencies)),
             None => Ok(()),
         }
     }
+}
+
+/// Fails if the file that a flag names cannot be written; makes it if it is not there.
+pub(crate) fn check_writable(flag: &'static str, path: &Path) -> Result<(), BenchError> {
+    let opened = fs::OpenOptions::new().append(true).create(true).open(path);
+    opened
+        .map(drop)
+        .map_err(|cause| BenchError::flag_file(flag, path, cause))
 }
 
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), BenchError> {

@@ -18,6 +18,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), BenchError> {
         entries.push(Entry::read(path)?);
     }
     tell_apart(&mut entries);
+    files::check_writable("--html", &args.html)?;
     files::write(&args.html, &page::page(&entries))
 }
 
@@ -29,9 +30,10 @@ struct Entry {
 
 impl Entry {
     fn read(path: &Path) -> Result<Self, BenchError> {
-        let text = fs::read_to_string(path).map_err(|error| BenchError::file(path, error))?;
-        let document =
-            serde_json::from_str(&text).map_err(|error| BenchError::file(path, error))?;
+        let unfit = |why| BenchError::flag_file("FILE", path, why);
+        let text = fs::read_to_string(path).map_err(|error| unfit(error.to_string()))?;
+        let document = serde_json::from_str(&text)
+            .map_err(|error| unfit(format!("{error}: give what --json has written")))?;
         let label = match &document {
             Document::Run(record) | Document::Soak(record) | Document::Replay(record) => {
                 &record.label

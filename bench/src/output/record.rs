@@ -148,6 +148,22 @@ mod tests {
     }
 
     #[test]
+    fn each_field_is_in_the_readme() {
+        let readme = include_str!("../../README.md");
+        let start = readme.find("### What `--json` writes").unwrap();
+        let told = &readme[start..readme.find("## Tuning").unwrap()];
+        let mut report = report();
+        report.series = vec![Second::of(0, &report.measured.latencies)];
+        let run = serde_json::to_value(Document::Run(report.to_record())).unwrap();
+        let ladder = serde_json::to_value(Document::Sweep(Ladder::new("", None))).unwrap();
+        for object in [&run, &run["series"][0], &ladder] {
+            for name in object.as_object().unwrap().keys() {
+                assert!(told.contains(&format!("`{name}`")), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn a_run_is_one_flat_object() {
         let mut report = report();
         report.measured.server = None;

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::output::report::Report;
 use crate::worker::open_loop::Kept;
 
-/// A generator busier than this is what limits the rate, not the server.
+/// A generator busier than this may be what limits the rate, and not the server.
 const GENERATOR_UTILISATION_MAX: f64 = 0.95;
 
 /// An open loop whose worker has less time than this to spare adds its own queue to the latencies.
@@ -163,8 +163,8 @@ impl fmt::Display for Doubt {
         match self {
             Self::GeneratorBusy { utilisation } => write!(
                 f,
-                "the generator used {:.0} % of its core: it limits the rate, not the server",
-                utilisation * 100.0
+                "the generator used {:.0} % of its core: the numbers may be its own and not the server's; give it more --cores",
+                utilisation.min(1.0) * 100.0
             ),
             Self::ServerIdle { utilisation } => write!(
                 f,

@@ -25,10 +25,20 @@ impl Target {
                 name: name.to_owned(),
                 address,
             }),
+            Err(_) if !is_host_and_port(name) => Err(BenchError::flag(
+                "--target",
+                format_args!("{name}: not HOST:PORT, as in 127.0.0.1:11211"),
+            )),
             Err(cause) => Err(BenchError::Connect {
                 target: name.to_owned(),
                 cause,
             }),
         }
     }
+}
+
+/// Whether it looks so; what the host's name means is another question.
+fn is_host_and_port(name: &str) -> bool {
+    name.rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
 }

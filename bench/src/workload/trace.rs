@@ -42,8 +42,8 @@ impl Trace {
             .flexible(true)
             .trim(csv::Trim::All)
             .from_path(path);
-        let reader = reader.map_err(|error| BenchError::file(path, error))?;
-        Self::from_records(reader).map_err(|why| BenchError::file(path, why))
+        let reader = reader.map_err(|error| BenchError::flag_file("--trace", path, error))?;
+        Self::from_records(reader).map_err(|why| BenchError::flag_file("--trace", path, why))
     }
 
     fn from_records<R: std::io::Read>(mut reader: csv::Reader<R>) -> Result<Self, String> {

@@ -38,6 +38,8 @@ pub(super) struct Bed<'b> {
     pub(super) wrong: u64,
     /// Trials in which the generator had too little time to spare to measure anybody but itself.
     pub(super) crowded: u64,
+    /// Whether the server and the generator wait for each other's cores: then waiting is no disturbance.
+    pub(super) is_shared: bool,
 }
 
 impl Bed<'_> {
@@ -67,7 +69,7 @@ impl Bed<'_> {
             };
             let waiting = report.server_waiting().unwrap_or(0.0);
             let waiting = waiting.max(report.generator_waiting());
-            if waiting <= DISTURBED || tries == TRIES {
+            if waiting <= DISTURBED || self.is_shared || tries == TRIES {
                 return Ok(Ok(report));
             }
         }
