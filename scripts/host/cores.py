@@ -140,3 +140,14 @@ def steal(target):
         yield Finding("steal", "stalls", f"the host kept {share * 100:.1f} % of the CPU time for itself",
                       (slower(share), slower(share / (1 - share))), "a request on average, in pieces of ms",
                       "/proc/stat here, since it started", "cores of its own from the host")
+
+
+def unseen(target):
+    """What the machine does not tell of: a virtual one hides most of it."""
+    cpu = f"{CPUS}/cpu{target.cores[0]}"
+    places = {
+        "governor": (f"{cpu}/cpufreq/scaling_governor",),
+        "sleep states": (f"{cpu}/cpuidle/state0/latency",),
+        "turbo": (f"{CPUS}/intel_pstate/no_turbo", f"{CPUS}/cpufreq/boost"),
+    }
+    return [name for name, paths in places.items() if not any(map(target.tree.is_there, paths))]

@@ -114,7 +114,7 @@ def interrupts_of(target, name):
             changes.append(Change(path, list_of_cpus(cpus)))
     yield Finding(f"{name} interrupts", "slows",
                   f"{name}: {sum(loads.values())} of {count(len(lines), 'interrupt')} go to "
-                  f"{named(loads)} of the shards, {max(loads.values())} to one",
+                  f"{named(loads)} of the shards, up to {max(loads.values())} to a core",
                   (1, tree.number("/proc/sys/net/core/netdev_budget_usecs") or 2000),
                   "a request behind others' packets",
                   "net.core.netdev_budget_usecs here: one round of packets",

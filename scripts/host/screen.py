@@ -3,16 +3,20 @@
 import json
 from collections import Counter
 
+from . import cores
+
 COLUMNS, ROWS = 120, 40  # of a screen
-ROWS_AROUND = 5  # what stands above and below the findings, which have two rows each
+ROWS_AROUND = 6  # what stands above and below the findings, which have two rows each
 COST_COLUMNS = 18
 FOUND_MAX = (ROWS - ROWS_AROUND) // 2
 
 
 def of(target, found):
+    """Lines of the screen."""
     yield cut(target.about(), COLUMNS)
     if not found:
         yield "nothing was found that costs latency"
+        yield from not_shown(target)
         return
     yield ""
     for finding in found[:FOUND_MAX]:
@@ -24,6 +28,14 @@ def of(target, found):
         yield f"and {len(found) - FOUND_MAX} more, less costly: --json has all"
     yield ""
     yield summary(found)
+    yield from not_shown(target)
+
+
+def not_shown(target):
+    """Silence about these would look as if they were well."""
+    names = cores.unseen(target)
+    if names:
+        yield f"not shown by this machine, so not judged: {', '.join(names)}"
 
 
 def row(cost, text):
@@ -45,5 +57,5 @@ def summary(found):
 def as_json(target, found):
     return json.dumps({
         "machine": target.about(), "cores": target.cores, "interfaces": target.interfaces,
-        "findings": [finding.as_json() for finding in found],
+        "unseen": cores.unseen(target), "findings": [finding.as_json() for finding in found],
     }, indent=2, ensure_ascii=False)

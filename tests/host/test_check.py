@@ -3,12 +3,14 @@
 import contextlib
 import json
 import os
+import subprocess
+import sys
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
 
 import trees
-from scripts import OnTree, ran
+from scripts import SCRIPTS, OnTree, ran
 
 from host import Wrong, checks, screen, target
 from host.finding import GRADES, told_us
@@ -60,7 +62,8 @@ class Findings(OnTree):
         self.set(f"{trees.CPUS}/isolated", "0-3")
         self.set(f"{trees.CPUS}/nohz_full", "0-3")
         self.assertEqual(self.check(), (0, "Linux 6.14.2, bare metal, 4 CPUs, 1 node; shards on 0-3; eth0\n"
-                                           "nothing was found that costs latency\n"))
+                                           "nothing was found that costs latency\n"
+                                           "not shown by this machine, so not judged: governor, sleep states, turbo\n"))
 
     def test_each_mistake_is_found_and_is_the_only_one(self):
         cpu0 = f"{trees.CPUS}/cpu0"
@@ -111,6 +114,10 @@ class Findings(OnTree):
         for path in sorted(self.root.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
 
+    def test_what_is_shown_is_not_called_hidden(self):
+        self.grow(trees.bare_metal())
+        self.assertNotIn("not shown", self.check()[1])
+
     def test_the_worst_stands_first(self):
         self.grow(trees.virtual())
         findings = json.loads(self.check("--json")[1])["findings"]
@@ -131,7 +138,7 @@ class Findings(OnTree):
             table[f"/proc/irq/{irq}/smp_affinity_list"] = "3"
         self.assertNotIn("eth0 interrupts", self.found(table, "0-2"))
         found = self.found(table, "2-3")["eth0 interrupts"]
-        self.assertIn("4 of 4 interrupts go to core 3 of the shards, 4 to one", found.found)
+        self.assertIn("4 of 4 interrupts go to core 3 of the shards, up to 4 to a core", found.found)
 
     def test_the_narrowest_group_above_counts(self):
         table = self.sound() | {
@@ -177,7 +184,15 @@ class WrongUse(OnTree):
                 self.assertTrue(told.startswith(f"host-check: {said}"), told)
                 self.assertEqual(told.count("\n"), 1)
         self.assertEqual(ran("host-check", "--root", self.folder)[0], 2)
-        self.assertEqual(self.check("--speed")[0], 2)
+        status, told = self.check("--speed")
+        self.assertEqual(status, 2)
+        self.assertEqual(told, "host-check: unrecognized arguments: --speed; see host-check --help\n")
+
+    def test_who_reads_no_more_is_no_mistake(self):
+        self.grow(trees.bare_metal())
+        command = f"{sys.executable} {SCRIPTS}/host-check --root {self.root} --json | true"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+        self.assertEqual(done.stderr, "")
 
 
 class Words(unittest.TestCase):
