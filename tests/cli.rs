@@ -99,6 +99,31 @@ fn arguments_need_not_be_text() {
     }
 }
 
+/// With what follows a flag there, so that `--peer` is not found in `--peers`.
+#[test]
+fn each_flag_is_in_the_tuning_guide_and_in_the_readme() {
+    let help = answer("--help");
+    let flags = help.lines().filter_map(|line| {
+        let word = line.split_whitespace().next()?;
+        word.starts_with("--").then_some(word)
+    });
+    let flags: Vec<_> = flags.collect();
+    assert!(flags.len() > 50, "{flags:?}");
+    for (name, text) in [
+        ("tuning.md", include_str!("../tuning.md")),
+        ("README.md", include_str!("../README.md")),
+    ] {
+        let has = |flag: &str| {
+            text.match_indices(flag).any(|(at, _)| {
+                let next = text[at + flag.len()..].chars().next();
+                next.is_none_or(|next| !next.is_ascii_alphanumeric() && next != '-')
+            })
+        };
+        let missing: Vec<_> = flags.iter().filter(|flag| !has(flag)).collect();
+        assert!(missing.is_empty(), "not in {name}: {missing:?}");
+    }
+}
+
 #[test]
 fn help_and_version_are_answers() {
     assert!(answer("--help").contains("\nPool:\n"));
