@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::{
-    MIB, check, evictions,
+    MIB, check, evictions, name,
     twin::{Step, Twin, model, steps},
     value,
 };
@@ -76,7 +76,7 @@ proptest! {
                 Step::Version { .. } => {}
                 Step::Apply { key, operation, value } => {
                     let mut old = Vec::new();
-                    let bytes = [key];
+                    let bytes = name(key);
                     let hashed = stores[0].hasher().key(&bytes);
                     let owner = stores[0].owner(hashed.hash);
                     let applied = if sleeps {
