@@ -12,7 +12,8 @@
 //! What is sent over a link is confirmed in that order, and what a node sends on is sent on in that
 //! order, so of each only the first is ever looked at. A key may have several writes on their way and
 //! at most one that is not, which is its newest. One that is lost on the way goes again only if it is
-//! the newest.
+//! the newest. Where a slot goes away and comes back, a newer write can be done before an older one, which is still
+//! on its way to where the slot was for a while: that one is outdone.
 //!
 //! A request that was sent behind a write of its key relies on it. A node may send both on, one by
 //! one; the request goes [the way of the write](SlotWrites::way_behind). If that is lost between the
@@ -162,6 +163,12 @@ impl SlotWrites {
     /// The first write that was sent over a link is confirmed. Its record on disk, if it has one.
     pub fn confirm(&mut self, link: usize) -> Option<Lsn> {
         let at = self.pop_sent(link)?;
+        let mut older = self.entries[at as usize].older;
+        while let Some(mark) = older.filter(|mark| self.at(*mark).is_some()) {
+            let entry = &mut self.entries[mark.at as usize];
+            entry.is_outdone = true;
+            older = entry.older;
+        }
         self.remove(at)
     }
 
@@ -189,7 +196,7 @@ impl SlotWrites {
         }
     }
 
-    /// The first write that was sent over a link was not taken. If there is a newer one of its key, and
+    /// The first write that was sent over a link was not taken. If there is a newer one of its key, or was, and
     /// nothing was sent between them, it is over.
     pub fn drop_if_older(&mut self, link: usize) -> bool {
         let Some(at) = self
@@ -200,12 +207,14 @@ impl SlotWrites {
             return false;
         };
         let entry = &self.entries[at as usize];
-        let (is_torn, is_followed) = (entry.is_torn, entry.is_followed);
+        let (is_torn, is_outdone) = (entry.is_torn, entry.is_outdone);
         let latest = self.find(entry.key()).filter(|latest| *latest != at);
-        let Some(latest) = latest.filter(|_| !is_followed) else {
+        if entry.is_followed || (latest.is_none() && !is_outdone) {
             return false;
-        };
-        self.entries[latest as usize].is_torn |= is_torn;
+        }
+        if let Some(latest) = latest {
+            self.entries[latest as usize].is_torn |= is_torn;
+        }
         self.pop_sent(link);
         self.remove(at);
         true
@@ -251,6 +260,9 @@ impl SlotWrites {
             && latest != at
         {
             self.entries[latest as usize].is_torn |= is_torn;
+            return self.remove(at);
+        }
+        if self.entries[at as usize].is_outdone {
             return self.remove(at);
         }
         let owner = home(self.entries[at as usize].key());

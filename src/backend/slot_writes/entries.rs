@@ -50,6 +50,8 @@ pub(super) struct Entry {
     pub(super) is_followed: bool,
     /// It, or one that it replaces, was lost after that.
     pub(super) is_torn: bool,
+    /// A newer one is done: this one, still on its way, must not be done again.
+    pub(super) is_outdone: bool,
     /// Its link's node does it only as it is told that it was sent there.
     pub(super) is_asked: bool,
     /// The key's write before it; writes go away in their order.
@@ -203,6 +205,7 @@ impl Entry {
             is_overtaken: false,
             is_followed: false,
             is_torn: false,
+            is_outdone: false,
             is_asked: false,
             older: None,
         }

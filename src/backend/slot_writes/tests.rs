@@ -284,3 +284,23 @@ fn what_came_with_a_slot_beyond_the_limit_may_still_shrink() {
     set(&mut writes, B, b"c", "1", None);
     assert_eq!(send_all(&mut writes, B).len(), 3);
 }
+
+/// A slot went to B and came back: what A has done meanwhile is newer than what B did not take.
+#[test]
+fn what_is_outdone_does_not_go_again() {
+    for is_lost in [false, true] {
+        let mut writes = SlotWrites::default();
+        set(&mut writes, B, b"a", "1", Some(1));
+        assert_eq!(send_all(&mut writes, B), ["a=1"]);
+        set(&mut writes, A, b"a", "2", Some(2));
+        assert_eq!(send_all(&mut writes, A), ["a=2"]);
+        assert_eq!(writes.confirm(A), Some(Lsn(2)));
+        if is_lost {
+            writes.lose(B, |_| A);
+        } else {
+            assert!(writes.drop_if_older(B));
+        }
+        assert!(writes.is_empty(), "lost: {is_lost}");
+        assert_eq!(send_all(&mut writes, A), [""; 0]);
+    }
+}

@@ -66,7 +66,10 @@ impl Core {
         let Some((number, is_asked)) = way.unwrap_or(Some((nowhere, false))) else {
             return Some((pending, LOST));
         };
-        if is_queued && !pool.can_take_write(number, now) {
+        // What goes on waiting keeps its place: a write that is taken back comes behind what was sent behind it, which
+        // then fails.
+        let stays = number == waiting;
+        if is_queued && !stays && !pool.can_take_write(number, now) {
             pool.take_write_back(waiting, now);
             return None;
         }
