@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 mod support;
 
 use support::backends::Backend;
+use support::binary::{packet_with, reply};
 use support::ringfort::Ringfort;
 use support::wire::Wire;
 
@@ -41,9 +42,14 @@ fn counts_are_memcacheds() {
     let memcached = Backend::still_memcached();
     let ringfort = Ringfort::embedded();
     let (mut real, mut ours) = (memcached.connect(), Wire::connect(ringfort.memcache()));
+    let (huge, half) = ("x".repeat(HUGE_BYTES), "x".repeat(HUGE_BYTES / 2));
     for round in 0..2 {
         for line in CONVERSATION {
-            let request = line.replace('|', "\r\n") + "\r\nmn\r\n";
+            let request = line
+                .replace("HUGE", &huge)
+                .replace("HALF", &half)
+                .replace("MOST", &huge[..1 << 20]);
+            let request = request.replace('|', "\r\n") + "\r\nmn\r\n";
             let replies = [&mut real, &mut ours].map(|wire| {
                 wire.send(request.as_bytes());
                 let mut lines = Vec::new();
@@ -67,7 +73,11 @@ fn counts_are_memcacheds() {
     }
 }
 
-/// Commands, each with what follows its line, whose replies are the same on both servers.
+/// A value that is too large, in bytes; two halves are it, too.
+const HUGE_BYTES: usize = 1_200_000;
+
+/// Commands, each with what follows its line, whose replies are the same on both servers. HUGE is a value that is too
+/// large, HALF half of it.
 const CONVERSATION: &[&str] = &[
     "flush_all",
     "get none",
@@ -112,6 +122,24 @@ const CONVERSATION: &[&str] = &[
     "get made",
     "set e 0 -1 1|x",
     "get e",
+    "set l 0 0 1|1",
+    "set l 0 0 1200000|HUGE",
+    "get l",
+    "set none 0 0 1200000 noreply|HUGE",
+    "set l 0 0 1|1",
+    "add l 0 0 1200000|HUGE",
+    "append l 0 0 1200000 noreply|HUGE",
+    "get l",
+    "ms l 1200000 MA|HUGE",
+    "get l",
+    "set l 0 0 600000|HALF",
+    "append l 0 0 600000|HALF",
+    "ms l 600000 MP|HALF",
+    "delete l",
+    // The largest values are so by what belongs to them, too.
+    "set l 0 0 1|1",
+    "set l 0 0 1048576|MOST",
+    "get l",
     "flush_all",
     "get a",
 ];
@@ -140,6 +168,59 @@ const COUNTED: &[&str] = &[
     "store_no_memory",
     "total_items",
 ];
+
+/// What takes an entry away because its new value is refused is no delete.
+#[test]
+fn counts_of_a_refused_binary_set_are_memcacheds() {
+    let memcached = Backend::still_memcached();
+    let ringfort = Ringfort::embedded();
+    let mut told = [Vec::new(), Vec::new()];
+    let servers = [memcached.address(), ringfort.memcache()];
+    for (server, told) in servers.into_iter().zip(&mut told) {
+        let (mut text, mut wire) = (Wire::connect(server), Wire::connect(server));
+        for value in [&vec![b'x'; HUGE_BYTES], &vec![b'x'; 1 << 20]] {
+            for opcode in [0x01, 0x02, 0x0e] {
+                text.ask("set a 0 0 1\r\n1\r\n", "STORED\r\n");
+                let extras = if opcode == 0x0e { &[][..] } else { &[0; 8] };
+                wire.send(&packet_with(opcode, b"a", extras, value, 0));
+                told.push(u64::from(reply(&mut wire).status));
+                told.push(text.stat("", "curr_items"));
+            }
+        }
+        let stats = stats(&mut text);
+        for name in ["cmd_set", "store_too_large", "delete_hits", "delete_misses"] {
+            told.push(stats[name].parse().expect("a number"));
+        }
+    }
+    assert_eq!(told[1], told[0]);
+}
+
+/// A request is counted when it is done, however often it had to wait.
+#[test]
+fn what_has_to_wait_is_counted_once() {
+    const KEYS: usize = 20_000;
+    let ringfort = Ringfort::embedded();
+    let mut resp = Wire::connect(ringfort.resp());
+    let pairs: String = (0..KEYS)
+        .map(|key| format!("$4\r\n{key:04x}\r\n$1\r\nx\r\n"))
+        .collect();
+    resp.ask(
+        format!("*{}\r\n$4\r\nMSET\r\n{pairs}", 1 + 2 * KEYS),
+        "+OK\r\n",
+    );
+    let mut memcache = Wire::connect(ringfort.memcache());
+    assert_eq!(stats(&mut memcache)["cmd_set"], "1");
+    // Far more than another shard takes at a time.
+    let adds: String = (0..KEYS)
+        .map(|key| format!("add a{key} 0 0 1\r\nx\r\n"))
+        .collect();
+    let touches: String = (0..KEYS).map(|key| format!("touch a{key} 0\r\n")).collect();
+    memcache.ask(adds, "STORED\r\n".repeat(KEYS));
+    memcache.ask(touches, "TOUCHED\r\n".repeat(KEYS));
+    let stats = stats(&mut memcache);
+    assert_eq!(stats["cmd_set"], (1 + KEYS).to_string());
+    assert_eq!(stats["cmd_touch"], KEYS.to_string());
+}
 
 #[test]
 fn statistics_of_shards_add_up() {

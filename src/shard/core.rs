@@ -22,6 +22,7 @@ use super::{
     },
     round::{Round, Rounds},
     run::Voice,
+    session::Step,
     settings::{ASK_BYTES_MAX, Settings},
     stats::{Counters, StatsBoard},
     tracking::{self, Tracking},
@@ -220,6 +221,14 @@ impl Core {
             self.counters().note_applied(&operation, applied.outcome);
         }
         applied
+    }
+
+    /// Counts a request that this operation is for once it is done, however often it was tried.
+    pub(super) fn count_asked(&self, operation: &Operation, step: Step) -> Step {
+        if step == Step::Done {
+            self.counters().note_asked(operation);
+        }
+        step
     }
 
     /// Packs a key and what belongs to it for another shard.

@@ -319,6 +319,28 @@ impl Session {
         Step::Done
     }
 
+    /// Refuses a value for its size, and takes away what is there if the key is given. It may have to
+    /// be tried again.
+    pub(super) fn refuse_too_large(&mut self, core: &mut Core, unlinked: Option<Key<'_>>) -> Step {
+        if let Some(key) = unlinked
+            && self.unlink(core, key) == Step::Hold
+        {
+            return Step::Hold;
+        }
+        core.counters().store_too_large.add(1);
+        Step::Done
+    }
+
+    /// Takes away what is there of a key whose new value was refused, here and at the group's peers.
+    /// Not a delete: nobody asked for one, and nobody counts it.
+    pub(super) fn unlink(&mut self, core: &mut Core, key: Key<'_>) -> Step {
+        if core.pause.holds(true) {
+            return Step::Hold;
+        }
+        let told = self.unlink_at_peers(core, key);
+        told.unwrap_or_else(|| self.mutate(core, key, Operation::UNLINK, &[], Form::Silent))
+    }
+
     /// Replies in `form` what came of an operation.
     #[inline(always)]
     pub(super) fn answer(&mut self, core: &mut Core, applied: Applied, form: Form) {

@@ -137,7 +137,9 @@ impl PartitionWriter {
             Operation::Concat { side, creates } => {
                 self.concat(now, key, value, side, creates, there)
             }
-            Operation::Delete { condition, .. } => self.delete(condition, there),
+            Operation::Delete { condition, .. } | Operation::Unlink { condition } => {
+                self.delete(condition, there)
+            }
             Operation::CountUnsigned {
                 delta,
                 down,

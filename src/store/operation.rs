@@ -33,6 +33,12 @@ pub enum Operation {
         /// Copies the value that was there.
         wants_old: bool,
     },
+    /// The same where no client asked for it: nobody counts it.
+    Unlink {
+        /// What must hold for it to be removed. [`Condition::Absent`] removes only what has expired
+        /// or was flushed.
+        condition: Condition,
+    },
     /// memcache's `incr` (wraps at 2^64) and `decr` (stops at 0) on an existing decimal.
     CountUnsigned {
         /// How far.
@@ -129,6 +135,11 @@ impl Operation {
     pub const DELETE: Self = Self::Delete {
         condition: Condition::Always,
         wants_old: false,
+    };
+
+    /// The same where no client asked for it.
+    pub const UNLINK: Self = Self::Unlink {
+        condition: Condition::Always,
     };
 }
 

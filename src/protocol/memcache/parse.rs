@@ -329,11 +329,11 @@ impl<'b> Command<'b, '_> {
         swallow: usize,
         unlink: Option<KeyText<'b>>,
     ) -> Outcome<'b> {
-        let reply = if silent { b"" } else { reply };
         let refusal = Refusal {
-            reply,
+            reply: if silent { b"" } else { reply },
             swallow,
             close: false,
+            is_too_large: reply == reply::TOO_LARGE,
             unlink,
         };
         Parsed::Refused {
@@ -368,6 +368,7 @@ const fn hang_up<'b>(consumed: usize) -> Outcome<'b> {
         reply: b"",
         swallow: 0,
         close: true,
+        is_too_large: false,
         unlink: None,
     };
     Parsed::Refused { refusal, consumed }

@@ -390,6 +390,8 @@ pub struct Refusal<'b> {
     pub swallow: usize,
     /// Whether to close the connection once all that came before is answered.
     pub close: bool,
+    /// Whether it is a value that is too large, of which the server keeps count.
+    pub is_too_large: bool,
     /// An entry to delete: an oversize `set` must not leave the old value behind.
     pub unlink: Option<KeyText<'b>>,
 }

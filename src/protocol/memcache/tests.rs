@@ -82,6 +82,29 @@ pub(super) fn refused(
                 reply,
                 swallow,
                 close,
+                is_too_large: false,
+                unlink
+            }
+        ),
+        consumed,
+    }
+}
+
+/// The same for a value that is too large.
+pub(super) fn too_large(
+    silent: bool,
+    consumed: usize,
+    swallow: usize,
+    unlink: Option<KeyText<'_>>,
+) -> Seen {
+    Parsed::Refused {
+        refusal: format!(
+            "{:?}",
+            Refusal {
+                reply: if silent { b"" } else { reply::TOO_LARGE },
+                swallow,
+                close: false,
+                is_too_large: true,
                 unlink
             }
         ),
@@ -337,14 +360,13 @@ fn unwanted_data_blocks_are_swallowed() {
     swallows(b"cas k 0 0 3 x\r\n", reply::BAD_FORMAT, 5, None);
     swallows(b"cas k 0 0 3 x noreply\r\n", b"", 5, None);
     let key = Some(KeyText::plain(b"k"));
-    swallows(b"set k 0 0 9\r\n", reply::TOO_LARGE, 11, key);
-    swallows(b"set k 0 0 9 noreply\r\n", b"", 11, key);
-    swallows(
-        b"add k 0 0 2147483645\r\n",
-        reply::TOO_LARGE,
-        2_147_483_647,
-        None,
-    );
+    let refuses = |wire: &[u8], silent, bytes, unlink| {
+        check(wire, too_large(silent, wire.len(), bytes, unlink));
+    };
+    refuses(b"set k 0 0 9\r\n", false, 11, key);
+    refuses(b"set k 0 0 9 noreply\r\n", true, 11, key);
+    refuses(b"add k 0 0 2147483645\r\n", false, 2_147_483_647, None);
+    refuses(b"append k 0 0 9 noreply\r\n", true, 11, None);
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn change(session: &mut Session, core: &mut Core, request: &Request<'_>) -> Opti
             let set = core.set_of_peers(key, (flags, value), end)?;
             if let Edit::Unlink = set {
                 let key = core.key(key);
-                if session.unlink_at_peers(core, key) == Some(Step::Hold) {
+                if session.unlink(core, key) == Step::Hold {
                     return Some(Step::Hold);
                 }
                 let out = session.ready(&mut core.buffers);

@@ -208,7 +208,7 @@ impl Core {
         match edit {
             Edit::Set { .. } => counters.sets.add(1),
             Edit::Delete => counters.deletes.add(1),
-            Edit::Unlink => counters.store_too_large.add(1),
+            Edit::Unlink => {}
         }
         let Some(group) = &mut self.group else { return };
         let Some(changes) = &mut group.changes else {

@@ -170,13 +170,11 @@ fn change(session: &mut Session, core: &mut Core, request: &Request<'_>) -> Opti
 
 /// Refuses a value that is too large for all peers, which forget the one of before, as memcached does.
 fn refuse_large(session: &mut Session, core: &mut Core, key: Key<'_>, noreply: bool) -> Step {
-    if session.unlink_at_peers(core, key) == Some(Step::Hold) {
-        return Step::Hold;
-    }
-    if !noreply {
+    let step = session.refuse_too_large(core, Some(key));
+    if step == Step::Done && !noreply {
         session.reply(core, reply::TOO_LARGE);
     }
-    Step::Done
+    step
 }
 
 /// A change, asked for by a meta command.

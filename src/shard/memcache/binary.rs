@@ -60,17 +60,10 @@ impl Dialect for Binary {
 
     fn refuse(session: &mut Session, core: &mut Core, refusal: &Refusal<'_>) -> Step {
         // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
-        if let (Some(key), None) = (refusal.unlink, &core.pool) {
-            if core.pause.holds(true) {
-                return Step::Hold;
-            }
-            let key = core.key(key);
-            let step = session
-                .unlink_at_peers(core, key)
-                .unwrap_or_else(|| session.mutate(core, key, Operation::DELETE, &[], Form::Silent));
-            if step == Step::Hold {
-                return Step::Hold;
-            }
+        if let (Some(key), None) = (refusal.unlink, &core.pool)
+            && session.unlink(core, core.key(key)) == Step::Hold
+        {
+            return Step::Hold;
         }
         if let Some(status) = refusal.status {
             reply::error(session.ready(&mut core.buffers), refusal.echo, status);
@@ -224,7 +217,6 @@ fn change(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut impl A
             cas,
             ..
         } => {
-            core.counters().sets.add(1);
             let expiry = Expiry::Until(deadline(exptime, core.now));
             store(core, key, (verb, flags, expiry, cas), value)
         }
@@ -300,10 +292,11 @@ fn store(
     // Refused before anything else counts; only a set takes the old entry with it.
     if !core.store.fits(key.bytes.len(), value.len()) {
         if verb == StoreVerb::Set {
-            core.apply(key, Operation::DELETE, &[]);
+            core.apply(key, Operation::UNLINK, &[]);
         }
         return Err(Status::TooLarge);
     }
+    core.counters().sets.add(1);
     if joins && is_another(core, key, cas) {
         return Err(Status::Exists);
     }

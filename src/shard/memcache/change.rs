@@ -15,49 +15,45 @@ pub(super) fn change_in_store(
     core: &mut Core,
     request: &Request<'_>,
 ) -> Step {
-    if let Some(noreply) = is_too_large(request, core) {
-        if !noreply {
-            session.reply(core, TOO_LARGE);
-        }
-        return Step::Done;
+    if let Some(step) = refuse_too_large(session, core, request) {
+        return step;
     }
-    let Some(change) = Change::of(request, core) else {
+    let Some(change) = Change::of(request, core.now) else {
         return Step::Done;
     };
-    let Change {
-        key,
-        operation,
-        value,
-        form,
-        ..
-    } = change;
-    let key = core.key(key);
-    session.mutate(core, key, operation, value, form)
+    let key = core.key(change.key);
+    let step = session.mutate(core, key, change.operation, change.value, change.form);
+    core.count_asked(&change.operation, step)
 }
 
-/// Whether a value can be refused before its verb counts, and if so, quietly. memcached does not
-/// take it in, and leaves what is there alone; only `set`, which comes to an end that tells so,
-/// takes the old entry with it.
-fn is_too_large(request: &Request<'_>, core: &Core) -> Option<bool> {
-    match *request {
-        Request::Store {
-            verb: StoreVerb::Set,
-            ..
-        } => None,
-        Request::Store {
-            key,
-            value,
-            noreply,
-            ..
-        } => (!core.store.fits(key.len(), value.len())).then_some(noreply),
-        _ => None,
+/// Refuses a value that is too large by its key and header, before its verb counts. Only `set` takes
+/// the old entry with it.
+fn refuse_too_large(session: &mut Session, core: &mut Core, request: &Request<'_>) -> Option<Step> {
+    let &Request::Store {
+        verb,
+        key,
+        value,
+        noreply,
+        ..
+    } = request
+    else {
+        return None;
+    };
+    if core.store.fits(key.len(), value.len()) {
+        return None;
     }
+    let unlinked = (verb == StoreVerb::Set).then(|| core.key(key));
+    let step = session.refuse_too_large(core, unlinked);
+    if step == Step::Done && !noreply {
+        session.reply(core, TOO_LARGE);
+    }
+    Some(step)
 }
 
 /// A request that changes one key.
 pub(in crate::shard) struct Change<'b> {
     pub(in crate::shard) key: &'b [u8],
-    operation: Operation,
+    pub(in crate::shard) operation: Operation,
     value: &'b [u8],
     /// The reply's form.
     pub(in crate::shard) form: Form,
@@ -68,8 +64,7 @@ pub(in crate::shard) struct Change<'b> {
 }
 
 impl<'b> Change<'b> {
-    pub(in crate::shard) fn of(request: &Request<'b>, core: &Core) -> Option<Self> {
-        let (now, counters) = (core.now, core.counters());
+    pub(in crate::shard) fn of(request: &Request<'b>, now: UnixMs) -> Option<Self> {
         let (key, operation, value, form, noreply, is_whole) = match *request {
             Request::Store {
                 verb,
@@ -79,7 +74,6 @@ impl<'b> Change<'b> {
                 value,
                 noreply,
             } => {
-                counters.sets.add(1);
                 let until = Expiry::Until(deadline(exptime, now));
                 let operation = store_operation(verb, flags, until);
                 let is_whole = matches!(verb, StoreVerb::Set | StoreVerb::Add | StoreVerb::Replace);
@@ -90,7 +84,6 @@ impl<'b> Change<'b> {
                 (key, operation, value, form, noreply, is_whole)
             }
             Request::Delete { key, noreply } => {
-                counters.deletes.add(1);
                 let operation = Operation::DELETE;
                 (
                     key,
@@ -107,7 +100,6 @@ impl<'b> Change<'b> {
                 delta,
                 noreply,
             } => {
-                counters.counts.add(1);
                 let down = direction == Direction::Decr;
                 let operation = Operation::count_unsigned(delta, down);
                 (
@@ -124,7 +116,6 @@ impl<'b> Change<'b> {
                 exptime,
                 noreply,
             } => {
-                counters.touches.add(1);
                 let deadline = deadline(exptime, now);
                 let operation = Operation::Expire {
                     deadline,

@@ -41,7 +41,7 @@ use crate::{
             reply,
         },
     },
-    store::{Absence, Deadline, EntryRef, Operation, UnixMs},
+    store::{Absence, EntryRef, UnixMs},
 };
 
 /// memcache's text protocol.
@@ -91,22 +91,12 @@ impl Dialect for Memcache {
     }
 
     fn refuse(session: &mut Session, core: &mut Core, refusal: &Refusal<'_>) -> Step {
-        // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
-        if let (Some(key), None) = (refusal.unlink, &core.pool) {
-            if core.pause.holds(true) {
-                return Step::Hold;
-            }
+        if refusal.is_too_large {
             let mut room = KeyRoom::new();
-            let key = core.key(key.bytes(&mut room));
-            // Not a delete: nobody asked for one, and nobody counts it.
-            let unlink = Operation::Term {
-                deadline: Some(Deadline::PAST),
-                wins: false,
-            };
-            let step = session
-                .unlink_at_peers(core, key)
-                .unwrap_or_else(|| session.mutate(core, key, unlink, &[], Form::Silent));
-            if step == Step::Hold {
+            // In pool mode nothing is on the way to the backend: it keeps what it has, as do we.
+            let unlinked = refusal.unlink.filter(|_| core.pool.is_none());
+            let unlinked = unlinked.map(|key| core.key(key.bytes(&mut room)));
+            if session.refuse_too_large(core, unlinked) == Step::Hold {
                 return Step::Hold;
             }
         }

@@ -18,6 +18,7 @@ use crate::shard::{
 use crate::{
     backend::Expects,
     protocol::resp::{Args, KeyspaceRequest, Request, Rest, Version, reply},
+    store::Operation,
 };
 
 /// Executes a request that is about keys, or about all of them.
@@ -58,7 +59,14 @@ pub(in crate::shard) fn execute(
         | Request::Compound(_)
         | Request::Keyspace(KeyspaceRequest::Lcs { .. }) => relay::known(session, core, args),
         Request::Keyspace(_) => relay::whole(session, core, args),
-        _ => one_key(session, core, request, args, version),
+        _ => {
+            let mut asked = None;
+            let step = one_key(session, core, (request, args, version), &mut asked);
+            match asked {
+                Some(operation) => core.count_asked(&operation, step),
+                None => step,
+            }
+        }
     }
 }
 
@@ -160,13 +168,13 @@ fn sum(
     })
 }
 
-/// A request about one key goes to its server as it came.
+/// A request about one key goes to its server as it came. What it asks for, if it is to change the
+/// key, is put in `asked`.
 fn one_key(
     session: &mut Session,
     core: &mut Core,
-    request: &Request<'_>,
-    args: Args<'_>,
-    version: Version,
+    (request, args, version): (&Request<'_>, Args<'_>, Version),
+    asked: &mut Option<Operation>,
 ) -> Step {
     let (key, errand, form) = match *request {
         Request::Strlen { key }
@@ -175,9 +183,10 @@ fn one_key(
         | Request::PTtl { key } => (key, Errand::Read(Expects::Line), Form::Verbatim),
         Request::String(request) => (request.key(), Errand::Write(Expects::Line), Form::Verbatim),
         _ => {
-            let Some(change) = resp::single(request, version, core) else {
+            let Some(change) = resp::single(request, version, core.now) else {
                 return Step::Done;
             };
+            *asked = Some(change.operation);
             if core.is_behind()
                 && let Some(wish) = Set::of_resp(core, request)
             {

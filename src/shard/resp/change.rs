@@ -20,17 +20,17 @@ pub(super) fn change(
 ) -> Step {
     match *request {
         Request::Del { keys } => {
-            core.counters().deletes.add(1);
             let delete = Operation::DELETE;
-            session.mutate_all(core, Form::RespSum, keys.count(), delete, keys, |key| {
-                (key, b"")
-            })
+            let count = keys.count();
+            let step =
+                session.mutate_all(core, Form::RespSum, count, delete, keys, |key| (key, b""));
+            core.count_asked(&delete, step)
         }
         Request::MSet { pairs } => {
-            core.counters().sets.add(1);
             let set = set_operation(SetExpiry::None, Condition::Always, false, core.now);
-            let count = pairs.count() / 2;
-            session.mutate_all(core, Form::RespOk, count, set, pairs.pairs(), |pair| pair)
+            let (count, pairs) = (pairs.count() / 2, pairs.pairs());
+            let step = session.mutate_all(core, Form::RespOk, count, set, pairs, |pair| pair);
+            core.count_asked(&set, step)
         }
         Request::DbSize => {
             let count = core.store.stats().entry_count;
@@ -41,15 +41,11 @@ pub(super) fn change(
             Step::Done
         }
         Request::FlushAll => flush::flush_all(session, core, flush::AT_ONCE, Form::RespOk, &[]),
-        _ => match single(request, version, core) {
-            Some(Change {
-                key,
-                operation,
-                value,
-                form,
-            }) => {
-                let key = core.key(key);
-                session.mutate(core, key, operation, value, form)
+        _ => match single(request, version, core.now) {
+            Some(change) => {
+                let key = core.key(change.key);
+                let step = session.mutate(core, key, change.operation, change.value, change.form);
+                core.count_asked(&change.operation, step)
             }
             None => Step::Done,
         },
@@ -59,7 +55,7 @@ pub(super) fn change(
 /// A request that changes one key.
 pub(in crate::shard) struct Change<'b> {
     pub(in crate::shard) key: &'b [u8],
-    operation: Operation,
+    pub(in crate::shard) operation: Operation,
     value: &'b [u8],
     pub(in crate::shard) form: Form,
 }
@@ -68,9 +64,8 @@ pub(in crate::shard) struct Change<'b> {
 pub(in crate::shard) fn single<'b>(
     request: &Request<'b>,
     version: Version,
-    core: &Core,
+    now: UnixMs,
 ) -> Option<Change<'b>> {
-    let (now, counters) = (core.now, core.counters());
     let (key, operation, value, form) = match *request {
         Request::Set {
             key,
@@ -79,7 +74,6 @@ pub(in crate::shard) fn single<'b>(
             condition,
             get,
         } => {
-            counters.sets.add(1);
             let operation = set_operation(expiry, store_condition(condition), get, now);
             let form = if get {
                 Form::RespOld(version)
@@ -89,38 +83,28 @@ pub(in crate::shard) fn single<'b>(
             (key, operation, value, form)
         }
         Request::SetNx { key, value } => {
-            counters.sets.add(1);
             let operation = set_operation(SetExpiry::None, Condition::Absent, false, now);
             (key, operation, value, Form::RespChanged)
         }
         Request::GetSet { key, value } => {
-            counters.sets.add(1);
             let operation = set_operation(SetExpiry::None, Condition::Always, true, now);
             (key, operation, value, Form::RespOld(version))
         }
-        Request::GetDel { key } => {
-            counters.deletes.add(1);
-            (key, Operation::TAKE, &b""[..], Form::RespOld(version))
-        }
+        Request::GetDel { key } => (key, Operation::TAKE, &b""[..], Form::RespOld(version)),
         Request::Append { key, value } => {
-            counters.sets.add(1);
             let operation = Operation::Concat {
                 side: Side::Back,
                 creates: true,
             };
             (key, operation, value, Form::RespNumber)
         }
-        Request::IncrBy { key, delta } => {
-            counters.counts.add(1);
-            (
-                key,
-                Operation::CountSigned { delta },
-                &b""[..],
-                Form::RespNumber,
-            )
-        }
+        Request::IncrBy { key, delta } => (
+            key,
+            Operation::CountSigned { delta },
+            &b""[..],
+            Form::RespNumber,
+        ),
         Request::Expire { key, at, condition } => {
-            counters.touches.add(1);
             let deadline = match at {
                 ExpireAt::InMs(ms) if ms > 0 => Deadline::after(now, ms.unsigned_abs()),
                 ExpireAt::AtMs(ms) if ms > 0 => Deadline::at(UnixMs(ms.unsigned_abs())),
@@ -138,7 +122,6 @@ pub(in crate::shard) fn single<'b>(
             )
         }
         Request::Persist { key } => {
-            counters.touches.add(1);
             let condition = ExpireCondition::IfSome;
             let operation = Operation::Expire {
                 deadline: Deadline::NEVER,

@@ -80,7 +80,7 @@ fn rename(
     // The new one is there, unless there was no memory for it.
     let cas = core.store.peek(to, core.now).map(|entry| entry.cas());
     let is_copied = cas.is_some() && cas != session.mark();
-    if is_copied && session.mutate(core, from, Operation::DELETE, &[], Form::Silent) == Step::Hold {
+    if is_copied && session.mutate(core, from, Operation::UNLINK, &[], Form::Silent) == Step::Hold {
         return Step::Hold;
     }
     session.set_mark(None);
@@ -144,10 +144,9 @@ fn copy(session: &mut Session, core: &mut Core, from: Key<'_>, to: Key<'_>, form
         wants_old: false,
     };
     let value = core.buffers.copy(&[entry.value()]);
-    core.counters().sets.add(1);
     let step = session.mutate(core, to, set, &value, form);
     core.buffers.put(value);
-    match step {
+    match core.count_asked(&set, step) {
         Step::Hold => Copied::Full,
         Step::Done | Step::Close => Copied::Begun { before },
     }
@@ -156,27 +155,39 @@ fn copy(session: &mut Session, core: &mut Core, from: Key<'_>, to: Key<'_>, form
 /// MSETNX.
 fn set_all(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
     if !session.has_sum() {
-        let keys = || pairs.pairs().map(|(key, _)| core.key(key));
-        if keys().any(|key| session.must_wait_for(key)) {
-            return Step::Hold;
-        }
-        let line = if keys().any(|key| core.store.peek(key, core.now).is_some()) {
-            Some(reply::ZERO)
-        } else if pairs
-            .pairs()
-            .any(|(key, value)| !core.store.fits(key.len(), value.len()))
-        {
-            Some(reply::STRING_TOO_LONG)
-        } else {
-            None
+        let line = match why_not_set(session, core, pairs) {
+            Err(step) => return step,
+            Ok(line) => line,
         };
         if let Some(line) = line {
             session.reply(core, line);
             return Step::Done;
         }
-        core.counters().sets.add(1);
     }
     let set = set_operation(SetExpiry::None, Condition::Always, false, core.now);
-    let count = pairs.count() / 2;
-    session.mutate_all(core, Form::RespAll, count, set, pairs.pairs(), |pair| pair)
+    let (count, pairs) = (pairs.count() / 2, pairs.pairs());
+    let step = session.mutate_all(core, Form::RespAll, count, set, pairs, |pair| pair);
+    core.count_asked(&set, step)
+}
+
+/// Why none of these is set, if so, as an answer. An error tells that it is not known yet.
+fn why_not_set(
+    session: &Session,
+    core: &Core,
+    pairs: Rest<'_>,
+) -> Result<Option<&'static [u8]>, Step> {
+    let (mut is_taken, mut fit) = (false, true);
+    for (key, value) in pairs.pairs() {
+        fit &= core.store.fits(key.len(), value.len());
+        let key = core.key(key);
+        if session.must_wait_for(key) {
+            return Err(Step::Hold);
+        }
+        is_taken = is_taken || core.store.peek(key, core.now).is_some();
+    }
+    Ok(match (is_taken, fit) {
+        (true, _) => Some(reply::ZERO),
+        (false, false) => Some(reply::STRING_TOO_LONG),
+        (false, true) => None,
+    })
 }

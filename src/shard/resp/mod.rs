@@ -22,7 +22,7 @@ mod transaction;
 mod watches;
 
 pub(super) use self::{
-    change::single,
+    change::{Change, single},
     client::Client,
     gathered::finish_round,
     keyspace::Tour,

@@ -195,10 +195,21 @@ impl Counters {
         }
     }
 
+    /// Counts a request of a client that this operation is for, once.
+    pub(in crate::shard) fn note_asked(&self, operation: &Operation) {
+        match operation {
+            Operation::Set { .. } | Operation::Concat { .. } => self.sets.add(1),
+            Operation::Delete { .. } => self.deletes.add(1),
+            Operation::CountUnsigned { .. } | Operation::CountSigned { .. } => self.counts.add(1),
+            Operation::Expire { .. } => self.touches.add(1),
+            Operation::Unlink { .. } | Operation::Outdate { .. } | Operation::Term { .. } => {}
+        }
+    }
+
     /// Counts what came of an operation that a client asked for.
     pub(in crate::shard) fn note_applied(&self, operation: &Operation, outcome: Outcome) {
         match (operation, outcome) {
-            (_, Outcome::TooLarge) => self.store_too_large.add(1),
+            (operation, Outcome::TooLarge) => self.note_too_large(operation),
             (_, Outcome::OutOfMemory) => self.store_no_memory.add(1),
             (Operation::Set { .. } | Operation::Concat { .. }, outcome) => {
                 let is_stored = matches!(outcome, Outcome::Stored { .. });
@@ -226,6 +237,17 @@ impl Counters {
                 self.decr_misses.add(1);
             }
             _ => {}
+        }
+    }
+
+    /// As memcached counts: what it has no memory for as it is joined is refused and no more, and a
+    /// number that it has none for was a hit.
+    #[cold]
+    fn note_too_large(&self, operation: &Operation) {
+        match operation {
+            Operation::Concat { .. } => {}
+            Operation::CountUnsigned { down, .. } => self.note_counted(*down),
+            _ => self.store_too_large.add(1),
         }
     }
 

@@ -316,9 +316,8 @@ impl Core {
             return;
         }
         // Finds what has expired as any change does, and deletes nothing that was stored meanwhile.
-        let operation = Operation::Delete {
+        let operation = Operation::Unlink {
             condition: Condition::Absent,
-            wants_old: false,
         };
         if self.store.owns(key.hash) {
             self.apply(key, operation, &[]);

@@ -105,6 +105,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(ExpireCondition::IfEarlier),
         Just(ExpireCondition::IfSomeEarlier),
     ];
+    let condition_of_unlink = condition.clone();
     let operation = prop_oneof![
         4 => (any::<u32>(), expiry.clone(), condition.clone(), stamp, any::<bool>()).prop_map(
             |(flags, expiry, condition, stamp, wants_old)| Operation::Set {
@@ -114,6 +115,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (side, any::<bool>()).prop_map(|(side, creates)| Operation::Concat { side, creates }),
         1 => (condition, any::<bool>())
             .prop_map(|(condition, wants_old)| Operation::Delete { condition, wants_old }),
+        1 => condition_of_unlink.prop_map(|condition| Operation::Unlink { condition }),
         1 => (expiry.clone(), chosen_cas.clone())
             .prop_map(|(expiry, cas)| Operation::Outdate { expiry, cas }),
         1 => (proptest::option::of(deadline.clone()), any::<bool>())
@@ -167,7 +169,7 @@ pub(super) fn model(
         map.insert(key, twin);
         Outcome::Stored { value_bytes: bytes }
     };
-    match operation {
+    match counted(operation) {
         Operation::Set {
             flags,
             expiry,
@@ -250,6 +252,17 @@ pub(super) fn model(
             }
         }
         _ => (model_mark(map, now, key, operation), None),
+    }
+}
+
+/// The operation that does the same and is counted.
+fn counted(operation: Operation) -> Operation {
+    match operation {
+        Operation::Unlink { condition } => Operation::Delete {
+            condition,
+            wants_old: false,
+        },
+        other => other,
     }
 }
 

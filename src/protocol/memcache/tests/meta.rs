@@ -2,7 +2,7 @@
 
 use super::super::meta::{KeyText, MetaRequest, MetaVerb};
 use super::super::{Direction, Exptime, Request, StoreVerb, parse, reply};
-use super::{LIMITS, check, refused};
+use super::{LIMITS, check, refused, too_large};
 use crate::protocol::Parsed;
 
 /// A request's flags, in text, and its value.
@@ -273,11 +273,11 @@ fn unwanted_data_blocks_are_swallowed() {
     swallows(b"ms k 3 MX q\r\n", mode, 5, None);
     let undecodable = b"CLIENT_ERROR error decoding key\r\n";
     swallows(b"ms ! 3 b\r\n", undecodable, 5, None);
+    let refuses = |wire: &[u8], unlink| check(wire, too_large(false, wire.len(), 11, unlink));
     let unlinks = Some(KeyText::plain(b"k"));
-    swallows(b"ms k 9 q\r\n", reply::TOO_LARGE, 11, unlinks);
-    swallows(b"ms k 9 MA\r\n", reply::TOO_LARGE, 11, unlinks);
-    let unlinks = KeyText::base64(b"Zm9v");
-    swallows(b"ms Zm9v 9 b\r\n", reply::TOO_LARGE, 11, unlinks);
+    refuses(b"ms k 9 q\r\n", unlinks);
+    refuses(b"ms k 9 MA\r\n", unlinks);
+    refuses(b"ms Zm9v 9 b\r\n", KeyText::base64(b"Zm9v"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::super::meta::KeyText;
 use super::super::reply::{self, Reply, parse_reply};
 use super::super::*;
 use super::twin_meta::naive_meta;
-use super::{LIMITS, completed, outcome, refused};
+use super::{LIMITS, completed, outcome, refused, too_large};
 use crate::protocol::Parsed;
 use crate::protocol::testing::{Seen, check_pieces, config, wires};
 
@@ -195,7 +195,7 @@ fn naive_store(input: &[u8], consumed: usize, verb: &[u8], words: &[&[u8]], nore
     };
     if length > LIMITS.value_bytes_max {
         let unlink = (verb == StoreVerb::Set).then_some(KeyText::plain(key));
-        return refused(line(reply::TOO_LARGE), consumed, block, false, unlink);
+        return too_large(noreply, consumed, block, unlink);
     }
     if input.len() < consumed + block {
         return Parsed::Incomplete {

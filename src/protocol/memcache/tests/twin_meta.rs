@@ -1,9 +1,9 @@
 //! The slow twin of the meta commands.
 
 use super::super::meta::{KeyText, MetaVerb};
-use super::super::reply::{BAD_DATA_CHUNK, BAD_FORMAT, ERROR, TOO_LARGE};
+use super::super::reply::{BAD_DATA_CHUNK, BAD_FORMAT, ERROR};
 use super::twin::naive_number;
-use super::{LIMITS, refused};
+use super::{LIMITS, refused, too_large};
 use crate::protocol::Parsed;
 use crate::protocol::testing::Seen;
 
@@ -86,7 +86,7 @@ fn naive_set(
         } else {
             Some(KeyText::plain(words[0]))
         };
-        return refused(TOO_LARGE, consumed, block, false, key);
+        return too_large(false, consumed, block, key);
     }
     let end = consumed + block;
     match input.get(consumed..end) {

@@ -22,12 +22,13 @@ enum Plan {
 
 /// Executes the request on the key's owner.
 pub(super) fn run(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut Vec<u8>) {
-    core.counters().sets.add(1);
     // Refused before its mode counts, and what is there would be taken for it.
     if !core.store.fits(key.bytes.len(), request.value.len()) {
-        core.apply(key, Operation::DELETE, &[]);
+        core.counters().store_too_large.add(1);
+        core.apply(key, Operation::UNLINK, &[]);
         return out.extend_from_slice(TOO_LARGE);
     }
+    core.counters().sets.add(1);
     let entry = core.store.peek(key, core.now);
     let verb = request.store_verb();
     let compares = request.flags.has(b'C') && matches!(verb, StoreVerb::Set | StoreVerb::Replace);

@@ -38,8 +38,22 @@ pub(super) fn one_key(
     args: Args<'_>,
     version: Version,
 ) -> Step {
-    // What changes the store counts itself; what is left over are reads, whose key comes first.
-    let change = resp::single(request, version, core);
+    let change = resp::single(request, version, core.now);
+    let operation = change.as_ref().map(|change| change.operation);
+    let step = ask(session, core, (request, args, version), change);
+    match operation {
+        Some(operation) => core.count_asked(&operation, step),
+        None => step,
+    }
+}
+
+fn ask(
+    session: &mut Session,
+    core: &mut Core,
+    (request, args, version): (&Request<'_>, Args<'_>, Version),
+    change: Option<resp::Change<'_>>,
+) -> Step {
+    // What is no change is a read, whose key comes first.
     let bytes = change
         .as_ref()
         .map_or_else(|| args.get(1).unwrap_or_default(), |change| change.key);

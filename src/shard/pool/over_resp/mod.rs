@@ -103,10 +103,15 @@ pub(in crate::shard) fn change(
     core: &mut Core,
     request: &Request<'_>,
 ) -> Step {
-    let Some(change) = Change::of(request, core) else {
+    let Some(change) = Change::of(request, core.now) else {
         return Step::Done;
     };
-    if let Some(step) = at_once::classic(session, core, &change, request) {
+    let step = ask(session, core, &change, request);
+    core.count_asked(&change.operation, step)
+}
+
+fn ask(session: &mut Session, core: &mut Core, change: &Change<'_>, request: &Request<'_>) -> Step {
+    if let Some(step) = at_once::classic(session, core, change, request) {
         return step;
     }
     let key = core.key(change.key);
