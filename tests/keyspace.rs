@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 mod support;
 
+use support::backends::Backend;
 use support::ringfort::Ringfort;
 use support::wire::Wire;
 
@@ -132,4 +133,63 @@ fn bulk(wire: &mut Wire) -> String {
     let bytes = wire.bytes(length.unwrap_or_else(|| panic!("not a bulk: {line}")));
     wire.expect(b"\r\n");
     String::from_utf8(bytes).expect("text")
+}
+
+/// What looks for keys counts hits and misses as Redis does.
+#[test]
+fn hits_and_misses_are_those_of_redis() {
+    const REQUESTS: &[&str] = &[
+        "GET a",
+        "GET no",
+        "STRLEN a",
+        "TYPE a",
+        "TYPE no",
+        "TTL no",
+        "PTTL a",
+        "EXPIRETIME a",
+        "EXISTS a no a no2",
+        "TOUCH a no",
+        "GETRANGE a 0 1",
+        "LCS a a LEN",
+        "LCS a no LEN",
+        "GETEX a",
+        "SETRANGE no 0 \"\"",
+        "EXISTS",
+    ];
+    let redis = Backend::redis();
+    let ringfort = Ringfort::embedded();
+    let mut wires = [redis.connect(), Wire::connect(ringfort.resp())];
+    wires
+        .iter_mut()
+        .for_each(|wire| wire.ask("SET a xyz\r\n", "+OK\r\n"));
+    for request in REQUESTS {
+        let told = wires.each_mut().map(|wire| {
+            wire.send(format!("{request}\r\nPING\r\n").as_bytes());
+            while wire.line() != "+PONG" {}
+            ["keyspace_hits", "keyspace_misses"].map(|name| wire.info("stats", name))
+        });
+        assert_eq!(told[1], told[0], "{request}");
+    }
+}
+
+/// EXISTS that waits for a write of its own client, at its last key, goes on there.
+#[test]
+fn what_is_looked_for_is_looked_up_once() {
+    const KEYS: usize = 5_000;
+    let ringfort = Ringfort::embedded();
+    let mut wires: Vec<_> = (0..8).map(|_| Wire::connect(ringfort.resp())).collect();
+    let names: Vec<String> = (0..KEYS).map(|key| format!("$4\r\n{key:04}\r\n")).collect();
+    let names = names.concat();
+    for (number, wire) in wires.iter_mut().enumerate() {
+        for command in ["EXISTS", "TOUCH"] {
+            let exists = format!(
+                "*{}\r\n${}\r\n{command}\r\n{names}$5\r\nlast{number}\r\n",
+                KEYS + 2,
+                command.len()
+            );
+            wire.ask(format!("SET last{number} 1\r\n{exists}"), "+OK\r\n:1\r\n");
+        }
+    }
+    assert_eq!(wires[0].info("stats", "keyspace_hits"), 16);
+    assert_eq!(wires[0].info("stats", "keyspace_misses"), 16 * KEYS as u64);
 }

@@ -7,6 +7,7 @@ mod support;
 use std::net::SocketAddr;
 
 use support::backends::Backend;
+use support::binary::{packet, reply};
 use support::process::Signal;
 use support::ringfort::Ringfort;
 use support::wire::Wire;
@@ -318,6 +319,78 @@ fn expiry_is_told_in_time() {
         writer.ask(format!("GET {key}\r\n"), "$-1\r\n");
         readers[1].expect(told(&[&key]).as_bytes());
     });
+}
+
+/// While somebody tracks, whoever looks for a key that has expired has it removed, so that those who hold a copy are
+/// told at once, not when the sweep comes by.
+#[test]
+fn whoever_looks_finds_what_has_expired() {
+    const RESP: &[&str] = &[
+        "GET",
+        "STRLEN",
+        "EXISTS",
+        "TOUCH",
+        "TYPE",
+        "TTL",
+        "EXPIRETIME",
+        "OBJECT ENCODING",
+        "MGET",
+        "GETEX",
+        "PERSIST",
+    ];
+    const MEMCACHE: &[&str] = &[
+        "get ", "gets ", "gat 9 ", "mg ", "me ", "md ", "ma ", "delete ",
+    ];
+    const BINARY: &[(u8, &[u8])] = &[
+        (0x00, b""),
+        (0x0c, b""),
+        (0x04, b""),
+        (0x1c, &[0; 4]),
+        (0x1d, &[0; 4]),
+    ];
+    let ringfort = Ringfort::start(&["--shards", "1"]);
+    let mut tracker = resp3(ringfort.resp());
+    tracker.ask("CLIENT TRACKING ON BCAST PREFIX none\r\n", OK);
+    let mut wire = Wire::connect(ringfort.resp());
+    let mut memcache = Wire::connect(ringfort.memcache());
+    let mut binary = Wire::connect(ringfort.memcache());
+    let count = RESP.len() + MEMCACHE.len() + BINARY.len() + 2;
+    for key in 0..count {
+        wire.ask(format!("SET k{key} 1 PX 20\r\n"), OK);
+    }
+    std::thread::sleep(std::time::Duration::from_millis(40));
+    let mut key = 0;
+    let mut check = |wire: &mut Wire, what: &str| {
+        key += 1;
+        assert!(wire.info("stats", "expired_keys") >= key, "{what}");
+        key
+    };
+    let mut next = 0;
+    for command in RESP {
+        wire.send(format!("{command} k{next}\r\n").as_bytes());
+        if wire.line() == "*1" {
+            wire.line();
+        }
+        next = check(&mut wire, command);
+    }
+    for command in ["SETRANGE", "LCS"] {
+        let rest = if command == "LCS" { "k" } else { "0 \"\"" };
+        wire.send(format!("{command} k{next} {rest}\r\n").as_bytes());
+        if wire.line() == "$0" {
+            wire.line();
+        }
+        next = check(&mut wire, command);
+    }
+    for command in MEMCACHE {
+        memcache.send(format!("{command}k{next}\r\n").as_bytes());
+        memcache.line();
+        next = check(&mut wire, command);
+    }
+    for (opcode, extras) in BINARY {
+        binary.send(&packet(*opcode, format!("k{next}").as_bytes(), extras));
+        assert_eq!(reply(&mut binary).status, 1, "{opcode:#x}");
+        next = check(&mut wire, "binary");
+    }
 }
 
 /// A client that does not read what it is told is closed, and holds nobody up.

@@ -44,6 +44,7 @@ impl Session {
             }
             let start = self.replies.ready(&mut core.buffers).len();
             here(core, self);
+            core.tell_if_gone(key);
             let out = self.replies.ready(&mut core.buffers);
             if out.get(start) == Some(&b'-') {
                 let line = core.buffers.copy(&[&out[start..]]);

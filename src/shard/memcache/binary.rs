@@ -25,10 +25,7 @@ use crate::{
         binary::{self, Command, Echo, Limits, Refusal, Request, Status, reply},
         memcache::{self, Direction, Exptime, StoreVerb, reply as text},
     },
-    store::{
-        Absence, Condition, EntryRef, ExpireCondition, Expiry, Key, Operation, Outcome, Stamp,
-        UnixMs,
-    },
+    store::{Condition, EntryRef, ExpireCondition, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
 };
 
 /// memcached's binary protocol.
@@ -170,9 +167,7 @@ fn get(
         }
         Err(absence) => {
             counters.note_absence(absence);
-            if absence == Absence::Expired {
-                core.found_expired(key);
-            }
+            core.tell_if_expired(key, Some(absence));
             if !request.is_quiet {
                 miss(session.ready(&mut core.buffers), echo, shown);
             }
@@ -201,6 +196,7 @@ pub(in crate::shard) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) 
     };
     let key = core.key(request.command.key().unwrap_or_default());
     change(core, key, &request, out);
+    core.tell_if_gone(key);
 }
 
 /// Executes a change on the key's owner.

@@ -207,9 +207,11 @@ pub(super) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) {
             keys,
             cas,
             touch: Some(exptime),
-        } => keys
-            .into_iter()
-            .for_each(|key| touch_and_show(core, core.key(key), cas, exptime, out)),
+        } => keys.into_iter().for_each(|key| {
+            let key = core.key(key);
+            touch_and_show(core, key, cas, exptime, out);
+            core.tell_if_gone(key);
+        }),
         Request::Meta(request) => meta::run(core, &request, out),
         _ => {}
     }

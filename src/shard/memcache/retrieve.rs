@@ -41,9 +41,7 @@ fn retrieve_each(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bo
         match core.store.look(key, core.now) {
             Err(absence) => {
                 counters.note_absence(absence);
-                if absence == Absence::Expired {
-                    core.found_expired(key);
-                }
+                core.tell_if_expired(key, Some(absence));
             }
             Ok(entry) => {
                 entry.mark_used(core.now);

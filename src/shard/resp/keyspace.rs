@@ -193,7 +193,10 @@ fn longest_common_subsequence(
     if keys.iter().any(|key| session.must_wait_for(*key)) {
         return Step::Hold;
     }
-    core.counters().gets.add(1);
+    for key in keys {
+        let absence = core.store.look(key, core.now).err();
+        core.count_read(key, absence);
+    }
     let [a, b] = keys.map(|key| {
         let entry = core.store.get(key, core.now);
         entry.map_or(&[][..], |entry| entry.value())

@@ -277,7 +277,9 @@ pub(super) fn run(core: &mut Core, request: &[u8], version: Version, out: &mut V
         return;
     };
     if let Ok(Request::String(request)) = Request::from_args(args) {
-        strings::run(core, core.key(request.key()), &request, version, out);
+        let key = core.key(request.key());
+        strings::run(core, key, &request, version, out);
+        core.tell_if_gone(key);
     }
 }
 

@@ -140,17 +140,10 @@ fn look_at_one(
         return Step::Hold;
     }
     let found = core.store.look(key, core.now);
-    let counters = core.board.of(core.mesh.shard());
-    counters.gets.add(1);
-    if found.is_ok() {
-        counters.get_hits.add(1);
-    }
     let absence = found.err();
     let out = session.replies.ready(&mut core.buffers);
     encode(found.ok(), core.now, out);
-    if absence == Some(Absence::Expired) {
-        core.found_expired(key);
-    }
+    core.count_read(key, absence);
     Step::Done
 }
 
@@ -178,9 +171,7 @@ fn show_one(session: &mut Session, core: &mut Core, key: &[u8], version: Version
     match core.store.look(key, core.now) {
         Err(absence) => {
             reply::null(session.replies.ready(&mut core.buffers), version);
-            if absence == Absence::Expired {
-                core.found_expired(key);
-            }
+            core.tell_if_expired(key, Some(absence));
         }
         Ok(entry) => {
             entry.mark_used(core.now);
@@ -217,30 +208,29 @@ impl Shows for Bulks {
     }
 }
 
-/// How many of the keys are there; if `marks`, they count as used.
+/// How many of the keys are there; if `marks`, they count as used. Each is looked up once, however
+/// often the request has to wait.
 fn count_there(session: &mut Session, core: &mut Core, keys: Rest<'_>, marks: bool) -> Step {
-    let mut is_held = false;
-    let there = keys
-        .into_iter()
-        .filter(|key| {
-            let key = core.key(key);
-            is_held |= session.must_wait_for(key);
-            let found = core.store.look(key, core.now);
-            let absence = found.err();
-            if let Some(entry) = found.ok().filter(|_| marks) {
-                entry.mark_used(core.now);
-            }
-            if absence == Some(Absence::Expired) {
-                core.found_expired(key);
-            }
-            absence.is_none()
-        })
-        .count();
-    if is_held {
-        return Step::Hold;
+    let mut there = session.mark().unwrap_or(0);
+    let step = session.for_each_key(core, keys, |session, core, key| {
+        let key = core.key(key);
+        if session.must_wait_for(key) {
+            return Step::Hold;
+        }
+        let found = core.store.look(key, core.now);
+        if let Some(entry) = found.ok().filter(|_| marks) {
+            entry.mark_used(core.now);
+        }
+        let absence = found.err();
+        there += u64::from(absence.is_none());
+        core.count_read(key, absence);
+        Step::Done
+    });
+    match step {
+        Step::Done => reply::integer(session.ready(&mut core.buffers), there as i64),
+        _ => session.set_mark(Some(there)),
     }
-    reply::integer(session.ready(&mut core.buffers), there as i64);
-    Step::Done
+    step
 }
 
 pub(in crate::shard) fn bulk_or_null(

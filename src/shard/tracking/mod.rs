@@ -60,7 +60,7 @@ use super::{core::Core, message::Origin, stats::TrackingGauges};
 use crate::{
     io::Token,
     protocol::resp::Version,
-    store::{Author, Condition, Key, KeyHash, Notes, Operation, UnixMs},
+    store::{Absence, Author, Condition, Key, KeyHash, Notes, Operation, UnixMs},
 };
 
 /// Keys of the table that one look for expired ones goes through.
@@ -307,6 +307,31 @@ impl Core {
         };
         broadcast.tell(&mut self.tracking, spared, Tracking::tell);
         self.tracking.broadcast = broadcast;
+    }
+
+    /// Counts a look for a key, and has it removed if it was there and has expired: see
+    /// [`Self::found_expired`].
+    pub(super) fn count_read(&mut self, key: Key<'_>, absence: Option<Absence>) {
+        let counters = self.counters();
+        counters.gets.add(1);
+        counters.get_hits.add(u64::from(absence.is_none()));
+        self.tell_if_expired(key, absence);
+    }
+
+    /// Has a key removed that was looked for and has expired.
+    #[inline]
+    pub(super) fn tell_if_expired(&mut self, key: Key<'_>, absence: Option<Absence>) {
+        if absence == Some(Absence::Expired) {
+            self.found_expired(key);
+        }
+    }
+
+    /// The same for a key that a request was about which looks itself.
+    #[inline]
+    pub(super) fn tell_if_gone(&mut self, key: Key<'_>) {
+        if self.store.has_listeners() {
+            self.tell_if_expired(key, self.store.look(key, self.now).err());
+        }
     }
 
     /// A key was found whose time has passed. Its owner is to remove it now: those who hold a copy

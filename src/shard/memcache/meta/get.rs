@@ -96,6 +96,7 @@ pub(in crate::shard) fn answer_here(
         Err(absence) => {
             let out = session.replies.ready(&mut core.buffers);
             miss(absence, request, counters, out);
+            core.tell_if_expired(key, Some(absence));
         }
         Ok(entry) => {
             let item = Item::of(entry, flags, core);
@@ -284,8 +285,12 @@ pub(super) fn debug(
     let now = core.now;
     core.counters().metas.add(1);
     let out = session.replies.ready(&mut core.buffers);
-    let Some(entry) = core.store.peek(key, now) else {
-        return reply::line(out, reply::MISS, request.key, request.flags);
+    let entry = match core.store.look(key, now) {
+        Ok(entry) => entry,
+        Err(absence) => {
+            reply::line(out, reply::MISS, request.key, request.flags);
+            return core.tell_if_expired(key, Some(absence));
+        }
     };
     out.extend_from_slice(b"ME ");
     request.key.write(out);

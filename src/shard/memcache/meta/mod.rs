@@ -63,6 +63,7 @@ pub(super) fn run(core: &mut Core, request: &MetaRequest<'_>, out: &mut Vec<u8>)
     let mut room = KeyRoom::new();
     let key = core.key(request.key.bytes(&mut room));
     run_key(core, key, request, out);
+    core.tell_if_gone(key);
 }
 
 fn run_key(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut impl AnswerOut) {
