@@ -10,7 +10,6 @@ mod l1;
 mod listeners;
 mod origin;
 mod peers;
-mod peers_file;
 mod protocol;
 mod replicas;
 mod speed;
@@ -47,7 +46,6 @@ pub use self::peers::{
     HotPolicy, PEER_SECRET_BYTES_MAX, PEERS_FILE_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl,
     PeersConfig, check_peer_secret, parse_peers,
 };
-pub use self::peers_file::read_peers;
 pub use self::protocol::Protocol;
 pub use self::replicas::{
     REPLICA_LAG_DEFAULT, REPLICA_LAG_MAX, REPLICAS_MAX, ReadFrom, Replica, ReplicaObstacle,

@@ -32,7 +32,7 @@
 //! sync       atomics: the standard ones, or loom's
 //! ```
 //!
-//! From `config` down nothing opens a socket, reads a clock or starts a thread: time is passed in.
+//! From `config` down nothing opens a socket or a file, reads a clock or starts a thread: time is passed in.
 //! Start with `shard::turn`, which is the loop, then read `shard::memcache` for what a request
 //! means, and `store` for where it ends.
 

@@ -2,7 +2,9 @@
 //!
 //! Only protocols that loom can drive use these (epochs, pins, loans, the SPSC queue, sleep and wake, the turnstile,
 //! interest). The store's index lives in raw memory, where loom's instrumented types cannot be laid; its
-//! publish-read-retire protocol is checked through a model over the same [`crate::store::Epochs`].
+//! publish-read-retire protocol is checked through a model over the same [`crate::store::Epochs`]. Numbers that one
+//! thread at a time stores and others only read (statistics, how many changes a partition has noted) are standard
+//! atomics, too, and in no model.
 
 #[cfg(not(ringfort_loom))]
 pub(crate) use core::{

@@ -6,9 +6,12 @@ use std::{
 };
 
 use super::{CliError, values};
-use crate::config::{
-    HotPolicy, PEER_SECRET_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl, PeersConfig, Secret,
-    check_peer_secret, read_peers,
+use crate::{
+    config::{
+        HotPolicy, PEER_SECRET_BYTES_MAX, PEERS_MAX, PeerRing, PeerUrl, PeersConfig, Secret,
+        check_peer_secret,
+    },
+    group::peers_file::read_peers,
 };
 
 #[derive(Debug, clap::Args)]
