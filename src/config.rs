@@ -4,6 +4,7 @@ mod backend;
 mod behind;
 mod cluster;
 mod eject;
+mod error;
 mod group;
 mod http_address;
 mod l1;
@@ -16,7 +17,6 @@ mod speed;
 mod spelled;
 mod spool;
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 pub use self::backend::{
@@ -32,6 +32,7 @@ pub use self::eject::{
     BACKEND_IN_FLIGHT_DEFAULT, BACKEND_IN_FLIGHT_MAX, EJECT_AFTER_DEFAULT, EJECT_AFTER_MAX,
     EjectConfig, FAILOVER_TTL_MAX, FAILOVER_TTL_MIN, OnEject, Readmit,
 };
+pub use self::error::ConfigError;
 pub use self::group::{
     GroupConfig, LOAD_QUEUE_MAX_DEFAULT, LOAD_QUEUE_MAX_MAX, LOAD_TIMEOUT_DEFAULT,
     LOAD_TIMEOUT_MAX, LOAD_TIMEOUT_MIN, LOADS_MAX_DEFAULT, LOADS_MAX_MAX, NEGATIVE_TTL_MAX,
@@ -56,7 +57,7 @@ use self::spelled::spelled;
 pub use self::spool::{
     SPOOL_BYTES_MAX_DEFAULT, SPOOL_BYTES_MAX_MAX, SPOOL_BYTES_MAX_MIN, SpoolConfig, SpoolSync,
 };
-use crate::route::{HashRingError, Placement, Router, ServerSpec};
+use crate::route::{Placement, Router, ServerSpec};
 pub use crate::store::Eviction;
 use crate::store::StoreParams;
 
@@ -260,6 +261,15 @@ impl Config {
                 item_bytes_max: self.item_bytes_max,
             });
         }
+        let shard_bytes_max = FIXED_BYTES_PER_SHARD + StoreParams::PARTITION_BYTES_MAX;
+        let (bytes, shard_count) = (self.memory_bytes, self.cores.len());
+        if bytes / shard_count > shard_bytes_max {
+            return Err(ConfigError::MemoryTooLarge {
+                bytes,
+                bytes_max: shard_bytes_max * shard_count,
+                shard_count,
+            });
+        }
         Ok(())
     }
 
@@ -305,170 +315,6 @@ impl Config {
             Protocol::Memcache => self.memcache,
             Protocol::Resp => self.resp,
         }
-    }
-}
-
-/// Parts of a [`Config`] that do not go together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ConfigError {
-    /// Nobody could connect.
-    NoListener,
-    /// Both listeners want the same port. The kernel would not mind: they are opened to be shared
-    /// by shards, so each would get some of the other's connections.
-    SharedListener {
-        /// Where memcache was to be served.
-        memcache: SocketAddr,
-        /// Where RESP was to be served.
-        resp: SocketAddr,
-    },
-    /// Two pools want the same port.
-    SharedAddress {
-        /// Where the second one was to be served.
-        address: SocketAddr,
-    },
-    /// Each pool has shards of its own, and that is too many.
-    TooManyShards {
-        /// All pools' shards.
-        shard_count: usize,
-        /// How many pools there are.
-        pool_count: usize,
-    },
-    /// The store of a shard would be too small.
-    MemoryTooSmall {
-        /// What there is.
-        bytes: usize,
-        /// What is needed.
-        bytes_min: usize,
-        /// For so many shards,
-        shard_count: usize,
-        /// that hold values up to this.
-        item_bytes_max: usize,
-    },
-    /// The servers do not make a ring.
-    HashRing {
-        /// How keys were to be placed.
-        placement: Placement,
-        /// Why not.
-        error: HashRingError,
-    },
-    /// Keys go to any server, so there is none that could miss them.
-    NoHome {
-        /// What was to become of the keys of an ejected server.
-        policy: OnEject,
-    },
-    /// Something does not go with writes that wait for their servers.
-    Behind(BehindError),
-    /// Servers are to tell of changes that do not.
-    Untracked(&'static str),
-    /// A server is to stand in for itself.
-    OwnFailover {
-        /// The server.
-        server: String,
-    },
-    /// The servers that stand in for others do not make a ring.
-    FailoverRing {
-        /// Why not.
-        error: HashRingError,
-    },
-    /// Replicas cannot be read from as asked.
-    ReadFrom {
-        /// Who was to be read from.
-        read_from: ReadFrom,
-        /// Why not.
-        why: ReplicaObstacle,
-    },
-    /// The same of one that was named.
-    Replica {
-        /// The replica.
-        replica: String,
-        /// Why not.
-        why: ReplicaObstacle,
-    },
-    /// A server of the pool is this very process.
-    OwnBackend {
-        /// The server.
-        server: String,
-        /// Whose listener it is.
-        protocol: Protocol,
-    },
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoListener => {
-                write!(
-                    f,
-                    "--memcache off --resp off: nothing would be served; leave one on"
-                )
-            }
-            Self::SharedListener { memcache, resp } => write!(
-                f,
-                "--memcache {memcache} --resp {resp}: both want one port; give them different ones"
-            ),
-            Self::SharedAddress { address } => {
-                write!(
-                    f,
-                    "{address}: two pools want this port; give them different ones"
-                )
-            }
-            Self::TooManyShards {
-                shard_count,
-                pool_count,
-            } => write!(
-                f,
-                "{shard_count} shards for {pool_count} pools are too many, at most {SHARDS_MAX}; \
-                 lower --shards"
-            ),
-            Self::MemoryTooSmall {
-                bytes,
-                bytes_min,
-                shard_count,
-                item_bytes_max,
-            } => write!(
-                f,
-                "--memory {}: too small for --shards {shard_count} and --item-size-max {}; raise \
-                 it to {}MiB or lower one of them",
-                size(*bytes),
-                size(*item_bytes_max),
-                bytes_min.div_ceil(MIB)
-            ),
-            Self::HashRing { placement, error } => {
-                write!(f, "--hash-ring {}: {error}", placement.hash_ring)
-            }
-            Self::NoHome { policy } => write!(
-                f,
-                "--on-eject {policy}: keys of --distribution random have no server of their own; \
-                 leave one of them out"
-            ),
-            Self::Behind(error) => error.fmt(f),
-            Self::Untracked(obstacle) => f.write_str(obstacle),
-            Self::OwnFailover { server } => write!(
-                f,
-                "--failover-server {server}: is a server of the pool, too; name another one"
-            ),
-            Self::FailoverRing { error } => write!(f, "--failover-server: {error}"),
-            Self::ReadFrom { read_from, why } => write!(f, "--read-from {read_from}: {why}"),
-            Self::Replica { replica, why } => write!(f, "--replica {replica}: {why}"),
-            Self::OwnBackend { server, protocol } => write!(
-                f,
-                "--{protocol}: server {server} of the pool is this listener; move one of them"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-/// Bytes as the command line takes them, in the largest unit that is exact.
-fn size(bytes: usize) -> String {
-    let units = [(GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")];
-    match units
-        .iter()
-        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit))
-    {
-        Some((unit, name)) => format!("{}{name}", bytes / unit),
-        None => bytes.to_string(),
     }
 }
 

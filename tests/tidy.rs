@@ -127,6 +127,7 @@ const FENCES: &[Fence] = &[
             ("src/server/", "std::net"),
             ("src/runtime/", "std::net"),
             ("src/config.rs", "std::net"),
+            ("src/config/error.rs", "std::net"),
             ("src/config/listeners.rs", "std::net"),
             ("src/config/peers.rs", "std::net"),
             ("src/cli.rs", "std::net"),

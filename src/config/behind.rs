@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{MIB, OnEject, PoolConfig, WritePolicy, size};
+use super::{MIB, OnEject, PoolConfig, WritePolicy, error::size};
 use crate::route::Distribution;
 
 /// How many values of the largest size a spool must have room for at least: four segments with one

@@ -149,6 +149,28 @@ fn what_is_checked_can_be_built() {
 }
 
 #[test]
+fn a_shard_has_no_more_memory_than_its_index_can_address() {
+    let of = |memory_bytes, shard_count| Config {
+        cores: (0..shard_count).collect(),
+        memory_bytes,
+        ..config()
+    };
+    let most = 1024 * GIB + FIXED_BYTES_PER_SHARD;
+    assert_eq!(of(most, 1).check(), Ok(()));
+    assert_eq!(of(3 * most, 3).check(), Ok(()));
+    assert_eq!(
+        error(&of(3 * 1024 * GIB, 2)),
+        "--memory 3072GiB: too large for --shards 2, which have 1024GiB each at most; lower it to \
+         2097168MiB or raise --shards"
+    );
+    // It is what the store itself refuses, with an error that tells nobody why.
+    let mut params = of(most, 1).store_params();
+    params.partition_bytes += params.segment_bytes();
+    let refused = build(&params, KeyHasher::new(1)).expect_err("too large");
+    assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[test]
 fn a_pool_makes_a_ring() {
     assert_eq!(
         pool(&["10.0.0.1:1", "10.0.0.2:1"], HashRingMode::Libmemcached).check(),

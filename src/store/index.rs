@@ -28,7 +28,7 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::{
-    KeyHash,
+    KeyHash, StoreParams,
     arena::{ALIGN_BYTES, Arena, Offset},
 };
 
@@ -39,6 +39,11 @@ const OFFSET_MASK: u64 = (1 << TAG_SHIFT) - 1;
 
 /// The largest arena that slots can address: 1 TiB.
 pub(super) const ARENA_BYTES_MAX: u64 = (1 << TAG_SHIFT) * ALIGN_BYTES as u64;
+
+impl StoreParams {
+    /// Most bytes of a partition: what the index can address.
+    pub const PARTITION_BYTES_MAX: usize = ARENA_BYTES_MAX as usize;
+}
 
 /// Entries per bucket, in sixteenths, above which the table grows: 4.5 of 7 slots. Buckets that
 /// the current round has not split yet hold up to a third more; their overflow stays rare.
