@@ -9,7 +9,7 @@ mod pause;
 use std::collections::{BTreeMap, BTreeSet};
 
 use support::backends::Backend;
-use support::ringfort::Ringfort;
+use support::ringfort::{Ringfort, redis_pool};
 use support::wait_for;
 use support::wire::Wire;
 
@@ -365,22 +365,7 @@ fn no_more_clients_come_in_than_are_wanted() {
 
 #[test]
 fn a_pool_answers_for_itself() {
-    let redis = Backend::redis();
-    let server = redis.address().to_string();
-    let ringfort = Ringfort::start_exactly(&[
-        "--memcache",
-        "off",
-        "--resp",
-        "127.0.0.1:0",
-        "--shards",
-        "2",
-        "--memory",
-        "64MiB",
-        "--pool",
-        "resp",
-        "--server",
-        &server,
-    ]);
+    let (_redis, ringfort) = redis_pool(1, &[]);
     let mut wire = Wire::connect(ringfort.resp());
     wire.ask("SET key value\r\nGET key\r\n", "+OK\r\n$5\r\nvalue\r\n");
     wire.ask(

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use support::backends::Backend;
 use support::binary::{packet, reply};
 use support::process::Signal;
-use support::ringfort::Ringfort;
+use support::ringfort::{Ringfort, redis_pool};
 use support::wire::Wire;
 
 /// Conversations with ringfort: enough that the kernel puts the clients on every mixture of shards.
@@ -430,20 +430,7 @@ fn it_ends_while_clients_track() {
 
 #[test]
 fn in_a_pool_it_is_refused() {
-    let redis = Backend::redis();
-    let server = redis.address().to_string();
-    let ringfort = Ringfort::start_exactly(&[
-        "--resp",
-        "127.0.0.1:0",
-        "--shards",
-        "2",
-        "--memory",
-        "64MiB",
-        "--pool",
-        "resp",
-        "--server",
-        &server,
-    ]);
+    let (_redis, ringfort) = redis_pool(1, &[]);
     let mut wire = Wire::connect(ringfort.resp());
     let line =
         "-ERR client tracking is not possible in a pool: its servers change keys unheard\r\n";

@@ -38,6 +38,16 @@ fn evictions() -> impl Strategy<Value = Eviction> {
     prop_oneof![Just(Eviction::Lru), Just(Eviction::S3Fifo)]
 }
 
+fn set_until(deadline: Deadline) -> Operation {
+    Operation::Set {
+        flags: 0,
+        expiry: Expiry::Until(deadline),
+        condition: Condition::Always,
+        stamp: Stamp::default(),
+        wants_old: false,
+    }
+}
+
 fn set(store: &mut ShardStore, now: UnixMs, key: &[u8], value: &[u8]) -> Outcome {
     set_with(store, now, key, value, Deadline::NEVER)
 }
@@ -49,16 +59,9 @@ fn set_with(
     value: &[u8],
     deadline: Deadline,
 ) -> Outcome {
-    let operation = Operation::Set {
-        flags: 0,
-        expiry: Expiry::Until(deadline),
-        condition: Condition::Always,
-        stamp: Stamp::default(),
-        wants_old: false,
-    };
     let key = store.hasher().key(key);
     let outcome = store
-        .apply(now, key, operation, value, &mut Vec::new())
+        .apply(now, key, set_until(deadline), value, &mut Vec::new())
         .outcome;
     store.quiescent();
     outcome

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::backends::Backend;
 use crate::support::binary::{packet, packet_with, reply};
-use crate::support::ringfort::Ringfort;
+use crate::support::ringfort::{Ringfort, redis_pool};
 use crate::support::wait_for;
 use crate::support::wire::Wire;
 use crate::{connect_all, field, text};
@@ -219,22 +218,7 @@ fn check_transactions(ringfort: &Ringfort) {
 
 #[test]
 fn a_pause_holds_what_only_servers_of_a_pool_know() {
-    let redis = Backend::redis();
-    let server = redis.address().to_string();
-    let ringfort = Ringfort::start_exactly(&[
-        "--memcache",
-        "off",
-        "--resp",
-        "127.0.0.1:0",
-        "--shards",
-        "2",
-        "--memory",
-        "64MiB",
-        "--pool",
-        "resp",
-        "--server",
-        &server,
-    ]);
+    let (_redis, ringfort) = redis_pool(1, &[]);
     check_transactions(&ringfort);
     let mut admin = Wire::connect(ringfort.resp());
     admin.ask("RPUSH list a\r\n", ":1\r\n");

@@ -75,19 +75,14 @@ pub(super) fn refused(
     close: bool,
     unlink: Option<KeyText<'_>>,
 ) -> Seen {
-    Parsed::Refused {
-        refusal: format!(
-            "{:?}",
-            Refusal {
-                reply,
-                swallow,
-                close,
-                is_too_large: false,
-                unlink
-            }
-        ),
-        consumed,
-    }
+    let refusal = Refusal {
+        reply,
+        swallow,
+        close,
+        is_too_large: false,
+        unlink,
+    };
+    seen(&refusal, consumed)
 }
 
 /// The same for a value that is too large.
@@ -97,17 +92,19 @@ pub(super) fn too_large(
     swallow: usize,
     unlink: Option<KeyText<'_>>,
 ) -> Seen {
+    let refusal = Refusal {
+        reply: if silent { b"" } else { reply::TOO_LARGE },
+        swallow,
+        close: false,
+        is_too_large: true,
+        unlink,
+    };
+    seen(&refusal, consumed)
+}
+
+fn seen(refusal: &Refusal<'_>, consumed: usize) -> Seen {
     Parsed::Refused {
-        refusal: format!(
-            "{:?}",
-            Refusal {
-                reply: if silent { b"" } else { reply::TOO_LARGE },
-                swallow,
-                close: false,
-                is_too_large: true,
-                unlink
-            }
-        ),
+        refusal: format!("{refusal:?}"),
         consumed,
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::{
-    MIB, check, evictions, name,
+    MIB, check, evictions, name, set_until,
     twin::{Step, Twin, model, steps},
     value,
 };
@@ -41,15 +41,14 @@ fn sleep(store: &mut ShardStore) {
 }
 
 fn set_for(store: &mut ShardStore, key: &[u8], deadline: Deadline) -> Option<InStead> {
-    let operation = Operation::Set {
-        flags: 0,
-        expiry: Expiry::Until(deadline),
-        condition: Condition::Always,
-        stamp: Stamp::default(),
-        wants_old: false,
-    };
     let key = store.hasher().key(key);
-    store.apply_for_sleeper(NOW, key, operation, &[b'v'; 1000], &mut Vec::new())
+    store.apply_for_sleeper(
+        NOW,
+        key,
+        set_until(deadline),
+        &[b'v'; 1000],
+        &mut Vec::new(),
+    )
 }
 
 proptest! {
