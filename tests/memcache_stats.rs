@@ -304,9 +304,11 @@ fn conns_once_settled(address: SocketAddr) -> Vec<Conn> {
     let until = Instant::now() + Duration::from_secs(10);
     loop {
         let conns = conns(&mut asker);
-        if states(&conns).contains(&"conn_nread") && states(&conns).len() > sent.len()
-            || Instant::now() > until
-        {
+        let states = states(&conns);
+        let new_count = states.iter().filter(|state| **state == "conn_new_cmd");
+        // Of all others something has been read, also where another shard reads it.
+        let is_settled = states.len() > sent.len() && new_count.count() == 1;
+        if is_settled && states.contains(&"conn_nread") || Instant::now() > until {
             return conns;
         }
     }
