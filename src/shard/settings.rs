@@ -106,6 +106,8 @@ pub(super) const ARGS_MAX: usize = 1024 * 1024;
 
 /// Longest inline RESP command, in bytes, as Redis has it.
 pub(super) const INLINE_BYTES_MAX: usize = 64 * 1024;
+// Without its quotes, every word of one is a bulk that may be sent, too.
+const _: () = assert!(INLINE_BYTES_MAX - "''".len() <= resp::KEY_BYTES_MAX);
 
 /// ringfort's own version.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");

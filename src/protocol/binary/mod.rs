@@ -16,4 +16,4 @@ mod tests;
 pub use header::REQUEST_MAGIC;
 pub use parse::parse;
 pub use reply::Status;
-pub use request::{Command, Echo, Limits, Refusal, Request};
+pub use request::{Command, Echo, KeyCommand, Limits, Refusal, Request};

@@ -11,7 +11,7 @@
 use super::header::{HEADER_BYTES, REQUEST_MAGIC, RequestHeader};
 use super::opcode::{Verb, verb};
 use super::reply::Status;
-use super::request::{Command, Echo, Limits, Refusal, Request};
+use super::request::{Command, Echo, KeyCommand, Limits, Refusal, Request};
 use crate::protocol::Parsed;
 use crate::protocol::memcache::{Exptime, KEY_BYTES_MAX, StoreVerb};
 
@@ -71,7 +71,9 @@ impl<'b> Packet<'b> {
         let (verb, is_quiet) = verb(self.header.echo.opcode);
         let key = self.key;
         let command = match verb {
-            Verb::Get { shows_key } if self.is_bare_key() => Command::Get { key, shows_key },
+            Verb::Get { shows_key } if self.is_bare_key() => {
+                Command::OfKey(KeyCommand::Get { key, shows_key })
+            }
             Verb::Store(verb) => return self.store(verb, is_quiet, limits),
             Verb::Concat(verb) => return self.concat(verb, is_quiet, limits),
             Verb::Unknown => return self.refuse(Status::UnknownCommand, false),
@@ -94,32 +96,11 @@ impl<'b> Packet<'b> {
         if self.value_bytes() > 0 {
             return None;
         }
-        let (key, cas) = (self.key, self.header.cas);
+        if let Some(command) = self.rare_of_key(verb) {
+            return Some(Command::OfKey(command));
+        }
+        let key = self.key;
         Some(match verb {
-            Verb::GetAndTouch { shows_key } if !key.is_empty() => Command::GetAndTouch {
-                key,
-                shows_key,
-                exptime: self.exptime()?,
-            },
-            Verb::Touch if !key.is_empty() => Command::Touch {
-                key,
-                exptime: self.exptime()?,
-            },
-            Verb::Delete if self.is_bare_key() => Command::Delete { key, cas },
-            Verb::Count(direction) if !key.is_empty() => {
-                let (delta, rest) = self.extras.split_first_chunk()?;
-                let (initial, rest) = rest.split_first_chunk()?;
-                let exptime = u32::from_be_bytes(rest.try_into().ok()?);
-                let initial = u64::from_be_bytes(*initial);
-                Command::Count {
-                    key,
-                    direction,
-                    delta: u64::from_be_bytes(*delta),
-                    initial: (exptime != NOT_TO_BE_MADE)
-                        .then_some((initial, Exptime(exptime.into()))),
-                    cas,
-                }
-            }
             Verb::Flush if key.is_empty() && self.extras.is_empty() => Command::Flush {
                 delay: Exptime::NEVER,
             },
@@ -130,6 +111,38 @@ impl<'b> Packet<'b> {
             Verb::Version if self.is_bare() => Command::Version,
             Verb::NoOp if self.is_bare() => Command::NoOp,
             Verb::Quit if self.is_bare() => Command::Quit,
+            _ => return None,
+        })
+    }
+
+    /// Those of them that are about a key.
+    fn rare_of_key(&self, verb: Verb) -> Option<KeyCommand<'b>> {
+        let (key, cas) = (self.key, self.header.cas);
+        Some(match verb {
+            Verb::GetAndTouch { shows_key } if !key.is_empty() => KeyCommand::GetAndTouch {
+                key,
+                shows_key,
+                exptime: self.exptime()?,
+            },
+            Verb::Touch if !key.is_empty() => KeyCommand::Touch {
+                key,
+                exptime: self.exptime()?,
+            },
+            Verb::Delete if self.is_bare_key() => KeyCommand::Delete { key, cas },
+            Verb::Count(direction) if !key.is_empty() => {
+                let (delta, rest) = self.extras.split_first_chunk()?;
+                let (initial, rest) = rest.split_first_chunk()?;
+                let exptime = u32::from_be_bytes(rest.try_into().ok()?);
+                let initial = u64::from_be_bytes(*initial);
+                KeyCommand::Count {
+                    key,
+                    direction,
+                    delta: u64::from_be_bytes(*delta),
+                    initial: (exptime != NOT_TO_BE_MADE)
+                        .then_some((initial, Exptime(exptime.into()))),
+                    cas,
+                }
+            }
             _ => return None,
         })
     }
@@ -150,7 +163,7 @@ impl<'b> Packet<'b> {
         let Some(value) = self.value.get(..self.value_bytes()) else {
             return self.incomplete();
         };
-        let store = Command::Store {
+        let store = KeyCommand::Store {
             verb,
             key: self.key,
             flags: u32::from_be_bytes([f0, f1, f2, f3]),
@@ -158,7 +171,7 @@ impl<'b> Packet<'b> {
             value,
             cas: self.header.cas,
         };
-        self.complete(store, is_quiet)
+        self.complete(Command::OfKey(store), is_quiet)
     }
 
     /// append, prepend.
@@ -172,7 +185,7 @@ impl<'b> Packet<'b> {
         let Some(value) = self.value.get(..self.value_bytes()) else {
             return self.incomplete();
         };
-        let concat = Command::Store {
+        let concat = KeyCommand::Store {
             verb,
             key: self.key,
             flags: 0,
@@ -180,7 +193,7 @@ impl<'b> Packet<'b> {
             value,
             cas: self.header.cas,
         };
-        self.complete(concat, is_quiet)
+        self.complete(Command::OfKey(concat), is_quiet)
     }
 
     /// Extras that are one time.

@@ -30,12 +30,57 @@ pub struct Request<'b> {
     pub command: Command<'b>,
 }
 
-/// What is asked for. Keys have 1 to [`KEY_BYTES_MAX`](crate::protocol::memcache::KEY_BYTES_MAX)
-/// bytes of any kind.
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<'b> {
+    /// Something about one key.
+    OfKey(KeyCommand<'b>),
+    /// flush, flushq.
+    Flush {
+        /// When: 0 is now; otherwise as for items.
+        delay: Exptime,
+    },
+    /// stat.
+    Stat {
+        /// Which statistics; empty for the usual ones.
+        argument: &'b [u8],
+    },
+    /// version.
+    Version,
+    /// noop. Clients send it to learn that all before it is done.
+    NoOp,
+    /// quit, quitq: close once what came before is answered.
+    Quit,
+}
+
+impl<'b> Command<'b> {
+    /// The key, if it is about one.
+    #[inline]
+    pub const fn key(&self) -> Option<&'b [u8]> {
+        match self {
+            Self::OfKey(command) => Some(command.key()),
+            Self::Flush { .. } | Self::Stat { .. } | Self::Version | Self::NoOp | Self::Quit => {
+                None
+            }
+        }
+    }
+
+    /// Whether it is to change what is there, a deadline included.
+    pub const fn is_write(&self) -> bool {
+        match self {
+            Self::OfKey(command) => !matches!(command, KeyCommand::Get { .. }),
+            Self::Flush { .. } => true,
+            Self::Stat { .. } | Self::Version | Self::NoOp | Self::Quit => false,
+        }
+    }
+}
+
+/// What is asked of one key. Keys have 1 to
+/// [`KEY_BYTES_MAX`](crate::protocol::memcache::KEY_BYTES_MAX) bytes of any kind.
 ///
 /// A `cas` of 0 is none; any other must be the entry's, and an entry must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command<'b> {
+pub enum KeyCommand<'b> {
     /// get, getk; getq, getkq.
     Get {
         /// What is looked up.
@@ -94,51 +139,19 @@ pub enum Command<'b> {
         /// The cas id that an entry that is there must have.
         cas: u64,
     },
-    /// flush, flushq.
-    Flush {
-        /// When: 0 is now; otherwise as for items.
-        delay: Exptime,
-    },
-    /// stat.
-    Stat {
-        /// Which statistics; empty for the usual ones.
-        argument: &'b [u8],
-    },
-    /// version.
-    Version,
-    /// noop. Clients send it to learn that all before it is done.
-    NoOp,
-    /// quit, quitq: close once what came before is answered.
-    Quit,
 }
 
-impl<'b> Command<'b> {
-    /// The key, if it is about one.
+impl<'b> KeyCommand<'b> {
+    /// The key.
     #[inline]
-    pub const fn key(&self) -> Option<&'b [u8]> {
+    pub const fn key(&self) -> &'b [u8] {
         match *self {
             Self::Get { key, .. }
             | Self::GetAndTouch { key, .. }
             | Self::Touch { key, .. }
             | Self::Store { key, .. }
             | Self::Delete { key, .. }
-            | Self::Count { key, .. } => Some(key),
-            Self::Flush { .. } | Self::Stat { .. } | Self::Version | Self::NoOp | Self::Quit => {
-                None
-            }
-        }
-    }
-
-    /// Whether it is to change what is there, a deadline included.
-    pub const fn is_write(&self) -> bool {
-        match self {
-            Self::GetAndTouch { .. }
-            | Self::Touch { .. }
-            | Self::Store { .. }
-            | Self::Delete { .. }
-            | Self::Count { .. }
-            | Self::Flush { .. } => true,
-            Self::Get { .. } | Self::Stat { .. } | Self::Version | Self::NoOp | Self::Quit => false,
+            | Self::Count { key, .. } => key,
         }
     }
 }

@@ -46,6 +46,10 @@ impl Wire<'_> {
         }
     }
 
+    fn reads_key(&self, is_quiet: bool, command: KeyCommand<'_>) {
+        self.reads(is_quiet, Command::OfKey(command));
+    }
+
     fn reads(&self, is_quiet: bool, command: Command<'_>) {
         let wire = self.bytes();
         let request = Request {
@@ -106,7 +110,7 @@ fn retrievals_are_read() {
             cas,
             ..Wire::default()
         };
-        wire.reads(is_quiet, Command::Get { key, shows_key });
+        wire.reads_key(is_quiet, KeyCommand::Get { key, shows_key });
     }
     for (opcode, is_quiet, shows_key) in [
         (0x1d, false, false),
@@ -120,12 +124,12 @@ fn retrievals_are_read() {
             extras: &[0, 0, 1, 0],
             ..Wire::default()
         };
-        let command = Command::GetAndTouch {
+        let command = KeyCommand::GetAndTouch {
             key: KEY,
             shows_key,
             exptime: Exptime(256),
         };
-        wire.reads(is_quiet, command);
+        wire.reads_key(is_quiet, command);
     }
 }
 
@@ -148,7 +152,7 @@ fn stores_are_read() {
                 cas,
                 ..Wire::default()
             };
-            let store = Command::Store {
+            let store = KeyCommand::Store {
                 verb,
                 key: KEY,
                 flags: 0x102,
@@ -156,7 +160,7 @@ fn stores_are_read() {
                 value,
                 cas,
             };
-            wire.reads(is_quiet, store);
+            wire.reads_key(is_quiet, store);
         }
     }
     for (opcode, is_quiet, verb) in [
@@ -172,7 +176,7 @@ fn stores_are_read() {
             cas: 3,
             ..Wire::default()
         };
-        let store = Command::Store {
+        let store = KeyCommand::Store {
             verb,
             key: b"k",
             flags: 0,
@@ -180,7 +184,7 @@ fn stores_are_read() {
             value: b"more",
             cas: 3,
         };
-        wire.reads(is_quiet, store);
+        wire.reads_key(is_quiet, store);
     }
 }
 
@@ -210,14 +214,14 @@ fn counts_are_read() {
                 cas: 1,
                 ..Wire::default()
             };
-            let count = Command::Count {
+            let count = KeyCommand::Count {
                 key: b"n",
                 direction,
                 delta: 2,
                 initial,
                 cas: 1,
             };
-            wire.reads(is_quiet, count);
+            wire.reads_key(is_quiet, count);
         }
     }
 }
@@ -235,20 +239,20 @@ fn what_is_rare_is_read() {
         (
             wire(0x1c, &[0xff; 4], b"k"),
             false,
-            Command::Touch {
+            Command::OfKey(KeyCommand::Touch {
                 key: b"k",
                 exptime: Exptime(0xffff_ffff),
-            },
+            }),
         ),
         (
             wire(0x04, &[], b"k"),
             false,
-            Command::Delete { key: b"k", cas: 5 },
+            Command::OfKey(KeyCommand::Delete { key: b"k", cas: 5 }),
         ),
         (
             wire(0x14, &[], b"k"),
             true,
-            Command::Delete { key: b"k", cas: 5 },
+            Command::OfKey(KeyCommand::Delete { key: b"k", cas: 5 }),
         ),
         (
             wire(0x08, &[], b""),
@@ -333,9 +337,9 @@ fn keys_and_bodies_have_their_limits() {
         body_bytes,
         ..Wire::default()
     };
-    get(longest, None).reads(
+    get(longest, None).reads_key(
         false,
-        Command::Get {
+        KeyCommand::Get {
             key: longest,
             shows_key: false,
         },

@@ -22,11 +22,12 @@ pub use expiry::{Condition, ExpireAt, ExpireCondition, SetExpiry};
 pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};
 pub use plain::{PlainSet, SetHead, plain_get, plain_set, set_head};
 pub use request::{
-    AclRequest, ClientAttribute, ClientFilter, ClientKind, ClientRequest, CommandFilter,
+    AclRequest, ByteRange, ClientAttribute, ClientFilter, ClientKind, ClientRequest, CommandFilter,
     CommandRequest, CompoundRequest, ConfigRequest, ConnectionRequest, DEFAULT_USER, HelloOption,
-    INVALIDATION_CHANNEL, KeyspaceRequest, KillFilter, LatencyRequest, LcsAnswer, MemoryRequest,
-    ReadRequest, ReadWhat, ReplyMode, Request, ServerRequest, SlowLogRequest, StringRequest,
-    TrackingChange, TrackingOptions, TrackingRefusal, TrackingRequest, TransactionRequest, find,
+    INVALIDATION_CHANNEL, KeyspaceRequest, KillFilter, LatencyRequest, LcsAnswer, LcsRequest,
+    MemoryRequest, ReadRequest, ReadWhat, ReplyMode, Request, ServerRequest, SlowLogRequest,
+    StringRequest, TrackingChange, TrackingOptions, TrackingRefusal, TrackingRequest,
+    TransactionRequest, find,
 };
 pub use retype::Retype;
 

@@ -181,6 +181,35 @@ fn quoted_inline_requests_become_frames() {
 }
 
 #[test]
+fn what_a_line_means_is_a_frame_within_the_limits() {
+    let limits = Limits {
+        bulk_bytes_max: KEY_BYTES_MAX,
+        ..WIDE
+    };
+    let longest = "x".repeat(limits.inline_bytes_max - "\"\"".len());
+    let many = "'\\'' ".repeat(limits.inline_bytes_max / 5);
+    for line in [
+        format!("\"{longest}\"\n"),
+        format!("\"\\n{}\"\n", &longest[2..]),
+        format!("x\"{}\"\n", &longest[1..]),
+        format!("{many}\n"),
+    ] {
+        let Parsed::Complete { request: args, .. } = parse(line.as_bytes(), &limits) else {
+            panic!("{} bytes", line.len());
+        };
+        let wire = args.unescape();
+        let Parsed::Complete {
+            request: meant,
+            consumed,
+        } = parse(&wire, &limits)
+        else {
+            panic!("{} bytes", wire.len());
+        };
+        assert_eq!((meant.count(), consumed), (args.count(), wire.len()));
+    }
+}
+
+#[test]
 fn a_long_request_in_pieces_is_read_once() {
     let pairs: Vec<String> = (0..5000).map(|index| format!("key:{index}")).collect();
     let mut arguments = vec![b"MSET".as_slice()];

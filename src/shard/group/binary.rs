@@ -3,13 +3,16 @@
 use super::{NO_FLAGS, UNCHANGEABLE, changes::Edit};
 use crate::{
     protocol::{
-        binary::{Command, Request, Status, reply},
-        memcache::StoreVerb,
+        binary::{Command, KeyCommand, Request, Status, reply},
+        memcache::{Exptime, StoreVerb},
     },
     shard::{
         core::Core,
         form::Form,
-        pool::{binary::packet, over_resp},
+        pool::{
+            binary::{Packet, packet},
+            over_resp,
+        },
         session::{Session, Step},
     },
 };
@@ -20,26 +23,32 @@ pub(in crate::shard) fn execute(
     core: &mut Core,
     request: &Request<'_>,
 ) -> Option<Step> {
-    let text = match request.command {
-        Command::Get { key, .. } => return get(session, core, request, key),
-        Command::Store {
+    let Command::OfKey(command) = request.command else {
+        return None;
+    };
+    let packet = packet(request, &command);
+    let text = match command {
+        KeyCommand::Get { key, .. } => return get(session, core, packet, key),
+        KeyCommand::Store {
             verb: StoreVerb::Set,
             flags,
             cas: 0,
             ..
         } if flags != 0 && !core.keeps_group_flags() => NO_FLAGS,
-        Command::Store {
+        KeyCommand::Store {
             verb: StoreVerb::Set,
+            key,
+            flags,
+            exptime,
+            value,
             cas: 0,
-            ..
-        }
-        | Command::Delete { cas: 0, .. } => return change(session, core, request),
-        Command::Store { .. }
-        | Command::Delete { .. }
-        | Command::Count { .. }
-        | Command::Touch { .. }
-        | Command::GetAndTouch { .. } => UNCHANGEABLE,
-        _ => return None,
+        } => return set(session, core, packet, key, (flags, value), exptime),
+        KeyCommand::Delete { key, cas: 0 } => return delete(session, core, packet, key),
+        KeyCommand::Store { .. }
+        | KeyCommand::Delete { .. }
+        | KeyCommand::Count { .. }
+        | KeyCommand::Touch { .. }
+        | KeyCommand::GetAndTouch { .. } => UNCHANGEABLE,
     };
     let out = session.ready(&mut core.buffers);
     reply::refusal(out, request.echo, Status::NotSupported, text.as_bytes());
@@ -47,7 +56,7 @@ pub(in crate::shard) fn execute(
 }
 
 /// Has a key loaded that is not here.
-fn get(session: &mut Session, core: &mut Core, request: &Request<'_>, key: &[u8]) -> Option<Step> {
+fn get(session: &mut Session, core: &mut Core, packet: Packet, key: &[u8]) -> Option<Step> {
     let key = core.key(key);
     if session.must_wait_for(key) {
         return Some(Step::Hold);
@@ -60,45 +69,44 @@ fn get(session: &mut Session, core: &mut Core, request: &Request<'_>, key: &[u8]
         }
         Err(absence) => absence,
     };
-    let form = Form::OverRespPacket(packet(request), over_resp::Asked::Value);
+    let form = Form::OverRespPacket(packet, over_resp::Asked::Value);
     Some(session.load(core, (key, absence), form, key.bytes))
 }
 
-/// A set or delete that other peers have to hear of.
-fn change(session: &mut Session, core: &mut Core, request: &Request<'_>) -> Option<Step> {
-    let (key, edit, asked) = match request.command {
-        Command::Store {
-            key,
-            flags,
-            exptime,
-            value,
-            ..
-        } => {
-            let end = || exptime.deadline_ms(core.now.0);
-            let set = core.set_of_peers(key, (flags, value), end)?;
-            if let Edit::Unlink = set {
-                let key = core.key(key);
-                if session.unlink(core, key) == Step::Hold {
-                    return Some(Step::Hold);
-                }
-                let out = session.ready(&mut core.buffers);
-                reply::error(out, request.echo, Status::TooLarge);
-                return Some(Step::Done);
-            }
-            let asked = over_resp::Asked::Stored {
-                wanted: over_resp::Wanted::Set,
-                cas: over_resp::cas_of(flags, value),
-                value_bytes: value.len(),
-            };
-            (key, set, asked)
+/// A set that other peers have to hear of.
+fn set(
+    session: &mut Session,
+    core: &mut Core,
+    packet: Packet,
+    key: &[u8],
+    (flags, value): (u32, &[u8]),
+    exptime: Exptime,
+) -> Option<Step> {
+    let end = || exptime.deadline_ms(core.now.0);
+    let edit = core.set_of_peers(key, (flags, value), end)?;
+    let key = core.key(key);
+    if let Edit::Unlink = edit {
+        if session.unlink(core, key) == Step::Hold {
+            return Some(Step::Hold);
         }
-        Command::Delete { key, .. } => {
-            let asked = over_resp::Asked::Deleted(over_resp::Wanted::Delete);
-            (key, core.delete_of_peers()?, asked)
-        }
-        _ => return None,
+        let out = session.ready(&mut core.buffers);
+        reply::error(out, packet.echo(), Status::TooLarge);
+        return Some(Step::Done);
+    }
+    let asked = over_resp::Asked::Stored {
+        wanted: over_resp::Wanted::Set,
+        cas: over_resp::cas_of(flags, value),
+        value_bytes: value.len(),
     };
-    let form = Form::OverRespPacket(packet(request), asked);
+    let form = Form::OverRespPacket(packet, asked);
+    Some(session.change(core, key, edit, form, key.bytes))
+}
+
+/// A delete that other peers have to hear of.
+fn delete(session: &mut Session, core: &mut Core, packet: Packet, key: &[u8]) -> Option<Step> {
+    let edit = core.delete_of_peers()?;
+    let asked = over_resp::Asked::Deleted(over_resp::Wanted::Delete);
+    let form = Form::OverRespPacket(packet, asked);
     let key = core.key(key);
     Some(session.change(core, key, edit, form, key.bytes))
 }

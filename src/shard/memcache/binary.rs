@@ -22,7 +22,7 @@ use crate::{
     config::Protocol,
     protocol::{
         Parsed,
-        binary::{self, Command, Echo, Limits, Refusal, Request, Status, reply},
+        binary::{self, Command, Echo, KeyCommand, Limits, Refusal, Request, Status, reply},
         memcache::{self, Direction, Exptime, StoreVerb, reply as text},
     },
     store::{Condition, EntryRef, ExpireCondition, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
@@ -90,9 +90,10 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &
         return step;
     }
     match request.command {
-        Command::Get { key, shows_key } if core.pool.is_none() => {
-            return get(session, core, request, key, shows_key);
+        Command::OfKey(ref command) if core.pool.is_some() => {
+            return pool::execute(session, core, request, command);
         }
+        Command::OfKey(ref command) => return of_key(session, core, (request, command), raw),
         Command::Flush { delay } => {
             return flush(session, core, request, delay);
         }
@@ -109,18 +110,28 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &
             }
             return Step::Close;
         }
-        _ => {
-            let key = request.command.key().unwrap_or_default();
-            if core.pool.is_some() {
-                return pool::execute(session, core, request, key);
-            }
-            let key = core.key(key);
-            return session.run_at_owner(core, key, raw, Form::Verbatim, |core, session| {
-                change(core, key, request, session);
-            });
-        }
     }
     Step::Done
+}
+
+/// Executes a request about one key: on the spot if it only reads, else on the key's owner.
+fn of_key(
+    session: &mut Session,
+    core: &mut Core,
+    (request, command): (&Request<'_>, &KeyCommand<'_>),
+    raw: &[u8],
+) -> Step {
+    let key = core.key(command.key());
+    if let KeyCommand::Get { shows_key, .. } = *command {
+        if session.must_wait_for(key) {
+            return Step::Hold;
+        }
+        get(core, key, request, shows_key, session);
+        return Step::Done;
+    }
+    session.run_at_owner(core, key, raw, Form::Verbatim, |core, session| {
+        run_key(core, key, (request, command), session);
+    })
 }
 
 fn flush(session: &mut Session, core: &mut Core, request: &Request<'_>, delay: Exptime) -> Step {
@@ -143,17 +154,14 @@ fn flush(session: &mut Session, core: &mut Core, request: &Request<'_>, delay: E
     step
 }
 
+#[inline]
 fn get(
-    session: &mut Session,
     core: &mut Core,
+    key: Key<'_>,
     request: &Request<'_>,
-    key: &[u8],
     shows_key: bool,
-) -> Step {
-    let key = core.key(key);
-    if session.must_wait_for(key) {
-        return Step::Hold;
-    }
+    out: &mut impl AnswerOut,
+) {
     let (echo, shown) = (request.echo, shows_key.then_some(key.bytes));
     let counters = core.board.of(core.mesh.shard());
     counters.gets.add(1);
@@ -163,17 +171,16 @@ fn get(
             counters.get_hits.add(1);
             let open = |out: &mut Vec<u8>| head(out, echo, shown, entry);
             let found = (key.hash, entry);
-            session.show(&core.store, &mut core.buffers, found, open, b"");
+            out.show(&core.store, &mut core.buffers, found, open, b"");
         }
         Err(absence) => {
             counters.note_absence(absence);
             core.tell_if_expired(key, Some(absence));
             if !request.is_quiet {
-                miss(session.ready(&mut core.buffers), echo, shown);
+                miss(out.bytes(&mut core.buffers), echo, shown);
             }
         }
     }
-    Step::Done
 }
 
 /// Appends what stands before an entry's value.
@@ -192,20 +199,35 @@ fn miss(out: &mut Vec<u8>, echo: Echo, shown: Option<&[u8]>) {
 /// Executes a request about one key of this shard, see [`run`](super::super::run).
 pub(in crate::shard) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) {
     let Parsed::Complete { request, .. } = binary::parse(request, &limits(core)) else {
-        return;
+        unreachable!("the client's shard has parsed it, within the same limits");
     };
-    let key = core.key(request.command.key().unwrap_or_default());
-    change(core, key, &request, out);
+    let Command::OfKey(command) = &request.command else {
+        unreachable!("only what is about a key has an owner: {request:?}");
+    };
+    let key = core.key(command.key());
+    run_key(core, key, (&request, command), out);
     core.tell_if_gone(key);
 }
 
-/// Executes a change on the key's owner.
-fn change(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut impl AnswerOut) {
-    let changed = match request.command {
-        Command::GetAndTouch { .. } | Command::Touch { .. } => {
-            return touch(core, key, request, out);
+/// Executes a request on the key's owner.
+fn run_key(
+    core: &mut Core,
+    key: Key<'_>,
+    (request, command): (&Request<'_>, &KeyCommand<'_>),
+    out: &mut impl AnswerOut,
+) {
+    let changed = match *command {
+        KeyCommand::Get { shows_key, .. } => return get(core, key, request, shows_key, out),
+        KeyCommand::GetAndTouch {
+            exptime, shows_key, ..
+        } => {
+            let shown = shows_key.then_some(key.bytes);
+            return touch(core, key, request, exptime, Shown::Entry(shown), out);
         }
-        Command::Store {
+        KeyCommand::Touch { exptime, .. } => {
+            return touch(core, key, request, exptime, Shown::Flags, out);
+        }
+        KeyCommand::Store {
             verb,
             flags,
             exptime,
@@ -216,13 +238,20 @@ fn change(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut impl A
             let expiry = Expiry::Until(deadline(exptime, core.now));
             store(core, key, (verb, flags, expiry, cas), value)
         }
-        Command::Delete { cas, .. } => {
+        KeyCommand::Delete { cas, .. } => {
             core.counters().deletes.add(1);
             delete(core, key, cas)
         }
-        Command::Count { .. } => {
+        KeyCommand::Count {
+            direction,
+            delta,
+            initial,
+            cas,
+            ..
+        } => {
             core.counters().counts.add(1);
-            match count(core, key, &request.command) {
+            let operation = Operation::count_unsigned(delta, direction == Direction::Decr);
+            match count(core, key, operation, initial, cas) {
                 Ok(number) if !request.is_quiet => {
                     let out = out.bytes(&mut core.buffers);
                     return reply::number(out, request.echo, number, cas_of(core, key));
@@ -230,7 +259,6 @@ fn change(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut impl A
                 counted => counted.map(|_| 0),
             }
         }
-        _ => return,
     };
     let out = out.bytes(&mut core.buffers);
     match changed {
@@ -240,35 +268,50 @@ fn change(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut impl A
     }
 }
 
+/// What a touched entry is answered with.
+enum Shown<'k> {
+    /// Its flags.
+    Flags,
+    /// All of it, and this key.
+    Entry(Option<&'k [u8]>),
+}
+
 /// touch, and get-and-touch: a time in the past shows the entry a last time.
-fn touch(core: &mut Core, key: Key<'_>, request: &Request<'_>, out: &mut impl AnswerOut) {
+fn touch(
+    core: &mut Core,
+    key: Key<'_>,
+    request: &Request<'_>,
+    exptime: Exptime,
+    shown: Shown<'_>,
+    out: &mut impl AnswerOut,
+) {
     core.counters().touches.add(1);
     let echo = request.echo;
-    let (exptime, shown, shows_value) = match request.command {
-        Command::GetAndTouch {
-            exptime, shows_key, ..
-        } => (exptime, shows_key.then_some(key.bytes), true),
-        Command::Touch { exptime, .. } => (exptime, None, false),
-        _ => return,
-    };
     let entry = match core.store.look(key, core.now) {
         Ok(entry) => entry,
         Err(absence) => {
             core.counters().touch_misses.add(1);
             core.counters().note_absence(absence);
             if !request.is_quiet {
-                miss(out.bytes(&mut core.buffers), echo, shown);
+                let key = match shown {
+                    Shown::Flags => None,
+                    Shown::Entry(key) => key,
+                };
+                miss(out.bytes(&mut core.buffers), echo, key);
             }
             return;
         }
     };
-    if shows_value {
-        let open = |out: &mut Vec<u8>| head(out, echo, shown, entry);
-        let found = (key.hash, entry);
-        out.show(&core.store, &mut core.buffers, found, open, b"");
-    } else {
-        let out = out.bytes(&mut core.buffers);
-        reply::touched(out, echo, entry.flags(), entry.cas());
+    match shown {
+        Shown::Entry(shown) => {
+            let open = |out: &mut Vec<u8>| head(out, echo, shown, entry);
+            let found = (key.hash, entry);
+            out.show(&core.store, &mut core.buffers, found, open, b"");
+        }
+        Shown::Flags => {
+            let out = out.bytes(&mut core.buffers);
+            reply::touched(out, echo, entry.flags(), entry.cas());
+        }
     }
     let expire = Operation::Expire {
         deadline: deadline(exptime, core.now),
@@ -329,21 +372,16 @@ fn delete(core: &mut Core, key: Key<'_>, cas: u64) -> Result<u64, Status> {
 }
 
 /// Counts, or starts to; the number.
-fn count(core: &mut Core, key: Key<'_>, command: &Command<'_>) -> Result<u64, Status> {
-    let Command::Count {
-        direction,
-        delta,
-        initial,
-        cas,
-        ..
-    } = *command
-    else {
-        return Err(Status::UnknownCommand);
-    };
+fn count(
+    core: &mut Core,
+    key: Key<'_>,
+    operation: Operation,
+    initial: Option<(u64, Exptime)>,
+    cas: u64,
+) -> Result<u64, Status> {
     if is_another(core, key, cas) {
         return Err(Status::Exists);
     }
-    let operation = Operation::count_unsigned(delta, direction == Direction::Decr);
     match (core.apply(key, operation, &[]).outcome, initial) {
         (Outcome::Unsigned(number), _) => Ok(number),
         (Outcome::NotANumber, _) => Err(Status::NonNumeric),

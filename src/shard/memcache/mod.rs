@@ -200,7 +200,7 @@ fn limits(core: &Core) -> Limits {
 /// Executes a request about one key of this shard, see [`run`](super::run).
 pub(super) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) {
     let Parsed::Complete { request, .. } = memcache::parse(request, &limits(core)) else {
-        return;
+        unreachable!("the client's shard has parsed it, within the same limits");
     };
     match request {
         Request::Retrieve {
@@ -213,7 +213,7 @@ pub(super) fn run(core: &mut Core, request: &[u8], out: &mut Vec<u8>) {
             core.tell_if_gone(key);
         }),
         Request::Meta(request) => meta::run(core, &request, out),
-        _ => {}
+        other => unreachable!("it travels as an operation: {other:?}"),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::shard::{
 };
 use crate::{
     backend::Expects,
-    protocol::resp::{Args, KeyspaceRequest, Request, Rest, Version, reply},
+    protocol::resp::{Args, Request, Rest, Version, reply},
     store::Operation,
 };
 
@@ -55,9 +55,9 @@ pub(in crate::shard) fn execute(
             step
         }
         Request::DbSize => flush::sum_of_servers(session, core, b"*1\r\n$6\r\nDBSIZE\r\n"),
-        Request::Read(_)
-        | Request::Compound(_)
-        | Request::Keyspace(KeyspaceRequest::Lcs { .. }) => relay::known(session, core, args),
+        Request::Read(_) | Request::GetRange { .. } | Request::Compound(_) | Request::Lcs(_) => {
+            relay::known(session, core, args)
+        }
         Request::Keyspace(_) => relay::whole(session, core, args),
         _ => {
             let mut asked = None;

@@ -1,4 +1,4 @@
-//! Requests that go through all keys, or read two of them. Any shard does, without asking others.
+//! Requests that go through all keys. Any shard does, without asking others.
 //!
 //! What takes long goes on turn by turn, so other connections do not wait for it. Keys that come
 //! or go meanwhile may be told or not; those that are there throughout are told.
@@ -11,15 +11,12 @@ use super::super::{
 use crate::{
     protocol::{
         glob::{self, Case},
-        lcs,
-        resp::{KeyspaceRequest, LcsAnswer, Version, reply},
+        resp::{KeyspaceRequest, Version, reply},
     },
     store::{ListCursor, ScanCursor},
 };
 
 const TOO_MANY_KEYS: &[u8] = b"-ERR KEYS finds more than 32 MiB of keys: use SCAN\r\n";
-const LCS_TOO_LONG: &[u8] =
-    b"-ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len\r\n";
 
 /// How far a request's way through all keys is.
 #[derive(Debug)]
@@ -34,16 +31,13 @@ pub(in crate::shard) enum Tour {
     RandomKey { at: ScanCursor, left: u64 },
 }
 
-/// Executes a request about all keys, or two.
+/// Executes a request about all keys.
 pub(super) fn keyspace(
     session: &mut Session,
     core: &mut Core,
     request: &KeyspaceRequest<'_>,
     version: Version,
 ) -> Step {
-    if let KeyspaceRequest::Lcs { key1, key2, answer } = *request {
-        return longest_common_subsequence(session, core, key1, key2, answer, version);
-    }
     // The client's own writes come first.
     if session.replies.pending_count() > 0 {
         return Step::Hold;
@@ -62,7 +56,6 @@ pub(super) fn keyspace(
             scan(session, core, cursor, pattern.unwrap_or(b"*"), count);
             Step::Done
         }
-        KeyspaceRequest::Lcs { .. } => Step::Done,
     }
 }
 
@@ -179,67 +172,4 @@ fn random_key(session: &mut Session, core: &mut Core, version: Version) -> Step 
     }
     reply::null(session.ready(&mut core.buffers), version);
     Step::Done
-}
-
-fn longest_common_subsequence(
-    session: &mut Session,
-    core: &mut Core,
-    key1: &[u8],
-    key2: &[u8],
-    answer: LcsAnswer,
-    version: Version,
-) -> Step {
-    let keys = [key1, key2].map(|key| core.key(key));
-    if keys.iter().any(|key| session.must_wait_for(*key)) {
-        return Step::Hold;
-    }
-    for key in keys {
-        let absence = core.store.look(key, core.now).err();
-        core.count_read(key, absence);
-    }
-    let [a, b] = keys.map(|key| {
-        let entry = core.store.get(key, core.now);
-        entry.map_or(&[][..], |entry| entry.value())
-    });
-    let out = session.replies.ready(&mut core.buffers);
-    let Ok(runs) = lcs::runs(a, b) else {
-        out.extend_from_slice(LCS_TOO_LONG);
-        return Step::Done;
-    };
-    let length: usize = runs.iter().map(|run| run.bytes).sum();
-    match answer {
-        LcsAnswer::Length => reply::integer(out, length as i64),
-        LcsAnswer::Text => {
-            let mut text = Vec::with_capacity(length);
-            for run in runs.iter().rev() {
-                text.extend_from_slice(&a[run.a..run.a + run.bytes]);
-            }
-            reply::bulk(out, &text);
-        }
-        LcsAnswer::Runs {
-            bytes_min,
-            with_length,
-        } => {
-            let told = runs.iter().filter(|run| run.bytes as u64 >= bytes_min);
-            reply::map_header(out, 2, version);
-            reply::bulk(out, b"matches");
-            reply::array_header(out, told.clone().count());
-            told.for_each(|run| encode_run(run, with_length, out));
-            reply::bulk(out, b"len");
-            reply::integer(out, length as i64);
-        }
-    }
-    Step::Done
-}
-
-fn encode_run(run: &lcs::Run, with_length: bool, out: &mut Vec<u8>) {
-    reply::array_header(out, 2 + usize::from(with_length));
-    for start in [run.a, run.b] {
-        reply::array_header(out, 2);
-        reply::integer(out, start as i64);
-        reply::integer(out, (start + run.bytes - 1) as i64);
-    }
-    if with_length {
-        reply::integer(out, run.bytes as i64);
-    }
 }

@@ -11,6 +11,7 @@ mod gathered;
 mod info;
 mod keyspace;
 mod latency;
+mod lcs;
 mod memory;
 mod read;
 mod server;
@@ -274,13 +275,14 @@ pub(super) fn limits(core: &Core) -> Limits {
 /// Executes a request about one key of this shard, see [`run`](super::run).
 pub(super) fn run(core: &mut Core, request: &[u8], version: Version, out: &mut Vec<u8>) {
     let Parsed::Complete { request: args, .. } = resp::parse(request, &limits(core)) else {
-        return;
+        unreachable!("the client's shard has parsed it, within the same limits");
     };
-    if let Ok(Request::String(request)) = Request::from_args(args) {
-        let key = core.key(request.key());
-        strings::run(core, key, &request, version, out);
-        core.tell_if_gone(key);
-    }
+    let Ok(Request::String(request)) = Request::from_args(args) else {
+        unreachable!("all others travel as operations: {args:?}");
+    };
+    let key = core.key(request.key());
+    strings::run(core, key, &request, version, out);
+    core.tell_if_gone(key);
 }
 
 #[inline]
@@ -296,12 +298,10 @@ fn serve_frame(session: &mut Session, core: &mut Core, (args, read): &Framed<'_>
 
 /// An inline request with escapes stands in the input otherwise than it is meant.
 fn serve_escaped(session: &mut Session, core: &mut Core, wire: &[u8]) -> Step {
-    match resp::parse(wire, &limits(core)) {
-        Parsed::Complete { request: args, .. } => {
-            serve_request(session, core, &args, &read_frame(args))
-        }
-        _ => Step::Done,
-    }
+    let Parsed::Complete { request: args, .. } = resp::parse(wire, &limits(core)) else {
+        unreachable!("it has as many words as the line, none of them longer than a bulk may be");
+    };
+    serve_request(session, core, &args, &read_frame(args))
 }
 
 #[inline]
@@ -442,6 +442,9 @@ fn execute_as(
         }
         Request::Compound(request) => return compound::compound(session, core, request, version),
         Request::Keyspace(request) => return keyspace::keyspace(session, core, request, version),
+        Request::Lcs(request) => {
+            return lcs::longest_common_subsequence(session, core, request, version);
+        }
         _ => {}
     }
     if let Some(step) = read::read(session, core, request, version) {

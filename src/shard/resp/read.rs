@@ -39,6 +39,10 @@ pub(super) fn read(
         Request::Strlen { key } => read_one(session, core, key, |entry, _, out| {
             reply::integer(out, entry.map_or(0, |entry| entry.value().len() as i64));
         }),
+        Request::GetRange { key, range } => read_one(session, core, key, |entry, _, out| {
+            let value = entry.map_or(&[][..], |entry| entry.value());
+            reply::bulk(out, range.cut(value));
+        }),
         Request::Type { key } => look_at_one(session, core, key, |entry, _, out| {
             reply::simple(out, if entry.is_some() { "string" } else { "none" });
         }),
@@ -67,12 +71,6 @@ fn read_rare(
     version: Version,
 ) -> Step {
     let ReadRequest { key, what } = request;
-    if let ReadWhat::Range { start, end } = what {
-        return read_one(session, core, key, |entry, _, out| {
-            let value = entry.map_or(&[][..], |entry| entry.value());
-            reply::bulk(out, ReadWhat::cut(start, end, value));
-        });
-    }
     look_at_one(session, core, key, |entry, now, out| match (what, entry) {
         (ReadWhat::ExpireTime { in_ms }, entry) => {
             let unit_ms = if in_ms { 1 } else { 1000 };
@@ -88,7 +86,7 @@ fn read_rare(
             reply::integer(out, (idle_ms / 1000) as i64);
         }
         (ReadWhat::RefCount, Some(entry)) => reply::integer(out, references(entry.value())),
-        (ReadWhat::MemoryUsage | ReadWhat::Range { .. }, Some(entry)) => {
+        (ReadWhat::MemoryUsage, Some(entry)) => {
             reply::integer(out, entry.memory_bytes() as i64);
         }
     })

@@ -346,14 +346,16 @@ fn execute_from(session: &mut Session, core: &mut Core, requests: &[u8], done: &
         if session.is_full() {
             return Step::Hold;
         }
-        // They were whole when they were queued.
+        if *done == requests.len() {
+            return Step::Done;
+        }
         let parsed = resp::parse(&requests[*done..], &limits(core));
         let Parsed::Complete {
             request: args,
             consumed,
         } = parsed
         else {
-            return Step::Done;
+            unreachable!("it was whole when it was queued, within the same limits");
         };
         if serve_now(session, core, &args, &read_frame(args)) == Step::Hold {
             return Step::Hold;

@@ -1,4 +1,4 @@
-//! Commands about all keys, or about keys that nobody owns alone.
+//! Commands about all keys.
 
 use super::super::{
     args::Args,
@@ -25,28 +25,6 @@ pub enum KeyspaceRequest<'b> {
         count: u64,
         r#type: Option<&'b [u8]>,
     },
-    /// LCS, which reads two keys.
-    Lcs {
-        key1: &'b [u8],
-        key2: &'b [u8],
-        answer: LcsAnswer,
-    },
-}
-
-/// What LCS is to answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LcsAnswer {
-    /// The bytes that both strings have in common.
-    Text,
-    /// How many there are (LEN).
-    Length,
-    /// Where they stand (IDX).
-    Runs {
-        /// Shorter runs are left out (MINMATCHLEN).
-        bytes_min: u64,
-        /// With the length of each run (WITHMATCHLEN).
-        with_length: bool,
-    },
 }
 
 /// How many keys SCAN is to look at if nothing is said, as in Redis.
@@ -65,7 +43,6 @@ impl<'b> KeyspaceRequest<'b> {
                 pattern: args.at(1),
             }),
             Command::Scan => read_scan(args),
-            Command::Lcs => read_lcs(args),
             _ => return None,
         };
         Some(request)
@@ -113,40 +90,6 @@ fn cursor(text: &[u8]) -> Option<u64> {
         magnitude.wrapping_neg()
     } else {
         magnitude
-    })
-}
-
-fn read_lcs(args: Args<'_>) -> Result<KeyspaceRequest<'_>, RequestError<'_>> {
-    let (mut is_length, mut is_runs, mut with_length, mut bytes_min) = (false, false, false, 0);
-    let mut rest = args.iter_from(3);
-    while let Some(option) = rest.next() {
-        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
-        if is("idx") {
-            is_runs = true;
-        } else if is("len") {
-            is_length = true;
-        } else if is("withmatchlen") {
-            with_length = true;
-        } else if is("minmatchlen") {
-            let wanted = integer(rest.next().ok_or(RequestError::Syntax)?)?;
-            bytes_min = u64::try_from(wanted).unwrap_or(0);
-        } else {
-            return Err(RequestError::Syntax);
-        }
-    }
-    let answer = match (is_length, is_runs) {
-        (true, true) => return Err(RequestError::LcsLengthAndRuns),
-        (true, false) => LcsAnswer::Length,
-        (false, true) => LcsAnswer::Runs {
-            bytes_min,
-            with_length,
-        },
-        (false, false) => LcsAnswer::Text,
-    };
-    Ok(KeyspaceRequest::Lcs {
-        key1: args.at(1),
-        key2: args.at(2),
-        answer,
     })
 }
 

@@ -11,7 +11,9 @@ mod config;
 mod connection;
 mod keyspace;
 mod latency;
+mod lcs;
 mod memory;
+mod range;
 mod reads;
 mod server;
 mod slow_log;
@@ -25,9 +27,11 @@ pub use self::{
     compound::CompoundRequest,
     config::ConfigRequest,
     connection::{ConnectionRequest, DEFAULT_USER, HelloOption},
-    keyspace::{KeyspaceRequest, LcsAnswer},
+    keyspace::KeyspaceRequest,
     latency::LatencyRequest,
+    lcs::{LcsAnswer, LcsRequest},
     memory::MemoryRequest,
+    range::ByteRange,
     reads::{ReadRequest, ReadWhat},
     server::{AclRequest, ServerRequest},
     slow_log::SlowLogRequest,
@@ -119,6 +123,11 @@ pub enum Request<'b> {
     Strlen {
         key: &'b [u8],
     },
+    /// GETRANGE and SUBSTR.
+    GetRange {
+        key: &'b [u8],
+        range: ByteRange,
+    },
     Type {
         key: &'b [u8],
     },
@@ -131,8 +140,10 @@ pub enum Request<'b> {
     Read(ReadRequest<'b>),
     /// About several keys, changed together.
     Compound(CompoundRequest<'b>),
-    /// About all keys, or several, read.
+    /// About all keys, read.
     Keyspace(KeyspaceRequest<'b>),
+    /// About two strings.
+    Lcs(LcsRequest<'b>),
     /// About the commands there are.
     Command(CommandRequest<'b>),
     /// About the connection itself.
@@ -220,6 +231,10 @@ impl<'b> Request<'b> {
                 value: args.at(2),
             },
             Command::Strlen => Self::Strlen { key },
+            Command::GetRange | Command::Substr => Self::GetRange {
+                key,
+                range: ByteRange::read(args.at(2), args.at(3))?,
+            },
             Command::Type => Self::Type { key },
             Command::DbSize => Self::DbSize,
             Command::FlushAll | Command::FlushDb => return read_flush(args),
@@ -251,9 +266,12 @@ impl<'b> Request<'b> {
         if let Some(request) = TransactionRequest::read(spec, args) {
             return Ok(Self::Transaction(request));
         }
-        match ConnectionRequest::read(spec, args) {
-            Some(request) => request.map(Self::Connection),
-            None => ServerRequest::read(spec, args).map(Self::Server),
+        if let Some(request) = ConnectionRequest::read(spec, args) {
+            return request.map(Self::Connection);
+        }
+        match spec.command {
+            Command::Lcs => LcsRequest::read(args).map(Self::Lcs),
+            _ => ServerRequest::read(spec, args).map(Self::Server),
         }
     }
 }

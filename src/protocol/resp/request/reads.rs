@@ -16,17 +16,9 @@ pub struct ReadRequest<'b> {
     pub what: ReadWhat,
 }
 
-/// What is wanted of a key.
+/// What is wanted of a key. None of it counts as use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadWhat {
-    /// GETRANGE and SUBSTR: the bytes from one index to another, both included; negative ones count
-    /// from the end.
-    Range {
-        /// The first one.
-        start: i64,
-        /// The last one.
-        end: i64,
-    },
     /// EXPIRETIME and PEXPIRETIME.
     ExpireTime {
         /// In milliseconds rather than seconds.
@@ -52,10 +44,6 @@ impl<'b> ReadRequest<'b> {
         args: Args<'b>,
     ) -> Option<Result<Self, RequestError<'b>>> {
         let what = match spec.command {
-            Command::GetRange | Command::Substr => match read_range(args) {
-                Ok(what) => what,
-                Err(error) => return Some(Err(error)),
-            },
             Command::ExpireTime => ReadWhat::ExpireTime { in_ms: false },
             Command::PExpireTime => ReadWhat::ExpireTime { in_ms: true },
             Command::ObjectEncoding => ReadWhat::Encoding,
@@ -74,11 +62,6 @@ impl<'b> ReadRequest<'b> {
     }
 }
 
-fn read_range<'b>(args: Args<'_>) -> Result<ReadWhat, RequestError<'b>> {
-    let (start, end) = (integer(args.at(2))?, integer(args.at(3))?);
-    Ok(ReadWhat::Range { start, end })
-}
-
 /// `SAMPLES` and a number, any number of times.
 fn check_samples<'b>(args: Args<'_>) -> Result<(), RequestError<'b>> {
     let mut rest = args.iter_from(3);
@@ -92,53 +75,4 @@ fn check_samples<'b>(args: Args<'_>) -> Result<(), RequestError<'b>> {
         }
     }
     Ok(())
-}
-
-impl ReadWhat {
-    /// Cuts a GETRANGE's bytes out of a value.
-    pub fn cut(start: i64, end: i64, value: &[u8]) -> &[u8] {
-        let length = value.len() as i64;
-        if start < 0 && end < 0 && start > end {
-            return &[];
-        }
-        let index = |index: i64| {
-            if index < 0 {
-                length.saturating_add(index)
-            } else {
-                index
-            }
-        };
-        let start = usize::try_from(index(start).max(0)).unwrap_or(usize::MAX);
-        let end = usize::try_from(index(end).max(0).saturating_add(1)).unwrap_or(usize::MAX);
-        value.get(start..end.min(value.len())).unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_are_cut_as_redis_cuts_them() {
-        let table: &[(i64, i64, &[u8])] = &[
-            (0, -1, b"Hello"),
-            (1, 3, b"ell"),
-            (-3, -1, b"llo"),
-            (-1, -3, b""),
-            (5, 10, b""),
-            (10, 2, b""),
-            (0, 0, b"H"),
-            (-100, 1, b"He"),
-            (-100, -100, b"H"),
-            (0, i64::MAX, b"Hello"),
-            (i64::MIN, i64::MAX, b"Hello"),
-            (i64::MAX, i64::MAX, b""),
-            (2, 1, b""),
-        ];
-        for (start, end, expected) in table {
-            let seen = ReadWhat::cut(*start, *end, b"Hello");
-            assert_eq!(seen, *expected, "{start} {end}");
-            assert_eq!(ReadWhat::cut(*start, *end, b""), b"", "{start} {end}");
-        }
-    }
 }

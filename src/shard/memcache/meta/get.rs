@@ -276,15 +276,9 @@ fn tell(item: &Item<'_>, request: &MetaRequest<'_>, now: UnixMs, out: &mut Vec<u
 }
 
 /// `me`.
-pub(super) fn debug(
-    session: &mut Session,
-    core: &mut Core,
-    key: Key<'_>,
-    request: &MetaRequest<'_>,
-) {
+pub(super) fn debug(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut Vec<u8>) {
     let now = core.now;
     core.counters().metas.add(1);
-    let out = session.replies.ready(&mut core.buffers);
     let entry = match core.store.look(key, now) {
         Ok(entry) => entry,
         Err(absence) => {

@@ -47,7 +47,7 @@ pub(super) fn execute(
         return Step::Hold;
     }
     if request.verb == MetaVerb::Debug {
-        get::debug(session, core, key, request);
+        run_key(core, key, request, session);
         return Step::Done;
     }
     if reads && answer_here(session, core, key, request) {
@@ -67,16 +67,15 @@ pub(super) fn run(core: &mut Core, request: &MetaRequest<'_>, out: &mut Vec<u8>)
 }
 
 fn run_key(core: &mut Core, key: Key<'_>, request: &MetaRequest<'_>, out: &mut impl AnswerOut) {
-    if request.verb == MetaVerb::Get {
-        return get::run(core, key, request, out);
-    }
+    let run = match request.verb {
+        MetaVerb::Get => return get::run(core, key, request, out),
+        MetaVerb::Set => set::run,
+        MetaVerb::Delete => delete::run,
+        MetaVerb::Arithmetic => arithmetic::run,
+        MetaVerb::Debug => get::debug,
+    };
     let out = out.bytes(&mut core.buffers);
-    match request.verb {
-        MetaVerb::Set => set::run(core, key, request, out),
-        MetaVerb::Delete => delete::run(core, key, request, out),
-        MetaVerb::Arithmetic => arithmetic::run(core, key, request, out),
-        MetaVerb::Get | MetaVerb::Debug => {}
-    }
+    run(core, key, request, out);
 }
 
 /// The deadline that a flag's time gives, if it was given.

@@ -1,7 +1,7 @@
 //! Binary requests as meta commands.
 
 use crate::protocol::{
-    binary::Command,
+    binary::KeyCommand,
     memcache::{Direction, Exptime, Spelling, StoreVerb, push_meta_key, push_meta_key_flag},
     number,
 };
@@ -11,19 +11,19 @@ use crate::protocol::{
 const EXPTIME_MAX: i64 = i32::MAX as i64;
 
 /// Appends the meta command of a request about a key.
-pub(super) fn command(out: &mut Vec<u8>, command: &Command<'_>, spelling: Spelling) {
+pub(super) fn command(out: &mut Vec<u8>, command: &KeyCommand<'_>, spelling: Spelling) {
     let mut line = Line { out, spelling };
     match *command {
-        Command::Get { key, .. } => line.begin(b"mg ", key, b" v f c"),
-        Command::GetAndTouch { key, exptime, .. } => {
+        KeyCommand::Get { key, .. } => line.begin(b"mg ", key, b" v f c"),
+        KeyCommand::GetAndTouch { key, exptime, .. } => {
             line.begin(b"mg ", key, b" v f c");
             line.time(b'T', exptime);
         }
-        Command::Touch { key, exptime } => {
+        KeyCommand::Touch { key, exptime } => {
             line.begin(b"mg ", key, b" f c");
             line.time(b'T', exptime);
         }
-        Command::Store {
+        KeyCommand::Store {
             verb,
             key,
             flags,
@@ -45,11 +45,11 @@ pub(super) fn command(out: &mut Vec<u8>, command: &Command<'_>, spelling: Spelli
             out.extend_from_slice(value);
             return out.extend_from_slice(b"\r\n");
         }
-        Command::Delete { key, cas } => {
+        KeyCommand::Delete { key, cas } => {
             line.begin(b"md ", key, b"");
             line.cas(cas);
         }
-        Command::Count {
+        KeyCommand::Count {
             key,
             direction,
             delta,
@@ -68,7 +68,6 @@ pub(super) fn command(out: &mut Vec<u8>, command: &Command<'_>, spelling: Spelli
             }
             line.cas(cas);
         }
-        _ => return,
     }
     line.end();
 }
@@ -128,14 +127,14 @@ impl Line<'_> {
 mod tests {
     use super::*;
 
-    fn encoded(request: Command<'_>, spelling: Spelling) -> String {
+    fn encoded(request: KeyCommand<'_>, spelling: Spelling) -> String {
         let mut out = Vec::new();
         command(&mut out, &request, spelling);
         out.escape_ascii().to_string()
     }
 
     fn store(verb: StoreVerb, cas: u64) -> String {
-        let store = Command::Store {
+        let store = KeyCommand::Store {
             verb,
             key: b"k",
             flags: 5,
@@ -149,7 +148,7 @@ mod tests {
     #[test]
     fn requests_are_meta_commands() {
         let key = b"k";
-        let count = Command::Count {
+        let count = KeyCommand::Count {
             key,
             direction: Direction::Decr,
             delta: 3,
@@ -158,14 +157,14 @@ mod tests {
         };
         let table = [
             (
-                Command::Get {
+                KeyCommand::Get {
                     key,
                     shows_key: true,
                 },
                 r"mg k v f c\r\n",
             ),
             (
-                Command::GetAndTouch {
+                KeyCommand::GetAndTouch {
                     key,
                     shows_key: false,
                     exptime: Exptime(0),
@@ -173,20 +172,20 @@ mod tests {
                 r"mg k v f c T0\r\n",
             ),
             (
-                Command::Touch {
+                KeyCommand::Touch {
                     key,
                     exptime: Exptime(9),
                 },
                 r"mg k f c T9\r\n",
             ),
-            (Command::Delete { key, cas: 0 }, r"md k\r\n"),
-            (Command::Delete { key, cas: 9 }, r"md k C9\r\n"),
+            (KeyCommand::Delete { key, cas: 0 }, r"md k\r\n"),
+            (KeyCommand::Delete { key, cas: 9 }, r"md k C9\r\n"),
             (count, r"ma k v c MD D3 J18446744073709551615 N100 C9\r\n"),
         ];
         for (request, line) in table {
             assert_eq!(encoded(request, Spelling::Text), line);
         }
-        let odd = Command::Delete {
+        let odd = KeyCommand::Delete {
             key: b"a b",
             cas: 9,
         };

@@ -23,7 +23,7 @@ use crate::{
     backend::Expects,
     config::Protocol,
     protocol::{
-        binary::{Command, Echo, Request, Status, reply as wire},
+        binary::{Echo, KeyCommand, Request, Status, reply as wire},
         memcache::{Spelling, StoreVerb},
     },
     shard::{
@@ -44,8 +44,9 @@ pub(in crate::shard) fn execute(
     session: &mut Session,
     core: &mut Core,
     request: &Request<'_>,
-    key: &[u8],
+    command: &KeyCommand<'_>,
 ) -> Step {
+    let key = command.key();
     let is_over_resp = core.backend_protocol() == Some(Protocol::Resp);
     let spelling = match Spelling::of(key) {
         // Redis can name every key.
@@ -57,16 +58,17 @@ pub(in crate::shard) fn execute(
         }
     };
     let key = core.key(key);
+    let packet = packet(request, command);
     if spelling == Spelling::Text
-        && let Some(step) = queue(session, core, request, key)
+        && let Some(step) = queue(session, core, (command, packet), key)
     {
         return step;
     }
     if is_over_resp {
-        count(core, &request.command);
-        return over_resp::execute_binary(session, core, request, key, packet(request));
+        count(core, command);
+        return over_resp::execute_binary(session, core, command, key, packet);
     }
-    if let Command::Store { .. } = request.command {
+    if let KeyCommand::Store { .. } = command {
         match knows_meta(core, key) {
             KnowsMeta::Yes => {}
             KnowsMeta::Asked => return Step::Hold,
@@ -74,16 +76,16 @@ pub(in crate::shard) fn execute(
             KnowsMeta::Away => return fail(session, core, request.echo, errand::UNAVAILABLE),
         }
     }
-    count(core, &request.command);
-    let mut command = core.buffers.take();
-    encode::command(&mut command, &request.command, spelling);
-    let errand = match request.command {
-        Command::Get { .. } => Errand::Read(Expects::Meta),
+    count(core, command);
+    let mut line = core.buffers.take();
+    encode::command(&mut line, command, spelling);
+    let errand = match command {
+        KeyCommand::Get { .. } => Errand::Read(Expects::Meta),
         _ => Errand::Write(Expects::Meta),
     };
-    let form = Form::Packet(packet(request));
-    let step = session.run_errand_keeping(core, key, errand, &command, form, key.bytes);
-    core.buffers.put(command);
+    let form = Form::Packet(packet);
+    let step = session.run_errand_keeping(core, key, errand, &line, form, key.bytes);
+    core.buffers.put(line);
     step
 }
 
@@ -91,16 +93,16 @@ pub(in crate::shard) fn execute(
 fn queue(
     session: &mut Session,
     core: &mut Core,
-    request: &Request<'_>,
+    (command, packet): (&KeyCommand<'_>, Packet),
     key: Key<'_>,
 ) -> Option<Step> {
     const DONE: &[u8] = b"HD\r\n";
-    if !is_whole(&request.command) || !core.queues_writes() {
+    if !is_whole(command) || !core.queues_writes() {
         return None;
     }
-    let form = Form::Packet(packet(request));
-    let step = match request.command {
-        Command::Store {
+    let form = Form::Packet(packet);
+    let step = match *command {
+        KeyCommand::Store {
             verb: StoreVerb::Set,
             flags,
             exptime,
@@ -110,25 +112,25 @@ fn queue(
             let wish = at_once::Set::new(core, flags, exptime, value);
             at_once::set(session, core, key, wish, DONE, form, key.bytes)
         }
-        Command::Store { .. } if core.is_behind() => return None,
+        KeyCommand::Store { .. } if core.is_behind() => return None,
         _ => {
             let errand = Errand::InvalidateAnd;
             session.run_errand_keeping(core, key, errand, DONE, form, key.bytes)
         }
     };
     if step == Step::Done {
-        count(core, &request.command);
+        count(core, command);
     }
     Some(step)
 }
 
 /// Whether the value as a whole is written or removed, whatever it was.
-fn is_whole(command: &Command<'_>) -> bool {
+fn is_whole(command: &KeyCommand<'_>) -> bool {
     match *command {
-        Command::Store { verb, cas, .. } => {
+        KeyCommand::Store { verb, cas, .. } => {
             cas == 0 && !matches!(verb, StoreVerb::Append | StoreVerb::Prepend)
         }
-        Command::Delete { cas, .. } => cas == 0,
+        KeyCommand::Delete { cas, .. } => cas == 0,
         _ => false,
     }
 }
@@ -157,19 +159,19 @@ pub(super) fn refuse(
     Step::Done
 }
 
-pub(in crate::shard) fn packet(request: &Request<'_>) -> Packet {
-    let wanted = match request.command {
-        Command::Get { shows_key, .. } | Command::GetAndTouch { shows_key, .. } => {
+pub(in crate::shard) fn packet(request: &Request<'_>, command: &KeyCommand<'_>) -> Packet {
+    let wanted = match *command {
+        KeyCommand::Get { shows_key, .. } | KeyCommand::GetAndTouch { shows_key, .. } => {
             Wanted::Value { shows_key }
         }
-        Command::Touch { .. } => Wanted::Touched,
-        Command::Store { verb, .. } => Wanted::Stored(match verb {
+        KeyCommand::Touch { .. } => Wanted::Touched,
+        KeyCommand::Store { verb, .. } => Wanted::Stored(match verb {
             StoreVerb::Append | StoreVerb::Prepend => Status::NotStored,
             StoreVerb::Add => Status::Exists,
             _ => Status::NotFound,
         }),
-        Command::Count { .. } => Wanted::Number,
-        _ => Wanted::Done,
+        KeyCommand::Count { .. } => Wanted::Number,
+        KeyCommand::Delete { .. } => Wanted::Done,
     };
     Packet {
         echo: request.echo,
@@ -178,13 +180,13 @@ pub(in crate::shard) fn packet(request: &Request<'_>) -> Packet {
     }
 }
 
-fn count(core: &Core, command: &Command<'_>) {
+fn count(core: &Core, command: &KeyCommand<'_>) {
     let counters = core.counters();
     match command {
-        Command::Store { .. } => counters.sets.add(1),
-        Command::Delete { .. } => counters.deletes.add(1),
-        Command::Count { .. } => counters.counts.add(1),
-        Command::Touch { .. } | Command::GetAndTouch { .. } => counters.touches.add(1),
-        _ => {}
+        KeyCommand::Store { .. } => counters.sets.add(1),
+        KeyCommand::Delete { .. } => counters.deletes.add(1),
+        KeyCommand::Count { .. } => counters.counts.add(1),
+        KeyCommand::Touch { .. } | KeyCommand::GetAndTouch { .. } => counters.touches.add(1),
+        KeyCommand::Get { .. } => {}
     }
 }

@@ -38,6 +38,11 @@ pub(in crate::shard) struct Packet {
 const UNASKED: &[u8] = b"SERVER_ERROR backend sent a value that nobody asked for";
 
 impl Packet {
+    /// What it repeats of the request.
+    pub(in crate::shard) fn echo(self) -> Echo {
+        self.echo
+    }
+
     /// Whether the value is to be shown where there is one.
     pub(in crate::shard) fn shows_value(self) -> bool {
         self.wanted != Wanted::Touched

@@ -16,7 +16,7 @@ use crate::shard::{
 use crate::{
     backend::Expects,
     protocol::{
-        binary::{Command, Request, Status},
+        binary::{KeyCommand, Request, Status},
         memcache::{Deadline, Exptime, StoreVerb},
     },
     store::Key,
@@ -26,13 +26,11 @@ use crate::{
 pub(in crate::shard) fn execute_binary(
     session: &mut Session,
     core: &mut Core,
-    request: &Request<'_>,
+    command: &KeyCommand<'_>,
     key: Key<'_>,
     packet: Packet,
 ) -> Step {
-    let Some(call) = call(&request.command, core) else {
-        return Step::Done;
-    };
+    let call = call(command, core);
     let errand = match call {
         Call::Look { touch: None, .. } => Errand::Read(Expects::Line),
         _ => Errand::Write(Expects::Line),
@@ -65,20 +63,20 @@ pub(in crate::shard) fn flush_binary(
     flush_all(session, core, delay, form)
 }
 
-fn call<'b>(command: &Command<'b>, core: &Core) -> Option<Call<'b>> {
+fn call<'b>(command: &KeyCommand<'b>, core: &Core) -> Call<'b> {
     let given = |cas: u64| (cas != 0).then_some(cas);
-    Some(match *command {
-        Command::Get { .. } => Call::Look {
+    match *command {
+        KeyCommand::Get { .. } => Call::Look {
             touch: None,
             tells_end: false,
             promises: None,
         },
-        Command::GetAndTouch { exptime, .. } | Command::Touch { exptime, .. } => Call::Look {
+        KeyCommand::GetAndTouch { exptime, .. } | KeyCommand::Touch { exptime, .. } => Call::Look {
             touch: Some(lifetime(exptime, core)),
             tells_end: false,
             promises: None,
         },
-        Command::Store {
+        KeyCommand::Store {
             verb: verb @ (StoreVerb::Append | StoreVerb::Prepend),
             value,
             cas,
@@ -89,7 +87,7 @@ fn call<'b>(command: &Command<'b>, core: &Core) -> Option<Call<'b>> {
             compared: given(cas),
             creates: None,
         },
-        Command::Store {
+        KeyCommand::Store {
             verb,
             flags,
             exptime,
@@ -102,10 +100,10 @@ fn call<'b>(command: &Command<'b>, core: &Core) -> Option<Call<'b>> {
             value,
             lifetime: lifetime(exptime, core),
         },
-        Command::Delete { cas, .. } => Call::Delete {
+        KeyCommand::Delete { cas, .. } => Call::Delete {
             compared: given(cas),
         },
-        Command::Count {
+        KeyCommand::Count {
             direction,
             delta,
             initial,
@@ -120,6 +118,5 @@ fn call<'b>(command: &Command<'b>, core: &Core) -> Option<Call<'b>> {
                 (initial, lifetime(exptime, core))
             }),
         },
-        _ => return None,
-    })
+    }
 }
