@@ -204,7 +204,7 @@ pub trait Io {
     /// [`Completion::Filled`] gives it back once all have come. Only while nothing is being received.
     fn recv_into(&mut self, token: Token, room: Room, count: usize);
 
-    /// Stops to receive, but for what [`Io::recv_once`] asked for. What the kernel has handed over
+    /// Stops to receive until [`Io::recv`], but for what [`Io::recv_once`] asked for. What the kernel has handed over
     /// already still arrives; then comes [`Completion::Paused`], or the end of the connection.
     fn recv_pause(&mut self, token: Token);
 

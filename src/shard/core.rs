@@ -75,6 +75,7 @@ pub(super) struct Core {
     /// What other shards had no room for, and which.
     pub(super) asks: Vec<(usize, Ask)>,
     pub(super) rounds: Rounds,
+    /// CLIENT PAUSE.
     pub(super) pause: Pause,
     pub(super) meter: Meter,
     /// For what takes less than a millisecond.
@@ -289,12 +290,12 @@ impl Core {
                 self.demote(Route::Shard(asker, origin));
                 return None;
             }
-            AskBody::Pause => {
-                self.pause_for(asker, origin);
+            AskBody::StandStill => {
+                self.stand_still(asker, origin);
                 return None;
             }
-            AskBody::Resume => {
-                self.resume_from(asker);
+            AskBody::GoOn => {
+                self.go_on_after(asker);
                 AnswerBody::Noted
             }
             AskBody::Tell => AnswerBody::Noted,

@@ -187,7 +187,7 @@ impl Downstream {
             Some(claim) => claim.is_open(),
             None => !self.is_held && self.want >= self.input.len() + STRAIGHT_BYTES_MIN,
         };
-        let wanted = if self.wants_pause() {
+        let wanted = if self.wants_no_more() {
             Wanted::Nothing
         } else if is_large {
             Wanted::Rest
@@ -338,7 +338,7 @@ impl Downstream {
     }
 
     /// Whether it should not be received from for now.
-    fn wants_pause(&self) -> bool {
+    fn wants_no_more(&self) -> bool {
         self.is_held && self.input.len() >= INPUT_BYTES_HELD_MAX
     }
 

@@ -74,9 +74,9 @@ pub(super) enum AskBody {
     /// Look for a RESP client by its id.
     FindClient { id: u64 },
     /// Hold all clients, see [`world`](super::world); answered once that is so and quiet.
-    Pause,
+    StandStill,
     /// Serve clients again.
-    Resume,
+    GoOn,
     /// Tell what is noted; it goes before the answer.
     Tell,
     /// Keep no copies of those of these keys that you own, see [`unit`](super::pool::unit).
@@ -176,7 +176,7 @@ pub(super) enum AnswerBody {
     FoundClient { token: Option<Token> },
     /// The keys are closed.
     Closed,
-    /// A pause or a resume is there, or all is told; nobody's reply.
+    /// The shard stands still or goes on, or all is told; nobody's reply.
     Noted,
     /// A share of the reply.
     Shared(Share),

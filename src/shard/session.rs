@@ -243,13 +243,14 @@ impl Session {
     /// Whether no further request may be served before something is sent or answered.
     pub(super) fn is_full(&mut self) -> bool {
         self.replies.pending_count() >= PIPELINE_DEPTH_MAX
-            || (self.replies.bytes() >= OUTPUT_BYTES_MAX && self.must_pause())
+            || (self.replies.bytes() >= OUTPUT_BYTES_MAX && self.must_send_first())
     }
 
-    /// Whether so many bytes of replies mean a pause. Who has the world waits for other shards, but
-    /// for no client to read: beyond a limit its reply is given up, and the rest goes on.
+    /// Whether so many bytes of replies are sent before the next request is served. Who has the world
+    /// waits for other shards, but for no client to read: beyond a limit its reply is given up, and
+    /// the rest goes on.
     #[cold]
-    fn must_pause(&mut self) -> bool {
+    fn must_send_first(&mut self) -> bool {
         if !self.has_world() || self.replies.pending_count() > 0 {
             return true;
         }

@@ -6,22 +6,24 @@
 //!
 //! 1. queues at the [turnstile](crate::mesh::Turnstile): two holders can never wait for each
 //!    other, and each comes to its turn;
-//! 2. once through, holds its own clients and sends every other shard a `Pause`. A shard that got
-//!    one gives the clients it held for the last holder one chance, then holds them all; it goes
-//!    on to apply what other shards ask for, and answers once every request it ever sent to any
-//!    shard is answered;
-//! 3. has the world once every request it sent itself is answered, the pauses among them: no
-//!    client is being served anywhere and no request is on its way between any two shards;
+//! 2. once through, holds its own clients and tells every other shard to `StandStill`. A shard that
+//!    is told so gives the clients it held for the last holder one chance, then holds them all; it
+//!    goes on to apply what other shards ask for, and answers once every request it ever sent to
+//!    any shard is answered;
+//! 3. has the world once every request it sent itself is answered, those to stand still among them:
+//!    no client is being served anywhere and no request is on its way between any two shards;
 //! 4. lets its connections that wait for the world run, each once all that the one before asked
 //!    other shards for is answered. It is applied there as always;
-//! 5. leaves the turnstile and sends every other shard a `Resume`. Who waits for its turn looks
+//! 5. leaves the turnstile and tells every other shard to `GoOn`. Who waits for its turn looks
 //!    after that, so it looks late enough.
 //!
-//! What keeps it alive: an answer, a pause and a resume wake the shard they go to; a shard that
-//! holds its clients goes on to answer, so nobody's requests stay unanswered; and nothing here
+//! What keeps it alive: an answer, a `StandStill` and a `GoOn` wake the shard they go to; a shard
+//! that holds its clients goes on to answer, so nobody's requests stay unanswered; and nothing here
 //! waits for a client, not even for the one whose transaction it is.
 //!
 //! With one shard there is nobody to ask, and a connection has the world at once.
+//!
+//! A [pause](super::pause) is another thing: a client asks for it, and it ends at its time.
 
 use super::{
     core::Core,
@@ -39,7 +41,7 @@ pub(super) struct World {
     is_reopened: bool,
     bid: Bid,
     /// Whom this shard stands still for.
-    pause: Option<Pause>,
+    stand_still: Option<StandStill>,
 }
 
 /// How far this shard is with having the world.
@@ -49,7 +51,7 @@ enum Bid {
     None,
     /// It waits at the turnstile.
     Queued { origin: Origin },
-    /// It is through. The shards before `next` were asked to pause.
+    /// It is through. The shards before `next` were told to stand still.
     Gathering { origin: Origin, next: usize },
     /// It has the world, and this connection runs in it.
     Won {
@@ -58,8 +60,9 @@ enum Bid {
     },
 }
 
+/// That this shard stands still for another.
 #[derive(Debug)]
-struct Pause {
+struct StandStill {
     holder: usize,
     origin: Origin,
     /// Clients had their chance and are held now.
@@ -91,13 +94,13 @@ impl World {
     }
 
     fn is_at_rest(&self) -> bool {
-        self.bid == Bid::None && self.pause.is_none() && !self.is_reopened
+        self.bid == Bid::None && self.stand_still.is_none() && !self.is_reopened
     }
 
     fn close_or_open(&mut self) {
         let is_bid = matches!(self.bid, Bid::Gathering { .. } | Bid::Won { .. });
-        let is_paused = self.pause.as_ref().is_some_and(|pause| pause.is_closed);
-        self.is_closed = is_bid || is_paused;
+        let stands_still = self.stand_still.as_ref().is_some_and(|it| it.is_closed);
+        self.is_closed = is_bid || stands_still;
     }
 }
 
@@ -153,7 +156,7 @@ impl Core {
                 if self.mesh.allowance(next) == 0 {
                     break;
                 }
-                let body = AskBody::Pause;
+                let body = AskBody::StandStill;
                 self.ask(next, Ask { origin, body });
             }
             next += 1;
@@ -174,12 +177,12 @@ impl Core {
             return false;
         }
         let is_settled = self.is_settled();
-        if let Some(pause) = &mut self.world.pause {
-            pause.is_closed = true;
-            if is_settled && !pause.is_answered {
-                pause.is_answered = true;
-                let origin = pause.origin;
-                let holder = pause.holder;
+        if let Some(stand_still) = &mut self.world.stand_still {
+            stand_still.is_closed = true;
+            if is_settled && !stand_still.is_answered {
+                stand_still.is_answered = true;
+                let origin = stand_still.origin;
+                let holder = stand_still.holder;
                 self.answer(holder, origin, AnswerBody::Noted);
             }
             self.world.close_or_open();
@@ -202,15 +205,15 @@ impl Core {
         self.mesh.turnstile().leave();
         let me = self.shard();
         for shard in (0..self.mesh.shard_count()).filter(|shard| *shard != me) {
-            let body = AskBody::Resume;
+            let body = AskBody::GoOn;
             self.ask(shard, Ask { origin, body });
         }
     }
 
     /// Another shard is through the turnstile. The one before it is not any more, even if that
     /// shard's word of it comes later.
-    pub(super) fn pause_for(&mut self, holder: usize, origin: Origin) {
-        self.world.pause = Some(Pause {
+    pub(super) fn stand_still(&mut self, holder: usize, origin: Origin) {
+        self.world.stand_still = Some(StandStill {
             holder,
             origin,
             is_closed: false,
@@ -220,8 +223,9 @@ impl Core {
     }
 
     /// Another shard has let the world go.
-    pub(super) fn resume_from(&mut self, holder: usize) {
-        self.world.pause.take_if(|pause| pause.holder == holder);
+    pub(super) fn go_on_after(&mut self, holder: usize) {
+        let stand_still = &mut self.world.stand_still;
+        stand_still.take_if(|it| it.holder == holder);
         self.world.close_or_open();
     }
 }
