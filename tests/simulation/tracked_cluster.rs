@@ -63,6 +63,8 @@ fn no_read_goes_back_whatever_moves_and_breaks() {
             world.is_answered()
         });
         assert!(is_answered);
+        nodes(&fleet).borrow_mut().rest();
+        nodes(&fleet).borrow_mut().settle();
         // Whoever has not been asked for long may still believe in an old node.
         fleet.run_until(20_000, |_| false);
         check_quiet(&mut fleet);

@@ -36,6 +36,9 @@ pub(crate) struct Cluster {
     /// Slots that have moved since all was quiet. They stay: of two requests under way, the one that is sent on may
     /// else be overtaken by the one behind it, if the slot is back before that arrives.
     moved: HashSet<usize>,
+    /// Slots whose requests a node has turned away since then. They do not come back to it: what was turned away may else
+    /// be overtaken by what its client has sent right behind it, to the same node.
+    turned_away: HashSet<(usize, usize)>,
     /// Keys of those slots that have arrived.
     arrived: HashSet<Vec<u8>>,
     /// Whether nodes know CLUSTER SHARDS.
@@ -67,6 +70,7 @@ impl Cluster {
             known: vec![0; node_count],
             moving: BTreeMap::new(),
             moved: HashSet::new(),
+            turned_away: HashSet::new(),
             arrived: HashSet::new(),
             has_shards: seed.is_multiple_of(2),
             has_replicas: false,
@@ -134,12 +138,11 @@ impl Cluster {
                 self.moving.insert(slot, to);
             }
             Some(_) if self.rng.chance(700) => self.move_key(key),
-            Some(to) if self.moved.insert(slot) => {
-                self.moving.remove(&slot);
-                self.arrived.retain(|key| Slot::of(key).index() != slot);
-                self.change(|owners| owners[slot] = to);
+            Some(to) => {
+                if self.end_move(slot, to) {
+                    self.moving.remove(&slot);
+                }
             }
-            Some(_) => {}
         }
     }
 
@@ -161,15 +164,25 @@ impl Cluster {
     /// Nobody has a request under way.
     pub(crate) fn rest(&mut self) {
         self.moved.clear();
+        self.turned_away.clear();
     }
 
     /// A slot is another node's from now on.
     pub(crate) fn move_at_once(&mut self, key: &[u8]) {
         let slot = Slot::of(key).index();
         let to = self.rng.below(self.node_count()) as u8;
-        if self.moved.insert(slot) {
-            self.change(|owners| owners[slot] = to);
+        self.end_move(slot, to);
+    }
+
+    /// A slot is another node's from now on, if it may be.
+    fn end_move(&mut self, slot: usize, to: u8) -> bool {
+        let was_left = self.turned_away.contains(&(slot, usize::from(to)));
+        if was_left || !self.moved.insert(slot) {
+            return false;
         }
+        self.arrived.retain(|key| Slot::of(key).index() != slot);
+        self.change(|owners| owners[slot] = to);
+        true
     }
 
     /// Who could take over from a node.
@@ -252,16 +265,14 @@ impl Cluster {
         self.views.push(Rc::new(owners));
     }
 
-    /// Ends all moves, and lets every node know everything.
+    /// Ends all moves that may end, and lets every node know everything.
     pub(crate) fn settle(&mut self) {
         self.cut_off.clear();
-        let moving = std::mem::take(&mut self.moving);
-        self.arrived.clear();
-        self.change(|owners| {
-            for (slot, to) in &moving {
-                owners[*slot] = *to;
+        for (slot, to) in std::mem::take(&mut self.moving) {
+            if !self.end_move(slot, to) {
+                self.moving.insert(slot, to);
             }
-        });
+        }
         self.known.fill(self.views.len() - 1);
     }
 
@@ -282,6 +293,7 @@ impl Cluster {
                 return Some("-TRYAGAIN Multiple keys request during rehashing of slot".into());
             }
             self.asked_count += 1;
+            self.turned_away.insert((slot, node));
             let address = address(to);
             return Some(format!("-ASK {slot} {}:{}", address.ip(), address.port()));
         }
@@ -293,6 +305,7 @@ impl Cluster {
             return None;
         }
         self.moved_count += 1;
+        self.turned_away.insert((slot, node));
         // It says what it knows, and hears of more.
         let mut owner = usize::from(self.views[self.known[node]][slot]);
         if owner == node {
