@@ -16,8 +16,8 @@
 //! on its way to where the slot was for a while: that one is outdone.
 //!
 //! A request that was sent behind a write of its key relies on it. A node may send both on, one by
-//! one; the request goes [the way of the write](SlotWrites::way_behind). If that is lost between the
-//! two, the request must not arrive without it: the key's writes are *torn* then, and it fails.
+//! one and the same way. If the write is lost between the two, the request must not arrive without it:
+//! the key's writes are *torn* then, and [it fails](SlotWrites::is_torn_since).
 
 mod entries;
 
@@ -41,7 +41,8 @@ pub struct SlotWrites {
     free: Vec<u32>,
     latest: HashTable<u32>,
     links: Vec<Share>,
-    next_seq: u64,
+    /// Counts what happens, so that it is known what came first.
+    last_moment: u64,
     count: usize,
     /// Something unsent has come to another link than where it was.
     has_arrivals: bool,
@@ -132,7 +133,10 @@ impl SlotWrites {
                 continue;
             };
             match home(entry.key()) {
-                owner if owner == link => return Some(self.send(mark.at, link)),
+                owner if owner == link => {
+                    self.send(mark.at, link);
+                    return Some(self.write(mark.at));
+                }
                 owner => self.enlist(mark.at, owner),
             }
         }
@@ -145,17 +149,21 @@ impl SlotWrites {
         if self.entries[at as usize].is_sent {
             return None;
         }
-        Some(self.send(at, link))
+        self.send(at, link);
+        Some(self.write(at))
     }
 
-    fn send(&mut self, at: u32, link: usize) -> (&[u8], Operation<'_>) {
+    fn send(&mut self, at: u32, link: usize) {
         self.stand_at(at, link);
         let entry = &mut self.entries[at as usize];
         entry.is_sent = true;
-        entry.is_asked = false;
         let share = &mut self.links[link];
         share.sent.push_back(at);
         share.sent_bytes += entry.bytes.len();
+    }
+
+    /// What a server is told of a write.
+    fn write(&self, at: u32) -> (&[u8], Operation<'_>) {
         let entry = &self.entries[at as usize];
         (entry.key().bytes, entry.operation())
     }
@@ -187,12 +195,10 @@ impl SlotWrites {
         self.put_back(at, home)
     }
 
-    /// The first write that was sent over a link was sent on by its node, over another one; `is_asked`
-    /// is whether that one's node has to be told so.
-    pub fn send_on(&mut self, from: usize, to: usize, is_asked: bool) {
+    /// The first write that was sent over a link was sent on by its node, over another one.
+    pub fn send_on(&mut self, from: usize, to: usize) {
         if let Some(at) = self.pop_sent(from) {
             self.send(at, to);
-            self.entries[at as usize].is_asked = is_asked;
         }
     }
 
@@ -207,13 +213,13 @@ impl SlotWrites {
             return false;
         };
         let entry = &self.entries[at as usize];
-        let (is_torn, is_outdone) = (entry.is_torn, entry.is_outdone);
+        let (torn_at, is_outdone) = (entry.torn_at, entry.is_outdone);
         let latest = self.find(entry.key()).filter(|latest| *latest != at);
         if entry.is_followed || (latest.is_none() && !is_outdone) {
             return false;
         }
         if let Some(latest) = latest {
-            self.entries[latest as usize].is_torn |= is_torn;
+            self.tear(latest, torn_at);
         }
         self.pop_sent(link);
         self.remove(at);
@@ -250,16 +256,19 @@ impl SlotWrites {
     /// A write that was on its way is to be sent again, or the newer one of its key suffices: then
     /// its record on disk is over.
     fn put_back(&mut self, at: u32, home: impl Fn(Key<'_>) -> usize) -> Option<Lsn> {
+        let moment = self.moment();
         let entry = &mut self.entries[at as usize];
         entry.is_sent = false;
         entry.is_overtaken = false;
-        entry.is_torn |= core::mem::take(&mut entry.is_followed);
-        let is_torn = entry.is_torn;
+        if core::mem::take(&mut entry.is_followed) {
+            entry.torn_at = moment;
+        }
+        let torn_at = entry.torn_at;
         let latest = self.find(self.entries[at as usize].key());
         if let Some(latest) = latest
             && latest != at
         {
-            self.entries[latest as usize].is_torn |= is_torn;
+            self.tear(latest, torn_at);
             return self.remove(at);
         }
         if self.entries[at as usize].is_outdone {
@@ -272,6 +281,12 @@ impl SlotWrites {
             self.links[owner].unsent.push_front(mark);
         }
         None
+    }
+
+    /// What was sent behind a write before this moment must not arrive without it.
+    fn tear(&mut self, at: u32, moment: u64) {
+        let torn_at = &mut self.entries[at as usize].torn_at;
+        *torn_at = moment.max(*torn_at);
     }
 
     /// Slots have left a link's node: what is not sent goes to where its slot is.
@@ -372,38 +387,28 @@ impl SlotWrites {
         self.find(key).is_some()
     }
 
-    /// Something about this key is sent behind what is on its way of it, perhaps a change.
-    pub fn follow(&mut self, key: Key<'_>, is_change: bool) {
-        if let Some(at) = self.find(key) {
-            let entry = &mut self.entries[at as usize];
-            debug_assert!(entry.is_sent, "it was sent ahead");
-            entry.is_overtaken |= is_change;
-            entry.is_followed = true;
-        }
+    /// Something about this key is sent behind what is on its way of it, perhaps a change. The moment at
+    /// which it is, if anything is on its way.
+    pub fn follow(&mut self, key: Key<'_>, is_change: bool) -> Option<u64> {
+        let at = self.find(key)?;
+        let entry = &mut self.entries[at as usize];
+        debug_assert!(entry.is_sent, "it was sent ahead");
+        entry.is_overtaken |= is_change;
+        entry.is_followed = true;
+        Some(self.moment())
     }
 
-    /// The link over which a request goes on that was sent behind a write of its key, and whether its
-    /// node has to be told that it was sent there, as it had to be of the write. It was to go
-    /// from one link to another: behind that write, wherever it is. None if it is lost. What is at
-    /// `later` links came behind the request: the one that it is at still, and where nothing goes out.
-    pub fn way_behind(
-        &self,
-        key: Key<'_>,
-        later: &[usize],
-        to: (usize, bool),
-    ) -> Option<(usize, bool)> {
-        let mut way = None;
+    /// Whether a write was lost that something about this key was sent behind at this
+    /// [moment](Self::follow).
+    pub fn is_torn_since(&self, key: Key<'_>, moment: u64) -> bool {
         let mut next = self.find(key).map(|at| self.mark(at));
         while let Some(entry) = next.and_then(|mark| self.at(mark)) {
-            if entry.is_torn {
-                return None;
-            }
-            if entry.is_sent && !later.contains(&entry.link) {
-                way = way.or(Some((entry.link, entry.is_asked)));
+            if entry.torn_at > moment {
+                return true;
             }
             next = entry.older;
         }
-        Some(way.unwrap_or(to))
+        false
     }
 
     /// Whether the first write that was sent over a link is a set.

@@ -33,13 +33,21 @@ impl Recalled {
     /// Whether it goes with its connection, whatever becomes of that: it relies on what was sent
     /// before it.
     pub fn is_bound(&self) -> bool {
-        self.terms.on_loss == OnLoss::Forget
+        self.terms.on_loss.is_bound()
+    }
+
+    /// When it was sent behind a queued write of its key, if it was.
+    pub fn behind_write(&self) -> Option<u64> {
+        match self.terms.on_loss {
+            OnLoss::Behind(moment) => Some(moment),
+            _ => None,
+        }
     }
 
     /// What becomes of it when its connection is lost, if it must not be sent twice.
     pub fn on_loss_if_once(&self) -> OnLoss {
         match self.is_bound() {
-            true => OnLoss::Forget,
+            true => self.terms.on_loss,
             false => OnLoss::Fail,
         }
     }

@@ -82,9 +82,7 @@ impl<T> Pipeline<T> {
         });
         drop(entries);
         self.history = history;
-        self.requeue_some(unsent, &output, |entry| {
-            entry.terms.on_loss != OnLoss::Forget
-        });
+        self.requeue_some(unsent, &output, |entry| !entry.terms.on_loss.is_bound());
     }
 
     /// Keeps only some of the unsent requests; the tags of the others come out.

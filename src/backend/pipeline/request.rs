@@ -29,6 +29,16 @@ pub enum OnLoss {
     Repeat,
     /// It goes with the connection, sent or not, and fails: who asked makes it anew.
     Forget,
+    /// The same. It was sent behind a write at this [moment](crate::backend::SlotWrites::follow), and
+    /// fails without it.
+    Behind(u64),
+}
+
+impl OnLoss {
+    /// Whether a request goes with its connection, whatever becomes of that.
+    pub fn is_bound(self) -> bool {
+        matches!(self, Self::Forget | Self::Behind(_))
+    }
 }
 
 /// The terms on which a request is made.

@@ -48,12 +48,11 @@ pub(super) struct Entry {
     pub(super) is_overtaken: bool,
     /// Something about the key was sent behind it.
     pub(super) is_followed: bool,
-    /// It, or one that it replaces, was lost after that.
-    pub(super) is_torn: bool,
+    /// The [moment](SlotWrites::moment) when it, or one that it replaces, was lost last with something
+    /// behind it.
+    pub(super) torn_at: u64,
     /// A newer one is done: this one, still on its way, must not be done again.
     pub(super) is_outdone: bool,
-    /// Its link's node does it only as it is told that it was sent there.
-    pub(super) is_asked: bool,
     /// The key's write before it; writes go away in their order.
     pub(super) older: Option<Mark>,
 }
@@ -66,13 +65,19 @@ impl SlotWrites {
         &mut self.links[link]
     }
 
+    /// A moment later than all before.
+    pub(super) fn moment(&mut self) -> u64 {
+        self.last_moment += 1;
+        self.last_moment
+    }
+
     /// Makes an entry its key's newest.
     pub(super) fn insert(&mut self, entry: Entry) -> u32 {
-        self.next_seq += 1;
+        let seq = self.moment();
         self.count += 1;
         let latest = self.find(entry.key());
         let entry = Entry {
-            seq: self.next_seq,
+            seq,
             older: latest.map(|at| self.mark(at)),
             ..entry
         };
@@ -204,9 +209,8 @@ impl Entry {
             is_sent: false,
             is_overtaken: false,
             is_followed: false,
-            is_torn: false,
+            torn_at: 0,
             is_outdone: false,
-            is_asked: false,
             older: None,
         }
     }

@@ -87,7 +87,7 @@ fn what_is_sent_on_is_confirmed_where_it_went() {
     set(&mut writes, B, b"c", "1", Some(3));
     send_all(&mut writes, A);
     send_all(&mut writes, B);
-    writes.send_on(A, B, true);
+    writes.send_on(A, B);
     assert_eq!(writes.confirm(A), Some(Lsn(2)));
     assert_eq!(writes.confirm(B), Some(Lsn(3)));
     assert_eq!(writes.confirm(B), Some(Lsn(1)));
@@ -117,49 +117,28 @@ fn what_followed_a_lost_write_does_not_go_on_without_it() {
         let mut writes = SlotWrites::default();
         set(&mut writes, A, b"k", "1", None);
         assert_eq!(writes.next_ahead(k, A).map(told), Some("k=1".into()));
-        writes.follow(k, true);
+        let moment = writes.follow(k, true).expect("it is on its way");
+        let is_torn = |writes: &SlotWrites| writes.is_torn_since(k, moment);
         assert_eq!(writes.get(k), None, "the server knows");
         if is_replaced {
             set(&mut writes, A, b"k", "2", None);
             send_all(&mut writes, A);
         }
-        writes.send_on(A, B, true);
-        assert_eq!(writes.way_behind(k, &[A], (B, false)), Some((B, true)));
-        assert_eq!(
-            writes.way_behind(k, &[A], (2, false)),
-            Some((B, true)),
-            "it goes behind it"
-        );
+        writes.send_on(A, B);
+        assert!(!is_torn(&writes));
         writes.lose(B, |_| A);
-        assert_eq!(writes.way_behind(k, &[A], (B, false)), None, "it is lost");
+        assert!(is_torn(&writes), "it is lost");
         send_all(&mut writes, A);
-        assert_eq!(
-            writes.way_behind(k, &[A], (B, false)),
-            None,
-            "it comes later"
+        assert!(is_torn(&writes), "it comes later");
+        let next = writes.follow(k, true).expect("it is on its way again");
+        let relies = writes.is_torn_since(k, next);
+        assert!(
+            !relies,
+            "what follows it now relies on nothing that is lost"
         );
         writes.confirm(A);
-        assert_eq!(
-            writes.way_behind(k, &[A], (B, false)),
-            Some((B, false)),
-            "it is done"
-        );
+        assert!(!is_torn(&writes), "it is done");
     }
-}
-
-#[test]
-fn what_a_node_confirms_is_no_reason_to_wait() {
-    let k = key(b"k");
-    let mut writes = SlotWrites::default();
-    set(&mut writes, A, b"k", "1", None);
-    send_all(&mut writes, A);
-    writes.follow(k, true);
-    set(&mut writes, A, b"k", "2", None);
-    send_all(&mut writes, A);
-    writes.send_on(A, B, true);
-    writes.confirm(B);
-    // The second is behind it at A.
-    assert_eq!(writes.way_behind(k, &[A], (B, false)), Some((B, false)));
 }
 
 #[test]

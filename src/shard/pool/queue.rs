@@ -3,7 +3,7 @@
 
 use super::Pool;
 use crate::{
-    backend::QueueFull,
+    backend::{OnLoss, QueueFull},
     io::Token,
     spool::{Operation, record::Lsn},
     store::{Key, UnixMs},
@@ -40,12 +40,14 @@ impl Pool {
         }
     }
 
-    /// Something about a key is sent behind the write of it.
-    pub(super) fn follow_write(&mut self, number: usize, key: Key<'_>, is_change: bool) {
-        match &mut self.cluster {
-            None => self.links[number].writes.follow(key, is_change),
-            Some(cluster) => cluster.writes.follow(key, is_change),
-        }
+    /// Something about a key is sent behind the write of it. What becomes of that when its connection is lost.
+    pub(super) fn follow_write(&mut self, number: usize, key: Key<'_>, is_change: bool) -> OnLoss {
+        let Some(cluster) = &mut self.cluster else {
+            self.links[number].writes.follow(key, is_change);
+            return OnLoss::Forget;
+        };
+        let moment = cluster.writes.follow(key, is_change);
+        moment.map_or(OnLoss::Forget, OnLoss::Behind)
     }
 
     /// Sends queued writes over a link, as many as may be on their way.

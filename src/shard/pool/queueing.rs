@@ -54,9 +54,8 @@ impl Pool {
         if !self.pump_ahead(number, key, now) {
             return None;
         }
-        self.follow_write(number, key, !errand.is_read());
         // On another connection it might come before the write.
-        Some(OnLoss::Forget)
+        Some(self.follow_write(number, key, !errand.is_read()))
     }
 }
 

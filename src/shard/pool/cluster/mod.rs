@@ -32,7 +32,7 @@ pub(super) use self::{
     waiting::{first_key, limits_of_kept},
 };
 use self::{
-    moves::{Move, Source},
+    moves::{Move, SentOn},
     refresh::Refresh,
     replicas::HandedOver,
 };
@@ -103,7 +103,7 @@ pub(super) struct Cluster {
     /// Slots that are between two servers.
     moves: BTreeMap<Slot, Move>,
     /// What was sent on by a node while its slot stayed.
-    strays: BTreeMap<Slot, Vec<Source>>,
+    strays: BTreeMap<Slot, SentOn>,
     /// Slots that masters hand over.
     handed_over: HandedOver,
     refresh: Refresh,

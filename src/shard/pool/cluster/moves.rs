@@ -12,29 +12,35 @@
 //!
 //! Nodes hear of changes at different times, so one that is asked for two requests may name one node
 //! for the first and another one for the second. The second would overtake the first, so it goes the
-//! way that the first went, step by step, as long as the slot is between two servers.
+//! way that the first went, step by step, until all that was sent on is settled.
 //!
 //! If the new one sends requests on, too, it becomes one more server to wait for. A request that is
 //! sent on to any other than the newest moves that one's mark. So it is with requests that a node
 //! sends on while the slot stays where it is: they are remembered until they are settled.
 
-use super::{Cluster, FIRST_NODE, Pool, WAITING};
+use super::{Cluster, FIRST_NODE, Pool, WAITING, redirect::Target};
 use crate::{route::Slot, shard::pool::l1::L1};
 
 /// A slot's way to another server.
 #[derive(Debug)]
 pub(super) struct Move {
     to: usize,
+    sent_on: SentOn,
+}
+
+/// What is under way about a slot, and not where new requests go.
+#[derive(Debug, Default)]
+pub(super) struct SentOn {
     sources: Vec<Source>,
     ways: Vec<Way>,
 }
 
 /// Where the first request went that a server sent on, as the n-th one that it met.
 #[derive(Debug, Clone, Copy)]
-struct Way {
+pub(super) struct Way {
     from: usize,
     hop: u8,
-    to: usize,
+    pub(super) to: Target,
 }
 
 /// A server with requests under way for the slot.
@@ -51,12 +57,31 @@ impl Move {
     }
 
     pub(super) fn is_about(&self, server: usize) -> bool {
-        self.to == server || self.sources.iter().any(|source| source.server == server)
+        self.to == server || self.sent_on.is_about(server)
+    }
+}
+
+impl SentOn {
+    fn is_about(&self, server: usize) -> bool {
+        let mut sources = self.sources.iter();
+        let mut ways = self.ways.iter();
+        sources.any(|source| source.server == server) || ways.any(|way| way.to.server == server)
     }
 
     fn mark(&mut self, source: Source) {
         self.sources.retain(|other| other.server != source.server);
         self.sources.push(source);
+    }
+
+    fn way(&self, from: usize, hop: u8) -> Option<&Way> {
+        let mut ways = self.ways.iter();
+        ways.find(|way| (way.from, way.hop) == (from, hop))
+    }
+
+    fn note_way(&mut self, way: Way) {
+        if self.way(way.from, way.hop).is_none() {
+            self.ways.push(way);
+        }
     }
 }
 
@@ -93,37 +118,38 @@ impl Pool {
         }
     }
 
-    /// The server that a request goes to which `from` sent on to `to`, as the n-th that it met.
-    pub(super) fn way_of(&mut self, slot: Slot, from: usize, hop: u8, to: usize) -> usize {
-        let mut target = to;
-        self.with_move(slot, |one| {
-            let mut ways = one.ways.iter();
-            match ways.find(|way| (way.from, way.hop) == (from, hop)) {
-                Some(way) => target = way.to,
-                None => one.ways.push(Way { from, hop, to }),
-            }
+    /// The way of a request which `from` sent on `to` there, as the n-th that it met: the same way as
+    /// what was sent on before it and is not settled.
+    pub(super) fn way_of(&self, slot: Slot, from: usize, hop: u8, to: Target) -> Way {
+        let before = self.cluster.as_ref().and_then(|cluster| {
+            let one = cluster.moves.get(&slot).map(|one| &one.sent_on);
+            one.or_else(|| cluster.strays.get(&slot))?.way(from, hop)
         });
-        target
+        let to = match before {
+            // Of some keys a node may know that they are there, of others that all are.
+            Some(way) if way.to.server == to.server => Target {
+                is_asking: way.to.is_asking || to.is_asking,
+                ..to
+            },
+            Some(way) => way.to,
+            None => to,
+        };
+        Way { from, hop, to }
     }
 
-    /// A request about a slot was sent on to a server.
-    pub(super) fn note_sent_on(&mut self, slot: Slot, server: usize) {
-        let source = self.source(server);
+    /// A request about a slot was sent on.
+    pub(super) fn note_sent_on(&mut self, slot: Slot, way: Way) {
+        let source = self.source(way.to.server);
         let Some(cluster) = &mut self.cluster else {
             return;
         };
-        let is_moving = cluster.moves.contains_key(&slot);
-        if is_moving {
-            self.with_move(slot, |one| {
-                if one.to != server {
-                    one.mark(source);
-                }
-            });
-        } else if cluster.server_of_slot(slot) != server {
-            let strays = cluster.strays.entry(slot).or_default();
-            strays.retain(|other| other.server != server);
-            strays.push(source);
-        }
+        let sent_on = match cluster.moves.get_mut(&slot) {
+            Some(one) if one.to == source.server => return one.sent_on.note_way(way),
+            Some(one) => &mut one.sent_on,
+            None => cluster.strays.entry(slot).or_default(),
+        };
+        sent_on.mark(source);
+        sent_on.note_way(way);
     }
 
     /// Forgets requests that were sent on and are settled.
@@ -135,9 +161,9 @@ impl Pool {
         else {
             return;
         };
-        strays.retain(|_, sources| {
-            sources.retain(|source| !self.is_past(source));
-            !sources.is_empty()
+        strays.retain(|_, sent_on| {
+            sent_on.sources.retain(|source| !self.is_past(source));
+            !sent_on.sources.is_empty()
         });
         if let Some(cluster) = &mut self.cluster {
             cluster.strays = strays;
@@ -147,7 +173,12 @@ impl Pool {
     /// Ends the moves whose old servers have settled everything.
     pub(super) fn settle_moves(&mut self) {
         let Some(cluster) = &self.cluster else { return };
-        let is_settled = |one: &Move| one.sources.iter().all(|source| self.is_past(source));
+        let is_settled = |one: &Move| {
+            one.sent_on
+                .sources
+                .iter()
+                .all(|source| self.is_past(source))
+        };
         let settled: Vec<Slot> = cluster
             .moves
             .iter()
@@ -171,13 +202,12 @@ impl Pool {
             .cluster
             .as_mut()
             .map(|cluster| cluster.strays.remove(&slot));
-        let mut sources = strays.flatten().unwrap_or_default();
+        let mut sent_on = strays.flatten().unwrap_or_default();
         let is_node = |server: &&usize| **server >= FIRST_NODE && **server != to;
         for server in from.iter().filter(is_node) {
-            let source = self.source(*server);
-            sources.retain(|other| other.server != *server);
-            sources.push(source);
+            sent_on.mark(self.source(*server));
         }
+        let sources = &mut sent_on.sources;
         sources.retain(|source| source.server != to && !self.is_past(source));
         self.lose_slot(slot);
         let Some(cluster) = &mut self.cluster else {
@@ -185,12 +215,11 @@ impl Pool {
         };
         self.routed.set(None);
         // What waits goes before what comes now, so that has to wait, too.
-        if sources.is_empty() && cluster.server_of_slot(slot) != WAITING {
+        if sent_on.sources.is_empty() && cluster.server_of_slot(slot) != WAITING {
             return cluster.set_slot(slot, to);
         }
         cluster.set_slot(slot, WAITING);
-        let ways = Vec::new();
-        cluster.moves.insert(slot, Move { to, sources, ways });
+        cluster.moves.insert(slot, Move { to, sent_on });
     }
 
     /// Who tells of changes in a slot is another one now.
@@ -228,7 +257,7 @@ impl Move {
     /// Its target was not the last one.
     fn extend_to(&mut self, source: Source, to: usize) {
         if source.server >= FIRST_NODE {
-            self.mark(source);
+            self.sent_on.mark(source);
         }
         self.to = to;
     }
@@ -242,7 +271,7 @@ impl Cluster {
 
     /// Whether anything that was sent on to a server may still be there.
     pub(super) fn has_strays_at(&self, server: usize) -> bool {
-        let mut sources = self.strays.values().flatten();
-        sources.any(|source| source.server == server)
+        let mut strays = self.strays.values();
+        strays.any(|sent_on| sent_on.is_about(server))
     }
 }

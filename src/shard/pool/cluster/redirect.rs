@@ -10,7 +10,7 @@ use super::{
 use crate::{
     backend::{OnLoss, Recalled, Terms},
     protocol::resp::reply::encode_command,
-    route::{Elsewhere, Redirect},
+    route::{Elsewhere, Redirect, Slot},
     shard::{
         core::Core,
         pool::errand::{Delivery, LOST, Pending, UNAVAILABLE},
@@ -78,30 +78,19 @@ impl Core {
             self.end_here(number, pending, TOO_FAR, deliver);
             return None;
         }
-        let Some((elsewhere, mut target)) = self.target_of(number, redirect) else {
+        let Some((elsewhere, target)) = self.target_of(number, redirect) else {
             return Some(pending);
         };
         let now = self.now;
         if let (Some(pool), Pending::Fill(fill)) = (&mut self.pool, &pending) {
             pool.fills.unwarrant(*fill);
         }
-        if let Some(pool) = &mut self.pool
-            && !target.is_asking
-        {
-            let (from, hop) = (pool.server_of(number), again.hop_count());
-            target.server = pool.way_of(elsewhere.slot, from, hop, target.server);
-        }
-        if again.is_bound() && !matches!(pending, Pending::QueuedWrite) {
-            match self.target_behind_write(number, target, &again) {
-                Some(behind) => target = behind,
-                None => {
-                    self.fail(pending, LOST, deliver);
-                    return None;
-                }
-            }
+        if self.relies_on_lost(&again) {
+            self.fail(pending, LOST, deliver);
+            return None;
         }
         if let Some(pool) = &mut self.pool
-            && let Err(pending) = pool.push_on(number, target, &elsewhere, pending, again, now)
+            && let Err(pending) = pool.push_on(number, target, elsewhere.slot, pending, again, now)
         {
             self.end_here(number, pending, UNAVAILABLE, deliver);
         }
@@ -123,24 +112,17 @@ impl Core {
         }
     }
 
-    /// Where a request goes on that was sent behind a queued write of its key, if not to `target`; none
-    /// if the write is lost.
-    fn target_behind_write(
-        &self,
-        number: usize,
-        target: Target,
-        again: &Recalled,
-    ) -> Option<Target> {
-        let pool = self.pool.as_ref()?;
-        let to = (pool.same_lane(number, target.server), target.is_asking);
-        let way = first_key(again.bytes(), &limits_of_kept(self), |key| {
-            pool.way_behind_write(self.store.hasher().key(key), number, to)
+    /// Whether a request was sent behind a queued write of its key that is lost since.
+    pub(super) fn relies_on_lost(&self, again: &Recalled) -> bool {
+        let cluster = self.pool.as_ref().and_then(|pool| pool.cluster.as_ref());
+        let (Some(cluster), Some(moment)) = (cluster, again.behind_write()) else {
+            return false;
+        };
+        let is_torn = first_key(again.bytes(), &limits_of_kept(self), |key| {
+            let key = self.store.hasher().key(key);
+            cluster.writes.is_torn_since(key, moment)
         });
-        let (link, is_asking) = way.unwrap_or(Some(to))?;
-        Some(Target {
-            server: pool.server_of(link),
-            is_asking,
-        })
+        is_torn.unwrap_or(false)
     }
 
     /// The node that was named by who was asked over this link. What it means for the slot is noted.
@@ -179,11 +161,14 @@ impl Pool {
         &mut self,
         number: usize,
         target: Target,
-        elsewhere: &Elsewhere,
+        slot: Slot,
         pending: Pending,
         again: Recalled,
         now: UnixMs,
     ) -> Result<(), Pending> {
+        let (from, hop) = (self.server_of(number), again.hop_count());
+        let way = self.way_of(slot, from, hop, target);
+        let target = way.to;
         let to = self.same_lane(number, target.server);
         let is_queued = matches!(pending, Pending::QueuedWrite);
         let has_room = match is_queued {
@@ -193,7 +178,7 @@ impl Pool {
         if !has_room {
             return Err(pending);
         }
-        self.note_write_sent_on(&pending, number, (to, target.is_asking));
+        self.note_write_sent_on(&pending, number, to);
         // What was sent with ASKING must not be sent again without it.
         let again = match target.is_asking {
             true => {
@@ -208,7 +193,7 @@ impl Pool {
         };
         let pipeline = self.links[to].core.pipeline();
         pipeline.push_again(pending, &again);
-        self.note_sent_on(elsewhere.slot, target.server);
+        self.note_sent_on(slot, way);
         Ok(())
     }
 

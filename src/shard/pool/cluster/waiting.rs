@@ -3,7 +3,7 @@
 
 use super::{NOBODY, UNSERVED, WAITING};
 use crate::{
-    backend::{OnLoss, Recalled},
+    backend::Recalled,
     protocol::{
         Parsed,
         resp::{
@@ -50,22 +50,16 @@ impl Core {
         limits: &Limits,
     ) -> Option<(Pending, &'static str)> {
         let now = self.now;
-        let hasher = self.store.hasher();
+        if self.relies_on_lost(again) {
+            return Some((pending, LOST));
+        }
         let pool = self.pool.as_mut()?;
         let cluster = pool.cluster.as_ref()?;
         let waiting = pool.first_link(WAITING) + lane;
         let is_queued = matches!(pending, Pending::QueuedWrite);
         let nowhere = pool.first_link(NOBODY) + lane;
-        let way = first_key(again.bytes(), limits, |key| {
-            let number = pool.first_link(cluster.server(key)) + lane;
-            match again.is_bound() && !is_queued {
-                true => pool.way_behind_write(hasher.key(key), waiting, (number, false)),
-                false => Some((number, false)),
-            }
-        });
-        let Some((number, is_asked)) = way.unwrap_or(Some((nowhere, false))) else {
-            return Some((pending, LOST));
-        };
+        let server = first_key(again.bytes(), limits, |key| cluster.server(key));
+        let number = server.map_or(nowhere, |server| pool.first_link(server) + lane);
         // What goes on waiting keeps its place: a write that is taken back comes behind what was sent behind it, which
         // then fails.
         let stays = number == waiting;
@@ -79,10 +73,7 @@ impl Core {
         if !pool.links[number].core.takes_requests(now) {
             return Some((pending, UNAVAILABLE));
         }
-        pool.note_write_sent_on(&pending, waiting, (number, false));
-        if is_asked {
-            pool.ask_before(number, OnLoss::Forget, now);
-        }
+        pool.note_write_sent_on(&pending, waiting, number);
         let pipeline = pool.links[number].core.pipeline();
         pipeline.push_again(pending, again);
         None

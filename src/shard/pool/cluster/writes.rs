@@ -6,7 +6,7 @@
 //! node that is not fit, is sent again to whoever has the slot by then. What came behind it on the
 //! same connection fails if the write is lost before it, see [`SlotWrites`].
 
-use super::{Cluster, Pool, WAITING};
+use super::{Cluster, Pool};
 use crate::{
     backend::SlotWrites,
     route::Slot,
@@ -152,31 +152,9 @@ impl Pool {
     }
 
     /// A request is sent on over another link: a queued write moves there with it.
-    pub(super) fn note_write_sent_on(
-        &mut self,
-        pending: &Pending,
-        from: usize,
-        (to, is_asked): (usize, bool),
-    ) {
+    pub(super) fn note_write_sent_on(&mut self, pending: &Pending, from: usize, to: usize) {
         if let (Pending::QueuedWrite, Some(cluster)) = (pending, &mut self.cluster) {
-            cluster.writes.send_on(from, to, is_asked);
-        }
-    }
-
-    /// The link over which a request goes on that has a queued write before it, and whether its node is
-    /// told that it was sent there; none if the write is lost.
-    pub(super) fn way_behind_write(
-        &self,
-        key: Key<'_>,
-        from: usize,
-        to: (usize, bool),
-    ) -> Option<(usize, bool)> {
-        match &self.cluster {
-            Some(cluster) => {
-                let waiting = self.same_lane(from, WAITING);
-                cluster.writes.way_behind(key, &[from, waiting], to)
-            }
-            None => Some(to),
+            cluster.writes.send_on(from, to);
         }
     }
 
