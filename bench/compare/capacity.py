@@ -24,9 +24,9 @@ HEADER_BYTES = 90  # Ethernet with preamble and gap, IPv4, TCP with time stamps
 LINES_READ = 4  # of 64 bytes, of memory, by a look-up that misses all caches: bucket, entry, two of the value
 
 # CPU of a write of another shard's key, beyond one of its own, in ns: twice what the half of them added with two shards
-# (tuning.md, Capacity). At depth 1 as measured now (bench/results/2026-11-28-epyc-loans); at depth 16 by message, as where
+# (tuning.md, Capacity). At depth 1 as measured now (bench/results/2026-11-28-epyc-two-shards); at depth 16 by message, as where
 # all shards are awake (bench/results/2026-11-28-epyc-shards).
-HOP_NS = {1: 3_800, 16: 460}
+HOP_NS = {1: 3_500, 16: 460}
 
 
 @dataclass(frozen=True)
