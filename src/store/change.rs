@@ -7,11 +7,12 @@ use super::{
     arena::Offset,
     count,
     deadline::{Deadline, UnixMs},
-    entry::{ENTRY_OVERHEAD_BYTES_MAX, EntryRef, NewEntry, Used},
+    entry::{ENTRY_OVERHEAD_BYTES_MAX, EntryRef, NewEntry},
     eviction::Place,
     index::{Found, IndexWriter},
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
     segments::Stream,
+    used::Used,
     vacancy::Vacancy,
     writer::PartitionWriter,
 };

@@ -23,6 +23,7 @@ use core::{
 use super::{
     arena::ALIGN_BYTES,
     deadline::{DEADLINE_BITS, Deadline, UnixMs},
+    used::Used,
 };
 
 /// The fixed part of an entry.
@@ -33,8 +34,7 @@ struct Header {
     term: AtomicU64,
     /// From the low end: the value's length, what else is there.
     content: u32,
-    /// From the low end: seconds since [`USED_EPOCH_SECONDS`], whether it was read, how often it was
-    /// used as far as eviction counts.
+    /// A [`Used`].
     used: AtomicU32,
 }
 
@@ -58,50 +58,12 @@ const HAS_CAS: u32 = 1 << 31;
 const FLAGS_BYTES: usize = 4;
 const CAS_BYTES: usize = 8;
 
-/// 2025-01-01: seconds since then fit 29 bits until 2042.
-const USED_EPOCH_SECONDS: u64 = 1_735_689_600;
-const USED_SECONDS_MASK: u32 = (1 << 29) - 1;
-/// A client read it.
-const USED_FETCHED: u32 = 1 << 29;
-/// The uses take the bits from here on.
-const USES_SHIFT: u32 = 30;
-
-/// Uses that are counted; more are as good as these.
-pub(super) const USES_MAX: u32 = u32::MAX >> USES_SHIFT;
-
 /// What an entry takes in the index: its part of a bucket that is as full as it gets.
 const INDEX_BYTES: usize = 16;
 
 /// What an entry takes beside key and value, at most.
 pub(super) const ENTRY_OVERHEAD_BYTES_MAX: usize =
     HEADER_BYTES + FLAGS_BYTES + CAS_BYTES + ALIGN_BYTES - 1;
-
-/// When an entry was last used, whether it was ever read, and how often eviction takes it for used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Used(u32);
-
-impl Used {
-    /// Written at `now` and not read yet.
-    pub(super) fn written(now: UnixMs) -> Self {
-        Self(used_seconds(now))
-    }
-
-    /// Written again at `now` in the place of what may have been read.
-    pub(super) fn rewritten(self, now: UnixMs) -> Self {
-        Self(used_seconds(now) | self.0 & USED_FETCHED)
-    }
-
-    /// The same with so many uses, up to [`USES_MAX`].
-    pub(super) fn with_uses(self, uses: u32) -> Self {
-        debug_assert!(uses <= USES_MAX);
-        Self(self.0 & !(USES_MAX << USES_SHIFT) | uses << USES_SHIFT)
-    }
-}
-
-fn used_seconds(now: UnixMs) -> u32 {
-    let seconds = now.seconds().saturating_sub(USED_EPOCH_SECONDS);
-    seconds.min(u64::from(USED_SECONDS_MASK)) as u32
-}
 
 /// What an entry is made of, before it is written.
 #[derive(Debug, Clone, Copy)]
@@ -173,7 +135,7 @@ impl NewEntry<'_> {
             version: self.version,
             term: AtomicU64::new(self.term()),
             content: self.content(),
-            used: AtomicU32::new(self.used.0),
+            used: AtomicU32::new(self.used.to_bits()),
         };
         // SAFETY: passed on from the caller.
         unsafe { write_head(place, header, self.flags, self.cas, self.key) }
@@ -400,18 +362,21 @@ impl<'turn> EntryRef<'turn> {
 
     /// When it was used and how, without the uses that eviction counts.
     pub(super) fn used(&self) -> Used {
-        Used(self.header().used.load(Ordering::Relaxed)).with_uses(0)
+        self.last_used().with_uses(0)
+    }
+
+    fn last_used(&self) -> Used {
+        Used::from_bits(self.header().used.load(Ordering::Relaxed))
     }
 
     /// When the entry was last read, or written; in steps of a second.
     pub fn used_at(&self) -> UnixMs {
-        let seconds = self.header().used.load(Ordering::Relaxed) & USED_SECONDS_MASK;
-        UnixMs((USED_EPOCH_SECONDS + u64::from(seconds)) * 1000)
+        self.last_used().at()
     }
 
     /// Whether a client has read the entry.
     pub fn is_fetched(&self) -> bool {
-        self.header().used.load(Ordering::Relaxed) & USED_FETCHED != 0
+        self.last_used().is_fetched()
     }
 
     /// Remembers, for eviction and for who asks, that the entry was read. A plain store, and only
@@ -419,19 +384,15 @@ impl<'turn> EntryRef<'turn> {
     /// second and stays shared between the cores that read it. Of uses by two cores at once one may
     /// be lost.
     pub fn mark_used(&self, now: UnixMs) {
-        let used = &self.header().used;
-        let seconds = used_seconds(now) | USED_FETCHED;
-        let old = used.load(Ordering::Relaxed);
-        if old != seconds | USES_MAX << USES_SHIFT {
-            let uses = (old >> USES_SHIFT).min(USES_MAX - 1) + 1;
-            used.store(seconds | uses << USES_SHIFT, Ordering::Relaxed);
+        if let Some(used) = self.last_used().read_again(now) {
+            self.header().used.store(used.to_bits(), Ordering::Relaxed);
         }
     }
 
     /// How often it was used since it was written to where it lies, with the uses that it brought
-    /// along, up to [`USES_MAX`].
+    /// along, up to [`USES_MAX`](super::used::USES_MAX).
     pub(super) fn uses(&self) -> u32 {
-        self.header().used.load(Ordering::Relaxed) >> USES_SHIFT
+        self.last_used().uses()
     }
 
     /// Changes the deadline, and marks the entry as won, in place; only the owner of the partition

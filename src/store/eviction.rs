@@ -26,9 +26,9 @@ use std::io;
 
 use super::{
     KeyHash,
-    entry::USES_MAX,
     ghosts::{BUCKET_BYTES, Ghosts},
     segments::{Segments, Stream},
+    used::USES_MAX,
 };
 
 /// How it is decided what goes when memory is needed.

@@ -41,6 +41,7 @@ mod segments;
 mod shard_store;
 #[cfg(test)]
 mod tests;
+mod used;
 mod vacancy;
 mod writer;
 

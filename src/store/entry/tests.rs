@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::{arena::Arena, deadline::UnixMs};
+use crate::store::{arena::Arena, deadline::UnixMs, used::USES_MAX};
 
 #[test]
 fn what_is_written_is_read() {
@@ -51,9 +51,8 @@ fn what_is_written_is_read() {
         assert_eq!((entry.is_stale(), entry.key()), (flags == 7, key));
         assert_eq!(entry.is_copy(), flags != 7);
         let moved = entry.to_new(2);
-        let used = Used(used_seconds(written) | USED_FETCHED);
-        assert_eq!(moved.used, used.with_uses(2));
-        assert_eq!(moved.used.with_uses(0), used);
+        assert_eq!((moved.used.at(), moved.used.uses()), (written, 2));
+        assert!(moved.used.is_fetched());
         assert_eq!((moved.cas, moved.is_won), (cas, true));
         assert_eq!(moved.is_copy, flags != 7);
     }
