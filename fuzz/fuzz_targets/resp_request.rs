@@ -6,7 +6,7 @@ mod walk;
 use libfuzzer_sys::fuzz_target;
 use ringfort::protocol::{
     Parsed,
-    resp::{Limits, Progress, Request, parse, parse_resumed},
+    resp::{Limits, ParseProgress, Request, parse, parse_resumed},
 };
 
 const LIMITS: Limits = Limits {
@@ -46,7 +46,7 @@ fuzz_target!(|input: &[u8]| {
 
 /// The same request byte by byte, going on where the parse before it stopped.
 fn resume(rest: &[u8], consumed: usize) {
-    let mut progress = Progress::default();
+    let mut progress = ParseProgress::default();
     let step = (consumed / 16).max(1);
     for end in (1..consumed).step_by(step) {
         let part = parse_resumed(&rest[..end], &LIMITS, &mut progress);

@@ -30,7 +30,7 @@ use super::{
     calls::Calls,
     circle::Circle,
     lane::{Lane, Load},
-    port::{ControlPort, Counted, Outcome, Reach, Report, Task, Teller, Wish},
+    port::{ControlPort, Counted, LoadOutcome, Reach, Report, Task, Teller, Wish},
     recalls::{Recallable, Recalls},
     statistics::{Board, Count},
     unheard::Unheard,
@@ -260,7 +260,7 @@ impl Shared {
         self.ports.borrow_mut()[shard].next_task()
     }
 
-    fn next_visited(&self, shard: usize) -> Option<Outcome> {
+    fn next_visited(&self, shard: usize) -> Option<LoadOutcome> {
         self.ports.borrow_mut()[shard].next_visited()
     }
 
@@ -386,7 +386,7 @@ impl Shared {
     }
 
     fn answer(&self, load: &Load, loaded: Result<Loaded, LoadError>, teller: Teller) {
-        let outcome = Outcome {
+        let outcome = LoadOutcome {
             ticket: load.ticket,
             loaded,
         };

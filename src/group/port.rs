@@ -81,7 +81,7 @@ pub enum Task {
 
 /// What became of a load or a visit.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct LoadOutcome {
     /// The load or visit.
     pub ticket: Ticket,
     /// The value, or why there is none.
@@ -105,7 +105,7 @@ pub enum Report {
     /// Of a load.
     Loaded {
         /// The value, or why there is none.
-        outcome: Outcome,
+        outcome: LoadOutcome,
         /// Whose word it is.
         teller: Teller,
     },
@@ -158,7 +158,7 @@ pub struct ShardPort {
     tasks: Producer<Task>,
     results: Consumer<Report>,
     visits: Consumer<Visit>,
-    visited: Producer<Outcome>,
+    visited: Producer<LoadOutcome>,
     doorbell: Doorbell,
     /// Loads that are not answered.
     load_count: usize,
@@ -172,7 +172,7 @@ pub struct ControlPort {
     tasks: Consumer<Task>,
     results: Producer<Report>,
     visits: Producer<Visit>,
-    visited: Consumer<Outcome>,
+    visited: Consumer<LoadOutcome>,
     unanswered: usize,
 }
 
@@ -250,7 +250,7 @@ impl ShardPort {
     }
 
     /// Answers a visit that was taken.
-    pub fn answer(&mut self, outcome: Outcome) {
+    pub fn answer(&mut self, outcome: LoadOutcome) {
         let pushed = self.visited.push(outcome);
         debug_assert!(pushed.is_ok(), "more answers than visits");
         self.has_sent = true;
@@ -295,7 +295,7 @@ impl ControlPort {
     }
 
     /// What became of a visit.
-    pub fn next_visited(&mut self) -> Option<Outcome> {
+    pub fn next_visited(&mut self) -> Option<LoadOutcome> {
         let outcome = self.visited.pop()?;
         self.unanswered -= 1;
         Some(outcome)
@@ -349,8 +349,8 @@ mod tests {
         }
     }
 
-    fn busy(ticket: Ticket) -> Outcome {
-        Outcome {
+    fn busy(ticket: Ticket) -> LoadOutcome {
+        LoadOutcome {
             ticket,
             loaded: Err(LoadError::Busy),
         }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::{
     LoadError, Loaded,
-    port::{ControlPort, Counted, Outcome, Ticket, Visit, Wish},
+    port::{ControlPort, Counted, LoadOutcome, Ticket, Visit, Wish},
 };
 
 /// What a visit brings.
@@ -57,7 +57,7 @@ impl Visits {
         };
         let sent = port.borrow_mut()[shard].visit(visit);
         if sent.is_err() {
-            self.settle(Outcome {
+            self.settle(LoadOutcome {
                 ticket,
                 loaded: Err(LoadError::Busy),
             });
@@ -68,7 +68,7 @@ impl Visits {
     }
 
     /// A shard has answered.
-    pub(super) fn settle(&self, outcome: Outcome) {
+    pub(super) fn settle(&self, outcome: LoadOutcome) {
         let waker = self.0.borrow_mut().settle(outcome);
         if let Some(waker) = waker {
             waker.wake();
@@ -111,8 +111,8 @@ impl Slots {
         }
     }
 
-    fn settle(&mut self, outcome: Outcome) -> Option<Waker> {
-        let Outcome { ticket, loaded } = outcome;
+    fn settle(&mut self, outcome: LoadOutcome) -> Option<Waker> {
+        let LoadOutcome { ticket, loaded } = outcome;
         let slot = self.slots.get_mut(ticket.0 as usize)?;
         match core::mem::replace(slot, Slot::Answered(loaded)) {
             Slot::Waiting(waker) => waker,
@@ -162,7 +162,7 @@ mod tests {
     fn answer(shard: &mut ShardPort, value: &'static str) {
         let visit = shard.next_visit().expect("a visit");
         let loaded = Ok(Loaded::forever(value));
-        shard.answer(Outcome {
+        shard.answer(LoadOutcome {
             ticket: visit.ticket,
             loaded,
         });
@@ -184,7 +184,7 @@ mod tests {
         for visit in [second, first].map(|visit| visit.expect("a visit")) {
             let loaded = Ok(Loaded::forever(visit.key));
             let ticket = visit.ticket;
-            shard.answer(Outcome { ticket, loaded });
+            shard.answer(LoadOutcome { ticket, loaded });
         }
         hear(&visits, &ports);
         assert_eq!(a.poll(context), Poll::Ready(Ok(Loaded::forever("a"))));

@@ -9,7 +9,7 @@ use arrayvec::ArrayVec;
 use super::{
     core::Core,
     session::{Served, Session, Step, Stop},
-    world::Pass,
+    world::WorldPass,
 };
 use crate::{protocol::Parsed, store::KeyHash};
 
@@ -106,7 +106,7 @@ pub(super) fn serve<D: Dialect>(session: &mut Session, core: &mut Core, bytes: &
                 Step::Hold
             };
             debug_assert!(
-                step == Step::Hold || session.pass == Pass::None,
+                step == Step::Hold || session.pass == WorldPass::None,
                 "it is done"
             );
             if step == Step::Hold {

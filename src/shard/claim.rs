@@ -16,7 +16,7 @@ use bytes::BytesMut;
 use super::{
     buffers::{Announced, BufferPool},
     core::Core,
-    plain::{self, PlainHead, PlainRequests, Served},
+    plain::{self, PlainHead, PlainRequests, ServedCounts},
     session::Session,
     settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX},
 };
@@ -180,9 +180,9 @@ pub(super) fn serve<P: PlainRequests>(
     let applied = core.apply_filled(key, head.write.operation(), value);
     session.answer(core, applied, P::written(voice));
     core.counters().sets.add(1);
-    let served = Served {
+    let served = ServedCounts {
         writes: 1,
-        ..Served::default()
+        ..ServedCounts::default()
     };
     P::note_served(session, core, served);
     Ok(())

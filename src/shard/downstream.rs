@@ -6,7 +6,7 @@ use super::{
     buffers::{Announced, BufferPool},
     claim::Claim,
     core::Core,
-    intake::{Act, Intake, Receiving, STRAIGHT_BYTES_MIN, Wanted},
+    intake::{Act, Aim, Intake, Receiving, STRAIGHT_BYTES_MIN},
     session::{FrontEnd, Session, Stop},
     settings::{
         HOP_WAIT_BYTES_MAX, HOP_WAIT_MS_MAX, INPUT_BYTES_HELD_MAX, PUSH_BYTES_MAX,
@@ -188,11 +188,11 @@ impl Downstream {
             None => !self.is_held && self.want >= self.input.len() + STRAIGHT_BYTES_MIN,
         };
         let wanted = if self.wants_no_more() {
-            Wanted::Nothing
+            Aim::Nothing
         } else if is_large {
-            Wanted::Rest
+            Aim::Rest
         } else {
-            Wanted::Next
+            Aim::Next
         };
         self.intake.next(wanted)
     }

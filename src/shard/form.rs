@@ -62,7 +62,7 @@ pub(super) enum Form {
     /// A number: the new value, or the new length.
     RespNumber,
     /// What a Redis server answered, for a client that is not to see how values are kept there.
-    OverResp(over_resp::Wanted),
+    OverResp(over_resp::ReplyWanted),
     /// The same for a meta command, whose bytes are kept.
     OverRespMeta {
         verb: MetaVerb,
@@ -76,7 +76,7 @@ pub(super) enum Form {
     /// The same of a transaction; how each element is rewritten is kept with the slot.
     RetypedAll,
     /// What a memcache server answered, for a RESP client.
-    OverMemcache(over_memcache::Wanted),
+    OverMemcache(over_memcache::RespWanted),
     /// The same for a binary memcache client.
     Packet(Packet),
 }

@@ -33,7 +33,7 @@ pub(super) enum Receiving {
 
 /// What is to be received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum Aim {
     /// Nothing for now.
     Nothing,
     /// The next bytes.
@@ -136,21 +136,21 @@ impl Intake {
 
     /// What to do next. Who does it notes so.
     #[inline]
-    pub(super) fn next(&mut self, wanted: Wanted) -> Act {
+    pub(super) fn next(&mut self, wanted: Aim) -> Act {
         match (self.receiving, wanted) {
-            (Receiving::Stream, Wanted::Next)
+            (Receiving::Stream, Aim::Next)
             | (Receiving::Once | Receiving::Rest | Receiving::Waiting | Receiving::Stopping, _)
-            | (Receiving::Nothing, Wanted::Nothing) => Act::Wait,
-            (Receiving::Stream, Wanted::Nothing) => Act::Stop,
-            (Receiving::Stream, Wanted::Rest) => {
+            | (Receiving::Nothing, Aim::Nothing) => Act::Wait,
+            (Receiving::Stream, Aim::Nothing) => Act::Stop,
+            (Receiving::Stream, Aim::Rest) => {
                 // If all of it comes before the stop does, the next one need not be stopped for.
                 self.proven_bytes = self.proven_bytes.max(1);
                 self.small_count = 0;
                 Act::Stop
             }
-            (Receiving::Nothing, Wanted::Rest) => Act::Fill,
-            (Receiving::Nothing, Wanted::Next) if self.proven_bytes > 0 => Act::Once,
-            (Receiving::Nothing, Wanted::Next) => Act::Stream,
+            (Receiving::Nothing, Aim::Rest) => Act::Fill,
+            (Receiving::Nothing, Aim::Next) if self.proven_bytes > 0 => Act::Once,
+            (Receiving::Nothing, Aim::Next) => Act::Stream,
         }
     }
 }
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     /// Does what is to be done.
-    fn act(intake: &mut Intake, wanted: Wanted) -> Act {
+    fn act(intake: &mut Intake, wanted: Aim) -> Act {
         let act = intake.next(wanted);
         intake.receiving = match act {
             Act::Wait => intake.receiving,
@@ -175,59 +175,59 @@ mod tests {
     #[test]
     fn who_sends_large_values_is_stopped_once() {
         let mut intake = Intake::new();
-        assert_eq!(act(&mut intake, Wanted::Next), Act::Wait);
-        assert_eq!(act(&mut intake, Wanted::Rest), Act::Stop);
-        assert_eq!(act(&mut intake, Wanted::Rest), Act::Wait);
+        assert_eq!(act(&mut intake, Aim::Next), Act::Wait);
+        assert_eq!(act(&mut intake, Aim::Rest), Act::Stop);
+        assert_eq!(act(&mut intake, Aim::Rest), Act::Wait);
         intake.stopped();
         for _ in 0..3 {
-            assert_eq!(act(&mut intake, Wanted::Rest), Act::Fill);
-            assert_eq!(act(&mut intake, Wanted::Next), Act::Wait);
+            assert_eq!(act(&mut intake, Aim::Rest), Act::Fill);
+            assert_eq!(act(&mut intake, Aim::Next), Act::Wait);
             intake.filled(90_000, (100_000, 100_000));
             assert_eq!(intake.proven_bytes(), 100_000);
-            assert_eq!(act(&mut intake, Wanted::Next), Act::Once);
-            assert_eq!(act(&mut intake, Wanted::Rest), Act::Wait);
+            assert_eq!(act(&mut intake, Aim::Next), Act::Once);
+            assert_eq!(act(&mut intake, Aim::Rest), Act::Wait);
             intake.received();
         }
-        assert_eq!(act(&mut intake, Wanted::Rest), Act::Fill);
+        assert_eq!(act(&mut intake, Aim::Rest), Act::Fill);
         intake.filled(30_000, (40_000, 40_000));
         assert_eq!(intake.proven_bytes(), 100_000, "the longest of them");
         for _ in 1..SMALL_RECEIVES_MAX {
-            assert_eq!(act(&mut intake, Wanted::Next), Act::Once);
+            assert_eq!(act(&mut intake, Aim::Next), Act::Once);
             intake.received();
         }
-        assert_eq!(act(&mut intake, Wanted::Next), Act::Once);
+        assert_eq!(act(&mut intake, Aim::Next), Act::Once);
         intake.received();
-        assert_eq!(act(&mut intake, Wanted::Next), Act::Stream);
+        assert_eq!(act(&mut intake, Aim::Next), Act::Stream);
         assert_eq!(intake.proven_bytes(), 0);
     }
 
     #[test]
     fn a_value_that_outruns_its_stop_counts() {
         let mut intake = Intake::new();
-        assert_eq!(act(&mut intake, Wanted::Rest), Act::Stop);
+        assert_eq!(act(&mut intake, Aim::Rest), Act::Stop);
         intake.received();
         intake.stopped();
-        assert_eq!(act(&mut intake, Wanted::Next), Act::Once);
-        assert_eq!(act(&mut intake, Wanted::Nothing), Act::Wait);
+        assert_eq!(act(&mut intake, Aim::Next), Act::Once);
+        assert_eq!(act(&mut intake, Aim::Nothing), Act::Wait);
         intake.received();
-        assert_eq!(act(&mut intake, Wanted::Nothing), Act::Wait);
+        assert_eq!(act(&mut intake, Aim::Nothing), Act::Wait);
     }
 
     #[test]
     fn who_seems_silent_is_looked_at_once() {
         let mut intake = Intake::new();
         assert!(!intake.wants_probe());
-        act(&mut intake, Wanted::Rest);
+        act(&mut intake, Aim::Rest);
         intake.stopped();
-        act(&mut intake, Wanted::Rest);
+        act(&mut intake, Aim::Rest);
         assert!(intake.wants_probe());
         intake.probing();
         intake.filled(0, (10, 100));
         intake.stopped();
-        assert_eq!(act(&mut intake, Wanted::Rest), Act::Fill);
+        assert_eq!(act(&mut intake, Aim::Rest), Act::Fill);
         assert!(!intake.wants_probe(), "nothing had come");
         intake.filled(5, (15, 100));
-        assert_eq!(act(&mut intake, Wanted::Rest), Act::Fill);
+        assert_eq!(act(&mut intake, Aim::Rest), Act::Fill);
         assert!(intake.wants_probe());
     }
 }

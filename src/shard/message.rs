@@ -12,7 +12,7 @@ use super::{
 use crate::{
     backend::{Expects, OnLoss},
     io::Token,
-    store::{Applied, KeyHash, Notes, UnixMs, Wanted},
+    store::{Applied, Concern, KeyHash, Notes, UnixMs},
 };
 
 /// Where an answer goes: a slot of a connection on the asking shard.
@@ -69,7 +69,7 @@ pub(super) enum AskBody {
     /// Note from here on what this shard wants to hear of.
     Listen {
         version: u64,
-        wanted: Option<Wanted>,
+        wanted: Option<Concern>,
     },
     /// Look for a RESP client by its id.
     FindClient { id: u64 },

@@ -62,14 +62,14 @@ impl PlainWrite<'_> {
 
 /// How many requests of each kind were served.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Served {
+pub(super) struct ServedCounts {
     pub(super) reads: usize,
     pub(super) writes: usize,
     /// The last one was a read.
     pub(super) ends_in_read: bool,
 }
 
-impl Served {
+impl ServedCounts {
     pub(super) fn count(self) -> usize {
         self.reads + self.writes
     }
@@ -125,7 +125,7 @@ pub(super) trait PlainRequests {
     fn note_write(session: &mut Session);
 
     /// So many were served.
-    fn note_served(session: &mut Session, core: &mut Core, served: Served);
+    fn note_served(session: &mut Session, core: &mut Core, served: ServedCounts);
 }
 
 /// Serves the plain requests at the front of `bytes`; how many bytes those took. None are served if
@@ -212,7 +212,7 @@ fn serve_run<P: PlainRequests>(
     let served = if run.has_writes || !core.is_embedded() || !session.may_read(core) {
         serve_each::<P>(session, core, (run, allowed), voice)
     } else {
-        Served {
+        ServedCounts {
             reads: session.show_keys(core, &run.keys[..allowed], &Shown::<P>(voice)),
             writes: 0,
             ends_in_read: true,
@@ -246,7 +246,7 @@ fn serve_each<P: PlainRequests>(
     core: &mut Core,
     (run, allowed): (&Run<'_>, usize),
     voice: P::Voice,
-) -> Served {
+) -> ServedCounts {
     if run.keys.len() > 1 {
         run.keys
             .iter()
@@ -254,7 +254,7 @@ fn serve_each<P: PlainRequests>(
     }
     // What is not in the store has to be asked for, and what is written goes on from here.
     let asks_on = !core.is_embedded();
-    let (mut served, mut hits) = (Served::default(), 0);
+    let (mut served, mut hits) = (ServedCounts::default(), 0);
     let requests = run.keys.iter().zip(&run.others);
     for (key, Other { write, .. }) in requests.take(allowed) {
         if session.replies.bytes() >= OUTPUT_BYTES_MAX {

@@ -15,7 +15,7 @@ use super::{
     run::Voice,
     settings::{OUTPUT_BYTES_MAX, PIPELINE_DEPTH_MAX, WORLD_REPLY_BYTES_MAX},
     tracking,
-    world::Pass,
+    world::WorldPass,
 };
 use crate::{
     config::Protocol,
@@ -55,7 +55,7 @@ pub(super) struct Session {
     /// It has said MULTI, and requests are queued until EXEC, or are being executed by it.
     pub(super) is_queueing: bool,
     /// Whether the request at hand has to have the world, or has it.
-    pub(super) pass: Pass,
+    pub(super) pass: WorldPass,
     /// Bytes of a refused request that are still to be thrown away.
     pub(super) swallow: usize,
     pub(super) pushes: Pushes,
@@ -106,7 +106,7 @@ impl Session {
             is_deferred: false,
             is_barred: false,
             is_queueing: false,
-            pass: Pass::None,
+            pass: WorldPass::None,
             swallow: 0,
             pushes: Pushes::default(),
             blocked: None,

@@ -72,7 +72,7 @@ struct StandStill {
 
 /// A connection's relation to the world.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pass {
+pub(super) enum WorldPass {
     /// Its next request wants nothing of it.
     #[default]
     None,
@@ -234,19 +234,19 @@ impl Session {
     /// Whether the connection has the world from here on until [`Self::leave_world`]; if not, its
     /// request is to be tried again.
     pub(super) fn enter_world(&mut self, core: &mut Core) -> bool {
-        if self.pass == Pass::Given {
+        if self.pass == WorldPass::Given {
             return true;
         }
-        self.pass = Pass::Wanted;
+        self.pass = WorldPass::Wanted;
         if core.enter_world(self.next_origin()) {
-            self.pass = Pass::Given;
+            self.pass = WorldPass::Given;
         }
-        self.pass == Pass::Given
+        self.pass == WorldPass::Given
     }
 
     /// The request is done. If its reply was lost, so is the connection.
     pub(super) fn leave_world(&mut self, core: &mut Core) -> Step {
-        self.pass = Pass::None;
+        self.pass = WorldPass::None;
         core.leave_world();
         if self.replies.is_mute() {
             Step::Close
@@ -257,13 +257,13 @@ impl Session {
 
     /// Whether a request has begun that nothing may end but its own end.
     pub(super) fn has_world(&self) -> bool {
-        self.pass == Pass::Given
+        self.pass == WorldPass::Given
     }
 
     /// Whether the next request may be served although the world is closed.
     #[cold]
     pub(super) fn may_pass(&self, core: &Core) -> bool {
-        self.pass != Pass::None && core.world.is_won()
+        self.pass != WorldPass::None && core.world.is_won()
     }
 
     /// Executes a request about several keys so that all others see it done or not done: `run` is

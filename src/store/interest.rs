@@ -123,14 +123,14 @@ impl Prefixes {
 
 /// What a shard wants to hear of.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct Concern {
     /// Changes of these keys.
     pub keys: Arc<Interest>,
     /// Changes of all keys that begin so.
     pub prefixes: Arc<Prefixes>,
 }
 
-impl Wanted {
+impl Concern {
     /// Whether a change of this key may be meant; see [`Interest`] for when to ask.
     pub(super) fn includes(&self, key: &[u8], hash: KeyHash) -> bool {
         self.keys.wants(hash) || self.prefixes.cover(key)

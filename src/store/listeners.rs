@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Key, KeyHasher,
-    interest::{Wanted, published},
+    interest::{Concern, published},
     notes::{Author, Note, Notes},
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Listeners {
 #[derive(Debug)]
 struct Listener {
     shard: usize,
-    wanted: Wanted,
+    wanted: Concern,
     notes: Notes,
 }
 
@@ -54,7 +54,7 @@ impl Listeners {
     }
 
     /// What `shard` wants to hear of from here on.
-    pub(super) fn set(&mut self, shard: usize, wanted: Option<Wanted>) {
+    pub(super) fn set(&mut self, shard: usize, wanted: Option<Concern>) {
         let known = self.listeners.iter_mut().find(|one| one.shard == shard);
         match (known, wanted) {
             (Some(listener), Some(wanted)) => listener.wanted = wanted,

@@ -55,7 +55,7 @@ pub use self::{
     epoch::{Epoch, Epochs},
     eviction::Eviction,
     figures::PartitionStats,
-    interest::{Interest, InterestWriter, Prefixes, Wanted},
+    interest::{Concern, Interest, InterestWriter, Prefixes},
     notes::{Author, Note, Notes},
     operation::{Applied, Condition, ExpireCondition, Expiry, Operation, Outcome, Side, Stamp},
     partition::{Absence, Guess},

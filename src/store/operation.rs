@@ -183,28 +183,28 @@ pub enum ExpireCondition {
     /// Nothing.
     Always,
     /// The key has no deadline (NX).
-    IfNone,
+    Absent,
     /// The key has a deadline (XX).
-    IfSome,
+    Present,
     /// The new deadline is later (GT).
-    IfLater,
-    /// The new deadline is earlier (LT).
-    IfEarlier,
-    /// The key has a deadline, and the new one is earlier (XX LT).
-    IfSomeEarlier,
+    Later,
+    /// The new deadline is sooner, or the key has none (LT).
+    Sooner,
+    /// The key has a deadline, and the new one is sooner (XX LT).
+    PresentAndSooner,
 }
 
 impl ExpireCondition {
     /// Whether a deadline may take the place of `current`.
     pub(super) fn holds(self, current: Deadline, new: Deadline) -> bool {
-        let is_earlier = new.to_bits() < current.to_bits();
+        let is_sooner = new.to_bits() < current.to_bits();
         match self {
             Self::Always => true,
-            Self::IfNone => current == Deadline::NEVER,
-            Self::IfSome => current != Deadline::NEVER,
-            Self::IfLater => new.to_bits() > current.to_bits(),
-            Self::IfEarlier => is_earlier,
-            Self::IfSomeEarlier => current != Deadline::NEVER && is_earlier,
+            Self::Absent => current == Deadline::NEVER,
+            Self::Present => current != Deadline::NEVER,
+            Self::Later => new.to_bits() > current.to_bits(),
+            Self::Sooner => is_sooner,
+            Self::PresentAndSooner => current != Deadline::NEVER && is_sooner,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     entry::EntryRef,
     epoch::Epochs,
     figures::PartitionStats,
-    interest::Wanted,
+    interest::Concern,
     loan::{Lender, Owned},
     notes::{Author, Notes},
     operation::{Applied, Operation},
@@ -181,7 +181,7 @@ impl ShardStore {
 
     /// From here on notes what `listener` wants to hear of the changes of this shard's partition;
     /// nothing, if it does not listen any more.
-    pub fn listen(&mut self, listener: usize, wanted: Option<Wanted>) {
+    pub fn listen(&mut self, listener: usize, wanted: Option<Concern>) {
         self.writer.listeners.set(listener, wanted);
     }
 

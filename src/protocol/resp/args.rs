@@ -1,7 +1,7 @@
 //! The arguments of one request: its bytes, checked once, split again as they are iterated.
 
 use super::{
-    frame::{self, Progress},
+    frame::{self, ParseProgress},
     inline,
 };
 use crate::protocol::Resume;
@@ -166,10 +166,10 @@ impl<'b> Args<'b> {
     }
 
     /// With this, the next parse of the same bytes finds the request without reading it again.
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> ParseProgress {
         match self.form {
-            Form::Multibulk => Progress::whole(self.count, self.body_at, self.raw.len()),
-            Form::Inline | Form::InlineEscaped => Progress::default(),
+            Form::Multibulk => ParseProgress::whole(self.count, self.body_at, self.raw.len()),
+            Form::Inline | Form::InlineEscaped => ParseProgress::default(),
         }
     }
 

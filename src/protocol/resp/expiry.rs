@@ -51,15 +51,15 @@ pub enum Condition {
 pub enum ExpireCondition {
     /// Nothing.
     Always,
-    /// None (NX).
+    /// There is none (NX).
     Absent,
-    /// Any (XX).
+    /// There is one (XX).
     Present,
-    /// An earlier one (GT).
+    /// The new one is later (GT).
     Later,
-    /// A later one, or none (LT).
+    /// The new one is sooner, or there is none (LT).
     Sooner,
-    /// A later one (XX with LT).
+    /// There is one, and the new one is sooner (XX with LT).
     PresentAndSooner,
 }
 

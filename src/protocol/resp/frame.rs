@@ -92,9 +92,9 @@ impl ProtocolError {
 
 /// How far into a request a parse came before the input ended, so that the next one need not start
 /// over. Belongs to one connection; starts, and is left after each whole request, as
-/// `Progress::default()`.
+/// `ParseProgress::default()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct ParseProgress {
     /// Arguments in all and still to come; 0 in all: nothing known yet.
     count: usize,
     left: usize,
@@ -103,7 +103,7 @@ pub struct Progress {
     at: usize,
 }
 
-impl Progress {
+impl ParseProgress {
     /// That of a request that is whole: `count` arguments, the first one at `body_at`, `end` bytes.
     pub(super) fn whole(count: usize, body_at: usize, end: usize) -> Self {
         Self {
@@ -121,13 +121,17 @@ type Outcome<'b> = Parsed<Args<'b>, ProtocolError>;
 /// blank line) is complete, and has no arguments.
 #[inline]
 pub fn parse<'b>(input: &'b [u8], limits: &Limits) -> Outcome<'b> {
-    parse_resumed(input, limits, &mut Progress::default())
+    parse_resumed(input, limits, &mut ParseProgress::default())
 }
 
 /// As [`parse`], but goes on where the last call for the same request stopped. Without it a request
 /// of very many arguments that comes in small pieces costs time quadratic in its length.
 #[inline]
-pub fn parse_resumed<'b>(input: &'b [u8], limits: &Limits, progress: &mut Progress) -> Outcome<'b> {
+pub fn parse_resumed<'b>(
+    input: &'b [u8],
+    limits: &Limits,
+    progress: &mut ParseProgress,
+) -> Outcome<'b> {
     match input.first() {
         Some(b'*') => parse_multibulk(input, limits, progress),
         Some(_) => parse_inline(input, limits),
@@ -136,7 +140,11 @@ pub fn parse_resumed<'b>(input: &'b [u8], limits: &Limits, progress: &mut Progre
 }
 
 #[inline]
-fn parse_multibulk<'b>(input: &'b [u8], limits: &Limits, progress: &mut Progress) -> Outcome<'b> {
+fn parse_multibulk<'b>(
+    input: &'b [u8],
+    limits: &Limits,
+    progress: &mut ParseProgress,
+) -> Outcome<'b> {
     let resumed = progress.count != 0;
     let mut now = if resumed {
         *progress
@@ -148,7 +156,7 @@ fn parse_multibulk<'b>(input: &'b [u8], limits: &Limits, progress: &mut Progress
                     value: count,
                     next: at,
                 } = line;
-                Progress {
+                ParseProgress {
                     count,
                     left: count,
                     body_at: at,
@@ -188,17 +196,17 @@ fn parse_multibulk<'b>(input: &'b [u8], limits: &Limits, progress: &mut Progress
     let mut args = Args::multibulk(&input[..now.at], now.count, head, now.body_at, tail_at);
     if resumed {
         args.find_head();
-        *progress = Progress::default();
+        *progress = ParseProgress::default();
     }
     complete(args, now.at)
 }
 
 /// What to remember after `outcome`: nothing if the connection is lost anyway.
-fn keep(outcome: &Outcome<'_>, now: Progress) -> Progress {
+fn keep(outcome: &Outcome<'_>, now: ParseProgress) -> ParseProgress {
     if matches!(outcome, Parsed::Incomplete { .. }) {
         now
     } else {
-        Progress::default()
+        ParseProgress::default()
     }
 }
 

@@ -19,7 +19,7 @@ mod tests;
 pub use args::{Args, ArgsIter, Pairs, Rest};
 pub use error::RequestError;
 pub use expiry::{Condition, ExpireAt, ExpireCondition, SetExpiry};
-pub use frame::{Limits, Progress, ProtocolError, parse, parse_resumed};
+pub use frame::{Limits, ParseProgress, ProtocolError, parse, parse_resumed};
 pub use plain::{PlainSet, SetHead, plain_get, plain_set, set_head};
 pub use request::{
     AclRequest, ByteRange, ClientAttribute, ClientFilter, ClientKind, ClientRequest, CommandFilter,

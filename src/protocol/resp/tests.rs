@@ -217,7 +217,7 @@ fn a_long_request_in_pieces_is_read_once() {
     let mut wire = Vec::new();
     encode_command(&mut wire, &arguments);
 
-    let mut progress = Progress::default();
+    let mut progress = ParseProgress::default();
     let mut have = 0;
     let mut attempts = 0;
     let args = loop {
@@ -235,7 +235,7 @@ fn a_long_request_in_pieces_is_read_once() {
         }
     };
     assert!(attempts > 100, "in pieces");
-    assert_eq!(progress, Progress::default());
+    assert_eq!(progress, ParseProgress::default());
     assert_eq!(
         parse(&wire, &WIDE),
         Parsed::Complete {
@@ -288,7 +288,7 @@ fn a_request_that_was_held_goes_on_without_being_read_again() {
         panic!("it is still whole")
     };
     assert_eq!((consumed, args.count()), (whole, 1001));
-    assert_eq!(progress, Progress::default());
+    assert_eq!(progress, ParseProgress::default());
     let mut pairs = args.rest(1).pairs();
     pairs.resume(place, 300);
     assert!(

@@ -94,7 +94,7 @@ fn set(
         return Some(Step::Done);
     }
     let asked = over_resp::Asked::Stored {
-        wanted: over_resp::Wanted::Set,
+        wanted: over_resp::ReplyWanted::Set,
         cas: over_resp::cas_of(flags, value),
         value_bytes: value.len(),
     };
@@ -105,7 +105,7 @@ fn set(
 /// A delete that other peers have to hear of.
 fn delete(session: &mut Session, core: &mut Core, packet: Packet, key: &[u8]) -> Option<Step> {
     let edit = core.delete_of_peers()?;
-    let asked = over_resp::Asked::Deleted(over_resp::Wanted::Delete);
+    let asked = over_resp::Asked::Deleted(over_resp::ReplyWanted::Delete);
     let form = Form::OverRespPacket(packet, asked);
     let key = core.key(key);
     Some(session.change(core, key, edit, form, key.bytes))

@@ -75,8 +75,8 @@ fn retrieve(session: &mut Session, core: &mut Core, keys: Keys<'_>, cas: bool) -
             Err(absence) => absence,
         };
         let wanted = match is_single {
-            true => over_resp::Wanted::Retrieval { cas },
-            false => over_resp::Wanted::Part { cas },
+            true => over_resp::ReplyWanted::Retrieval { cas },
+            false => over_resp::ReplyWanted::Part { cas },
         };
         let form = Form::OverResp(wanted);
         let step = session.load(core, (key, absence), form, key.bytes);
@@ -149,11 +149,11 @@ fn change(session: &mut Session, core: &mut Core, request: &Request<'_>) -> Opti
         } => {
             let end = || exptime.deadline_ms(core.now.0);
             let set = core.set_of_peers(key, (flags, value), end)?;
-            (key, set, over_resp::Wanted::Set, noreply)
+            (key, set, over_resp::ReplyWanted::Set, noreply)
         }
         Request::Delete { key, noreply } => {
             let delete = core.delete_of_peers()?;
-            (key, delete, over_resp::Wanted::Delete, noreply)
+            (key, delete, over_resp::ReplyWanted::Delete, noreply)
         }
         _ => return None,
     };
@@ -198,14 +198,14 @@ fn change_by_meta(
                 return Some(refuse_large(session, core, key, false));
             }
             let asked = over_resp::Asked::Stored {
-                wanted: over_resp::Wanted::Set,
+                wanted: over_resp::ReplyWanted::Set,
                 cas: over_resp::cas_of(flags, request.value),
                 value_bytes: request.value.len(),
             };
             (set, asked)
         }
         _ => {
-            let asked = over_resp::Asked::Deleted(over_resp::Wanted::Delete);
+            let asked = over_resp::Asked::Deleted(over_resp::ReplyWanted::Delete);
             (core.delete_of_peers()?, asked)
         }
     };

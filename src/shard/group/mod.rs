@@ -52,14 +52,12 @@ use crate::{
     fill::{FillId, Fills, Lease},
     group::{
         LoadError, Loaded,
-        port::{Outcome, Reach, Report, ShardPort, Task, Teller, Ticket},
+        port::{LoadOutcome, Reach, Report, ShardPort, Task, Teller, Ticket},
         statistics::{Board, Count},
     },
     io::Io,
     protocol::resp::reply,
-    store::{
-        Absence, Condition, Deadline, Expiry, Key, Operation, Outcome as Stored, Stamp, UnixMs,
-    },
+    store::{Absence, Condition, Deadline, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
 };
 
 /// The text for what a key of a group cannot be used for.
@@ -305,7 +303,7 @@ impl Core {
         {
             match report {
                 Report::Loaded {
-                    outcome: Outcome { ticket, loaded },
+                    outcome: LoadOutcome { ticket, loaded },
                     teller,
                 } => self.filled(FillId::of(ticket.0), &loaded, teller, deliver),
                 Report::Changed { ticket, changed } => self.changed(ticket, changed, deliver),
@@ -390,7 +388,7 @@ impl Core {
             let applied = self
                 .store
                 .apply(self.now, key, operation, value, &mut self.old);
-            matches!(applied.outcome, Stored::Stored { .. })
+            matches!(applied.outcome, Outcome::Stored { .. })
         };
         if !is_to_keep || !apply(keep(loaded, deadline, is_copy), value) {
             apply(Operation::DELETE, &[]);

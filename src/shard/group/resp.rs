@@ -113,7 +113,7 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
         }
         Err(absence) => absence,
     };
-    let wanted = over_resp::Wanted::Value(version);
+    let wanted = over_resp::ReplyWanted::Value(version);
     session.load(core, (key, absence), Form::OverResp(wanted), &[])
 }
 

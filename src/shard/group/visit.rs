@@ -8,10 +8,10 @@ use super::{Waiter, deadline, keep};
 use crate::{
     group::{
         LoadError, Loaded,
-        port::{Counted, Outcome, Ticket, Visit, Wish},
+        port::{Counted, LoadOutcome, Ticket, Visit, Wish},
     },
     shard::core::Core,
-    store::{Deadline, Key, Operation, Outcome as Stored, UnixMs},
+    store::{Deadline, Key, Operation, Outcome, UnixMs},
 };
 
 impl Core {
@@ -41,8 +41,8 @@ impl Core {
                     let operation = keep(&loaded, deadline(loaded.ttl, self.now), false);
                     let outcome = self.apply(key, operation, &loaded.value).outcome;
                     let answer = match outcome {
-                        Stored::TooLarge => Err(LoadError::TooLarge),
-                        Stored::OutOfMemory => Err(LoadError::failed("out of memory")),
+                        Outcome::TooLarge => Err(LoadError::TooLarge),
+                        Outcome::OutOfMemory => Err(LoadError::failed("out of memory")),
                         _ => Ok(loaded),
                     };
                     self.answer_visit(ticket, answer);
@@ -79,7 +79,7 @@ impl Core {
 
     pub(super) fn answer_visit(&mut self, ticket: Ticket, loaded: Result<Loaded, LoadError>) {
         if let Some(group) = &mut self.group {
-            group.port.answer(Outcome { ticket, loaded });
+            group.port.answer(LoadOutcome { ticket, loaded });
         }
     }
 }

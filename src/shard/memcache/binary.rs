@@ -222,10 +222,10 @@ fn run_key(
             exptime, shows_key, ..
         } => {
             let shown = shows_key.then_some(key.bytes);
-            return touch(core, key, request, exptime, Shown::Entry(shown), out);
+            return touch(core, key, request, exptime, TouchReply::Entry(shown), out);
         }
         KeyCommand::Touch { exptime, .. } => {
-            return touch(core, key, request, exptime, Shown::Flags, out);
+            return touch(core, key, request, exptime, TouchReply::Flags, out);
         }
         KeyCommand::Store {
             verb,
@@ -269,7 +269,7 @@ fn run_key(
 }
 
 /// What a touched entry is answered with.
-enum Shown<'k> {
+enum TouchReply<'k> {
     /// Its flags.
     Flags,
     /// All of it, and this key.
@@ -282,7 +282,7 @@ fn touch(
     key: Key<'_>,
     request: &Request<'_>,
     exptime: Exptime,
-    shown: Shown<'_>,
+    answer: TouchReply<'_>,
     out: &mut impl AnswerOut,
 ) {
     core.counters().touches.add(1);
@@ -293,22 +293,22 @@ fn touch(
             core.counters().touch_misses.add(1);
             core.counters().note_absence(absence);
             if !request.is_quiet {
-                let key = match shown {
-                    Shown::Flags => None,
-                    Shown::Entry(key) => key,
+                let shown = match answer {
+                    TouchReply::Flags => None,
+                    TouchReply::Entry(shown) => shown,
                 };
-                miss(out.bytes(&mut core.buffers), echo, key);
+                miss(out.bytes(&mut core.buffers), echo, shown);
             }
             return;
         }
     };
-    match shown {
-        Shown::Entry(shown) => {
+    match answer {
+        TouchReply::Entry(shown) => {
             let open = |out: &mut Vec<u8>| head(out, echo, shown, entry);
             let found = (key.hash, entry);
             out.show(&core.store, &mut core.buffers, found, open, b"");
         }
-        Shown::Flags => {
+        TouchReply::Flags => {
             let out = out.bytes(&mut core.buffers);
             reply::touched(out, echo, entry.flags(), entry.cas());
         }

@@ -25,7 +25,7 @@ use super::{
     flush,
     form::Form,
     group,
-    plain::{self, Plain, PlainHead, PlainRequests, PlainWrite, Served},
+    plain::{self, Plain, PlainHead, PlainRequests, PlainWrite, ServedCounts},
     pool::{memcache as memcache_pool, meta as meta_pool, over_resp},
     session::{Session, Step},
     settings::{LINE_BYTES_MAX, MEMCACHED_VERSION},
@@ -187,7 +187,7 @@ impl PlainRequests for Memcache {
     fn note_write(_: &mut Session) {}
 
     #[inline]
-    fn note_served(_: &mut Session, _: &mut Core, _: Served) {}
+    fn note_served(_: &mut Session, _: &mut Core, _: ServedCounts) {}
 }
 
 fn limits(core: &Core) -> Limits {

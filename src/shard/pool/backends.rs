@@ -164,8 +164,8 @@ impl<I: Io> Shard<I> {
             let bytes = io.bytes(buffer);
             // Replies are read where the kernel put them; only the start of one that is not
             // whole is copied.
-            let progress = deliver_replies(core, &mut self.peers, &mut self.touched, number, bytes);
-            if let Progress::Consumed(consumed) = progress
+            let heard = deliver_replies(core, &mut self.peers, &mut self.touched, number, bytes);
+            if let Heard::Consumed(consumed) = heard
                 && consumed < bytes.len()
             {
                 let rest = &bytes[consumed..];
@@ -173,7 +173,7 @@ impl<I: Io> Shard<I> {
                 input = core.buffers.take_input(rest.len(), want);
                 input.extend_from_slice(rest);
             }
-            self.after_replies(number, progress, input);
+            self.after_replies(number, heard, input);
             return;
         }
         input.extend_from_slice(io.bytes(buffer));
@@ -189,24 +189,24 @@ impl<I: Io> Shard<I> {
             ..
         } = self;
         let Some(pool) = &core.pool else { return };
-        let mut progress = Progress::Consumed(0);
+        let mut heard = Heard::Consumed(0);
         if input.len() >= pool.links[number].want {
-            progress = deliver_replies(core, peers, touched, number, &input);
-            if let Progress::Consumed(consumed) = progress {
+            heard = deliver_replies(core, peers, touched, number, &input);
+            if let Heard::Consumed(consumed) = heard {
                 input.advance(consumed);
             }
         }
-        self.after_replies(number, progress, input);
+        self.after_replies(number, heard, input);
     }
 
-    fn after_replies(&mut self, number: usize, progress: Progress, input: BytesMut) {
+    fn after_replies(&mut self, number: usize, heard: Heard, input: BytesMut) {
         self.settle_touched();
-        match progress {
-            Progress::Consumed(_) => {}
-            Progress::Broken => {
+        match heard {
+            Heard::Consumed(_) => {}
+            Heard::Broken => {
                 return self.disconnect(number, Loss::GivenUp(&"it broke the protocol"));
             }
-            Progress::Refused => {
+            Heard::Refused => {
                 return self.disconnect(number, Loss::GivenUp(&"it refused a queued write"));
             }
         }
@@ -318,7 +318,7 @@ pub(super) fn reason(failure: Failure) -> &'static str {
 }
 
 /// How far a backend's bytes went.
-enum Progress {
+enum Heard {
     Consumed(usize),
     Broken,
     /// A queued write was refused: what comes behind it is about a server without it.
@@ -332,22 +332,22 @@ fn deliver_replies(
     touched: &mut Vec<Token>,
     number: usize,
     bytes: &[u8],
-) -> Progress {
+) -> Heard {
     let mut consumed = 0;
     loop {
         let Some(pool) = &mut core.pool else {
-            return Progress::Consumed(consumed);
+            return Heard::Consumed(consumed);
         };
         let link = &mut pool.links[number];
         if link.refused {
-            return Progress::Refused;
+            return Heard::Refused;
         }
         match link.core.receive(&bytes[consumed..], core.now) {
             Received::Incomplete { want } => {
                 link.want = want;
-                return Progress::Consumed(consumed);
+                return Heard::Consumed(consumed);
             }
-            Received::Broken => return Progress::Broken,
+            Received::Broken => return Heard::Broken,
             Received::Unheard { consumed: len } => consumed += len,
             Received::Skipped { consumed: len } => {
                 consumed += len;

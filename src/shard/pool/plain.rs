@@ -13,7 +13,7 @@ use super::{
 use crate::shard::{
     core::Core,
     message::{Errand, Origin},
-    plain::{PlainRequests, Served},
+    plain::{PlainRequests, ServedCounts},
     replies::Covers,
     session::Session,
 };
@@ -54,7 +54,7 @@ pub(in crate::shard) fn serve<P: PlainRequests>(
     if reads > 0 {
         session.waits_since = None;
         core.counters().backend_requests.add(reads as u64);
-        let served = Served {
+        let served = ServedCounts {
             reads,
             writes: 0,
             ends_in_read: true,

@@ -87,7 +87,7 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
         }
     }
     let form = if core.is_crossed() {
-        Form::OverResp(over_resp::Wanted::Value(version))
+        Form::OverResp(over_resp::ReplyWanted::Value(version))
     } else {
         Form::Verbatim
     };

@@ -23,7 +23,7 @@ pub(in crate::shard) use super::load::{Executor, Load};
 use super::{
     Place,
     cluster::{Again, Target},
-    dedicated::{TOO_MANY, Wanted},
+    dedicated::{ConnWanted, TOO_MANY},
     errand::{Delivery, Pending, Route, UNAVAILABLE},
 };
 use crate::shard::{
@@ -300,7 +300,7 @@ impl Core {
             Load::Waiting(wire, version) => {
                 let Some(pool) = &mut self.pool else { return };
                 let dedicated = &mut pool.dedicated;
-                let wanted = Wanted {
+                let wanted = ConnWanted {
                     server,
                     client,
                     version,
@@ -312,7 +312,7 @@ impl Core {
                 self.buffers.put(wire);
             }
             Load::Watch(wire, version) => {
-                let wanted = Wanted {
+                let wanted = ConnWanted {
                     server,
                     client,
                     version,

@@ -10,7 +10,7 @@
 //! cluster if the keys' slot has moved in between.
 
 use super::{
-    dedicated::{TOO_MANY, Wanted},
+    dedicated::{ConnWanted, TOO_MANY},
     errand::{Delivery, Pending, UNAVAILABLE},
     relay::{CROSS_SLOT, why_key_by_key},
     transaction::OTHER_SERVER,
@@ -120,14 +120,14 @@ impl Session {
 impl Core {
     pub(super) fn send_watch(
         &mut self,
-        wanted: Wanted,
+        wanted: ConnWanted,
         pending: Pending,
         wire: &[u8],
         deliver: &mut impl FnMut(&mut Self, Delivery<'_>),
     ) {
         let now = self.now;
         let Some(pool) = &mut self.pool else { return };
-        let Wanted {
+        let ConnWanted {
             server,
             client,
             version,

@@ -5,7 +5,7 @@ use super::super::{
     core::Core,
     meter::{EVENT_NAMES, Sample},
     session::{Session, Step},
-    world::Pass,
+    world::WorldPass,
 };
 use super::{Framed, execute, serve_frame, slow_log};
 use crate::protocol::resp::{
@@ -69,7 +69,7 @@ pub(super) fn attend(
     let spec = table::row_of(command);
     session.command = Some(command);
     let is_write = spec.is_some_and(|spec| spec.is_write());
-    if session.pass == Pass::None && core.pause.holds(is_write) {
+    if session.pass == WorldPass::None && core.pause.holds(is_write) {
         return Step::Hold;
     }
     let begun_ns = core.stopwatch.elapsed_ns();

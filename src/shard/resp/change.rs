@@ -122,7 +122,7 @@ pub(in crate::shard) fn single<'b>(
             )
         }
         Request::Persist { key } => {
-            let condition = ExpireCondition::IfSome;
+            let condition = ExpireCondition::Present;
             let operation = Operation::Expire {
                 deadline: Deadline::NEVER,
                 condition,
@@ -175,10 +175,10 @@ fn store_condition(condition: resp::Condition) -> Condition {
 fn expire_condition(condition: resp::ExpireCondition) -> ExpireCondition {
     match condition {
         resp::ExpireCondition::Always => ExpireCondition::Always,
-        resp::ExpireCondition::Absent => ExpireCondition::IfNone,
-        resp::ExpireCondition::Present => ExpireCondition::IfSome,
-        resp::ExpireCondition::Later => ExpireCondition::IfLater,
-        resp::ExpireCondition::Sooner => ExpireCondition::IfEarlier,
-        resp::ExpireCondition::PresentAndSooner => ExpireCondition::IfSomeEarlier,
+        resp::ExpireCondition::Absent => ExpireCondition::Absent,
+        resp::ExpireCondition::Present => ExpireCondition::Present,
+        resp::ExpireCondition::Later => ExpireCondition::Later,
+        resp::ExpireCondition::Sooner => ExpireCondition::Sooner,
+        resp::ExpireCondition::PresentAndSooner => ExpireCondition::PresentAndSooner,
     }
 }

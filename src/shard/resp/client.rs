@@ -12,8 +12,8 @@ use super::transaction::Transaction;
 use crate::{
     config::Protocol,
     protocol::resp::{
-        ClientAttribute, ClientFilter, ClientRequest, KillFilter, Progress, ReplyMode, Version,
-        reply,
+        ClientAttribute, ClientFilter, ClientRequest, KillFilter, ParseProgress, ReplyMode,
+        Version, reply,
     },
     store::UnixMs,
 };
@@ -32,7 +32,7 @@ pub(in crate::shard) struct Client {
     /// What it watches or has queued, if it does.
     pub(in crate::shard) transaction: Option<Box<Transaction>>,
     /// How far the request that is coming in was parsed.
-    pub(in crate::shard) parsing: Progress,
+    pub(in crate::shard) parsing: ParseProgress,
     /// It is to hear of changes of what it reads.
     pub(in crate::shard) is_tracking: bool,
     /// CLIENT CACHING was said for the next request.
@@ -71,7 +71,7 @@ impl Default for Client {
             is_spared: false,
             names: None,
             transaction: None,
-            parsing: Progress::default(),
+            parsing: ParseProgress::default(),
             is_tracking: false,
             is_caching_said: false,
             is_subscribed: false,

@@ -326,11 +326,11 @@ fn set(session: &mut Session, core: &mut Core, pairs: Rest<'_>, version: Version
     Step::Done
 }
 
-type Wanted<'b> = Vec<(&'static Parameter, &'b [u8])>;
+type NamedValues<'b> = Vec<(&'static Parameter, &'b [u8])>;
 
 /// The settings that are meant; or the first thing that is wrong about them but for their values.
-fn check_names(pairs: Rest<'_>) -> Result<Wanted<'_>, Vec<u8>> {
-    let mut wanted: Wanted<'_> = Vec::new();
+fn check_names(pairs: Rest<'_>) -> Result<NamedValues<'_>, Vec<u8>> {
+    let mut wanted: NamedValues<'_> = Vec::new();
     for (name, value) in pairs.pairs() {
         let Some(parameter) = Parameter::find(name) else {
             let unknown = b"ERR Unknown option or number of arguments for CONFIG SET - '";
@@ -348,7 +348,7 @@ fn check_names(pairs: Rest<'_>) -> Result<Wanted<'_>, Vec<u8>> {
 }
 
 fn check_values(
-    wanted: &Wanted<'_>,
+    wanted: &NamedValues<'_>,
     settings: &Settings,
 ) -> Result<Vec<(&'static Parameter, u64)>, Vec<u8>> {
     let mut changes = Vec::new();

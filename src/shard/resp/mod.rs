@@ -37,7 +37,7 @@ use super::{
     core::Core,
     form::Form,
     group,
-    plain::{self, Plain, PlainHead, PlainRequests, PlainWrite, Served},
+    plain::{self, Plain, PlainHead, PlainRequests, PlainWrite, ServedCounts},
     pool::{feeds, over_memcache, relay, resp as resp_pool},
     session::{Session, Step},
     settings::{ARGS_MAX, INLINE_BYTES_MAX},
@@ -48,7 +48,7 @@ use crate::{
     protocol::{
         Parsed,
         resp::{
-            self, Args, Limits, Progress, ProtocolError, Request, RequestError, SetHead,
+            self, Args, Limits, ParseProgress, ProtocolError, Request, RequestError, SetHead,
             TrackingRequest, Version,
             table::{Command, Feed},
         },
@@ -205,7 +205,7 @@ impl PlainRequests for Resp {
 
     fn restart(session: &mut Session) {
         if let Some(client) = session.resp_client() {
-            client.parsing = Progress::default();
+            client.parsing = ParseProgress::default();
         }
     }
 
@@ -213,7 +213,7 @@ impl PlainRequests for Resp {
     fn voice(session: &Session) -> Option<Version> {
         let client = session.client()?;
         let is_usual = client.is_plain()
-            && client.parsing == Progress::default()
+            && client.parsing == ParseProgress::default()
             && !session.is_tracking()
             && !session.is_queueing
             && !session.is_confined()
@@ -251,7 +251,7 @@ impl PlainRequests for Resp {
     }
 
     #[inline]
-    fn note_served(session: &mut Session, core: &mut Core, served: Served) {
+    fn note_served(session: &mut Session, core: &mut Core, served: ServedCounts) {
         core.meter.pass(served.count());
         if served.ends_in_read {
             session.command = Some(Command::Get);

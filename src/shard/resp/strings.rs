@@ -51,7 +51,7 @@ fn get_and_expire(
         Expiry::Keep => return,
     };
     let condition = if deadline == Deadline::NEVER {
-        ExpireCondition::IfSome
+        ExpireCondition::Present
     } else {
         ExpireCondition::Always
     };

@@ -23,7 +23,7 @@ use super::{
         },
         session::{Session, Step},
         settings::TRANSACTION_BYTES_MAX,
-        world::Pass,
+        world::WorldPass,
     },
     Read, limits, read_frame, refuse, serve_now,
     watches::Watches,
@@ -153,7 +153,7 @@ pub(super) fn serve(
 /// write before it is queued, and EXEC of one before it stops everybody. What has the world is not
 /// held, or nobody could end the pause.
 fn is_held_back(session: &Session, core: &Core, is_write: bool) -> bool {
-    session.pass == Pass::None && core.pause.holds(is_write)
+    session.pass == WorldPass::None && core.pause.holds(is_write)
 }
 
 /// Keeps a request for EXEC if it is for the same server of the pool as all others.
@@ -275,7 +275,7 @@ fn begin(session: &mut Session, core: &mut Core) -> Option<Step> {
         return Some(end(session, core));
     }
     // Once dirty, always dirty: no need to stop anybody, unless they are being stopped already.
-    if session.pass == Pass::None && is_dirty(session, core) {
+    if session.pass == WorldPass::None && is_dirty(session, core) {
         return Some(abort(session, core));
     }
     if !session.enter_world(core) {

@@ -14,7 +14,7 @@ use crate::{
         message::{AnswerBody, Ask, AskBody, Origin},
         settings::LISTEN_LINGER_MS,
     },
-    store::{InterestWriter, KeyHash, Prefixes, UnixMs, Wanted},
+    store::{Concern, InterestWriter, KeyHash, Prefixes, UnixMs},
 };
 
 /// What the other shards know of what this one wants to hear of.
@@ -43,8 +43,8 @@ impl Listening {
     }
 
     /// What to tell the owners of keys.
-    fn wanted(&self) -> Option<Wanted> {
-        self.interest.as_ref().map(|interest| Wanted {
+    fn wanted(&self) -> Option<Concern> {
+        self.interest.as_ref().map(|interest| Concern {
             keys: interest.share(),
             prefixes: Arc::clone(&self.prefixes),
         })
@@ -146,7 +146,7 @@ impl Core {
         &mut self,
         listener: usize,
         version: u64,
-        wanted: Option<Wanted>,
+        wanted: Option<Concern>,
     ) -> AnswerBody {
         self.store.listen(listener, wanted);
         AnswerBody::Listening { version }

@@ -115,7 +115,7 @@ fn who_is_awake_is_asked_itself() {
 fn what_others_have_to_hear_of_is_left_to_the_owner() {
     let [mut owner, mut other] = pair(Eviction::Lru);
     let key = keys(&owner).next().unwrap();
-    let wanted = Wanted {
+    let wanted = Concern {
         keys: InterestWriter::new(0).share(),
         prefixes: Arc::new(Prefixes::new([])),
     };

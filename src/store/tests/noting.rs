@@ -12,7 +12,7 @@ const CLIENT: Author = Author(5);
 
 /// Listens to all changes of a partition.
 fn listen(store: &mut ShardStore) {
-    let wanted = Wanted {
+    let wanted = Concern {
         keys: InterestWriter::new(0).share(),
         prefixes: Arc::new(Prefixes::new([&b""[..]])),
     };
@@ -155,7 +155,7 @@ fn only_who_is_concerned_gets_a_note() {
     let hasher = store.hasher();
     let mut reader = InterestWriter::new(0);
     let nothing = Arc::new(Prefixes::default());
-    let wanted = |keys, prefixes| Some(Wanted { keys, prefixes });
+    let wanted = |keys, prefixes| Some(Concern { keys, prefixes });
     store.listen(0, wanted(reader.share(), Arc::clone(&nothing)));
     let user = Arc::new(Prefixes::new([&b"user:"[..]]));
     store.listen(1, wanted(InterestWriter::new(0).share(), user));

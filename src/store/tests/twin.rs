@@ -99,11 +99,11 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let side = prop_oneof![Just(Side::Back), Just(Side::Front)];
     let expire_condition = prop_oneof![
         Just(ExpireCondition::Always),
-        Just(ExpireCondition::IfNone),
-        Just(ExpireCondition::IfSome),
-        Just(ExpireCondition::IfLater),
-        Just(ExpireCondition::IfEarlier),
-        Just(ExpireCondition::IfSomeEarlier),
+        Just(ExpireCondition::Absent),
+        Just(ExpireCondition::Present),
+        Just(ExpireCondition::Later),
+        Just(ExpireCondition::Sooner),
+        Just(ExpireCondition::PresentAndSooner),
     ];
     let condition_of_unlink = condition.clone();
     let operation = prop_oneof![
@@ -331,10 +331,10 @@ fn expire_holds(condition: ExpireCondition, new: Deadline, old: Deadline) -> boo
     let millis = |d: Deadline| d.instant().map_or(u64::MAX, |at| at.0);
     match condition {
         ExpireCondition::Always => true,
-        ExpireCondition::IfNone => old == Deadline::NEVER,
-        ExpireCondition::IfSome => old != Deadline::NEVER,
-        ExpireCondition::IfLater => millis(new) > millis(old),
-        ExpireCondition::IfEarlier => millis(new) < millis(old),
-        ExpireCondition::IfSomeEarlier => old != Deadline::NEVER && millis(new) < millis(old),
+        ExpireCondition::Absent => old == Deadline::NEVER,
+        ExpireCondition::Present => old != Deadline::NEVER,
+        ExpireCondition::Later => millis(new) > millis(old),
+        ExpireCondition::Sooner => millis(new) < millis(old),
+        ExpireCondition::PresentAndSooner => old != Deadline::NEVER && millis(new) < millis(old),
     }
 }

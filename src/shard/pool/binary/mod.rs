@@ -16,7 +16,7 @@
 mod encode;
 mod reply;
 
-use self::reply::Wanted;
+use self::reply::PacketWanted;
 pub(in crate::shard) use self::reply::{Packet, error};
 use super::{KnowsMeta, at_once, errand, over_resp};
 use crate::{
@@ -162,16 +162,16 @@ pub(super) fn refuse(
 pub(in crate::shard) fn packet(request: &Request<'_>, command: &KeyCommand<'_>) -> Packet {
     let wanted = match *command {
         KeyCommand::Get { shows_key, .. } | KeyCommand::GetAndTouch { shows_key, .. } => {
-            Wanted::Value { shows_key }
+            PacketWanted::Value { shows_key }
         }
-        KeyCommand::Touch { .. } => Wanted::Touched,
-        KeyCommand::Store { verb, .. } => Wanted::Stored(match verb {
+        KeyCommand::Touch { .. } => PacketWanted::Touched,
+        KeyCommand::Store { verb, .. } => PacketWanted::Stored(match verb {
             StoreVerb::Append | StoreVerb::Prepend => Status::NotStored,
             StoreVerb::Add => Status::Exists,
             _ => Status::NotFound,
         }),
-        KeyCommand::Count { .. } => Wanted::Number,
-        KeyCommand::Delete { .. } => Wanted::Done,
+        KeyCommand::Count { .. } => PacketWanted::Number,
+        KeyCommand::Delete { .. } => PacketWanted::Done,
     };
     Packet {
         echo: request.echo,

@@ -13,7 +13,7 @@ use crate::shard::pool::over_resp;
 
 /// What a client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum PacketWanted {
     /// The value, and its key if that is shown.
     Value { shows_key: bool },
     /// The flags.
@@ -31,7 +31,7 @@ pub(super) enum Wanted {
 pub(in crate::shard) struct Packet {
     pub(super) echo: Echo,
     pub(super) is_quiet: bool,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: PacketWanted,
 }
 
 /// The line for a value in place of something else.
@@ -45,7 +45,7 @@ impl Packet {
 
     /// Whether the value is to be shown where there is one.
     pub(in crate::shard) fn shows_value(self) -> bool {
-        self.wanted != Wanted::Touched
+        self.wanted != PacketWanted::Touched
     }
 
     /// Appends the packet for an answer, or an error line; `key` is what was asked for.
@@ -67,14 +67,14 @@ impl Packet {
     fn found(self, key: &[u8], answer: &[u8], data: &[u8], out: &mut Vec<u8>) {
         let cas = flag(answer, b'c');
         match self.wanted {
-            Wanted::Value { shows_key } => {
+            PacketWanted::Value { shows_key } => {
                 let key = shows_key.then_some(key);
                 // Fits: the server got it as 32 bits.
                 let flags = flag(answer, b'f') as u32;
                 wire::value(out, self.echo, key, flags, data, cas);
             }
-            Wanted::Number if self.is_quiet => {}
-            Wanted::Number => {
+            PacketWanted::Number if self.is_quiet => {}
+            PacketWanted::Number => {
                 let digits = number::unsigned(data.trim_ascii_end());
                 wire::number(out, self.echo, digits.unwrap_or(0), cas);
             }
@@ -85,19 +85,19 @@ impl Packet {
     fn told(self, key: &[u8], line: &[u8], out: &mut Vec<u8>) {
         let word = line.get(..2).unwrap_or_default();
         let status = match (word, self.wanted) {
-            (meta::DONE, Wanted::Touched) => {
+            (meta::DONE, PacketWanted::Touched) => {
                 let flags = flag(line, b'f') as u32;
                 return wire::touched(out, self.echo, flags, flag(line, b'c'));
             }
             (meta::DONE, _) if self.is_quiet => return,
             (meta::DONE, _) => return wire::done(out, self.echo, flag(line, b'c')),
-            (meta::MISS | meta::NOT_FOUND, Wanted::Value { .. }) if self.is_quiet => return,
-            (meta::MISS | meta::NOT_FOUND, Wanted::Value { shows_key: true }) => {
+            (meta::MISS | meta::NOT_FOUND, PacketWanted::Value { .. }) if self.is_quiet => return,
+            (meta::MISS | meta::NOT_FOUND, PacketWanted::Value { shows_key: true }) => {
                 return wire::miss_with_key(out, self.echo, key);
             }
             (meta::MISS | meta::NOT_FOUND, _) => Status::NotFound,
             (meta::EXISTS, _) => Status::Exists,
-            (meta::NOT_STORED, Wanted::Stored(status)) => status,
+            (meta::NOT_STORED, PacketWanted::Stored(status)) => status,
             (meta::NOT_STORED, _) => Status::NotStored,
             _ => return error(self.echo, line, out),
         };
@@ -144,7 +144,7 @@ mod tests {
         opaque: 7,
     };
 
-    fn said(wanted: Wanted, is_quiet: bool, answer: &str) -> Vec<u8> {
+    fn said(wanted: PacketWanted, is_quiet: bool, answer: &str) -> Vec<u8> {
         let packet = Packet {
             echo: ECHO,
             is_quiet,
@@ -163,9 +163,9 @@ mod tests {
 
     #[test]
     fn every_answer_has_its_packet() {
-        let value = Wanted::Value { shows_key: false };
-        let with_key = Wanted::Value { shows_key: true };
-        let add = Wanted::Stored(Status::Exists);
+        let value = PacketWanted::Value { shows_key: false };
+        let with_key = PacketWanted::Value { shows_key: true };
+        let add = PacketWanted::Stored(Status::Exists);
         let error = |status| written(|out| wire::error(out, ECHO, status));
         let table = [
             (
@@ -185,11 +185,11 @@ mod tests {
                 written(|out| wire::miss_with_key(out, ECHO, b"key")),
             ),
             (
-                Wanted::Touched,
+                PacketWanted::Touched,
                 "HD f5 c9\r\n",
                 written(|out| wire::touched(out, ECHO, 5, 9)),
             ),
-            (Wanted::Touched, "EN\r\n", error(Status::NotFound)),
+            (PacketWanted::Touched, "EN\r\n", error(Status::NotFound)),
             (add, "HD c9\r\n", written(|out| wire::done(out, ECHO, 9))),
             (add, "NS\r\n", error(Status::Exists)),
             (add, "NF\r\n", error(Status::NotFound)),
@@ -200,23 +200,23 @@ mod tests {
                 error(Status::TooLarge),
             ),
             (
-                Wanted::Number,
+                PacketWanted::Number,
                 "VA 3 c9\r\n42 \r\n",
                 written(|out| wire::number(out, ECHO, 42, 9)),
             ),
-            (Wanted::Number, "NF\r\n", error(Status::NotFound)),
+            (PacketWanted::Number, "NF\r\n", error(Status::NotFound)),
             (
-                Wanted::Number,
+                PacketWanted::Number,
                 "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n",
                 error(Status::NonNumeric),
             ),
             (
-                Wanted::Done,
+                PacketWanted::Done,
                 "HD\r\n",
                 written(|out| wire::done(out, ECHO, 0)),
             ),
             (
-                Wanted::Done,
+                PacketWanted::Done,
                 "SERVER_ERROR backend is unavailable\r\n",
                 written(|out| {
                     wire::refusal(out, ECHO, Status::Internal, b"backend is unavailable");
@@ -251,19 +251,19 @@ mod tests {
                 written(|out| wire::error(out, ECHO, Status::OutOfMemory)),
             ),
         ] {
-            assert_eq!(said(Wanted::Done, true, line), packet, "{line:?}");
+            assert_eq!(said(PacketWanted::Done, true, line), packet, "{line:?}");
         }
     }
 
     #[test]
     fn quiet_requests_are_answered_by_what_is_worth_knowing() {
-        let value = Wanted::Value { shows_key: true };
-        let set = Wanted::Stored(Status::NotFound);
+        let value = PacketWanted::Value { shows_key: true };
+        let set = PacketWanted::Stored(Status::NotFound);
         for (wanted, silent, told) in [
             (value, "EN\r\n", "VA 2 f5 c9\r\nhi\r\n"),
             (set, "HD c9\r\n", "EX\r\n"),
-            (Wanted::Number, "VA 1 c9\r\n4\r\n", "NF\r\n"),
-            (Wanted::Done, "HD\r\n", "NF\r\n"),
+            (PacketWanted::Number, "VA 1 c9\r\n4\r\n", "NF\r\n"),
+            (PacketWanted::Done, "HD\r\n", "NF\r\n"),
         ] {
             assert!(said(wanted, true, silent).is_empty(), "{silent:?}");
             assert_eq!(said(wanted, true, told), said(wanted, false, told));

@@ -71,7 +71,7 @@ struct Dedicated {
 
 /// What a request that waits needs.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct ConnWanted {
     pub(super) server: usize,
     pub(super) client: Token,
     pub(super) version: Version,
@@ -113,7 +113,7 @@ impl DedicatedConns {
     /// may be no more of them.
     pub(super) fn ask(
         &mut self,
-        wanted: Wanted,
+        wanted: ConnWanted,
         pending: Pending,
         request: &[u8],
         now: UnixMs,

@@ -13,7 +13,7 @@ mod steps;
 pub(super) use self::encode::{delete as encode_delete, set as encode_set};
 use self::{encode::Name, one_key::one_key};
 pub(in crate::shard) use self::{
-    reply::{Wanted, count, error},
+    reply::{RespWanted, count, error},
     steps::{Next, Plan, Steps},
 };
 use super::at_once::{Set, whole};
@@ -179,7 +179,7 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
             return Step::Done;
         }
     }
-    let form = Form::OverMemcache(Wanted::Value(version));
+    let form = Form::OverMemcache(RespWanted::Value(version));
     session.run_errand(core, key, Errand::Fetch, &[], form)
 }
 

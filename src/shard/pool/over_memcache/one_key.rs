@@ -5,7 +5,7 @@ use super::{
     NOTHING_LIKE_IT, cannot_name,
     encode::{self, Name},
     must_wait_for_greeting, refuse,
-    reply::Wanted,
+    reply::RespWanted,
     steps::Plan,
     whole, with_data,
 };
@@ -28,7 +28,7 @@ use crate::{
 /// What is to be done about one key, and how it is answered.
 struct Task {
     errand: Errand,
-    wanted: Wanted,
+    wanted: RespWanted,
 }
 
 pub(super) fn one_key(
@@ -105,10 +105,10 @@ fn encode(
 ) -> Encoded {
     let read = Errand::Read(Expects::Meta);
     let (flags, wanted): (&[u8], _) = match *request {
-        Request::Strlen { .. } => (b" s", Wanted::Length),
-        Request::Type { .. } => (b"", Wanted::Type),
-        Request::Ttl { .. } => (b" t", Wanted::Lifetime { in_ms: false }),
-        Request::PTtl { .. } => (b" t", Wanted::Lifetime { in_ms: true }),
+        Request::Strlen { .. } => (b" s", RespWanted::Length),
+        Request::Type { .. } => (b"", RespWanted::Type),
+        Request::Ttl { .. } => (b" t", RespWanted::Lifetime { in_ms: false }),
+        Request::PTtl { .. } => (b" t", RespWanted::Lifetime { in_ms: true }),
         Request::Set { .. } | Request::SetNx { .. } | Request::Append { .. } => {
             return encode_store(out, now, request, name, version);
         }
@@ -121,7 +121,7 @@ fn encode(
 
 type Encoded = Result<Task, &'static str>;
 
-fn task(errand: Errand, wanted: Wanted) -> Encoded {
+fn task(errand: Errand, wanted: RespWanted) -> Encoded {
     Ok(Task { errand, wanted })
 }
 
@@ -147,15 +147,15 @@ fn encode_store(
                 Condition::Present => StoreVerb::Replace,
             };
             encode::store(out, verb, name, exptime(expiry, now)?, value);
-            task(store, Wanted::Stored(version))
+            task(store, RespWanted::Stored(version))
         }
         Request::SetNx { value, .. } => {
             encode::store(out, StoreVerb::Add, name, Exptime::NEVER, value);
-            task(store, Wanted::Done)
+            task(store, RespWanted::Done)
         }
         Request::Append { value, .. } => {
             out.extend_from_slice(value);
-            task(Errand::Steps(Plan::Append), Wanted::Done)
+            task(Errand::Steps(Plan::Append), RespWanted::Done)
         }
         _ => Err(NOTHING_LIKE_IT),
     }
@@ -165,10 +165,10 @@ fn encode_store(
 fn encode_count(out: &mut Vec<u8>, name: Name<'_>, signed: i64) -> Encoded {
     let delta = signed.unsigned_abs();
     if signed < 0 {
-        return task(Errand::Steps(Plan::Subtract { delta }), Wanted::Done);
+        return task(Errand::Steps(Plan::Subtract { delta }), RespWanted::Done);
     }
     encode::increment(out, name, delta);
-    task(Errand::Write(Expects::Meta), Wanted::Count { delta })
+    task(Errand::Write(Expects::Meta), RespWanted::Count { delta })
 }
 
 /// The same for what changes when a value ends.
@@ -180,10 +180,10 @@ fn encode_lifetime(
     version: Version,
 ) -> Encoded {
     let (flags, exptime, wanted): (&[u8], _, _) = match *request {
-        Request::GetDel { .. } => (b" v", OVER, Wanted::Value(version)),
+        Request::GetDel { .. } => (b" v", OVER, RespWanted::Value(version)),
         Request::String(StringRequest::GetEx { expiry, .. }) => {
             let expiry = expiry.ok().flatten().unwrap_or(SetExpiry::None);
-            (b" v", exptime(expiry, now)?, Wanted::Value(version))
+            (b" v", exptime(expiry, now)?, RespWanted::Value(version))
         }
         Request::Expire { at, .. } => {
             let expiry = match at {
@@ -191,12 +191,12 @@ fn encode_lifetime(
                 ExpireAt::AtMs(ms) if ms > now.0 as i64 => SetExpiry::AtMs(ms.unsigned_abs()),
                 ExpireAt::InMs(_) | ExpireAt::AtMs(_) => {
                     encode::delete(out, name.key, name.spelling);
-                    return task(Errand::Write(Expects::Line), Wanted::Done);
+                    return task(Errand::Write(Expects::Line), RespWanted::Done);
                 }
             };
-            (b"", exptime(expiry, now)?, Wanted::Done)
+            (b"", exptime(expiry, now)?, RespWanted::Done)
         }
-        Request::Persist { .. } => (b" t", Exptime::NEVER, Wanted::Persisted),
+        Request::Persist { .. } => (b" t", Exptime::NEVER, RespWanted::Persisted),
         _ => return Err(NOTHING_LIKE_IT),
     };
     encode::meta_touch(out, name, flags, exptime);

@@ -12,7 +12,7 @@ use crate::protocol::{
 
 /// What a RESP client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::shard) enum Wanted {
+pub(in crate::shard) enum RespWanted {
     /// The value.
     Value(Version),
     /// `OK` if it was stored, else null.
@@ -94,7 +94,7 @@ pub(super) fn is_done(line: &[u8]) -> bool {
 const NO_KEY: i64 = -2;
 const NO_END: i64 = -1;
 
-impl Wanted {
+impl RespWanted {
     /// Appends the reply for the client, to what was no error.
     pub(in crate::shard) fn encode(self, frame: &[u8], out: &mut Vec<u8>) {
         let answer = Answer::read(frame);
@@ -167,7 +167,7 @@ pub(in crate::shard) fn error(line: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn encoded(wanted: Wanted, frame: &str) -> String {
+    fn encoded(wanted: RespWanted, frame: &str) -> String {
         let mut out = Vec::new();
         wanted.encode(frame.as_bytes(), &mut out);
         String::from_utf8(out).unwrap()
@@ -175,13 +175,13 @@ mod tests {
 
     #[test]
     fn every_answer_has_its_reply() {
-        use Wanted::{Count, Done, Length, Lifetime, Persisted, Stored, Type, Value};
+        use RespWanted::{Count, Done, Length, Lifetime, Persisted, Stored, Type, Value};
         let (seconds, ms) = (Lifetime { in_ms: false }, Lifetime { in_ms: true });
         let (two, three) = (Version::Resp2, Version::Resp3);
         let five = Count { delta: 5 };
         let overflow =
             "-ERR increment or decrement would overflow, and the memcache server has counted on";
-        let table: &[(Wanted, &str, &str)] = &[
+        let table: &[(RespWanted, &str, &str)] = &[
             (Value(two), "VALUE k 16 2\r\nhi\r\n", "$2\r\nhi"),
             (Value(two), "VA 2 f16\r\nhi\r\n", "$2\r\nhi"),
             (Value(two), "", "$-1"),

@@ -40,7 +40,7 @@ pub(in crate::shard) enum Plan {
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum Phase {
     Append,
     Add,
     Length,
@@ -52,7 +52,7 @@ enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::shard) struct Steps {
     plan: Plan,
-    step: Step,
+    phase: Phase,
     rounds_left: u32,
 }
 
@@ -69,15 +69,15 @@ impl Steps {
     pub(in crate::shard) fn new(plan: Plan) -> Self {
         Self {
             plan,
-            step: first(plan),
+            phase: first(plan),
             rounds_left: ROUND_COUNT_MAX,
         }
     }
 
     /// What the reply to the next request looks like.
     pub(in crate::shard) fn expects(&self) -> Expects {
-        match self.step {
-            Step::Append | Step::Add => Expects::Line,
+        match self.phase {
+            Phase::Append | Phase::Add => Expects::Line,
             _ => Expects::Meta,
         }
     }
@@ -87,13 +87,13 @@ impl Steps {
         // Who cannot be named does not come so far.
         let spelling = Spelling::of(key).unwrap_or(Spelling::Base64);
         let name = Name { key, spelling };
-        match (self.plan, self.step) {
-            (_, Step::Append) => {
+        match (self.plan, self.phase) {
+            (_, Phase::Append) => {
                 encode::store(out, StoreVerb::Append, name, Exptime::NEVER, content);
             }
-            (_, Step::Add) => encode::store(out, StoreVerb::Add, name, Exptime::NEVER, content),
-            (_, Step::Length) => encode::meta_get(out, name, b" s"),
-            (Plan::Subtract { delta }, Step::Subtract { cas }) => {
+            (_, Phase::Add) => encode::store(out, StoreVerb::Add, name, Exptime::NEVER, content),
+            (_, Phase::Length) => encode::meta_get(out, name, b" s"),
+            (Plan::Subtract { delta }, Phase::Subtract { cas }) => {
                 encode::decrement(out, name, delta, cas);
             }
             _ => encode::meta_get(out, name, b" v c"),
@@ -108,13 +108,13 @@ impl Steps {
         out: &mut Vec<u8>,
     ) -> Next {
         let is_done = is_done(frame);
-        match (self.step, self.plan) {
-            (Step::Append, _) if is_done => self.go_on(Step::Length),
-            (Step::Append, _) => self.go_on(Step::Add),
-            (Step::Add, _) if is_done => say(out, content.len() as i64),
-            (Step::Add, _) => self.again(out),
+        match (self.phase, self.plan) {
+            (Phase::Append, _) if is_done => self.go_on(Phase::Length),
+            (Phase::Append, _) => self.go_on(Phase::Add),
+            (Phase::Add, _) if is_done => say(out, content.len() as i64),
+            (Phase::Add, _) => self.again(out),
             // Gone in between: as long as it was when it was new.
-            (Step::Length, _) => {
+            (Phase::Length, _) => {
                 let length = returned(frame, b's').and_then(number::signed);
                 say(out, length.unwrap_or(content.len() as i64))
             }
@@ -133,22 +133,22 @@ impl Steps {
         };
         let number = text.and_then(number::unsigned);
         let signed = number.and_then(|number| i64::try_from(number).ok());
-        match (self.step, text, signed) {
-            (Step::Read, Some(_), None) => refuse(out, resp::NOT_AN_INTEGER),
-            (Step::Read, Some(_), Some(signed)) if signed.unsigned_abs() >= delta => {
+        match (self.phase, text, signed) {
+            (Phase::Read, Some(_), None) => refuse(out, resp::NOT_AN_INTEGER),
+            (Phase::Read, Some(_), Some(signed)) if signed.unsigned_abs() >= delta => {
                 let cas = returned(frame, b'c')
                     .and_then(number::unsigned)
                     .unwrap_or(0);
-                self.go_on(Step::Subtract { cas })
+                self.go_on(Phase::Subtract { cas })
             }
-            (Step::Read, ..) => refuse(out, BELOW_ZERO),
+            (Phase::Read, ..) => refuse(out, BELOW_ZERO),
             (_, _, Some(signed)) => say(out, signed),
             _ => self.again(out),
         }
     }
 
-    fn go_on(&mut self, step: Step) -> Next {
-        self.step = step;
+    fn go_on(&mut self, phase: Phase) -> Next {
+        self.phase = phase;
         Next::Ask
     }
 
@@ -161,10 +161,10 @@ impl Steps {
     }
 }
 
-fn first(plan: Plan) -> Step {
+fn first(plan: Plan) -> Phase {
     match plan {
-        Plan::Append => Step::Append,
-        Plan::Subtract { .. } => Step::Read,
+        Plan::Append => Phase::Append,
+        Plan::Subtract { .. } => Phase::Read,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     answer::{Answer, Left, begin, end},
     renewals::Renewals,
-    reply::Wanted,
+    reply::ReplyWanted,
     stored::{CAS_DIGITS, cas, is_promise, split},
 };
 use crate::{
@@ -24,14 +24,14 @@ pub(in crate::shard) enum Asked {
     Look,
     /// To store a string that has this CAS id, for a value of so many bytes.
     Stored {
-        wanted: Wanted,
+        wanted: ReplyWanted,
         cas: u64,
         value_bytes: usize,
     },
     /// To join so many bytes to what is there.
     Joined { value_bytes: usize },
     /// To remove it.
-    Deleted(Wanted),
+    Deleted(ReplyWanted),
     /// To count.
     Number,
 }
@@ -169,7 +169,12 @@ fn value<'b>(reply: frames::Reply<'b>, left: Option<Left>) -> Answer<'b> {
 }
 
 /// What classic's line for the reply is in meta.
-fn done<'b>(wanted: Wanted, reply: frames::Reply<'_>, cas: u64, value_bytes: usize) -> Answer<'b> {
+fn done<'b>(
+    wanted: ReplyWanted,
+    reply: frames::Reply<'_>,
+    cas: u64,
+    value_bytes: usize,
+) -> Answer<'b> {
     match wanted.line(reply) {
         classic::STORED | classic::DELETED => Answer::Done { cas, value_bytes },
         classic::EXISTS => Answer::not(reply::EXISTS, value_bytes),
@@ -273,6 +278,8 @@ mod tests {
 
     #[test]
     fn every_change_has_its_answer() {
+        use ReplyWanted as Wanted;
+
         let stored = |wanted| Asked::Stored {
             wanted,
             cas: 9,

@@ -2,7 +2,7 @@
 //! and what looks into a value looks behind it.
 
 use super::{
-    reply::Wanted,
+    reply::ReplyWanted,
     stored::{has_header, push_bulk},
 };
 use crate::shard::{
@@ -36,7 +36,7 @@ pub(in crate::shard) fn one_key(
         Request::Set { value, get, .. } => {
             push_with_value(&mut wire, args, value);
             if get {
-                Form::OverResp(Wanted::Value(version))
+                Form::OverResp(ReplyWanted::Value(version))
             } else {
                 Form::Verbatim
             }
@@ -47,11 +47,11 @@ pub(in crate::shard) fn one_key(
         }
         Request::GetSet { value, .. } => {
             push_with_value(&mut wire, args, value);
-            Form::OverResp(Wanted::Value(version))
+            Form::OverResp(ReplyWanted::Value(version))
         }
         Request::GetDel { .. } | Request::String(StringRequest::GetEx { .. }) => {
             push(&mut wire, args);
-            Form::OverResp(Wanted::Value(version))
+            Form::OverResp(ReplyWanted::Value(version))
         }
         Request::Expire { .. }
         | Request::Persist { .. }
@@ -63,7 +63,7 @@ pub(in crate::shard) fn one_key(
         }
         Request::IncrBy { .. } => {
             push_within(&mut wire, core, key, b"number", args);
-            Form::OverResp(Wanted::Number)
+            Form::OverResp(ReplyWanted::Number)
         }
         _ => {
             push_within(&mut wire, core, key, b"reply", args);

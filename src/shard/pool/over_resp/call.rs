@@ -92,7 +92,7 @@ impl Call<'_> {
             } => {
                 let wanted = if let StoreVerb::Cas(id) = verb {
                     compare_and_swap(out, core, key, id, (flags, value), lifetime);
-                    super::Wanted::Cas
+                    super::ReplyWanted::Cas
                 } else {
                     encode_store(out, core, key, verb, (flags, value), lifetime)
                 };
@@ -110,11 +110,11 @@ impl Call<'_> {
             } => encode_join(out, core, key, (verb, value), compared, creates),
             Self::Delete { compared: None } => {
                 resp::encode_command(out, &[b"DEL", key.bytes]);
-                Asked::Deleted(super::Wanted::Delete)
+                Asked::Deleted(super::ReplyWanted::Delete)
             }
             Self::Delete { compared } => {
                 call_script(out, core, key, &[b"remove", digest(compared).as_bytes()]);
-                Asked::Deleted(super::Wanted::Cas)
+                Asked::Deleted(super::ReplyWanted::Cas)
             }
             Self::Count { .. } => self.encode_count(out, core, key),
         }

@@ -24,7 +24,7 @@ pub(in crate::shard) use self::{
     beside::{one_key as one_key_beside, push, push_value, push_within_reply},
     binary::{execute_binary, flush_binary},
     meta::execute as execute_meta,
-    reply::{Wanted, error, error_text, is_too_large},
+    reply::{ReplyWanted, error, error_text, is_too_large},
     script::{Script, is_missing, load},
     stored::{HEADER_BYTES, cas_of, push_bulk, split},
 };
@@ -67,9 +67,9 @@ pub(in crate::shard) fn retrieve(
         is_plain,
         |session, core, key, is_single| {
             let wanted = if is_single {
-                Wanted::Retrieval { cas }
+                ReplyWanted::Retrieval { cas }
             } else {
-                Wanted::Part { cas }
+                ReplyWanted::Part { cas }
             };
             let mut request = core.buffers.take();
             let errand = match touch {
@@ -147,7 +147,7 @@ pub(in crate::shard) fn flush_all(
 }
 
 /// Appends the command for a request that changes a key, and says what its reply means.
-fn encode(out: &mut Vec<u8>, core: &Core, key: Key<'_>, request: Request<'_>) -> Wanted {
+fn encode(out: &mut Vec<u8>, core: &Core, key: Key<'_>, request: Request<'_>) -> ReplyWanted {
     match request {
         Request::Store {
             verb,
@@ -168,7 +168,7 @@ fn encode(out: &mut Vec<u8>, core: &Core, key: Key<'_>, request: Request<'_>) ->
             };
             let mut digits = itoa::Buffer::new();
             call(out, core, key, &[name, digits.format(delta).as_bytes()]);
-            Wanted::Count
+            ReplyWanted::Count
         }
         Request::Touch { exptime, .. } => {
             match lifetime(exptime, core) {
@@ -180,12 +180,12 @@ fn encode(out: &mut Vec<u8>, core: &Core, key: Key<'_>, request: Request<'_>) ->
                     resp::encode_command(out, &[b"PEXPIRE", key.bytes, ms]);
                 }
             }
-            Wanted::Touch
+            ReplyWanted::Touch
         }
         // A delete: what changes no key does not come here.
         _ => {
             resp::encode_command(out, &[b"DEL", key.bytes]);
-            Wanted::Delete
+            ReplyWanted::Delete
         }
     }
 }
@@ -197,22 +197,22 @@ fn encode_store(
     verb: StoreVerb,
     (flags, value): (u32, &[u8]),
     lifetime: Lifetime,
-) -> Wanted {
+) -> ReplyWanted {
     let condition: &[&[u8]] = match verb {
         StoreVerb::Set => &[],
         StoreVerb::Add => &[b"NX"],
         StoreVerb::Replace => &[b"XX"],
         StoreVerb::Append => {
             concat(out, core, key, b"append", value);
-            return Wanted::Store;
+            return ReplyWanted::Store;
         }
         StoreVerb::Prepend => {
             concat(out, core, key, b"prepend", value);
-            return Wanted::Store;
+            return ReplyWanted::Store;
         }
         StoreVerb::Cas(id) => {
             compare_and_swap(out, core, key, id, (flags, value), lifetime);
-            return Wanted::Cas;
+            return ReplyWanted::Cas;
         }
     };
     if lifetime == Lifetime::Over {
@@ -224,9 +224,9 @@ fn encode_store(
         };
         resp::encode_command(out, &[command, key.bytes]);
         return match verb {
-            StoreVerb::Set => Wanted::Set,
-            StoreVerb::Add => Wanted::AddPast,
-            _ => Wanted::Store,
+            StoreVerb::Set => ReplyWanted::Set,
+            StoreVerb::Add => ReplyWanted::AddPast,
+            _ => ReplyWanted::Store,
         };
     }
     let timer_words = 2 * usize::from(lifetime != Lifetime::ForGood);
@@ -240,8 +240,8 @@ fn encode_store(
     }
     condition.iter().for_each(|word| resp::bulk(out, word));
     match verb {
-        StoreVerb::Set => Wanted::Set,
-        _ => Wanted::Store,
+        StoreVerb::Set => ReplyWanted::Set,
+        _ => ReplyWanted::Store,
     }
 }
 

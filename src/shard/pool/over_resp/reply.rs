@@ -12,7 +12,7 @@ use crate::{
 
 /// What a client asked for that cannot be given the server's reply as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::shard) enum Wanted {
+pub(in crate::shard) enum ReplyWanted {
     /// memcache: the value of the only key, with its CAS id or without, and the end.
     Retrieval { cas: bool },
     /// memcache: the value of one of several keys.
@@ -38,7 +38,7 @@ pub(in crate::shard) enum Wanted {
     Number,
 }
 
-impl Wanted {
+impl ReplyWanted {
     /// Whether it is one key's part of a retrieval with several.
     pub(in crate::shard) fn is_part(self) -> bool {
         matches!(self, Self::Part { .. })
@@ -126,7 +126,7 @@ pub(in crate::shard) fn error(line: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn encoded(wanted: Wanted, frame: &[u8]) -> String {
+    fn encoded(wanted: ReplyWanted, frame: &[u8]) -> String {
         let mut out = Vec::new();
         wanted.encode(b"k", frame, &mut out);
         String::from_utf8(out).unwrap()
@@ -136,19 +136,19 @@ mod tests {
     fn values_are_shown_with_their_flags() {
         let plain = b"$2\r\nhi\r\n";
         let flagged = b"$14\r\n\0mcflag\xff\0\0\0\x10hi\r\n";
-        let one = Wanted::Retrieval { cas: false };
+        let one = ReplyWanted::Retrieval { cas: false };
         assert_eq!(encoded(one, plain), "VALUE k 0 2\r\nhi\r\nEND\r\n");
         assert_eq!(encoded(one, flagged), "VALUE k 16 2\r\nhi\r\nEND\r\n");
         assert_eq!(encoded(one, b"$-1\r\n"), "END\r\n");
-        let part = Wanted::Part { cas: false };
+        let part = ReplyWanted::Part { cas: false };
         assert_eq!(encoded(part, flagged), "VALUE k 16 2\r\nhi\r\n");
         assert_eq!(encoded(part, b"$-1\r\n"), "");
-        let with_cas = Wanted::Part { cas: true };
+        let with_cas = ReplyWanted::Part { cas: true };
         assert_eq!(
             encoded(with_cas, b"$1\r\nv\r\n"),
             "VALUE k 0 1 550439215077317011\r\nv\r\n"
         );
-        let value = Wanted::Value(Version::Resp3);
+        let value = ReplyWanted::Value(Version::Resp3);
         assert_eq!(encoded(value, flagged), "$2\r\nhi\r\n");
         assert_eq!(encoded(value, b"$-1\r\n"), "_\r\n");
         assert_eq!(encoded(value, b"+OK\r\n"), "+OK\r\n");
@@ -156,8 +156,8 @@ mod tests {
 
     #[test]
     fn every_outcome_has_its_line() {
-        use Wanted::{AddPast, Cas, Count, Delete, Number, Set, Store, Touch};
-        let table: &[(Wanted, &str, &str)] = &[
+        use ReplyWanted::{AddPast, Cas, Count, Delete, Number, Set, Store, Touch};
+        let table: &[(ReplyWanted, &str, &str)] = &[
             (Set, "+OK", "STORED"),
             (Set, ":0", "STORED"),
             (Store, "+OK", "STORED"),
