@@ -73,7 +73,7 @@ fn write_narrowly(eviction: Eviction, load: &Narrow) {
     let mut store = build(&params, KeyHasher::new(7)).unwrap().remove(0);
     store.online();
     let mut rng = Rng(7);
-    let bytes_max = load.item_bytes_max - 4 - 59;
+    let bytes_max = load.item_bytes_max - 4 - StoreParams::ITEM_OVERHEAD_BYTES;
     let content = vec![b'v'; bytes_max];
     for step in 0..40_000_u32 {
         let name = rng.skewed(load.key_count).to_le_bytes();
