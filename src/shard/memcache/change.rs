@@ -18,9 +18,7 @@ pub(super) fn change_in_store(
     if let Some(step) = refuse_too_large(session, core, request) {
         return step;
     }
-    let Some(change) = Change::of(request, core.now) else {
-        return Step::Done;
-    };
+    let change = Change::of(request, core.now);
     let key = core.key(change.key);
     let step = session.mutate(core, key, change.operation, change.value, change.form);
     core.count_asked(&change.operation, step)
@@ -64,7 +62,8 @@ pub(in crate::shard) struct Change<'b> {
 }
 
 impl<'b> Change<'b> {
-    pub(in crate::shard) fn of(request: &Request<'b>, now: UnixMs) -> Option<Self> {
+    /// What a request means that is to change one key; `execute` hands over no other.
+    pub(in crate::shard) fn of(request: &Request<'b>, now: UnixMs) -> Self {
         let (key, operation, value, form, noreply, is_whole) = match *request {
             Request::Store {
                 verb,
@@ -130,17 +129,17 @@ impl<'b> Change<'b> {
                     false,
                 )
             }
-            _ => return None,
+            other => unreachable!("`execute` serves it otherwise: {other:?}"),
         };
         let heard = if noreply { Form::Silent } else { form };
-        Some(Self {
+        Self {
             key,
             operation,
             value,
             form: heard,
             form_if_heard: form,
             is_whole,
-        })
+        }
     }
 }
 

@@ -273,7 +273,10 @@ fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &
             Some(Protocol::Resp) => over_resp::execute_meta(session, core, request),
         },
         Request::Quit => Step::Close,
-        _ => match core.backend_protocol() {
+        Request::Store { .. }
+        | Request::Delete { .. }
+        | Request::Arithmetic { .. }
+        | Request::Touch { .. } => match core.backend_protocol() {
             None => change_in_store(session, core, request),
             Some(Protocol::Memcache) => memcache_pool::change(session, core, request, raw),
             Some(Protocol::Resp) => over_resp::change(session, core, request),

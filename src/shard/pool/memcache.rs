@@ -136,9 +136,7 @@ pub(in crate::shard) fn change(
     request: &Request<'_>,
     raw: &[u8],
 ) -> Step {
-    let Some(change) = Change::of(request, core.now) else {
-        return Step::Done;
-    };
+    let change = Change::of(request, core.now);
     let step = ask(session, core, &change, request, raw);
     core.count_asked(&change.operation, step)
 }

@@ -184,7 +184,7 @@ fn one_key(
         Request::String(request) => (request.key(), Errand::Write(Expects::Line), Form::Verbatim),
         _ => {
             let Some(change) = resp::single(request, version, core.now) else {
-                return Step::Done;
+                unreachable!("`execute` serves all others: {request:?}");
             };
             *asked = Some(change.operation);
             if core.is_behind()

@@ -47,7 +47,7 @@ pub(super) fn change(
                 let step = session.mutate(core, key, change.operation, change.value, change.form);
                 core.count_asked(&change.operation, step)
             }
-            None => Step::Done,
+            None => unreachable!("what changes no key was served before: {request:?}"),
         },
     }
 }

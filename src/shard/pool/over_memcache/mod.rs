@@ -191,7 +191,7 @@ fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
     session.for_each_key(core, pairs.pairs(), |session, core, (bytes, value)| {
         let key = core.key(bytes);
         let Some(spelling) = Spelling::of(bytes) else {
-            return Step::Done;
+            unreachable!("`execute` has looked whether all keys can be named");
         };
         if session.must_wait_for_steps(key) {
             return Step::Hold;
@@ -235,7 +235,7 @@ fn add_up(
     session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);
         let Some(spelling) = Spelling::of(bytes) else {
-            return Step::Done;
+            unreachable!("`execute` has looked whether all keys can be named");
         };
         if session.must_wait_for_steps(key) {
             return Step::Hold;

@@ -103,9 +103,7 @@ pub(in crate::shard) fn change(
     core: &mut Core,
     request: &Request<'_>,
 ) -> Step {
-    let Some(change) = Change::of(request, core.now) else {
-        return Step::Done;
-    };
+    let change = Change::of(request, core.now);
     let step = ask(session, core, &change, request);
     core.count_asked(&change.operation, step)
 }
