@@ -73,7 +73,7 @@ struct Idle {
 }
 
 impl Connections {
-    /// Asks a server. Of a body of more than `body_bytes_max` bytes only the front is read.
+    /// Asks a server. A body of more than `body_bytes_max` bytes is read only so far.
     pub(super) async fn ask(
         &self,
         address: &HttpAddress,

@@ -192,8 +192,8 @@ pub trait Io {
     /// No socket is to be had.
     fn connect(&mut self, address: &Address) -> io::Result<Token>;
 
-    /// Starts to receive, or resumes it. Idempotent. A pause that has not come to its end is taken back:
-    /// no [`Completion::Paused`] comes for it.
+    /// Starts to receive, or resumes it. Idempotent. A pause that is still under way is taken back: no
+    /// [`Completion::Paused`] comes for it.
     fn recv(&mut self, token: Token);
 
     /// Receives once, up to a KiB, into one of the I/O's own buffers: who expects a large value takes little

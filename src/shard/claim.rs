@@ -1,15 +1,15 @@
 //! A large value that comes in where it will lie.
 //!
 //! What is missing of a large request is received straight behind what is there of it, into a buffer, and its value then
-//! copied into the store: two passes over memory that is in no cache. Of a plain write whose key lives on this shard the
-//! value goes to its place in the store at once ([`Vacancy`]): its head stays with the connection, and when all has
-//! come the write is served as plain ones are. Whenever that needs a closer look (a bad end of the block, a pause, a
+//! copied into the store: two passes over memory that is in no cache. The value of a plain write whose key lives on this
+//! shard goes to its place in the store at once ([`Vacancy`]): its head stays with the connection, and when all has come
+//! the write is served as plain ones are. Whenever that needs a closer look (a bad end of the block, a pause, a
 //! transaction that has the world, no memory just now), the request is put together as if it had come in a buffer, and
 //! served from there.
 //!
-//! A place is given only to who has sent as much before or will soon have, as with buffers, and it is the store's
-//! memory: what a client announces and does not send keeps a segment from being used again, and so many of those are
-//! not to be had (see `pins`).
+//! A place is given only to a client that has sent as much before or will soon have, as with buffers, and it is the
+//! store's memory: what a client announces and does not send keeps a segment from being used again, and only a share of
+//! the segments may be kept so (see `pins`).
 
 use bytes::BytesMut;
 

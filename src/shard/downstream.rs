@@ -21,8 +21,8 @@ use crate::{
 /// A client's connection.
 ///
 /// Invariant: `input` holds what was received and not served, and starts with a whole request
-/// only if the connection is held. While the rest of a request is received, the I/O has it. Of a
-/// request with a `claim` it holds what stands before the value, and then what comes behind that.
+/// only if the connection is held. While the rest of a request is received, the I/O has it. If the
+/// request has a `claim`, `input` holds what stands before the value, and then what comes behind it.
 #[derive(Debug)]
 pub(super) struct Downstream {
     pub(super) session: Session,

@@ -23,7 +23,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Of what no connection waits for.
+    /// That of what no connection waits for.
     pub(super) const NOBODY: Self = Self {
         token: Token::NOBODY,
         seq: Seq::FIRST,

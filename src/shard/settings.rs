@@ -26,11 +26,11 @@ pub(super) const LAID_IN_BYTES_MIN: usize = 32 * 1024;
 /// milliseconds, so the wait ends when it goes on: a pipeline that comes just before that may take two sends.
 pub(super) const HOP_WAIT_MS_MAX: u64 = 1;
 
-/// So many bytes of replies do not wait: a send of their own is no waste.
+/// Bytes of replies from which on they do not wait: a send of their own is no waste.
 pub(super) const HOP_WAIT_BYTES_MAX: usize = 4 * 1024;
 
 /// Bytes of push frames that one connection may leave unread; with more it is closed. About a
-/// hundred thousand keys: who is further behind does better to begin anew.
+/// hundred thousand keys: a client that is further behind does better to begin anew.
 pub(super) const PUSH_BYTES_MAX: usize = 4 << 20;
 
 /// Bytes of invalidations for clients of one other shard, on behalf of those that redirect to them,

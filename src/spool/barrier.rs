@@ -35,10 +35,10 @@ impl Log {
         Ok(())
     }
 
-    /// At start: writes before this number may have been lost, and with them what is newer of a
-    /// key. Of what is there only deletes are certain.
+    /// At start: writes before this number may have been lost, and one of them may be a key's newest.
+    /// So what is there is certain only where it deletes.
     pub fn distrust(&mut self, below: Lsn) {
-        // Of what is not known how far it went it was no further than here.
+        // However far the lost writes went, they were numbered before the next one.
         self.barrier = self.barrier.max(below.min(Lsn(self.next_lsn)));
     }
 

@@ -46,8 +46,8 @@ pub(super) const SWEEP_INTERVAL_MS: u64 = 1_000;
 /// Entries looked at in one sweep: about a quarter of a millisecond.
 const SWEEP_ENTRIES_MAX: usize = 4_096;
 
-/// How much longer than what it takes the place of a counter may get, in bytes. The rest of what a
-/// change stores is known before.
+/// Bytes by which a counter may outgrow the number that it replaces. All other changes know the size
+/// of what they store beforehand.
 const COUNTER_BYTES_MAX: usize = 1_024 + 20;
 
 /// A segment being cleaned.

@@ -20,7 +20,7 @@ use super::{arena::Offset, partition::Partition, segments::SEGMENT_COUNT_MIN};
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The share of a partition's segments that may be pinned at a time: one in so many of those that it
-/// does not need to work at all. Who is slow to read takes no more memory than that from all others.
+/// does not need to work at all. Clients that are slow to read take no more memory than that.
 const PINNED_SHARE: usize = 8;
 
 /// What a vacancy adds to a count: a pin, and one in the upper half.
@@ -65,7 +65,8 @@ impl Pins {
         self.take(segment, VACANCY);
     }
 
-    /// Whether somebody writes there. Of a segment that is not open this becomes false, but never true again.
+    /// Whether somebody writes there. Once a segment is no longer open, this may become false, but
+    /// never true: vacancies are taken of open segments only.
     pub(super) fn has_vacancy(&self, segment: u32) -> bool {
         self.counts[segment as usize].load(Ordering::Acquire) >> VACANCY_SHIFT > 0
     }

@@ -279,8 +279,8 @@ impl ShardStore {
     /// Whether changes should wait: there is memory, but another shard has to end its turn before
     /// it can be used again.
     pub fn must_wait(&mut self) -> bool {
-        // What was cleaned may turn out to be pinned, which is known after its grace period only; then
-        // more has to be. So many are not pinned that this would not end.
+        // Whether a cleaned segment is pinned is known only after its grace period. If it is, more has to
+        // be cleaned. This ends, as only a share of the segments can be pinned (`Pins`).
         while !self.writer.segments.has_free() {
             self.writer.clean_if_out();
             if !self.writer.segments.is_out_for_now() {

@@ -1,9 +1,9 @@
 //! How long an HTTP response is good, as RFC 9111 has it for a cache that many share.
 //!
 //! `no-store`, `no-cache` and `private` make it good for those only who wait for it; then
-//! `s-maxage` counts, then `max-age`, then `Expires` less `Date`, each less `Age`. Of a response that
-//! says nothing of this there is no telling: it is good for ever, as all values of groupcache are. A
-//! number that cannot be read is 0, and of two the smaller counts.
+//! `s-maxage` counts, then `max-age`, then `Expires` less `Date`, each less `Age`. A response that says
+//! nothing of this is good for ever, as all values of groupcache are. A number that cannot be read is
+//! 0, and of two the smaller counts.
 //!
 //! Directives are read whatever their case, as the RFC wants and crates that parse them (`headers`
 //! 0.4, `http-cache-semantics` 3.0) do not: a `No-Store` that is not heeded would be kept for ever.

@@ -462,7 +462,7 @@ fn push_stale(frame: &mut Vec<u8>, flags: u32, value: &[u8]) {
     reply::integer(frame, over_resp::STALE);
 }
 
-/// Of what a group answers the value alone, for who is told nothing else.
+/// The value alone of what a group answers, for clients that are told nothing else.
 pub(super) fn value_of<'f>(core: &Core, frame: &'f [u8]) -> &'f [u8] {
     match core.is_group() {
         true => frame.strip_prefix(PAIR).unwrap_or(frame),

@@ -12,11 +12,11 @@
 //! connection whose client was to be unblocked is used for nothing else any more, or the next
 //! client who waits on it would be woken. Servers do not use a number twice.
 //!
-//! Who asks is answered what the server says: 1 if it has ended a wait. Of a client that is not
-//! there, does not wait, whose request has not reached the server, or whose connection's number has not
-//! come back from it, that is 0; so it is if the
-//! server is away, or does not let its user say `CLIENT ID` or `CLIENT UNBLOCK`. One that was
-//! told and did not answer in time may still do it.
+//! A client that asks is answered what the server says: 1 if it has ended a wait. The answer is 0 for
+//! a client that is not there, does not wait, whose request has not reached the server, or whose
+//! connection's number has not come back from it; also if the server is away, or does not let its user
+//! say `CLIENT ID` or `CLIENT UNBLOCK`. A server that was told and did not answer in time may still do
+//! it.
 
 use super::{Dedicated, DedicatedConns, Identity, Purpose};
 use crate::{

@@ -132,7 +132,7 @@ impl Answer<'_> {
                         reply::flag(out, b'f', flags.into());
                     }
                 }
-                // Of a group's value that was loaded just now: nobody has read it before.
+                // A group's value that was loaded just now: nobody has read it before.
                 b'h' | b'l' if flags.is_some() => reply::flag(out, flag.letter, 0),
                 b'O' => reply::opaque(out, flag.token),
                 b'k' => reply::key(out, request.key),

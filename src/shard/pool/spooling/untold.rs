@@ -1,9 +1,9 @@
 //! Keys whose newest write is on disk and not in memory: those found at start that the spool has not
 //! given back yet, and those that found their server's queue full.
 //!
-//! Of a key only its hash is kept, 16 bytes with what belongs to it. Should two keys share one, a
-//! request for the one may be answered as if it were for the other: by an error or as a miss, never
-//! by a value.
+//! Only a key's hash is kept, in 16 bytes with what belongs to it. If two keys share one, a request
+//! for the one may be answered as if it were for the other: by an error or as a miss, never by a
+//! value.
 
 use std::collections::HashMap;
 
