@@ -78,13 +78,15 @@ where
     })?;
     let checked = match &cli.command {
         Command::Run(args) => args.common.check(args.open.burst),
-        Command::Load(args) => args.workload.check(1),
+        Command::Load(args) => args.check(),
         Command::Sweep(args) => args.check(),
         Command::Search(args) => args.check(),
         Command::Soak(args) => args.common.check(args.open.burst),
-        Command::Origin(args) => args.items.check(),
+        Command::Replay(args) => args.check(),
+        Command::Origin(args) => args.items.sizes.check(),
         Command::Tune(args) => args.check(),
-        Command::Replay(_) | Command::Report(_) | Command::Shape(_) => Ok(()),
+        Command::Shape(args) => args.sizes.check(),
+        Command::Report(_) => Ok(()),
     };
     checked.map_err(Stop::Wrong)?;
     Ok(cli)

@@ -9,7 +9,7 @@ use super::parsers::{
     Cores, Goal, Rates, parse_between, parse_cores, parse_duration, parse_goal, parse_rate,
     parse_rates, parse_span,
 };
-use super::workload::WorkloadArgs;
+use super::workload::{StoredArgs, WorkloadArgs};
 use crate::wire::Protocol;
 use crate::workload::arrivals::{Pacing, Spacing};
 
@@ -35,14 +35,19 @@ pub(crate) struct FleetArgs {
 
 impl FleetArgs {
     pub(super) fn check(&self, cores: Option<&Cores>) -> Result<(), String> {
-        let workers = cores.map_or(1, |cores| cores.0.len());
-        if workers > self.connections as usize {
-            return Err(format!(
-                "--connections leaves some of {workers} --cores without one"
-            ));
-        }
-        Ok(())
+        check_share(self.connections, cores)
     }
+}
+
+/// Each core has connections of its own.
+fn check_share(connections: u32, cores: Option<&Cores>) -> Result<(), String> {
+    let workers = cores.map_or(1, |cores| cores.0.len());
+    if workers > connections as usize {
+        return Err(format!(
+            "--connections leaves some of {workers} --cores without one"
+        ));
+    }
+    Ok(())
 }
 
 /// What every mode that measures needs.
@@ -208,7 +213,8 @@ pub(crate) struct SweepArgs {
     pub(crate) to: Option<f64>,
 
     /// How many rates from --from to --to
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 10, conflicts_with = "rates",
+          value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub(crate) steps: u32,
 
     #[command(flatten)]
@@ -267,7 +273,7 @@ pub(crate) struct LoadArgs {
     pub(crate) target: String,
 
     #[command(flatten)]
-    pub(crate) workload: WorkloadArgs,
+    pub(crate) stored: StoredArgs,
 
     /// Cores to run on, each with a connection, as in 1,3-5 [default: one connection]
     #[arg(long, alias = "core", value_name = "LIST", value_parser = parse_cores)]
@@ -371,12 +377,20 @@ impl SearchArgs {
 }
 
 impl LoadArgs {
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.stored.check()
+    }
+
     pub(crate) fn cores(&self) -> Vec<usize> {
         listed(self.cores.as_ref())
     }
 }
 
 impl ReplayArgs {
+    pub(super) fn check(&self) -> Result<(), String> {
+        check_share(self.connections, self.cores.as_ref())
+    }
+
     pub(crate) fn cores(&self) -> Vec<usize> {
         listed(self.cores.as_ref())
     }

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use clap::CommandFactory;
+
 use super::*;
 use crate::workload::arrivals::Spacing;
 use crate::workload::popularity::Popularity;
@@ -32,7 +34,7 @@ fn options_mean_what_they_say() {
     assert_eq!(run.common.cores(), [1]);
     assert_eq!(run_args("--warmup 0s").window.warmup, Duration::ZERO);
     assert_eq!(run_args("--cores 3,1-2").common.cores(), [1, 2, 3]);
-    let prefix = |options| run_args(options).common.workload.shape.items.key_prefix;
+    let prefix = |options| run_args(options).common.workload.stored.items.key_prefix;
     assert_eq!(&prefix(""), b"key:");
     assert_eq!(&prefix("--key-prefix {a}:"), b"{a}:");
 }
@@ -127,7 +129,16 @@ fn mistakes_are_told_on_one_line_that_names_the_option() {
             "replay --target h:1 --protocol resp --trace f --speed 0",
             "--speed",
         ),
+        (
+            "replay --target h:1 --protocol resp --trace f --connections 1 --cores 0-1",
+            "--connections leaves some of 2 --cores",
+        ),
         ("report", "--html"),
+        ("shape --protocol resp --key-bytes 13", "--key-bytes"),
+        (
+            "load --target h:1 --protocol resp --key-bytes 13",
+            "--key-bytes",
+        ),
     ] {
         assert_complains(&format!("ringfort-bench {line}"), named);
     }
@@ -172,4 +183,48 @@ fn an_origin_has_keys_of_possible_lengths_only() {
         panic!("keys of three bytes were taken");
     };
     assert!(said.contains("--key-bytes is from 14 to 250"), "{said}");
+}
+
+/// The flags that a mode takes, but for `--help`.
+fn flags(mode: &str) -> Vec<String> {
+    let mut cli = Cli::command();
+    cli.build();
+    let mode = cli.find_subcommand(mode).unwrap();
+    let flags = mode.get_arguments().filter_map(clap::Arg::get_long);
+    let flags = flags.filter(|flag| *flag != "help");
+    flags.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_mode_takes_no_flag_that_it_does_not_read() {
+    assert_eq!(
+        flags("load"),
+        [
+            "target",
+            "protocol",
+            "key-prefix",
+            "key-bytes",
+            "value-bytes",
+            "preset",
+            "keys",
+            "ttl",
+            "cores"
+        ],
+        "requests are not what is loaded"
+    );
+    assert_eq!(flags("shape"), ["protocol", "key-bytes", "value-bytes"]);
+    for (line, flag) in [
+        (
+            "load --target h:1 --protocol resp --read-ratio 0.5",
+            "--read-ratio",
+        ),
+        ("load --target h:1 --protocol resp --seed 5", "--seed"),
+        ("shape --protocol resp --key-prefix {a}:", "--key-prefix"),
+        (
+            "sweep --target h:1 --protocol resp --rates 5,6 --steps 3",
+            "--steps",
+        ),
+    ] {
+        assert_complains(&format!("ringfort-bench {line}"), flag);
+    }
 }

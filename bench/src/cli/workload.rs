@@ -21,7 +21,7 @@ pub(crate) struct ShapeArgs {
     pub(crate) protocol: Protocol,
 
     #[command(flatten)]
-    pub(crate) items: ItemArgs,
+    pub(crate) sizes: SizeArgs,
 }
 
 /// Which keys and values there are.
@@ -31,6 +31,13 @@ pub(crate) struct ItemArgs {
     #[arg(long, value_name = "TEXT", default_value = "key:", value_parser = parse_prefix)]
     pub(crate) key_prefix: [u8; PREFIX_BYTES],
 
+    #[command(flatten)]
+    pub(crate) sizes: SizeArgs,
+}
+
+/// How long keys and values are.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SizeArgs {
     /// Lengths of keys, 14 to 250, in the same words as --value-bytes [default: 16]
     #[arg(long, value_name = "SIZES", value_parser = Sizes::parse)]
     pub(crate) key_bytes: Option<Sizes>,
@@ -41,11 +48,15 @@ pub(crate) struct ItemArgs {
     pub(crate) value_bytes: Option<Sizes>,
 }
 
-/// Everything about what is asked for.
+/// What is stored: enough to fill a server.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct WorkloadArgs {
+pub(crate) struct StoredArgs {
+    /// How the server is spoken to
+    #[arg(long, value_enum)]
+    pub(crate) protocol: Protocol,
+
     #[command(flatten)]
-    pub(crate) shape: ShapeArgs,
+    pub(crate) items: ItemArgs,
 
     /// A known workload: what stands for the flags of this kind that are not given
     #[arg(long, value_enum)]
@@ -54,6 +65,17 @@ pub(crate) struct WorkloadArgs {
     /// Number of keys [default: 1000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) keys: Option<u32>,
+
+    /// Seconds that what is written lives; 0 = without end [default: 0]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=2_592_000))]
+    pub(crate) ttl: Option<u32>,
+}
+
+/// Everything about what is asked for.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WorkloadArgs {
+    #[command(flatten)]
+    pub(crate) stored: StoredArgs,
 
     /// How requests are spread over the keys: uniform, sequential, zipf:S, hotspot:KEYS:REQUESTS or
     /// latest:S [default: uniform]
@@ -77,20 +99,29 @@ pub(crate) struct WorkloadArgs {
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MULTI_GET_MAX)))]
     pub(crate) multi_get: u32,
 
-    /// Seconds that what is written lives; 0 = without end [default: 0]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=2_592_000))]
-    pub(crate) ttl: Option<u32>,
-
     /// What the requests are drawn by: the same number draws the same ones
     #[arg(long, value_name = "N", default_value_t = SEED)]
     pub(crate) seed: u64,
 }
 
+impl ShapeArgs {
+    /// With some prefix, as each is as long as the others.
+    pub(crate) fn items(&self) -> Items {
+        self.sizes.items([b'k'; PREFIX_BYTES], Shape::default())
+    }
+}
+
 impl ItemArgs {
     /// What is not given is as in `otherwise`.
     pub(crate) fn items(&self, otherwise: Shape) -> Items {
+        self.sizes.items(self.key_prefix, otherwise)
+    }
+}
+
+impl SizeArgs {
+    fn items(&self, prefix: [u8; PREFIX_BYTES], otherwise: Shape) -> Items {
         Items {
-            prefix: self.key_prefix,
+            prefix,
             key_sizes: self.key_bytes.clone().unwrap_or(otherwise.key_sizes),
             sizes: self.value_bytes.clone().unwrap_or(otherwise.sizes),
             listed: None,
@@ -115,40 +146,54 @@ fn check_keys(sizes: &Sizes) -> Result<(), String> {
     }
 }
 
-impl WorkloadArgs {
+impl StoredArgs {
+    /// Asked for as the preset has it, or else as a run asks by default.
     pub(crate) fn workload(&self) -> Workload {
         let otherwise = self.preset.map_or_else(Shape::default, Preset::shape);
         Workload {
-            protocol: self.shape.protocol,
+            protocol: self.protocol,
             keys: self.keys.unwrap_or(otherwise.keys),
-            popularity: self
-                .popularity
-                .or_else(|| self.zipf.map(Popularity::zipf))
-                .unwrap_or(otherwise.popularity),
+            popularity: otherwise.popularity,
+            mix: otherwise.mix,
+            multi_get: 1,
+            ttl_s: self.ttl.unwrap_or(otherwise.ttl_s),
+            items: self.items.items(otherwise),
+            seed: SEED,
+        }
+    }
+
+    /// What no single flag's value tells.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.items.sizes.check()
+    }
+}
+
+impl WorkloadArgs {
+    pub(crate) fn workload(&self) -> Workload {
+        let stored = self.stored.workload();
+        let popularity = self.popularity.or_else(|| self.zipf.map(Popularity::zipf));
+        Workload {
+            popularity: popularity.unwrap_or(stored.popularity),
             mix: Mix {
-                reads: self.read_ratio.unwrap_or(otherwise.mix.reads),
-                deletes: self.delete_ratio.unwrap_or(otherwise.mix.deletes),
+                reads: self.read_ratio.unwrap_or(stored.mix.reads),
+                deletes: self.delete_ratio.unwrap_or(stored.mix.deletes),
             },
             multi_get: self.multi_get,
-            ttl_s: self.ttl.unwrap_or(otherwise.ttl_s),
-            items: self.shape.items.items(otherwise),
             seed: self.seed,
+            ..stored
         }
     }
 
     /// What no single flag's value tells.
     pub(super) fn check(&self, depth: u32) -> Result<(), String> {
+        self.stored.check()?;
         let workload = self.workload();
-        let Items {
-            key_sizes, sizes, ..
-        } = &workload.items;
-        let batch_bytes = u64::from(depth) * sizes.bytes_max() as u64;
+        let batch_bytes = u64::from(depth) * workload.items.sizes.bytes_max() as u64;
         if batch_bytes > BATCH_BYTES_MAX {
             return Err(format!(
                 "--depth times --value-bytes is {batch_bytes} bytes, above {BATCH_BYTES_MAX}"
             ));
         }
-        check_keys(key_sizes)?;
         if workload.multi_get > workload.keys {
             return Err(format!(
                 "--multi-get asks for more than the {} of --keys",

@@ -28,7 +28,7 @@ const BAR_MOVES_EVERY: Duration = Duration::from_millis(100);
 
 /// The loader: a progress bar on stderr, and how fast it was on stdout.
 pub(crate) fn run(args: &LoadArgs) -> Result<(), BenchError> {
-    let workload = args.workload.workload();
+    let workload = args.stored.workload();
     let target = Target::resolve(&args.target)?;
     let bar = ProgressBar::new(u64::from(workload.keys));
     if let Ok(style) =

@@ -2,11 +2,10 @@
 
 use crate::cli::ShapeArgs;
 use crate::wire::Op;
-use crate::workload::preset::Shape;
 
 /// Prints the lengths for key 0; with one length for all keys and all values, they are every key's.
 pub(crate) fn run(args: &ShapeArgs) {
-    let items = args.items.items(Shape::default());
+    let items = args.items();
     for (name, op) in [("get", Op::Read), ("set", Op::Write)] {
         let mut request = Vec::new();
         match op {
