@@ -18,8 +18,8 @@ use std::process::ExitCode;
 use crate::cli::{Command, Stop};
 use crate::error::BenchError;
 
-/// Exit status for a command line that makes no sense, as clap has it.
-const EXIT_USAGE: u8 = 2;
+/// Exit status for a command line that makes no sense, as clap has it; also ringfort's.
+pub(crate) const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = match cli::parse(std::env::args_os()) {

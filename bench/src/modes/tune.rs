@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use self::knob::{Knob, Place, Setting};
 use self::search::{Outcome, Patience, Trial, Trials, search};
-use self::server::Launcher;
+use self::server::{Launcher, Unready};
 use self::trial::Bed;
 use crate::cli::TuneArgs;
 use crate::error::BenchError;
@@ -114,15 +114,16 @@ fn knobs(
     launcher: &Launcher,
     workload: &Workload,
 ) -> Result<Vec<Knob>, BenchError> {
-    if !args.knobs.is_empty() {
-        return Ok(args.knobs.clone());
-    }
     let place = Place {
         help: &launcher.help()?,
         fixed: &launcher.fixed,
         core_count: launcher.cores.len(),
         item_bytes: workload.items.key_sizes.bytes_max() + workload.items.sizes.bytes_max(),
     };
+    if !args.knobs.is_empty() {
+        check(&args.knobs, launcher, &place)?;
+        return Ok(args.knobs.clone());
+    }
     let knobs = place.knobs();
     if knobs.is_empty() {
         return Err(untunable(
@@ -131,6 +132,43 @@ fn knobs(
         ));
     }
     Ok(knobs)
+}
+
+/// Fails if the server does not take what was named: a slip is no result of an hour of trials. Whether it takes a value
+/// only its start tells.
+fn check(knobs: &[Knob], launcher: &Launcher, place: &Place<'_>) -> Result<(), BenchError> {
+    let program = launcher.program.display();
+    if let Some(Knob { flag, .. }) = knobs.iter().find(|knob| !place.is_known(&knob.flag)) {
+        let known = place.known();
+        let why = format_args!("{flag}: {program} has no such flag: {known}");
+        return Err(BenchError::flag("--knob", why));
+    }
+    if let Some(why) = refusal(launcher, &[])? {
+        let fixed = launcher.fixed.join(" ");
+        let why = format_args!("{fixed}: {program} refuses that: {why}");
+        return Err(BenchError::flag("--", why));
+    }
+    let values = |knob: &Knob| -> Vec<_> {
+        let values = knob.values.iter();
+        values.map(|value| knob.setting(value)).collect()
+    };
+    for setting in knobs.iter().flat_map(values) {
+        let words: Vec<_> = setting.words().collect();
+        if let Some(why) = refusal(launcher, &words)? {
+            let why = format_args!("{}: {program} refuses that: {why}", words.join("="));
+            return Err(BenchError::flag("--knob", why));
+        }
+    }
+    Ok(())
+}
+
+/// What the server says if it does not take these flags. Whatever else keeps it from its work, a trial tells.
+fn refusal(launcher: &Launcher, settings: &[String]) -> Result<Option<String>, BenchError> {
+    match launcher.start(settings) {
+        Err(Unready::Refused(why)) => Ok(Some(why)),
+        Err(Unready::Absent(error)) => Err(error),
+        Ok(_) | Err(Unready::Failed(_)) => Ok(None),
+    }
 }
 
 /// The server's cores and the generator's, apart: by default the generator has the last one.

@@ -96,25 +96,52 @@ fn the_flag_that_matters_is_found_and_the_others_are_told() {
 fn a_server_that_fails_as_it_is_ends_the_search() {
     let out = scratch("untuned.flags");
     let path = out.display().to_string();
-    for (flag, expected) in [
-        (
-            "--broken",
-            "the server fails as it is: fake: cannot be broken",
-        ),
-        (
-            "--no-such-flag",
-            "the server fails as it is: usage: fake_server",
-        ),
-    ] {
-        let output = tune(&path, &["--knob=--idle=1", "--", flag]);
-        let told = text(&output.stderr);
-        assert!(is_crowded(&output) || told.contains(expected), "{told}");
-        assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1));
-    }
+    let output = tune(&path, &["--knob=--idle=1", "--", "--broken"]);
+    let told = text(&output.stderr);
+    let expected = "the server fails as it is: fake: cannot be broken";
+    assert!(is_crowded(&output) || told.contains(expected), "{told}");
+    assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1));
     let output = tune(&path, &[]);
     let told = text(&output.stderr);
     let expected = "no flag that is known to be a matter of speed";
     assert!(is_crowded(&output) || told.contains(expected), "{told}");
+    fs::remove_file(out).unwrap();
+}
+
+/// What the server does not take is told on one line before any trial.
+#[test]
+fn flags_that_the_server_refuses_are_a_mistake() {
+    let (out, pids) = (scratch("refused.flags"), scratch("refused.pids"));
+    let (path, pid_file) = (out.display().to_string(), pids.display().to_string());
+    let server = fake_server();
+    for (flags, expected) in [
+        (
+            &["--knob=--idel=1", "--", "--pid-file", &pid_file][..],
+            format!("--knob --idel: {server} has no such flag: give one that its --help has"),
+        ),
+        (
+            &["--knob=--idle=1", "--", "--no-such-flag"],
+            format!("-- --no-such-flag: {server} refuses that: usage: fake_server"),
+        ),
+        (
+            &["--knob=--idle=1", "--knob=--delay-ms=5,soon"],
+            format!("--knob --delay-ms=soon: {server} refuses that: usage: fake_server"),
+        ),
+    ] {
+        let output = tune(&path, flags);
+        let told = text(&output.stderr);
+        assert!(is_crowded(&output) || told.contains(&expected), "{told}");
+        assert_eq!((output.status.code(), told.lines().count()), (Some(2), 1));
+        assert!(output.stdout.is_empty(), "{flags:?}");
+    }
+    assert!(!pids.exists(), "a name is looked up before anything runs");
+    let mut arguments = arguments(&path, &["--knob=--idle=1"]);
+    "/nowhere/a".clone_into(&mut arguments[2]);
+    let output = bench(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let told = text(&output.stderr);
+    let expected = "--server-bin /nowhere/a: ";
+    assert!(is_crowded(&output) || told.contains(expected), "{told}");
+    assert_eq!(output.status.code(), Some(2));
     fs::remove_file(out).unwrap();
 }
 

@@ -116,11 +116,22 @@ impl Place<'_> {
 
     /// The server knows it, and it was not decided.
     fn is_free(&self, flag: &str) -> bool {
-        let is_known = self
-            .help
-            .split(|letter: char| letter.is_whitespace() || letter == ',' || letter == '=')
-            .any(|word| word == flag);
-        is_known && !self.is_given(flag)
+        self.is_known(flag) && !self.is_given(flag)
+    }
+
+    /// Whether the help has a flag.
+    pub(crate) fn is_known(&self, flag: &str) -> bool {
+        let ends = |letter: char| letter.is_whitespace() || ",=[]<>".contains(letter);
+        self.help.split(ends).any(|word| word == flag)
+    }
+
+    /// The flags of [`Self::knobs`], as one says them.
+    pub(crate) fn known(&self) -> String {
+        let flags: Vec<_> = self.knobs().into_iter().map(|knob| knob.flag).collect();
+        match flags.is_empty() {
+            true => "give one that its --help has".to_owned(),
+            false => format!("its knobs here are {}", flags.join(", ")),
+        }
     }
 
     fn is_given(&self, flag: &str) -> bool {

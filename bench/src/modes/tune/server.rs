@@ -13,6 +13,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::EXIT_USAGE;
 use crate::error::BenchError;
 use crate::wire::Protocol;
 
@@ -56,6 +57,8 @@ pub(super) struct Server {
 pub(super) enum Unready {
     /// It cannot be started at all: no setting is to blame.
     Absent(BenchError),
+    /// It does not take its flags, and says why.
+    Refused(String),
     /// What it said before it ended, or that it said nothing.
     Failed(String),
 }
@@ -90,8 +93,12 @@ impl Launcher {
             .output();
         match asked {
             Ok(output) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            Err(error) => Err(BenchError::file(&self.program, error)),
+            Err(error) => Err(self.absent(error)),
         }
+    }
+
+    fn absent(&self, error: std::io::Error) -> BenchError {
+        BenchError::flag_file("--server-bin", &self.program, error)
     }
 
     /// Starts a server and waits until it is ready.
@@ -111,7 +118,7 @@ impl Launcher {
         let mut slot = lock(&self.slot);
         let mut child = self
             .spawn(&mut command)
-            .map_err(|error| Unready::Absent(BenchError::file(&self.program, error)))?;
+            .map_err(|error| Unready::Absent(self.absent(error)))?;
         let pid = child.id();
         let ready_lines = child.stdout.take().map(lines);
         let complaint = child.stderr.take().map(complaint);
@@ -131,10 +138,15 @@ impl Launcher {
                 Ok(server)
             }
             Err(why) => {
+                let code = server.ended().and_then(|status| status.code());
                 drop(server);
                 let said = complaint.recv_timeout(LAST_WORDS_MAX).unwrap_or_default();
                 let first = said.lines().find(|line| !line.trim().is_empty());
-                Err(Unready::Failed(first.map_or(why, str::to_owned)))
+                let why = first.map_or(why, str::to_owned);
+                Err(match code == Some(i32::from(EXIT_USAGE)) {
+                    true => Unready::Refused(why),
+                    false => Unready::Failed(why),
+                })
             }
         }
     }

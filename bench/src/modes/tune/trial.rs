@@ -54,7 +54,7 @@ impl Bed<'_> {
             let words: Vec<_> = settings.iter().flat_map(Setting::words).collect();
             let server = match self.launcher.start(&words) {
                 Ok(server) => server,
-                Err(Unready::Failed(why)) => return Ok(Err(why)),
+                Err(Unready::Refused(why) | Unready::Failed(why)) => return Ok(Err(why)),
                 Err(Unready::Absent(error)) => return Err(error),
             };
             self.trials += 1;
