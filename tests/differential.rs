@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+#[path = "differential/counts.rs"]
+mod counts;
 #[path = "differential/differences.rs"]
 mod differences;
 #[path = "support/differential/mod.rs"]

@@ -219,7 +219,7 @@ impl Core {
         let applied = apply(&mut self.store, self.now, &mut self.old);
         // What a pool changes here are copies.
         if self.pool.is_none() {
-            self.counters().note_applied(&operation, applied.outcome);
+            self.counters().note_applied(&operation, applied);
         }
         applied
     }

@@ -174,7 +174,7 @@ impl Core {
             is_due_sooner,
         } = store.apply_for_sleeper(self.now, key, operation, value, old)?;
         let counters = self.counters();
-        counters.note_applied(&operation, applied.outcome);
+        counters.note_applied(&operation, applied);
         counters.loans.add(1);
         if is_due_sooner {
             self.mesh.nudge(owner);

@@ -82,6 +82,8 @@ fn limits(core: &Core) -> Limits {
     }
 }
 
+/// Out of line, as it is large, and the loop that serves all protocols is one function.
+#[inline(never)]
 fn execute(session: &mut Session, core: &mut Core, request: &Request<'_>, raw: &[u8]) -> Step {
     let echo = request.echo;
     if core.is_group()
@@ -382,25 +384,37 @@ fn count(
     if is_another(core, key, cas) {
         return Err(Status::Exists);
     }
-    match (core.apply(key, operation, &[]).outcome, initial) {
-        (Outcome::Unsigned(number), _) => Ok(number),
-        (Outcome::NotANumber, _) => Err(Status::NonNumeric),
-        (Outcome::NotFound, None) => Err(Status::NotFound),
-        (Outcome::NotFound, Some((number, exptime))) => {
-            let operation = Operation::Set {
-                flags: 0,
-                expiry: Expiry::Until(deadline(exptime, core.now)),
-                condition: Condition::Absent,
-                stamp: Stamp::default(),
-                wants_old: false,
-            };
-            let mut digits = itoa::Buffer::new();
-            let text = digits.format(number).as_bytes();
-            match core.apply(key, operation, text).outcome {
-                Outcome::Stored { .. } => Ok(number),
-                _ => Err(Status::OutOfMemory),
-            }
-        }
+    // What is begun is no miss.
+    if let Some((number, exptime)) = initial
+        && core.store.peek(key, core.now).is_none()
+    {
+        return begin_to_count(core, key, number, exptime);
+    }
+    match core.apply(key, operation, &[]).outcome {
+        Outcome::Unsigned(number) => Ok(number),
+        Outcome::NotANumber => Err(Status::NonNumeric),
+        Outcome::NotFound => Err(Status::NotFound),
+        _ => Err(Status::OutOfMemory),
+    }
+}
+
+fn begin_to_count(
+    core: &mut Core,
+    key: Key<'_>,
+    number: u64,
+    exptime: Exptime,
+) -> Result<u64, Status> {
+    let operation = Operation::Set {
+        flags: 0,
+        expiry: Expiry::Until(deadline(exptime, core.now)),
+        condition: Condition::Absent,
+        stamp: Stamp::default(),
+        wants_old: false,
+    };
+    let mut digits = itoa::Buffer::new();
+    let text = digits.format(number).as_bytes();
+    match core.apply(key, operation, text).outcome {
+        Outcome::Stored { .. } => Ok(number),
         _ => Err(Status::OutOfMemory),
     }
 }

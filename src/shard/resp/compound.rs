@@ -97,15 +97,18 @@ fn copy_or_answer(
     if must_wait(session, from, to) {
         return Step::Hold;
     }
+    let absence = core.store.look(from, core.now).err();
     let is_taken = !replace && core.store.peek(to, core.now).is_some();
-    if is_taken || core.store.peek(from, core.now).is_none() {
+    if is_taken || absence.is_some() {
         session.reply(core, reply::ZERO);
-        return Step::Done;
+    } else if matches!(
+        copy(session, core, from, to, Form::RespChanged),
+        Copied::Full
+    ) {
+        return Step::Hold;
     }
-    match copy(session, core, from, to, Form::RespChanged) {
-        Copied::Full => Step::Hold,
-        Copied::Refused | Copied::Begun { .. } => Step::Done,
-    }
+    core.count_read(from, absence);
+    Step::Done
 }
 
 fn must_wait(session: &Session, from: Key<'_>, to: Key<'_>) -> bool {

@@ -6,7 +6,7 @@ use super::super::{
 };
 use crate::protocol::{
     lcs,
-    resp::{LcsAnswer, LcsRequest, Version, reply},
+    resp::{Args, LcsAnswer, LcsRequest, Version, reply},
 };
 
 const TOO_LONG: &[u8] =
@@ -16,10 +16,11 @@ const TOO_LONG: &[u8] =
 pub(super) fn longest_common_subsequence(
     session: &mut Session,
     core: &mut Core,
-    request: &LcsRequest<'_>,
+    request: LcsRequest<'_>,
+    args: Args<'_>,
     version: Version,
 ) -> Step {
-    let LcsRequest { key1, key2, answer } = *request;
+    let LcsRequest { key1, key2 } = request;
     let keys = [key1, key2].map(|key| core.key(key));
     if keys.iter().any(|key| session.must_wait_for(*key)) {
         return Step::Hold;
@@ -28,6 +29,16 @@ pub(super) fn longest_common_subsequence(
         let absence = core.store.look(key, core.now).err();
         core.count_read(key, absence);
     }
+    let answer = match LcsAnswer::read(args) {
+        Ok(answer) => answer,
+        Err(error) => {
+            let mut line = core.buffers.take();
+            error.encode(&mut line);
+            session.refuse(core, &line);
+            core.buffers.put(line);
+            return Step::Done;
+        }
+    };
     let [a, b] = keys.map(|key| {
         let entry = core.store.get(key, core.now);
         entry.map_or(&[][..], |entry| entry.value())

@@ -443,7 +443,7 @@ fn execute_as(
         Request::Compound(request) => return compound::compound(session, core, request, version),
         Request::Keyspace(request) => return keyspace::keyspace(session, core, request, version),
         Request::Lcs(request) => {
-            return lcs::longest_common_subsequence(session, core, request, version);
+            return lcs::longest_common_subsequence(session, core, *request, *args, version);
         }
         _ => {}
     }

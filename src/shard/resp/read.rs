@@ -71,23 +71,28 @@ fn read_rare(
     version: Version,
 ) -> Step {
     let ReadRequest { key, what } = request;
-    look_at_one(session, core, key, |entry, now, out| match (what, entry) {
-        (ReadWhat::ExpireTime { in_ms }, entry) => {
-            let unit_ms = if in_ms { 1 } else { 1000 };
-            // Rounded, as Redis does.
-            let at = expires_at(entry).map_or_else(|code| code, |ms| (ms + unit_ms / 2) / unit_ms);
-            reply::integer(out, at);
-        }
-        (_, None) => reply::null(out, version),
-        (ReadWhat::Encoding, Some(entry)) => reply::bulk(out, encoding(entry.value())),
-        (ReadWhat::Frequency, Some(_)) => out.extend_from_slice(NO_FREQUENCY),
-        (ReadWhat::IdleTime, Some(entry)) => {
-            let idle_ms = now.0.saturating_sub(entry.used_at().0);
-            reply::integer(out, (idle_ms / 1000) as i64);
-        }
-        (ReadWhat::RefCount, Some(entry)) => reply::integer(out, references(entry.value())),
-        (ReadWhat::MemoryUsage, Some(entry)) => {
-            reply::integer(out, entry.memory_bytes() as i64);
+    // Redis weighs what is there without looking its value up.
+    let asked = (key, what != ReadWhat::MemoryUsage);
+    peek_at_one(session, core, asked, |entry, now, out| {
+        match (what, entry) {
+            (ReadWhat::ExpireTime { in_ms }, entry) => {
+                let unit_ms = if in_ms { 1 } else { 1000 };
+                // Rounded, as Redis does.
+                let at =
+                    expires_at(entry).map_or_else(|code| code, |ms| (ms + unit_ms / 2) / unit_ms);
+                reply::integer(out, at);
+            }
+            (_, None) => reply::null(out, version),
+            (ReadWhat::Encoding, Some(entry)) => reply::bulk(out, encoding(entry.value())),
+            (ReadWhat::Frequency, Some(_)) => out.extend_from_slice(NO_FREQUENCY),
+            (ReadWhat::IdleTime, Some(entry)) => {
+                let idle_ms = now.0.saturating_sub(entry.used_at().0);
+                reply::integer(out, (idle_ms / 1000) as i64);
+            }
+            (ReadWhat::RefCount, Some(entry)) => reply::integer(out, references(entry.value())),
+            (ReadWhat::MemoryUsage, Some(entry)) => {
+                reply::integer(out, entry.memory_bytes() as i64);
+            }
         }
     })
 }
@@ -133,6 +138,16 @@ fn look_at_one(
     key: &[u8],
     encode: impl FnOnce(Option<EntryRef<'_>>, UnixMs, &mut Vec<u8>),
 ) -> Step {
+    peek_at_one(session, core, (key, true), encode)
+}
+
+/// The same for what may be no hit or miss either.
+fn peek_at_one(
+    session: &mut Session,
+    core: &mut Core,
+    (key, is_counted): (&[u8], bool),
+    encode: impl FnOnce(Option<EntryRef<'_>>, UnixMs, &mut Vec<u8>),
+) -> Step {
     let key = core.key(key);
     if session.must_wait_for(key) {
         return Step::Hold;
@@ -141,7 +156,10 @@ fn look_at_one(
     let absence = found.err();
     let out = session.replies.ready(&mut core.buffers);
     encode(found.ok(), core.now, out);
-    core.count_read(key, absence);
+    match is_counted {
+        true => core.count_read(key, absence),
+        false => core.tell_if_expired(key, absence),
+    }
     Step::Done
 }
 

@@ -36,15 +36,15 @@ fn get_and_expire(
     out: &mut Vec<u8>,
 ) {
     let entry = core.store.get(key, core.now);
-    if let (Some(_), Err(error)) = (entry, expiry) {
-        return error.encode(out);
-    }
-    bulk_or_null(entry, version, out);
     let counters = core.counters();
     counters.gets.add(1);
     if entry.is_some() {
         counters.get_hits.add(1);
     }
+    if let (Some(_), Err(error)) = (entry, expiry) {
+        return error.encode(out);
+    }
+    bulk_or_null(entry, version, out);
     let Ok(Some(expiry)) = expiry else { return };
     let deadline = match expiry_at(expiry, core.now) {
         Expiry::Until(deadline) => deadline,

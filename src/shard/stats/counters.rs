@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::store::{Absence, Condition, Operation, Outcome};
+use crate::store::{Absence, Applied, Condition, Operation, Outcome};
 
 /// One number of one shard; only that shard changes it.
 #[derive(Debug, Default)]
@@ -206,24 +206,40 @@ impl Counters {
         }
     }
 
-    /// Counts what came of an operation that a client asked for.
-    pub(in crate::shard) fn note_applied(&self, operation: &Operation, outcome: Outcome) {
-        match (operation, outcome) {
+    /// Counts what came of an operation that a client asked for. One that gives the old value is a read, too.
+    #[inline(always)]
+    pub(in crate::shard) fn note_applied(&self, operation: &Operation, applied: Applied) {
+        match (operation, applied.outcome) {
             (operation, Outcome::TooLarge) => self.note_too_large(operation),
             (_, Outcome::OutOfMemory) => self.store_no_memory.add(1),
             (Operation::Set { .. } | Operation::Concat { .. }, outcome) => {
                 let is_stored = matches!(outcome, Outcome::Stored { .. });
                 self.stored.add(u64::from(is_stored));
                 if let Operation::Set {
-                    condition: Condition::Version(_),
+                    condition,
+                    wants_old,
                     ..
                 } = operation
                 {
-                    self.note_compared(outcome);
+                    if let Condition::Version(_) = condition {
+                        self.note_compared(outcome);
+                    }
+                    if *wants_old {
+                        self.note_shown(applied.has_old);
+                    }
                 }
             }
-            (Operation::Delete { .. }, Outcome::Deleted) => self.delete_hits.add(1),
-            (Operation::Delete { .. }, _) => self.delete_misses.add(1),
+            (Operation::Delete { wants_old, .. }, outcome) => {
+                match outcome {
+                    Outcome::Deleted => self.delete_hits.add(1),
+                    // Another value than the one to delete is there: memcached counts neither.
+                    Outcome::Exists => {}
+                    _ => self.delete_misses.add(1),
+                }
+                if *wants_old {
+                    self.note_shown(applied.has_old);
+                }
+            }
             (Operation::Expire { .. }, Outcome::NotFound) => self.touch_misses.add(1),
             (Operation::Expire { .. }, _) => self.touch_hits.add(1),
             (Operation::CountUnsigned { down, .. }, Outcome::Unsigned(_)) => {
@@ -238,6 +254,13 @@ impl Counters {
             }
             _ => {}
         }
+    }
+
+    /// Counts the look-up of a value that is shown as it goes.
+    #[cold]
+    fn note_shown(&self, is_hit: bool) {
+        self.gets.add(1);
+        self.get_hits.add(u64::from(is_hit));
     }
 
     /// As memcached counts: what it has no memory for as it is joined is refused and no more, and a

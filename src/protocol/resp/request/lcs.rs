@@ -3,15 +3,13 @@
 use super::super::{args::Args, error::RequestError};
 use super::integer;
 
-/// One LCS.
+/// One LCS, but for its [options](LcsAnswer::read).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LcsRequest<'b> {
     /// The key of one string.
     pub key1: &'b [u8],
     /// That of the other.
     pub key2: &'b [u8],
-    /// What is to be told.
-    pub answer: LcsAnswer,
 }
 
 /// What LCS is to answer.
@@ -32,7 +30,20 @@ pub enum LcsAnswer {
 
 impl<'b> LcsRequest<'b> {
     /// Gives a frame of LCS that has its arity its meaning.
-    pub(super) fn read(args: Args<'b>) -> Result<Self, RequestError<'b>> {
+    pub(super) fn read(args: Args<'b>) -> Self {
+        Self {
+            key1: args.at(1),
+            key2: args.at(2),
+        }
+    }
+}
+
+impl LcsAnswer {
+    /// What a frame of LCS wants to know. Nobody reads it before the strings are looked up: that counts, whatever this is.
+    ///
+    /// # Errors
+    /// An option that there is not, or two that do not go together.
+    pub fn read(args: Args<'_>) -> Result<Self, RequestError<'_>> {
         let (mut is_length, mut is_runs, mut with_length, mut bytes_min) = (false, false, false, 0);
         let mut rest = args.iter_from(3);
         while let Some(option) = rest.next() {
@@ -50,19 +61,14 @@ impl<'b> LcsRequest<'b> {
                 return Err(RequestError::Syntax);
             }
         }
-        let answer = match (is_length, is_runs) {
-            (true, true) => return Err(RequestError::LcsLengthAndRuns),
-            (true, false) => LcsAnswer::Length,
-            (false, true) => LcsAnswer::Runs {
+        match (is_length, is_runs) {
+            (true, true) => Err(RequestError::LcsLengthAndRuns),
+            (true, false) => Ok(Self::Length),
+            (false, true) => Ok(Self::Runs {
                 bytes_min,
                 with_length,
-            },
-            (false, false) => LcsAnswer::Text,
-        };
-        Ok(Self {
-            key1: args.at(1),
-            key2: args.at(2),
-            answer,
-        })
+            }),
+            (false, false) => Ok(Self::Text),
+        }
     }
 }

@@ -270,7 +270,7 @@ impl<'b> Request<'b> {
             return request.map(Self::Connection);
         }
         match spec.command {
-            Command::Lcs => LcsRequest::read(args).map(Self::Lcs),
+            Command::Lcs => Ok(Self::Lcs(LcsRequest::read(args))),
             _ => ServerRequest::read(spec, args).map(Self::Server),
         }
     }
