@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 mod support;
 
 use support::backends::Backend;
+use support::binary::{packet_with, reply};
 use support::process::ScratchFolder;
 use support::python;
 use support::ringfort::Ringfort;
@@ -232,6 +233,33 @@ fn a_full_queue_is_an_error_and_what_was_promised_arrives() {
     });
     wire.ask("delete again\r\n", "DELETED\r\n");
 }
+
+/// Far more than a server may owe answers to at a time: all but the first have to wait, and are tried again each turn.
+#[test]
+fn a_request_that_waits_for_its_server_is_counted_once() {
+    const COUNT: usize = 300;
+    let flags = ["--l1", "1s", "--backend-in-flight-max", "1"];
+    let pool = Pool::memcached(&flags);
+    let mut wire = Wire::connect(pool.ringfort.memcache());
+    let gets: String = (0..COUNT).map(|key| format!("get {key}\r\n")).collect();
+    wire.ask(gets, "END\r\n".repeat(COUNT));
+    assert_eq!(wire.stat("", "cmd_get"), COUNT as u64);
+    let mut packets = Wire::connect(pool.ringfort.memcache());
+    for key in 0..COUNT {
+        let key = key.to_string();
+        packets.send(&packet_with(SET, key.as_bytes(), &[0; 8], b"x", 0));
+    }
+    (0..COUNT).for_each(|_| assert_eq!(reply(&mut packets).status, 0));
+    assert_eq!(wire.stat("", "cmd_set"), COUNT as u64);
+    let pool = Pool::redis(&flags);
+    let mut wire = Wire::connect(pool.ringfort.resp());
+    let gets: String = (0..COUNT).map(|key| format!("GET {key}\r\n")).collect();
+    wire.ask(gets, "$-1\r\n".repeat(COUNT));
+    assert_eq!(wire.info("stats", "keyspace_misses"), COUNT as u64);
+}
+
+/// The binary opcode.
+const SET: u8 = 0x01;
 
 #[test]
 fn a_backend_that_is_down_takes_only_its_own_keys_with_it() {

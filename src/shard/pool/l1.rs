@@ -13,7 +13,7 @@ use crate::{
     backend::{HEARTBEAT_MS, Meaning, OnLoss},
     fill::{Cover, FillId, Lease, Warrant},
     route::SLOT_COUNT,
-    shard::{core::Core, settings::TRACKED_HEARTBEAT_MS},
+    shard::{core::Core, session::Step, settings::TRACKED_HEARTBEAT_MS},
     store::{Condition, Deadline, EntryRef, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
 };
 
@@ -135,6 +135,21 @@ impl Core {
     pub(in crate::shard) fn vouches_for(&self, entry: &EntryRef<'_>) -> bool {
         let pool = self.pool.as_ref();
         pool.is_none_or(|pool| pool.vouches_for(entry))
+    }
+
+    /// Counts a look-up of a client that a copy answers.
+    pub(in crate::shard) fn count_l1_hit(&self) {
+        let counters = self.counters();
+        counters.gets.add(1);
+        counters.get_hits.add(1);
+    }
+
+    /// Counts one that no copy answers, if there was one, once its server is asked, however often it had to wait.
+    pub(super) fn count_l1_miss(&self, looked_up: bool, step: Step) -> Step {
+        if looked_up && step == Step::Done {
+            self.counters().gets.add(1);
+        }
+        step
     }
 
     /// Whether it has to be known what requests change: there may be copies that they make old.

@@ -64,7 +64,8 @@ pub(super) fn each_key(
     let is_single = keys.count() == 1;
     let step = session.for_each_key(core, keys, |session, core, bytes| {
         let key = core.key(bytes);
-        if is_plain && core.has_l1() {
+        let looks_up = is_plain && core.has_l1();
+        if looks_up {
             if session.must_wait_for(key) {
                 return Step::Hold;
             }
@@ -76,7 +77,7 @@ pub(super) fn each_key(
         if step == Step::Done {
             session.set_deferred();
         }
-        step
+        core.count_l1_miss(looks_up, step)
     });
     if step == Step::Done {
         end_group(session, core, is_single);
@@ -84,16 +85,15 @@ pub(super) fn each_key(
     step
 }
 
-/// Answers a key from the L1, if it is there.
+/// Answers a key from the L1, if it is there. If not, it is counted once its server is asked.
 fn answer_from_l1(session: &mut Session, core: &mut Core, key: Key<'_>, is_single: bool) -> bool {
-    core.counters().gets.add(1);
     let Some(entry) = core.store.get(key, core.now) else {
         return false;
     };
     if !core.vouches_for(&entry) {
         return false;
     }
-    core.board.of(core.mesh.shard()).get_hits.add(1);
+    core.count_l1_hit();
     let found = (key.hash, entry);
     let how = (false, is_single);
     show_in_turn(session, &core.store, &mut core.buffers, found, how);

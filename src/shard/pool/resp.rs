@@ -78,7 +78,8 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
             session.run_errand(core, key, errand, wire, Form::Verbatim)
         });
     }
-    if core.has_l1() {
+    let looks_up = core.has_l1();
+    if looks_up {
         if session.must_wait_for(key) {
             return Step::Hold;
         }
@@ -91,7 +92,8 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
     } else {
         Form::Verbatim
     };
-    session.run_errand(core, key, Errand::Fetch, &[], form)
+    let step = session.run_errand(core, key, Errand::Fetch, &[], form);
+    core.count_l1_miss(looks_up, step)
 }
 
 /// Calls `run` with the wire form of a command.

@@ -273,20 +273,19 @@ fn expires_at(entry: Option<EntryRef<'_>>) -> Result<i64, i64> {
     Ok(at.0.min(i64::MAX as u64) as i64)
 }
 
-/// Looks a key up in the L1; true if it was there and is answered.
+/// Looks a key up in the L1; true if it was there and is answered. If not, it is counted once its server is asked.
 pub(in crate::shard) fn answer_from_l1(
     session: &mut Session,
     core: &mut Core,
     key: Key<'_>,
 ) -> bool {
-    core.counters().gets.add(1);
     let Some(entry) = core.store.get(key, core.now) else {
         return false;
     };
     if !core.vouches_for(&entry) {
         return false;
     }
-    core.board.of(core.mesh.shard()).get_hits.add(1);
+    core.count_l1_hit();
     show_bulk(session, &core.store, &mut core.buffers, (key.hash, entry));
     true
 }

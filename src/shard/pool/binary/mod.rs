@@ -65,8 +65,8 @@ pub(in crate::shard) fn execute(
         return step;
     }
     if is_over_resp {
-        count(core, command);
-        return over_resp::execute_binary(session, core, command, key, packet);
+        let step = over_resp::execute_binary(session, core, command, key, packet);
+        return count(core, command, step);
     }
     if let KeyCommand::Store { .. } = command {
         match knows_meta(core, key) {
@@ -76,7 +76,6 @@ pub(in crate::shard) fn execute(
             KnowsMeta::Away => return fail(session, core, request.echo, errand::UNAVAILABLE),
         }
     }
-    count(core, command);
     let mut line = core.buffers.take();
     encode::command(&mut line, command, spelling);
     let errand = match command {
@@ -86,7 +85,7 @@ pub(in crate::shard) fn execute(
     let form = Form::Packet(packet);
     let step = session.run_errand_keeping(core, key, errand, &line, form, key.bytes);
     core.buffers.put(line);
-    step
+    count(core, command, step)
 }
 
 /// Has a request done later, if the policy says so.
@@ -118,10 +117,7 @@ fn queue(
             session.run_errand_keeping(core, key, errand, DONE, form, key.bytes)
         }
     };
-    if step == Step::Done {
-        count(core, command);
-    }
-    Some(step)
+    Some(count(core, command, step))
 }
 
 /// Whether the value as a whole is written or removed, whatever it was.
@@ -180,13 +176,16 @@ pub(in crate::shard) fn packet(request: &Request<'_>, command: &KeyCommand<'_>) 
     }
 }
 
-fn count(core: &Core, command: &KeyCommand<'_>) {
+/// Counts a request once it is done, however often it was tried.
+fn count(core: &Core, command: &KeyCommand<'_>, step: Step) -> Step {
     let counters = core.counters();
     match command {
+        _ if step != Step::Done => {}
         KeyCommand::Store { .. } => counters.sets.add(1),
         KeyCommand::Delete { .. } => counters.deletes.add(1),
         KeyCommand::Count { .. } => counters.counts.add(1),
         KeyCommand::Touch { .. } | KeyCommand::GetAndTouch { .. } => counters.touches.add(1),
         KeyCommand::Get { .. } => {}
     }
+    step
 }

@@ -171,7 +171,8 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
     if session.must_wait_for_steps(key) {
         return Step::Hold;
     }
-    if core.has_l1() {
+    let looks_up = core.has_l1();
+    if looks_up {
         if session.must_wait_for(key) {
             return Step::Hold;
         }
@@ -180,7 +181,8 @@ fn get(session: &mut Session, core: &mut Core, bytes: &[u8], version: Version) -
         }
     }
     let form = Form::OverMemcache(RespWanted::Value(version));
-    session.run_errand(core, key, Errand::Fetch, &[], form)
+    let step = session.run_errand(core, key, Errand::Fetch, &[], form);
+    core.count_l1_miss(looks_up, step)
 }
 
 fn mset(session: &mut Session, core: &mut Core, pairs: Rest<'_>) -> Step {
