@@ -436,21 +436,16 @@ impl Core {
         self.pool.as_ref().is_some_and(Pool::queues_writes)
     }
 
-    /// Whether keys may come to another server than their own.
-    pub(super) fn moves_keys(&self) -> bool {
-        self.pool.as_ref().is_some_and(Pool::moves_keys)
+    /// Whether requests about a key reach its server by way of the key's owner.
+    pub(super) fn asks_from_owners(&self) -> bool {
+        self.pool.as_ref().is_some_and(Pool::asks_from_owners)
     }
 
-    /// The shard that handles a key's backend traffic: its owner where the L1 is on, so that
-    /// fills and writes of a key meet in one place, where keys may come to another server than their
-    /// own, so that one shard alone judges which, and where writes are queued, so that reads see
-    /// them; else this one.
+    /// The shard that handles a key's backend traffic.
     pub(super) fn home(&self, hash: KeyHash) -> usize {
-        match &self.pool {
-            Some(pool) if pool.has_l1() || pool.moves_keys() || pool.queues_writes() => {
-                self.store.owner(hash)
-            }
-            _ => self.shard(),
+        match self.asks_from_owners() {
+            true => self.store.owner(hash),
+            false => self.shard(),
         }
     }
 }

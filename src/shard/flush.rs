@@ -42,11 +42,7 @@ pub(super) fn flush_all(
     // Changes go out on their owners' connections, the flush on this shard's: nothing but
     // waiting keeps them in order.
     // So with changes that take several steps, and with several connections to a server.
-    let is_barrier = core.has_l1()
-        || core.is_crossed()
-        || core.has_lanes()
-        || core.moves_keys()
-        || core.queues_writes();
+    let is_barrier = core.asks_from_owners() || core.is_crossed() || core.has_lanes();
     if is_barrier && session.replies.pending_count() > 0 {
         return Step::Hold;
     }

@@ -142,7 +142,7 @@ impl Ejection {
 
 impl Pool {
     /// Whether keys may come to another server than their own.
-    pub(in crate::shard) fn moves_keys(&self) -> bool {
+    pub(super) fn moves_keys(&self) -> bool {
         self.ejection.settings.policy.moves_keys()
     }
 

@@ -221,6 +221,13 @@ impl Pool {
         }
     }
 
+    /// Whether requests about a key reach its server by way of the shard that owns the key, and not from the client's:
+    /// where the L1 is on, so that fills and writes of a key meet in one place, where keys may come to another server than
+    /// their own, so that one shard alone judges which, and where writes are queued, so that reads see them.
+    pub(in crate::shard) fn asks_from_owners(&self) -> bool {
+        self.has_l1() || self.moves_keys() || self.queues_writes()
+    }
+
     /// Whether nothing keeps requests to one server in order that are about different keys: they may
     /// be on several connections, sent on by nodes of a cluster, or reads that replicas answer.
     pub(super) fn has_lanes(&self) -> bool {

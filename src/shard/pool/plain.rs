@@ -79,7 +79,7 @@ impl Pool {
     /// a client of this protocol.
     fn reads_plainly(&self, protocol: Protocol) -> bool {
         let is_own = self.protocol == protocol && !self.is_crossed;
-        let is_direct = !self.has_l1() && !self.queues_writes() && !self.reads_replicas();
+        let is_direct = !self.asks_from_owners() && !self.reads_replicas();
         is_own && is_direct && self.is_well()
     }
 
