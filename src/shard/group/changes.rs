@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use super::push_error;
+use super::frame::push_error;
 use crate::{
     config::PEER_CHANGES_MAX,
     group::{

@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Group, Waiter, negatives::Negatives, push_stale};
+use super::{Group, Waiter, frame::push_stale, negatives::Negatives};
 use crate::{
     fill::FillId,
     group::{LoadError, Loaded, statistics::Count},

@@ -13,6 +13,7 @@ mod abroad;
 mod binary;
 mod changes;
 mod figures;
+mod frame;
 mod freshness;
 mod hot;
 mod memcache;
@@ -26,11 +27,16 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use self::{
-    abroad::Abroad, changes::Changes, freshness::Freshness, hot::Hot, negatives::Negatives,
+    abroad::Abroad,
+    changes::Changes,
+    frame::{push_error, push_value},
+    freshness::Freshness,
+    hot::Hot,
+    negatives::Negatives,
     recalls::Recalls,
 };
 pub(in crate::shard) use self::{
-    binary::execute as execute_binary, memcache::execute as execute_memcache,
+    binary::execute as execute_binary, frame::value_of, memcache::execute as execute_memcache,
     resp::execute as execute_resp,
 };
 pub use self::{figures::GroupFigures, freshness::FreshnessParams};
@@ -56,7 +62,6 @@ use crate::{
         statistics::{Board, Count},
     },
     io::Io,
-    protocol::resp::reply,
     store::{Absence, Condition, Deadline, Expiry, Key, Operation, Outcome, Stamp, UnixMs},
 };
 
@@ -438,44 +443,4 @@ impl<I: Io> Shard<I> {
 fn deadline(ttl: Option<Duration>, now: UnixMs) -> Deadline {
     let ms = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
     ms.map_or(Deadline::NEVER, |ms| Deadline::after(now, ms))
-}
-
-/// What stands for a value that its source does not have.
-const NOT_FOUND: &[u8] = b"$-1\r\n";
-
-/// What a value that is there begins with, before the value itself.
-const PAIR: &[u8] = b"*2\r\n";
-
-/// Appends a value and what is left of its life.
-fn push_value(frame: &mut Vec<u8>, (flags, value): (u32, &[u8]), deadline: Deadline, now: UnixMs) {
-    frame.extend_from_slice(PAIR);
-    over_resp::push_bulk(frame, flags, value);
-    let left = deadline.instant().map(|at| at.0.saturating_sub(now.0));
-    let left = left.map_or(-1, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
-    reply::integer(frame, left);
-}
-
-/// Appends a value that has ended.
-fn push_stale(frame: &mut Vec<u8>, flags: u32, value: &[u8]) {
-    frame.extend_from_slice(PAIR);
-    over_resp::push_bulk(frame, flags, value);
-    reply::integer(frame, over_resp::STALE);
-}
-
-/// The value alone of what a group answers, for clients that are told nothing else.
-pub(super) fn value_of<'f>(core: &Core, frame: &'f [u8]) -> &'f [u8] {
-    match core.is_group() {
-        true => frame.strip_prefix(PAIR).unwrap_or(frame),
-        false => frame,
-    }
-}
-
-/// Appends why there is no value. Whether that is an error to clients.
-fn push_error(frame: &mut Vec<u8>, error: &LoadError) -> bool {
-    if let LoadError::NotFound { .. } = error {
-        frame.extend_from_slice(NOT_FOUND);
-        return false;
-    }
-    reply::error(frame, format!("ERR {error}"));
-    true
 }
