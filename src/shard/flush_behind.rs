@@ -113,7 +113,7 @@ impl Core {
                 self.fail(pending, NOT_SPOOLED, deliver);
             } else if !self.ask_server(server, pending, &request) {
                 let pending = Pending::Flush(origin, at);
-                self.fail(pending, super::pool::errand::UNAVAILABLE, deliver);
+                self.fail(pending, super::pool::failure::UNAVAILABLE, deliver);
             }
         }
     }

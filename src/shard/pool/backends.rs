@@ -7,7 +7,8 @@ use bytes::{Buf, BytesMut};
 use crate::shard::{
     core::Core,
     peers::{Peer, Peers},
-    pool::errand::{Delivery, LATE, LOST, Pending, UNAVAILABLE},
+    pool::errand::{Delivery, Pending},
+    pool::failure::{LATE, LOST, UNAVAILABLE},
     turn::Shard,
 };
 use crate::{

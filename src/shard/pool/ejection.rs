@@ -17,10 +17,7 @@
 use std::sync::Arc;
 
 use super::{
-    Pool, absent,
-    bounded::Bound,
-    errand::{Pending, UNAVAILABLE},
-    queueing::QUEUE_FULL,
+    Pool, absent, bounded::Bound, errand::Pending, failure::UNAVAILABLE, queueing::QUEUE_FULL,
 };
 use crate::{
     backend::{Failure, Health, QueueFull, Strays, WriteQueue, is_unfit},

@@ -19,7 +19,8 @@ use std::collections::BTreeSet;
 use super::{
     Pool,
     dedicated::TOO_MANY,
-    errand::{Delivery, Pending, Route, UNAVAILABLE},
+    errand::{Delivery, Pending, Route},
+    failure::UNAVAILABLE,
 };
 use crate::shard::{
     core::Core,

@@ -10,7 +10,7 @@ use crate::shard::{
     message::{AnswerBody, Errand},
     pool::{
         KnowsMeta, at_once,
-        errand::{NO_META, UNAVAILABLE},
+        failure::{NO_META, UNAVAILABLE},
     },
     session::{Session, Step},
 };

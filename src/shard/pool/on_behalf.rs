@@ -1,6 +1,6 @@
 //! What a conversation has a pool do: errands, whose replies come later.
 
-use super::errand::BUSY;
+use super::failure::BUSY;
 use crate::{
     shard::{
         core::Core,

@@ -16,7 +16,8 @@
 
 use super::{
     Pool, absent,
-    errand::{NO_META, Route, UNAVAILABLE},
+    errand::Route,
+    failure::{NO_META, UNAVAILABLE},
     queued,
     spooling::Reply,
 };

@@ -4,7 +4,8 @@
 //! hears of the last.
 
 use super::{
-    errand::{Delivery, NO_META, Pending, Route},
+    errand::{Delivery, Pending, Route},
+    failure::NO_META,
     over_memcache::{Next, Plan, Steps},
 };
 use crate::shard::{

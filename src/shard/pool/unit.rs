@@ -24,7 +24,8 @@ use super::{
     Place,
     cluster::{Again, Target},
     dedicated::{ConnWanted, TOO_MANY},
-    errand::{Delivery, Pending, Route, UNAVAILABLE},
+    errand::{Delivery, Pending, Route},
+    failure::UNAVAILABLE,
 };
 use crate::shard::{
     core::Core,
@@ -42,7 +43,7 @@ use crate::{
         Parsed,
         resp::{self, reply},
     },
-    store::{Operation, UnixMs},
+    store::UnixMs,
 };
 
 /// Keys of a unit.
@@ -53,7 +54,7 @@ pub(in crate::shard) type KeyList = [Box<[u8]>];
 pub(in crate::shard) struct Unit {
     origin: Origin,
     /// The keys that it may change, if copies of them may be kept.
-    keys: Option<Arc<KeyList>>,
+    pub(super) keys: Option<Arc<KeyList>>,
     /// The same, if replicas are read from; an empty list stands for all keys.
     changed: Option<Arc<KeyList>>,
     /// What sends it to another node of a cluster.
@@ -408,57 +409,6 @@ impl Core {
         let Refusals(refusals) = &mut self.pool.as_mut()?.refusals;
         let place = refusals.iter().position(|(other, _)| *other == client)?;
         Some(refusals.swap_remove(place).1)
-    }
-
-    /// Closes those keys that this shard owns.
-    pub(in crate::shard) fn close_own(&mut self, keys: &KeyList) {
-        for key in keys {
-            let key = self.store.hasher().key(key);
-            if !self.store.owns(key.hash) {
-                continue;
-            }
-            if let Some(pool) = &mut self.pool {
-                pool.fills.close(key);
-            }
-            self.apply(key, Operation::DELETE, &[]);
-        }
-    }
-
-    /// Opens those keys that this shard owns.
-    pub(in crate::shard) fn open_own(&mut self, keys: &KeyList) {
-        for key in keys {
-            let key = self.store.hasher().key(key);
-            if self.store.owns(key.hash)
-                && let Some(pool) = &mut self.pool
-            {
-                pool.fills.open(key);
-            }
-        }
-    }
-
-    /// Opens the keys of a unit wherever they are closed.
-    pub(super) fn open_keys(&mut self, unit: &Unit) {
-        let Some(keys) = &unit.keys else { return };
-        self.open_own(keys);
-        for shard in self.other_owners(keys) {
-            let body = AskBody::Open(Arc::clone(keys));
-            let origin = Origin::NOBODY;
-            self.asks.push((shard, Ask { origin, body }));
-        }
-        self.send_asks();
-    }
-
-    /// The other shards that own one of these keys.
-    fn other_owners(&self, keys: &KeyList) -> Vec<usize> {
-        let hasher = self.store.hasher();
-        let mut owners: Vec<usize> = keys
-            .iter()
-            .map(|key| self.store.owner(hasher.hash(key)))
-            .filter(|owner| *owner != self.shard())
-            .collect();
-        owners.sort_unstable();
-        owners.dedup();
-        owners
     }
 }
 

@@ -11,7 +11,8 @@
 
 use super::{
     dedicated::{ConnWanted, TOO_MANY},
-    errand::{Delivery, Pending, UNAVAILABLE},
+    errand::{Delivery, Pending},
+    failure::UNAVAILABLE,
     relay::{CROSS_SLOT, why_key_by_key},
     transaction::OTHER_SERVER,
     unit::Load,

@@ -18,7 +18,7 @@ mod reply;
 
 use self::reply::PacketWanted;
 pub(in crate::shard) use self::reply::{Packet, error};
-use super::{KnowsMeta, at_once, errand, over_resp};
+use super::{KnowsMeta, at_once, failure, over_resp};
 use crate::{
     backend::Expects,
     config::Protocol,
@@ -72,8 +72,8 @@ pub(in crate::shard) fn execute(
         match knows_meta(core, key) {
             KnowsMeta::Yes => {}
             KnowsMeta::Asked => return Step::Hold,
-            KnowsMeta::No => return fail(session, core, request.echo, errand::NO_META),
-            KnowsMeta::Away => return fail(session, core, request.echo, errand::UNAVAILABLE),
+            KnowsMeta::No => return fail(session, core, request.echo, failure::NO_META),
+            KnowsMeta::Away => return fail(session, core, request.echo, failure::UNAVAILABLE),
         }
     }
     let mut line = core.buffers.take();

@@ -36,7 +36,7 @@ use self::{
     refresh::Refresh,
     replicas::HandedOver,
 };
-use super::{Pool, errand::UNAVAILABLE, l1::L1, link::Link, unit::Retry};
+use super::{Pool, failure::UNAVAILABLE, l1::L1, link::Link, unit::Retry};
 use crate::{
     backend::{OnLoss, SlotWrites, Terms},
     io::Address,

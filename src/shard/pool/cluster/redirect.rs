@@ -13,7 +13,8 @@ use crate::{
     route::{Elsewhere, Redirect, Slot},
     shard::{
         core::Core,
-        pool::errand::{Delivery, LOST, Pending, UNAVAILABLE},
+        pool::errand::{Delivery, Pending},
+        pool::failure::{LOST, UNAVAILABLE},
     },
     store::UnixMs,
 };

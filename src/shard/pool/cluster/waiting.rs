@@ -14,7 +14,8 @@ use crate::{
     shard::{
         core::Core,
         pool::{
-            errand::{Delivery, LOST, Pending, UNAVAILABLE},
+            errand::{Delivery, Pending},
+            failure::{LOST, UNAVAILABLE},
             over_resp,
         },
         resp::limits,
