@@ -54,11 +54,14 @@ fn rename(
     if session.mark().is_none() {
         let is_there = core.store.peek(from, core.now).is_some();
         let is_taken = core.store.peek(to, core.now).is_some();
-        if let Some(line) = match (is_there, nx) {
-            (false, _) => Some(reply::NO_SUCH_KEY),
-            (true, true) if is_taken => Some(reply::ZERO),
-            (true, false) if from.bytes == to.bytes => Some(reply::OK),
-            (true, _) => None,
+        if !is_there {
+            session.refuse(core, reply::NO_SUCH_KEY);
+            return Step::Done;
+        }
+        if let Some(line) = match nx {
+            true if is_taken => Some(reply::ZERO),
+            false if from.bytes == to.bytes => Some(reply::OK),
+            _ => None,
         } {
             session.reply(core, line);
             return Step::Done;
