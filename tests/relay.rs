@@ -113,10 +113,16 @@ fn what_several_servers_cannot_do_is_refused_by_name() {
     ] {
         wire.ask(format!("{request}\r\n"), format!("-ERR {command}\r\n"));
     }
+    let counted = wire.info("stats", "total_error_replies");
     wire.ask(
         "FROBNICATE k\r\n",
         "-ERR unknown command 'FROBNICATE', with args beginning with: 'k' \r\n",
     );
+    wire.ask(
+        "HSET k\r\n",
+        "-ERR wrong number of arguments for 'hset' command\r\n",
+    );
+    assert_eq!(wire.info("stats", "total_error_replies"), counted + 2);
     wire.ask(
         "SET a 1\r\nRENAME a a\r\nSINTER none none\r\n",
         "+OK\r\n+OK\r\n*0\r\n",

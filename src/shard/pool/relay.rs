@@ -12,6 +12,7 @@ use crate::shard::{
     flush,
     form::Form,
     message::Errand,
+    resp,
     session::{Session, Step},
 };
 use crate::{
@@ -59,9 +60,7 @@ pub(in crate::shard) fn foreign(session: &mut Session, core: &mut Core, args: Ar
     );
     match foreign {
         Err(RelayError::Unknown) => {
-            let out = session.ready(&mut core.buffers);
-            RequestError::UnknownCommand(args).encode(out);
-            Step::Done
+            resp::refuse(session, core, args, &RequestError::UnknownCommand(args))
         }
         _ if is_over_memcache => {
             over_memcache::refuse(session, core, args, over_memcache::NOTHING_LIKE_IT)
@@ -137,9 +136,7 @@ fn refuse_or_ask_the_only(
             return unit(session, core, args, None, &[], None);
         }
         RelayError::Arity(name) => {
-            let out = session.ready(&mut core.buffers);
-            RequestError::Arity(name).encode(out);
-            return Step::Done;
+            return resp::refuse(session, core, args, &RequestError::Arity(name));
         }
         RelayError::NoKey | RelayError::Unknown => NO_KEY,
         RelayError::Never(Never::Replication) => "is what servers say to each other",

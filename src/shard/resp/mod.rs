@@ -339,7 +339,8 @@ fn serve_now(session: &mut Session, core: &mut Core, args: &Args<'_>, read: &Rea
     step
 }
 
-fn refuse(
+/// Answers and counts what is wrong with a request.
+pub(super) fn refuse(
     session: &mut Session,
     core: &mut Core,
     args: Args<'_>,
