@@ -45,7 +45,7 @@ pub(super) struct Way {
 
 /// A server with requests under way for the slot.
 #[derive(Debug)]
-pub(super) struct Source {
+struct Source {
     server: usize,
     /// By connection: how many requests it must have settled.
     marks: Vec<u64>,
