@@ -352,7 +352,7 @@ pub(crate) fn next_moment(moment: &Cell<u64>) -> u64 {
 }
 
 /// Connections of a shard to each server: all pools are tried with one and with two.
-fn connections_per_server(seed: u64) -> usize {
+pub(crate) fn connections_per_server(seed: u64) -> usize {
     1 + (seed / 2 % 2) as usize
 }
 
