@@ -12,6 +12,7 @@ use ringfort::protocol::resp::table;
 
 use crate::support::backends::Backend;
 use crate::support::binary::{packet_with, reply};
+use crate::support::memcached_counts::COUNTED;
 use crate::support::ringfort::Ringfort;
 use crate::support::wire::Wire;
 
@@ -211,31 +212,6 @@ fn replies(wire: &mut Wire, requests: &str) -> Vec<String> {
     }
     lines
 }
-
-/// What memcached counts of requests; all but what it finds expired or flushed, which is what else came by before.
-const COUNTED: &[&str] = &[
-    "cmd_get",
-    "cmd_set",
-    "cmd_flush",
-    "cmd_touch",
-    "cmd_meta",
-    "get_hits",
-    "get_misses",
-    "delete_misses",
-    "delete_hits",
-    "incr_misses",
-    "incr_hits",
-    "decr_misses",
-    "decr_hits",
-    "cas_misses",
-    "cas_hits",
-    "cas_badval",
-    "touch_hits",
-    "touch_misses",
-    "store_too_large",
-    "store_no_memory",
-    "total_items",
-];
 
 /// Lines of memcache's text protocol, each with what follows it behind a bar. KEY is a key with a number, one with a text, or one
 /// that is not there; CAS is its cas unique.

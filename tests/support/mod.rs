@@ -12,6 +12,7 @@ pub(crate) mod executor;
 pub(crate) mod gate;
 pub(crate) mod gated;
 pub(crate) mod keys;
+pub(crate) mod memcached_counts;
 pub(crate) mod node;
 pub(crate) mod origin;
 pub(crate) mod process;
