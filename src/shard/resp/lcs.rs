@@ -1,8 +1,11 @@
 //! LCS, which reads two keys. Any shard does, without asking others.
 
-use super::super::{
-    core::Core,
-    session::{Session, Step},
+use super::{
+    super::{
+        core::Core,
+        session::{Session, Step},
+    },
+    refuse,
 };
 use crate::protocol::{
     lcs,
@@ -31,23 +34,17 @@ pub(super) fn longest_common_subsequence(
     }
     let answer = match LcsAnswer::read(args) {
         Ok(answer) => answer,
-        Err(error) => {
-            let mut line = core.buffers.take();
-            error.encode(&mut line);
-            session.refuse(core, &line);
-            core.buffers.put(line);
-            return Step::Done;
-        }
+        Err(error) => return refuse(session, core, args, &error),
     };
     let [a, b] = keys.map(|key| {
         let entry = core.store.get(key, core.now);
         entry.map_or(&[][..], |entry| entry.value())
     });
-    let out = session.replies.ready(&mut core.buffers);
     let Ok(runs) = lcs::runs(a, b) else {
-        out.extend_from_slice(TOO_LONG);
+        session.refuse(core, TOO_LONG);
         return Step::Done;
     };
+    let out = session.replies.ready(&mut core.buffers);
     let length: usize = runs.iter().map(|run| run.bytes).sum();
     match answer {
         LcsAnswer::Length => reply::integer(out, length as i64),
