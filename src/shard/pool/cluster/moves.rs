@@ -93,9 +93,10 @@ impl Pool {
             Some(one) if one.to == to => {}
             Some(one) => {
                 let source = self.source(one.to);
-                self.with_move(slot, |one| {
+                let cluster = self.cluster.as_mut();
+                if let Some(one) = cluster.and_then(|cluster| cluster.moves.get_mut(&slot)) {
                     one.extend_to(source, to);
-                });
+                }
             }
             None => {
                 let current = cluster.server_of_slot(slot);
@@ -226,14 +227,6 @@ impl Pool {
     fn lose_slot(&self, slot: Slot) {
         if let L1::Tracked(tracked) = &self.l1 {
             tracked.lose(slot.index());
-        }
-    }
-
-    fn with_move(&mut self, slot: Slot, change: impl FnOnce(&mut Move)) {
-        if let Some(cluster) = &mut self.cluster
-            && let Some(one) = cluster.moves.get_mut(&slot)
-        {
-            change(one);
         }
     }
 
